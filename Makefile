@@ -1,0 +1,43 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+# The pure core decides what happens; it has to be covered nearly completely.
+CORE := adapter/codec.py,adapter/exceptions.py,adapter/promises.py,adapter/loop.py,adapter/execution.py,adapter/engine.py,adapter/waits.py
+CORE_COVERAGE := 95
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint clean
+
+help:  ## Show what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP)  ## Create .venv with everything that demo and test need
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo 'Python 3.11 or later is needed; choose one with: make setup PYTHON=python3.13' >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[testing,dev]'
+	@touch $@
+
+demo: setup  ## Run the example on a local cloud, crashes included
+	$(BIN)/python -m handlers.demo
+
+lint: setup  ## Style, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# coverage starts pytest, not the reverse: our own pytest plugin imports the package before pytest-cov would measure.
+test: lint  ## Lint, all tests, coverage
+	$(BIN)/python -m coverage run -m pytest
+	$(BIN)/python -m coverage report
+	@echo 'The pure core alone, at least $(CORE_COVERAGE) %:'
+	$(BIN)/python -m coverage report --include='$(CORE)' --fail-under=$(CORE_COVERAGE)
+
+clean:  ## Remove what was built, .venv included
+	rm -rf $(VENV) .aws-sam .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,540 @@
+"""One run of a durable function: replay, then go on, until it needs something. Pure: records in, a step out.
+
+The shell asks `Execution.advance` for the next step, performs it, tells what came of it through `learn`, and asks again:
+
+- `Flush`: promises to create, inline steps to run, promises to cancel. Performed before anything else happens.
+- `Suspended`: nothing can move until something settles or falls due.
+- `Done`: the function ended.
+- `Left`: the function began real I/O and goes on in an ordinary event loop.
+
+Deliveries (settlements, timers, a cancellation) are handed to the code one at a time, each followed by a turn of the
+loop. Their order is the only thing that isn't a function of the code, so it is what the journal records: the first
+promise of a flush, its *leader*, carries as ``seen`` all deliveries since the last recorded one. A replay re-delivers in
+that order, and only then what is new, by (time, kind, ordinal).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import hashlib
+import heapq
+import uuid
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass, field
+from typing import Any, NoReturn, TypeVar
+
+from adapter import waits
+from adapter.codec import decode_exception, encode_exception
+from adapter.errors import CodecError, MixedIO, NonDeterminismError, NotDurable, PromiseCancelled, PromiseTimeout
+from adapter.loop import DurableFuture, DurableLoop
+from adapter.parking import park
+from adapter.promises import Kind, Record, State, Wake, child_id
+
+R = TypeVar("R")
+
+CANCEL = "c"
+"""The token of a cancellation in ``seen``; a child's is its ordinal, a timer's ``t`` and its ordinal."""
+
+_CHILD, _TIMER, _CANCEL = range(3)
+
+current: contextvars.ContextVar[Scope | None] = contextvars.ContextVar("durable_scope", default=None)
+"""The scope whose code is running in this context."""
+
+
+class Promise(asyncio.Future[R]):
+    """The outcome, now or later, of something durable; awaited like any asyncio future.
+
+    ``id`` names it everywhere: hand it out, and whoever has access to the table can `resolve` it.
+    ``cancel()`` settles it ``rejected_canceled``, if it is still pending.
+    """
+
+    id: str
+
+    def __repr__(self) -> str:
+        return f"<Promise {self.id} {'settled' if self.done() else 'pending'}>"
+
+
+class _Open(DurableFuture, Promise[Any]):
+    """A promise of a running execution."""
+
+    def __init__(self, execution: Execution, request: Request) -> None:
+        super().__init__(loop=execution.loop)
+        self.id = child_id(execution.own.id, request.ordinal)
+        self._execution = execution
+        self.request = request
+
+    def cancel(self, msg: Any = None) -> bool:
+        if not super().cancel(msg):
+            return False
+        self._execution.cancelled(self.request.ordinal)
+        return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the code asked for: ``args`` encoded; ``decode`` reads the outcome; ``inline`` runs an inline step."""
+
+    ordinal: int
+    kind: Kind
+    fn: str
+    args: str
+    digest: str
+    decode: Callable[[str], Any]
+    target: str = ""
+    inline: Callable[[], Any] | None = None
+    encode: Callable[[Any], str] | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flush:
+    """To be performed: the leader first and alone (None: it is stored), then the followers, then the cancels.
+
+    ``direct``: the function then waits for the leader alone, whose settlement is to resume it.
+    """
+
+    leader: Request | None
+    followers: tuple[Request, ...]
+    seen: str
+    direct: bool
+    cancels: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspended:
+    """Waits for ``waiting`` (ids) and until ``wake_at`` (microseconds).
+
+    ``direct``: what it waits for resumes it by itself, nothing is to be armed. ``consumed`` counted settlements are known;
+    ``need`` more could let the code move.
+    """
+
+    waiting: tuple[str, ...]
+    wake_at: int | None
+    direct: bool
+    consumed: int
+    need: int | None
+    on_reject: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """The function ended: how its promise is to settle."""
+
+    state: State
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """The function goes on in an ordinary event loop, as this task."""
+
+    task: asyncio.Task[Any]
+    loop: DurableLoop
+
+
+Step = Flush | Suspended | Done | Left
+
+
+class Behind(Exception):
+    """The journal tells of a settlement that was loaded before it happened: load again."""
+
+
+class Scope:
+    """What code that runs for a promise may ask without a durable call: the same answers at every replay."""
+
+    def __init__(self, promise: str, now: int) -> None:
+        self._promise = promise
+        self._now = now
+        self._draws = 0
+
+    def now(self) -> int:
+        """Logical microseconds."""
+        return self._now
+
+    def uuid4(self) -> uuid.UUID:
+        return uuid.UUID(bytes=self._draw("uuid4"), version=4)
+
+    def random(self) -> float:
+        return int.from_bytes(self._draw("random")[:7], "big") / 2**56
+
+    def request(self, make: Callable[[int], Request]) -> Promise[Any]:
+        """A durable call. Only an execution can make one."""
+        raise NotDurable(
+            f"a durable call inside a plain def or an inline step ({self._promise}): only the body of an async @durable"
+            " function can make one; to start something with a life of its own, use .start(...)"
+        )
+
+    def _draw(self, purpose: str) -> bytes:
+        self._draws += 1
+        seed = f"{self._promise}\0{purpose}\0{self._draws}".encode("utf-8", "surrogatepass")
+        return hashlib.sha256(seed).digest()[:16]
+
+
+class Execution(Scope):
+    """Drives one function over its records. Only this class delivers.
+
+    Args:
+        own: the function's promise.
+        children: the records of its promises, as loaded.
+        body: makes the coroutine of the function, arguments included.
+        encode_result: encodes what the function returns; raises CodecError.
+        leave: turns the loop into an ordinary one; without it real I/O is refused.
+        on_error: gets asyncio's context of an error that no code retrieved.
+    """
+
+    def __init__(
+        self,
+        own: Record,
+        children: Iterable[Record],
+        body: Callable[[], Coroutine[Any, Any, Any]],
+        *,
+        encode_result: Callable[[Any], str],
+        leave: Callable[[DurableLoop], None] | None = None,
+        on_error: Callable[[dict[str, Any]], None] = lambda context: None,
+    ) -> None:
+        super().__init__(own.id, own.created_at)
+        self.own = own
+        self.records: dict[int, Record] = {}
+        self.replaying = False
+        self.left = False
+        self.loop = DurableLoop(own.id, own.created_at, self._on_io, on_error)
+        self._body = body
+        self._encode_result = encode_result
+        self._leave = leave
+        self._main: asyncio.Task[Any] | None = None
+        self._next_ordinal = 0
+        self._last_stored = -1
+        self._asked: list[Request] = []
+        self._cancels: list[int] = []
+        self._open: dict[int, _Open] = {}
+        self._fresh: list[tuple[int, int]] = []
+        self._unrecorded: list[str] = []
+        self._consumed = 0
+        self._cancel_delivered = False
+        self._winding_down = False
+        for record in children:
+            self.learn(record)
+        self._script = deque(self._recorded_deliveries())
+        self.replaying = bool(self.records)
+
+    # What the code asks.
+
+    def now(self) -> int:
+        return self.loop.now
+
+    def request(self, make: Callable[[int], Request]) -> Promise[Any]:
+        """The code asks for something durable: it is under way at the latest at the end of this turn."""
+        if self.left:
+            raise MixedIO(
+                f"{self._name()} made a durable call after real I/O; move the I/O into a @durable function of its own,"
+                " or into an inline step: run(...)"
+            )
+        request = make(self._next_ordinal)
+        self._next_ordinal += 1
+        promise = _Open(self, request)
+        self._asked.append(request)
+        self._open[request.ordinal] = promise
+        return promise
+
+    def cancelled(self, ordinal: int) -> None:
+        """The code cancelled a promise; it hears no more of it."""
+        self._open.pop(ordinal, None)
+        self._cancels.append(ordinal)
+
+    # What the shell tells.
+
+    def learn(self, record: Record) -> None:
+        """A child's record was loaded, written, or found to stand. A settled one never changes again (I1)."""
+        ordinal = record.ordinal
+        known = self.records.get(ordinal)
+        if known is not None and not known.pending:
+            return
+        self.records[ordinal] = record
+        self._last_stored = max(self._last_stored, ordinal)
+        if record.pending:
+            return
+        if record.wake is Wake.COUNTED:
+            self._consumed += 1
+        if ordinal in self._open:
+            heapq.heappush(self._fresh, (record.settled_at, ordinal))
+
+    def resume(self, own: Record, children: Iterable[Record]) -> bool:
+        """Go on from memory with what is new. False where another run wrote more than this one knows: replay instead."""
+        for record in children:
+            if record.ordinal >= self._next_ordinal:
+                return False
+            self.learn(record)
+        self.own = own
+        return True
+
+    def advance(self, now: int) -> Step:
+        """Run until something is to be performed, or nothing can move at ``now`` (microseconds).
+
+        Raises:
+            NonDeterminismError: the code asks for something other than what is stored.
+            Behind: the records are older than the journal.
+        """
+        if self._main is None:
+            self._start()
+        while True:
+            self.loop.run_ready()
+            if self.left:
+                assert self._main is not None
+                return Left(task=self._main, loop=self.loop)
+            if self._wind_down():
+                continue
+            if (flush := self._flush(now)) is not None:
+                return flush
+            if not self._deliver_next(now):
+                return self._rest()
+
+    def abandon(self) -> None:
+        """Drop the suspended code without running any of its ``finally:`` blocks."""
+        for task in self.loop.tasks:
+            if not task.done():
+                park(task)
+        self.loop.tasks.clear()
+
+    # A turn.
+
+    def _start(self) -> None:
+        context = contextvars.copy_context()
+        context.run(current.set, self)
+        coroutine = context.run(self._body)
+        self._main = self.loop.create_task(coroutine, name=self.own.fn, context=context)
+
+    def _wind_down(self) -> bool:
+        """When the function has ended, its leftover tasks are cancelled, as `asyncio.run` does it."""
+        assert self._main is not None
+        if not self._main.done() or self._winding_down:
+            return False
+        self._winding_down = True
+        leftover = [task for task in self.loop.tasks if not task.done()]
+        for task in leftover:
+            task.cancel()
+        return bool(leftover)
+
+    def _flush(self, now: int) -> Flush | None:
+        asked, self._asked = self._asked, []
+        cancels, self._cancels = self._cancels, []
+        missing = self._compare(asked) if asked else []
+        seen = ",".join(self._unrecorded)
+        if asked:
+            self._unrecorded.clear()
+        for request in asked:
+            record = self.records.get(request.ordinal)
+            if record is not None and not record.pending and request.ordinal in self._open:
+                heapq.heappush(self._fresh, (record.settled_at, request.ordinal))
+        wanted = {r.ordinal for r in missing}
+        cancels = [c for c in cancels if c in wanted or ((known := self.records.get(c)) and known.pending)]
+        if not missing and not cancels:
+            return None
+        if missing:
+            self.replaying = False
+        leads = bool(missing) and missing[0] is asked[0]
+        return Flush(
+            leader=missing[0] if leads else None,
+            followers=tuple(missing[1:] if leads else missing),
+            seen=seen,
+            direct=leads and not cancels and self._waits_only_for(missing, now),
+            cancels=tuple(cancels),
+        )
+
+    def _compare(self, asked: list[Request]) -> list[Request]:
+        """Hold what the code asks for in this turn against what is stored; what isn't stored yet is returned."""
+        leader = self.records.get(asked[0].ordinal)
+        if leader is None:
+            if self._script or self._last_stored >= asked[0].ordinal:
+                self._drift(asked[0], None)
+            return asked
+        if leader.seen is None or leader.seen != ",".join(self._unrecorded):
+            self._drift(asked[0], leader, "it was made at another point of the run")
+        for request in asked:
+            stored = self.records.get(request.ordinal)
+            if stored is not None and stored.digest != request.digest:
+                self._drift(request, stored)
+            if stored is not None and stored is not leader and stored.seen is not None:
+                self._drift(request, stored, "it was made later in the run")
+        return [request for request in asked if request.ordinal not in self.records]
+
+    def _waits_only_for(self, missing: list[Request], now: int) -> bool:
+        """Whether the function will wait for this one new promise and nothing else."""
+        if len(missing) != 1 or missing[0].kind is Kind.INLINE or self._winding_down:
+            return False
+        if self.loop.next_timer() is not None or self._candidate(now) is not None:
+            return False
+        only = missing[0].ordinal
+        return all(waits.awaited(promise) == (ordinal == only) for ordinal, promise in self._open.items())
+
+    # Deliveries.
+
+    def _recorded_deliveries(self) -> Iterable[str]:
+        for ordinal in sorted(self.records):
+            seen = self.records[ordinal].seen
+            if seen:
+                yield from seen.split(",")
+
+    def _deliver_next(self, now: int) -> bool:
+        recorded = bool(self._script)
+        token = self._script.popleft() if recorded else self._candidate(now)
+        if token is None:
+            return False
+        if not recorded:
+            self.replaying = False
+        self._unrecorded.append(token)
+        if token == CANCEL:
+            self._deliver_cancellation()
+        elif token.startswith("t"):
+            self._deliver_timer(int(token[1:]))
+        else:
+            self._deliver_settlement(int(token))
+        return True
+
+    def _candidate(self, now: int) -> str | None:
+        """The next new delivery, by (time, kind, ordinal)."""
+        found: list[tuple[int, int, int, str]] = []
+        while self._fresh and self._fresh[0][1] not in self._open:
+            heapq.heappop(self._fresh)
+        if self._fresh:
+            at, ordinal = self._fresh[0]
+            found.append((at, _CHILD, ordinal, str(ordinal)))
+        timer = self.loop.next_timer()
+        if timer is not None and timer.due <= now:
+            found.append((timer.due, _TIMER, timer.ordinal, f"t{timer.ordinal}"))
+        if not self.own.pending and not self._cancel_delivered:
+            found.append((self.own.settled_at, _CANCEL, 0, CANCEL))
+        return min(found)[3] if found else None
+
+    def _deliver_settlement(self, ordinal: int) -> None:
+        promise = self._open.get(ordinal)
+        record = self.records.get(ordinal)
+        if promise is None or record is None:
+            self._drift(None, record, f"the journal tells of a settlement of #{ordinal}, which the code doesn't await")
+        if record.pending:
+            raise Behind(f"#{ordinal} of {self._name()}")
+        del self._open[ordinal]
+        self.loop.now = max(self.loop.now, record.settled_at)
+        _settle(promise, record)
+
+    def _deliver_timer(self, ordinal: int) -> None:
+        timer = self.loop.timer(ordinal)
+        if timer is None:
+            self._drift(None, None, f"the journal tells of timer {ordinal}, which the code didn't set")
+        self.loop.fire(timer)
+
+    def _deliver_cancellation(self) -> None:
+        assert self._main is not None
+        self._cancel_delivered = True
+        self.loop.now = max(self.loop.now, self.own.settled_at)
+        self._main.cancel(self.own.state.value)
+
+    # At rest.
+
+    def _rest(self) -> Step:
+        if self._last_stored >= self._next_ordinal:
+            self._drift(None, self.records[self._last_stored], "the code didn't ask for it")
+        assert self._main is not None
+        if not self._main.done() or any(not task.done() for task in self.loop.tasks):
+            return self._suspended()
+        pending = [record for record in self.records.values() if record.pending]
+        failed = self._main.cancelled() or self._main.exception() is not None
+        # What failed needs its children no longer, and no code is left to hear from the outside world.
+        needless = [record.ordinal for record in pending if failed or record.kind is Kind.EXTERNAL]
+        if needless:
+            return Flush(leader=None, followers=(), seen="", direct=False, cancels=tuple(needless))
+        return self._suspended_on_children(pending) if pending else self._done()
+
+    def _suspended(self) -> Suspended:
+        promises = [promise for promise in self._open.values() if waits.awaited(promise)]
+        counted = [p for p in promises if self.records[p.request.ordinal].wake is not Wake.DIRECT]
+        timer = self.loop.next_timer()
+        need = waits.need_of(counted)
+        return Suspended(
+            waiting=tuple(promise.id for promise in promises),
+            wake_at=None if timer is None else timer.due,
+            direct=bool(promises) and not counted and timer is None,
+            consumed=self._consumed,
+            need=need.count,
+            on_reject=need.on_reject,
+        )
+
+    def _suspended_on_children(self, pending: list[Record]) -> Suspended:
+        """The function has ended; it settles when everything it started has."""
+        counted = [record for record in pending if record.wake is not Wake.DIRECT]
+        return Suspended(
+            waiting=tuple(record.id for record in pending),
+            wake_at=None,
+            direct=not counted,
+            consumed=self._consumed,
+            need=len(counted) or None,
+            on_reject=False,
+        )
+
+    def _done(self) -> Done:
+        assert self._main is not None
+        if self._main.cancelled():
+            cancelled = PromiseCancelled(f"{self._name()} was cancelled from within")
+            return Done(state=State.CANCELED, value=encode_exception(cancelled))
+        error = self._main.exception()
+        if error is None:
+            try:
+                return Done(state=State.RESOLVED, value=self._encode_result(self._main.result()))
+            except CodecError as unstorable:
+                error = unstorable
+        return Done(state=State.REJECTED, value=encode_exception(error))
+
+    def _on_io(self, operation: str) -> None:
+        if self._next_ordinal or self._leave is None:
+            raise MixedIO(
+                f"{self._name()} began real I/O ({operation}) after a durable call: it would be repeated at every resume;"
+                " move it into a @durable function of its own, or into an inline step: run(...)"
+            )
+        self.left = True
+        self._leave(self.loop)
+
+    def _name(self) -> str:
+        return f"{self.own.fn} ({self.own.id})"
+
+    def _drift(self, asked: Request | None, stored: Record | None, why: str = "") -> NoReturn:
+        lines = [f"{self._name()} drifted from its history" + (f": {why}" if why else "")]
+        if stored is not None:
+            lines.append(f"  stored:  #{stored.ordinal} {stored.kind} {stored.fn} {_shorten(stored.args)}")
+        elif asked is not None:
+            lines.append(f"  stored:  nothing under #{asked.ordinal}, though the journal goes on")
+        if asked is not None:
+            lines.append(f"  present: #{asked.ordinal} {asked.kind} {asked.fn} {_shorten(asked.args)}")
+        else:
+            lines.append("  present: nothing")
+        lines.append("Deploy code that replays the history, then start the execution again under the same id.")
+        raise NonDeterminismError("\n".join(lines))
+
+
+def _settle(promise: _Open, record: Record) -> None:
+    """Hand the outcome, decoded from what is stored, to the code: the first time as at every replay."""
+    match record.state:
+        case State.RESOLVED:
+            try:
+                promise.set_result(promise.request.decode(record.value))
+            except CodecError as unreadable:
+                _reject(promise, unreadable)
+        case State.REJECTED:
+            _reject(promise, decode_exception(record.value))
+        case State.CANCELED:
+            _reject(promise, PromiseCancelled(f"{promise.id} was cancelled"))
+        case _:
+            _reject(promise, PromiseTimeout(f"{promise.id} timed out"))
+
+
+def _reject(promise: _Open, error: BaseException) -> None:
+    if isinstance(error, StopIteration):
+        # A future can't carry it: inside a coroutine it would end the wrong thing.
+        error = RuntimeError(f"StopIteration: {error}")
+    promise.set_exception(error)
+    # A rejection that no code retrieves stays readable on the promise itself.
+    promise._log_traceback = False  # type: ignore[attr-defined]
+
+
+def _shorten(args: str, limit: int = 200) -> str:
+    return args if len(args) <= limit else f"{args[:limit]}…"

@@ -1,0 +1,268 @@
+"""The durable event loop: a FIFO of ready callbacks and timers that fire only when told to. Pure.
+
+No clock, no selector, no thread: what runs next is a function of what was delivered, in which order. Time is logical,
+in whole microseconds: the creation time of the function's promise, then the time of the last delivery.
+
+Futures and tasks hash by creation ordinal, so that the sets inside `asyncio.TaskGroup` and `asyncio.wait` iterate
+alike at every replay.
+
+At its first real I/O a function leaves this loop: the hook ``on_io`` decides whether it may, and turns the loop object
+into an ordinary one, keeping its identity, since tasks and futures know their loop by it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import zlib
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextvars import Context
+from typing import Any, TypeVarTuple
+
+MICROSECOND = 1_000_000
+MAX_STEPS = 5_000_000
+"""Callbacks in one turn. A turn that never ends is a busy loop: nothing could be delivered to it any more."""
+
+_OrdinalHash = int
+_Ts = TypeVarTuple("_Ts")
+
+
+class DurableFuture(asyncio.Future[Any]):
+    """A future whose hash is its creation ordinal in its loop."""
+
+    def __init__(self, *, loop: DurableLoop) -> None:
+        self._ordinal_hash: _OrdinalHash = loop.next_hash()
+        super().__init__(loop=loop)
+
+    def __hash__(self) -> int:
+        return self._ordinal_hash
+
+
+class DurableTask(asyncio.Task[Any]):
+    """A task whose hash is its creation ordinal in its loop."""
+
+    def __init__(self, coro: Coroutine[Any, Any, Any], *, loop: DurableLoop, **options: Any) -> None:
+        self._ordinal_hash: _OrdinalHash = loop.next_hash()
+        super().__init__(coro, loop=loop, **options)
+
+    def __hash__(self) -> int:
+        return self._ordinal_hash
+
+
+class DurableTimer(asyncio.TimerHandle):
+    """A timer, known by its creation ordinal; ``due`` is in logical microseconds."""
+
+    def __init__(
+        self, ordinal: int, due: int, callback: Callable[..., object], args: Any, loop: DurableLoop, context: Any
+    ):
+        super().__init__(due / MICROSECOND, callback, args, loop, context)
+        self.ordinal = ordinal
+        self.due = due
+
+    def __lt__(self, other: object) -> bool:
+        assert isinstance(other, asyncio.TimerHandle)
+        if isinstance(other, DurableTimer):
+            return (self.due, self.ordinal) < (other.due, other.ordinal)
+        return bool(self.when() < other.when())
+
+
+class DurableLoop(asyncio.AbstractEventLoop):
+    """Runs callbacks in the order they became ready, until none is.
+
+    Args:
+        name: the promise's id; salts the hashes, so that equal ordinals of different loops differ.
+        now: logical microseconds at the start.
+        on_io: called with the name of the first real I/O operation; raises, or makes this an ordinary loop.
+        on_error: called with asyncio's error context for what no one retrieved.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        now: int,
+        on_io: Callable[[str], None],
+        on_error: Callable[[dict[str, Any]], None],
+    ) -> None:
+        self.now = now
+        self.tasks: list[DurableTask] = []
+        self._on_io = on_io
+        self._on_error = on_error
+        self._queue: deque[asyncio.Handle] = deque()
+        self._timers: dict[int, DurableTimer] = {}
+        self._by_due: list[DurableTimer] = []
+        self._timer_count = 0
+        self._hash_count = zlib.crc32(name.encode("utf-8", "surrogatepass")) << 28
+        self._task_count = 0
+
+    def next_hash(self) -> int:
+        self._hash_count += 1
+        return self._hash_count
+
+    def run_ready(self) -> None:
+        """Run until nothing is ready: one turn."""
+        outer = asyncio._get_running_loop()
+        asyncio._set_running_loop(self)
+        try:
+            for _ in range(MAX_STEPS):
+                if not self._queue:
+                    return
+                handle = self._queue.popleft()
+                if not handle.cancelled():
+                    handle._run()
+            raise RuntimeError(f"{MAX_STEPS} callbacks ran and none waited: is there a loop around asyncio.sleep(0)?")
+        finally:
+            asyncio._set_running_loop(outer)
+
+    def next_timer(self) -> DurableTimer | None:
+        """The pending timer that is due first."""
+        while self._by_due and (self._by_due[0].cancelled() or self._by_due[0].ordinal not in self._timers):
+            self._timers.pop(heapq.heappop(self._by_due).ordinal, None)
+        return self._by_due[0] if self._by_due else None
+
+    def timer(self, ordinal: int) -> DurableTimer | None:
+        timer = self._timers.get(ordinal)
+        return None if timer is None or timer.cancelled() else timer
+
+    def fire(self, timer: DurableTimer) -> None:
+        """Deliver a timer: its callback becomes ready, and logical time is at least its due time."""
+        del self._timers[timer.ordinal]
+        self.now = max(self.now, timer.due)
+        self._queue.append(timer)
+
+    def pending_timers(self) -> list[DurableTimer]:
+        return [timer for timer in self._timers.values() if not timer.cancelled()]
+
+    def take_ready(self) -> list[asyncio.Handle]:
+        """What is ready and hasn't run, taken out: for the loop that goes on in this one's place."""
+        ready = list(self._queue)
+        self._queue.clear()
+        return ready
+
+    # What asyncio asks of a loop.
+
+    def time(self) -> float:
+        return self.now / MICROSECOND
+
+    def call_soon(
+        self, callback: Callable[[*_Ts], object], *args: *_Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        handle = asyncio.Handle(callback, args, self, context)
+        self._queue.append(handle)
+        return handle
+
+    def call_later(
+        self, delay: float, callback: Callable[[*_Ts], object], *args: *_Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        return self.call_at(self.time() + delay, callback, *args, context=context)
+
+    def call_at(
+        self, when: float, callback: Callable[[*_Ts], object], *args: *_Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        due = round(when * MICROSECOND)
+        timer = DurableTimer(self._timer_count, due, callback, args, self, context)
+        self._timer_count += 1
+        self._timers[timer.ordinal] = timer
+        if due <= self.now:
+            # Due already: no delivery is needed, so none is recorded.
+            self.fire(timer)
+        else:
+            heapq.heappush(self._by_due, timer)
+        return timer
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        if isinstance(handle, DurableTimer):
+            self._timers.pop(handle.ordinal, None)
+
+    def create_future(self) -> asyncio.Future[Any]:
+        return DurableFuture(loop=self)
+
+    def create_task(
+        self, coro: Any, *, name: str | None = None, context: Context | None = None, **options: Any
+    ) -> asyncio.Task[Any]:
+        self._task_count += 1
+        options.pop("eager_start", None)
+        task = DurableTask(coro, loop=self, name=name or f"Task-{self._task_count}", context=context, **options)
+        if len(self.tasks) % 64 == 63:
+            self.tasks = [known for known in self.tasks if not known.done()]
+        self.tasks.append(task)
+        return task
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        self._on_error(context)
+
+    def default_exception_handler(self, context: dict[str, Any]) -> None:
+        self._on_error(context)
+
+    def get_debug(self) -> bool:
+        return False
+
+    def set_debug(self, enabled: bool) -> None:
+        """Ignored: asyncio's debug mode measures real time."""
+
+    def is_running(self) -> bool:
+        return asyncio._get_running_loop() is self
+
+    def is_closed(self) -> bool:
+        return False
+
+    def get_task_factory(self) -> None:
+        return None
+
+    def get_exception_handler(self) -> None:
+        return None
+
+    async def shutdown_asyncgens(self) -> None:
+        """Nothing to do: a suspended function's generators stay suspended."""
+
+    def stop(self) -> None:
+        raise RuntimeError("a durable function can't stop its event loop")
+
+
+REAL_IO = (
+    "add_reader",
+    "add_signal_handler",
+    "add_writer",
+    "call_soon_threadsafe",
+    "connect_accepted_socket",
+    "connect_read_pipe",
+    "connect_write_pipe",
+    "create_connection",
+    "create_datagram_endpoint",
+    "create_server",
+    "create_unix_connection",
+    "create_unix_server",
+    "getaddrinfo",
+    "getnameinfo",
+    "remove_reader",
+    "remove_signal_handler",
+    "remove_writer",
+    "run_in_executor",
+    "sendfile",
+    "set_default_executor",
+    "sock_accept",
+    "sock_connect",
+    "sock_recv",
+    "sock_recv_into",
+    "sock_recvfrom",
+    "sock_recvfrom_into",
+    "sock_sendall",
+    "sock_sendfile",
+    "sock_sendto",
+    "start_tls",
+    "subprocess_exec",
+    "subprocess_shell",
+)
+
+
+def _leaving(name: str) -> Callable[..., Any]:
+    def operation(loop: DurableLoop, *args: Any, **kwargs: Any) -> Any:
+        loop._on_io(name)
+        return getattr(loop, name)(*args, **kwargs)
+
+    operation.__name__ = name
+    return operation
+
+
+for _name in REAL_IO:
+    setattr(DurableLoop, _name, _leaving(_name))

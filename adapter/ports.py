@@ -1,0 +1,266 @@
+"""What the engine asks of the outside world: operations as frozen values, and the ports that perform them.
+
+The engine yields operations and is sent their results, so one engine runs against DynamoDB, against memory, and inside
+the interleaving check, which stops it between any two of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, assert_never
+
+from adapter.loop import DurableLoop
+from adapter.messages import Message
+from adapter.promises import Arming, Record, State, Written
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """The time, in microseconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """The promise's record and then those of its children, strongly consistent: ``(record or None, children)``."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoadChildren:
+    """The children's records from an ordinal on, strongly consistent."""
+
+    id: str
+    first: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    id: str
+    state: State
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    id: str
+    arming: Arming
+
+
+@dataclass(frozen=True, slots=True)
+class Arrive:
+    id: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    id: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Invoke:
+    """Invoke the Lambda ``target`` asynchronously."""
+
+    target: str
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Invoke the Lambda ``target`` at a time, in microseconds: not earlier, at least once."""
+
+    target: str
+    message: Message
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunCode:
+    """Run user code, sync or async, and get ``(state, encoded outcome)``.
+
+    ``scope`` is the promise that it runs for, ``encode`` encodes what it returns.
+    """
+
+    scope: str
+    now: int
+    code: Callable[[], Any]
+    encode: Callable[[Any], str]
+
+
+@dataclass(frozen=True, slots=True)
+class RunLeft:
+    """Run a function that left the durable loop to its end, in an ordinary one: ``(state, encoded outcome)``."""
+
+    task: asyncio.Task[Any]
+    loop: DurableLoop
+    encode: Callable[[Any], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Something that whoever watches wants to know: a log line, never a decision."""
+
+    what: str
+    id: str
+    fn: str
+    detail: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Many:
+    """Operations without an order among them, performed side by side; the results in order."""
+
+    operations: tuple[Operation, ...]
+
+
+Operation = (
+    Now
+    | Load
+    | LoadChildren
+    | Claim
+    | Create
+    | Settle
+    | Arm
+    | Arrive
+    | Close
+    | Pause
+    | Invoke
+    | Schedule
+    | RunCode
+    | RunLeft
+    | Tell
+    | Many
+)
+
+
+class Store(Protocol):
+    """The table. Each write is one transition of `adapter.promises`, atomic on its record."""
+
+    def get(self, promise: str) -> Record | None: ...
+    def load(self, promise: str) -> tuple[Record | None, Sequence[Record]]: ...
+    def children(self, promise: str, first: int = 0) -> Sequence[Record]: ...
+    def create(self, record: Record) -> Written: ...
+    def settle(self, promise: str, state: State, value: str, at: int) -> Written: ...
+    def claim(self, promise: str) -> Written: ...
+    def arm(self, promise: str, arming: Arming) -> Written: ...
+    def arrive(self, promise: str, count: int) -> Written: ...
+    def close(self, promise: str) -> Written: ...
+    def pause(self, promise: str, why: str) -> Written: ...
+
+
+class Invoker(Protocol):
+    """Lambda's asynchronous invocation: at least once, some time."""
+
+    def invoke(self, target: str, message: Message) -> None: ...
+
+
+class Timers(Protocol):
+    """Delivers a message at a time: never earlier, at least once."""
+
+    def schedule(self, target: str, message: Message, at: int) -> None: ...
+
+
+class Clock(Protocol):
+    def now(self) -> int:
+        """Microseconds since the epoch."""
+        ...
+
+
+class Runner(Protocol):
+    """Runs user code: inline steps, plain functions, functions that do real I/O."""
+
+    def run(self, operation: RunCode) -> tuple[State, str]: ...
+    def run_left(self, operation: RunLeft) -> tuple[State, str]: ...
+
+
+class Watcher(Protocol):
+    def tell(self, told: Tell) -> None: ...
+
+
+class Pool(Protocol):
+    """Maps side by side; results in order; the first failure is raised when all have ended."""
+
+    def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Everything that the engine needs of one place it runs in.
+
+    ``prefix`` turns the target ``charge`` into the Lambda's name ``mystack-charge``; ``default_target`` is where a function
+    without a target runs if nobody called it from a Lambda.
+    """
+
+    store: Store
+    invoker: Invoker
+    timers: Timers
+    clock: Clock
+    runner: Runner
+    watcher: Watcher
+    pool: Pool
+    prefix: str = ""
+    default_target: str = ""
+
+    def perform(self, operation: Operation) -> Any:
+        """Perform one operation: one call to the outside, which either happened or raised."""
+        match operation:
+            case Now():
+                return self.clock.now()
+            case Load():
+                return self.store.load(operation.id)
+            case LoadChildren():
+                return self.store.children(operation.id, operation.first)
+            case Claim():
+                return self.store.claim(operation.id)
+            case Create():
+                return self.store.create(operation.record)
+            case Settle():
+                return self.store.settle(operation.id, operation.state, operation.value, self.clock.now())
+            case Arm():
+                return self.store.arm(operation.id, operation.arming)
+            case Arrive():
+                return self.store.arrive(operation.id, operation.count)
+            case _:
+                return self._perform_other(operation)
+
+    def _perform_other(
+        self, operation: Close | Pause | Invoke | Schedule | RunCode | RunLeft | Tell | Many
+    ) -> Any:
+        match operation:
+            case Close():
+                return self.store.close(operation.id)
+            case Pause():
+                return self.store.pause(operation.id, operation.why)
+            case Invoke():
+                return self.invoker.invoke(operation.target, operation.message)
+            case Schedule():
+                return self.timers.schedule(operation.target, operation.message, operation.at)
+            case RunCode():
+                return self.runner.run(operation)
+            case RunLeft():
+                return self.runner.run_left(operation)
+            case Tell():
+                return self.watcher.tell(operation)
+            case Many():
+                return self.pool.map(self.perform, operation.operations)
+            case _:
+                assert_never(operation)

@@ -1,0 +1,289 @@
+"""Durable promises: states, records and every transition a record can make. Pure.
+
+A store performs exactly these transitions, atomically per record, and nothing else ever changes a record. The
+conditional writes of `adapter.aws.store` are these functions in DynamoDB's language; the contract tests hold
+them against each other, and the interleaving check explores these functions themselves.
+
+Theory of operation. A promise is created ``pending`` and settles once (I1). A function that waits for its children
+is *suspended* in one of two ways:
+
+- *direct*: it waits for one child that carries ``wake = direct``; that child's settlement resumes it, at no write;
+- *counted*: its own record is *armed* with a ``threshold``; each settlement of a counted child adds to ``arrivals``, and
+  whoever makes ``arrivals`` reach ``threshold`` resumes it.
+
+``epoch`` counts the runs that took over: claiming and arming both move it, so of two runs that loaded the same epoch at
+most one arms. ``arrivals`` may count a settlement twice, never zero times: a wake in vain is possible, a lost one isn't (I3).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from adapter.errors import InvalidId
+
+ROOT_ORDINAL = -1
+BUCKET = 256
+"""Children per partition: a partition takes 1,000 writes a second, so a wide fan-out is spread."""
+
+MAX_ROOT_ID_BYTES = 512
+
+
+class State(StrEnum):
+    """The states of the Durable Promise specification."""
+
+    PENDING = "pending"
+    RESOLVED = "resolved"
+    REJECTED = "rejected"
+    CANCELED = "rejected_canceled"
+    TIMEDOUT = "rejected_timedout"
+
+
+class Kind(StrEnum):
+    """What settles the promise: a function's own Lambda, its parent's run, or the outside world."""
+
+    CALL = "call"
+    INLINE = "inline"
+    EXTERNAL = "external"
+
+
+class Wake(StrEnum):
+    """How the settlement of a child resumes its parent."""
+
+    DIRECT = "direct"
+    COUNTED = "counted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One durable promise as stored. Times are microseconds since the epoch; ``args`` and ``value`` are encoded JSON."""
+
+    id: str
+    kind: Kind = Kind.CALL
+    fn: str = ""
+    target: str = ""
+    args: str = ""
+    digest: str = ""
+    state: State = State.PENDING
+    value: str = ""
+    created_at: int = 0
+    settled_at: int = 0
+    by: str = ""
+    wake: Wake | None = None
+    reply_to: str = ""
+    seen: str | None = None
+    epoch: int = 0
+    arrivals: int = 0
+    threshold: int | None = None
+    on_reject: bool = False
+    wake_at: int | None = None
+    paused: str = ""
+    closed: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def pending(self) -> bool:
+        return self.state is State.PENDING
+
+    @property
+    def rejected(self) -> bool:
+        return self.state not in (State.PENDING, State.RESOLVED)
+
+    @property
+    def ordinal(self) -> int:
+        return ordinal_of(self.id)
+
+    @property
+    def runnable(self) -> bool:
+        """A run may still do something: the function isn't settled, or was cancelled and must clean up."""
+        return self.pending or (self.state in (State.CANCELED, State.TIMEDOUT) and not self.closed)
+
+
+def check_root_id(root: str) -> str:
+    """Return ``root`` if it can be the id of a root promise.
+
+    Raises:
+        InvalidId: empty, longer than 512 UTF-8 bytes, or with ``~`` (which separates a root from the path of a
+            child), a control character or a lone surrogate.
+    """
+    if not isinstance(root, str) or not root:
+        raise InvalidId(f"a promise's id is a non-empty string, got {root!r}")
+    bad = next((c for c in root if c == "~" or ord(c) < 32 or ord(c) == 127 or 0xD800 <= ord(c) < 0xE000), None)
+    if bad is not None:
+        raise InvalidId(f"{root!r} can't be a promise's id: it contains {bad!r}")
+    if len(root.encode()) > MAX_ROOT_ID_BYTES:
+        raise InvalidId(f"the id {root[:40]!r}… is longer than {MAX_ROOT_ID_BYTES} bytes")
+    return root
+
+
+def child_id(parent: str, ordinal: int) -> str:
+    """``order-7`` → ``order-7~0`` → ``order-7~0.2``."""
+    return f"{parent}.{ordinal}" if "~" in parent else f"{parent}~{ordinal}"
+
+
+def parent_of(promise: str) -> str | None:
+    """The id of the parent, None for a root."""
+    root, tilde, path = promise.partition("~")
+    if not tilde:
+        return None
+    head, dot, _ = path.rpartition(".")
+    return f"{root}~{head}" if dot else root
+
+
+def ordinal_of(promise: str) -> int:
+    """The ordinal within the parent, `ROOT_ORDINAL` for a root."""
+    _, tilde, path = promise.partition("~")
+    return int(path.rpartition(".")[2]) if tilde else ROOT_ORDINAL
+
+
+def root_of(promise: str) -> str:
+    return promise.partition("~")[0]
+
+
+def partition_of(parent: str, bucket: int) -> str:
+    """The partition of the children ``bucket * BUCKET …`` of ``parent``."""
+    return parent if bucket == 0 else f"{parent}~~{bucket}"
+
+
+def key_of(promise: str) -> tuple[str, int]:
+    """The table key (pk, sk). A root shares the partition of its first children: one query reads both."""
+    parent = parent_of(promise)
+    if parent is None:
+        return promise, ROOT_ORDINAL
+    ordinal = ordinal_of(promise)
+    return partition_of(parent, ordinal // BUCKET), ordinal
+
+
+def digest_of(kind: Kind, fn: str, args: str) -> str:
+    """What a replay compares: a fingerprint of what was asked for."""
+    return hashlib.sha256(f"{kind}\0{fn}\0{args}".encode("utf-8", "surrogatepass")).hexdigest()[:24]
+
+
+class Refusal(StrEnum):
+    """Why a conditional write was refused. Nothing was written."""
+
+    UNKNOWN = "unknown"
+    SETTLED = "settled"
+    MOVED = "moved"
+    SUPERSEDED = "superseded"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A refused write, with the record that stands (None where there is none)."""
+
+    why: Refusal
+    stands: Record | None
+
+
+Written = Record | Refused
+
+
+def create(standing: Record | None, new: Record) -> Written:
+    """Create if no record has the id. A refusal carries what stands, for the caller to compare."""
+    return new if standing is None else Refused(Refusal.MOVED, standing)
+
+
+def settle(standing: Record | None, state: State, value: str, at: int) -> Written:
+    """I1: only a pending promise settles; the first settlement stands."""
+    if standing is None:
+        return Refused(Refusal.UNKNOWN, None)
+    if not standing.pending:
+        return Refused(Refusal.SETTLED, standing)
+    return replace(standing, state=state, value=value, settled_at=at)
+
+
+def close(standing: Record | None) -> Written:
+    """A cancelled function has cleaned up: nothing runs under this id any more. Its outcome stays as it is."""
+    if standing is None:
+        return Refused(Refusal.UNKNOWN, None)
+    return replace(standing, closed=True)
+
+
+def claim(standing: Record | None) -> Written:
+    """A run that was woken by count or by time takes over: whoever loaded an older epoch can't arm any more."""
+    if standing is None:
+        return Refused(Refusal.UNKNOWN, None)
+    if not standing.runnable:
+        return Refused(Refusal.SETTLED, standing)
+    return replace(standing, epoch=standing.epoch + 1, threshold=None, on_reject=False, wake_at=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arming:
+    """How a run suspends: what it knew (``epoch``, ``arrivals``, ``state``), and what is to wake the function.
+
+    ``threshold`` None: no settlement wakes it. ``on_reject``: a rejection wakes it whatever the count.
+    """
+
+    epoch: int
+    arrivals: int
+    state: State = State.PENDING
+    threshold: int | None = None
+    on_reject: bool = False
+    wake_at: int | None = None
+
+
+def arm(standing: Record | None, arming: Arming) -> Written:
+    """Suspend, if nothing happened since this run loaded.
+
+    A moved ``epoch`` means that another run took over (`SUPERSEDED`: leave everything to it); moved ``arrivals``, or
+    another state, that there is news (`MOVED`: load again and go on). Arming moves the epoch itself, so a second run
+    that loaded the same epoch can't overwrite this threshold with what it knew.
+    """
+    if standing is None:
+        return Refused(Refusal.UNKNOWN, None)
+    if not standing.runnable:
+        return Refused(Refusal.SETTLED, standing)
+    if standing.epoch != arming.epoch:
+        return Refused(Refusal.SUPERSEDED, standing)
+    if standing.arrivals != arming.arrivals or standing.state is not arming.state:
+        return Refused(Refusal.MOVED, standing)
+    return replace(
+        standing,
+        epoch=standing.epoch + 1,
+        threshold=arming.threshold,
+        on_reject=arming.on_reject,
+        wake_at=arming.wake_at,
+        paused="",
+    )
+
+
+def arrive(standing: Record | None, count: int) -> Written:
+    """``count`` settlements of counted children reached the parent. Only ever adds."""
+    if standing is None:
+        return Refused(Refusal.UNKNOWN, None)
+    if not standing.runnable:
+        return Refused(Refusal.SETTLED, standing)
+    return replace(standing, arrivals=standing.arrivals + count)
+
+
+def pause(standing: Record | None, why: str) -> Written:
+    """The replay drifted: keep everything, say why. Any later run tries again, and arming clears it."""
+    if standing is None:
+        return Refused(Refusal.UNKNOWN, None)
+    if not standing.runnable:
+        return Refused(Refusal.SETTLED, standing)
+    return replace(standing, paused=why)
+
+
+def threshold_for(consumed: int, arrivals: int, need: int) -> int:
+    """The count of arrivals at which ``need`` further settlements have come in.
+
+    ``consumed`` counted settlements are known to the run, ``arrivals`` were counted before it loaded. Whichever is
+    larger already covers the other: arrivals that lag behind ``consumed`` will still be added, and arrivals in excess of it
+    were added twice.
+    """
+    return max(consumed, arrivals) + need
+
+
+def wakes(parent: Record, *, rejected: bool) -> bool:
+    """Whether a parent, as it stands after an arrival, is to be resumed.
+
+    Level-triggered: a resumer that died between counting and invoking counts again and comes here again.
+    """
+    if parent.threshold is None:
+        return False
+    return parent.arrivals >= parent.threshold or (rejected and parent.on_reject)

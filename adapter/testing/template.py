@@ -1,0 +1,208 @@
+"""What a SAM template defines, as frozen records: tables, functions, and what the stream of a table triggers.
+
+Read as CloudFormation would resolve it for a stack called ``local``; nothing is created here. An attribute that only
+AWS could know (the URL of an API, say) resolves to a placeholder that names it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from adapter.errors import ConfigurationError
+from adapter.testing.intrinsics import Stack, open_stack
+
+STACK_NAME: Final = "local"
+FILE_NAME: Final = "template.yaml"
+
+_TABLE: Final = "AWS::DynamoDB::Table"
+_FUNCTION: Final = "AWS::Serverless::Function"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableSpec:
+    """A DynamoDB table; ``create_table_arguments`` is what boto3's ``create_table`` takes."""
+
+    logical_id: str
+    name: str
+    create_table_arguments: Mapping[str, Any]
+    ttl_attribute: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FunctionSpec:
+    """A Lambda function; ``max_retries`` is how often Lambda repeats a failed asynchronous invocation."""
+
+    logical_id: str
+    name: str
+    handler: str
+    memory_mb: int
+    timeout_s: int
+    environment: Mapping[str, str]
+    max_retries: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamMapping:
+    """An event source mapping from a table's stream to a function. ``None`` retries: until the record expires."""
+
+    function: str
+    table: str
+    starting_position: str
+    batch_size: int
+    parallelization_factor: int
+    filters: tuple[Mapping[str, Any], ...]
+    max_retries: int | None
+    max_record_age_s: int | None
+    bisect: bool
+    report_item_failures: bool
+    on_failure: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Template:
+    """Everything that a template and the local applications nested in it define."""
+
+    tables: tuple[TableSpec, ...]
+    functions: tuple[FunctionSpec, ...]
+    mappings: tuple[StreamMapping, ...]
+
+
+def load(path: Path) -> Template:
+    """Reads a template and the local applications nested in it."""
+    stacks = _with_nested(open_stack(path, name=STACK_NAME))
+    return Template(
+        tables=tuple(_table(stack, name) for stack in stacks for name in stack.resources_of(_TABLE)),
+        functions=tuple(_function(stack, name) for stack in stacks for name in stack.resources_of(_FUNCTION)),
+        mappings=tuple(
+            each for stack in stacks for name in stack.resources_of(_FUNCTION) for each in _mappings(stack, name)
+        ),
+    )
+
+
+def find_template(start: Path) -> Path | None:
+    """The nearest ``template.yaml`` in ``start`` or above."""
+    start = start.resolve()
+    candidates = (directory / FILE_NAME for directory in (start, *start.parents))
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def default_template() -> Path:
+    """The infrastructure that ships with the package, without any functions of a user."""
+    package = Path(__file__).resolve().parents[1]
+    # In a wheel it is inside the package; in a checkout, beside it.
+    for directory in (package / "_infra", package.parent / "infra"):
+        if (path := directory / "durable.yaml").is_file():
+            return path
+    raise ConfigurationError(f"the installation of {package} lacks its infrastructure templates; install it again")
+
+
+def _with_nested(stack: Stack) -> list[Stack]:
+    return [stack, *(below for child in stack.nested() for below in _with_nested(child))]
+
+
+def _table(stack: Stack, logical_id: str) -> TableSpec:
+    properties = stack.properties(logical_id)
+    arguments: dict[str, Any] = {key: properties[key] for key in _PASSED_ON if key in properties}
+    arguments["TableName"] = name = stack.physical_id(logical_id)
+    if stream := properties.get("StreamSpecification"):
+        # CloudFormation says that a stream is wanted by naming its view; the API wants to be told.
+        arguments["StreamSpecification"] = {"StreamEnabled": True, **stream}
+    ttl = properties.get("TimeToLiveSpecification", {})
+    return TableSpec(
+        logical_id=logical_id,
+        name=name,
+        create_table_arguments=arguments,
+        ttl_attribute=ttl.get("AttributeName") if _flag(ttl.get("Enabled", False)) else None,
+    )
+
+
+# What the template and the API call by the same name. Encryption, recovery and tags have no counterpart locally.
+_PASSED_ON: Final = (
+    "AttributeDefinitions",
+    "KeySchema",
+    "BillingMode",
+    "ProvisionedThroughput",
+    "GlobalSecondaryIndexes",
+    "LocalSecondaryIndexes",
+)
+
+
+def _function(stack: Stack, logical_id: str) -> FunctionSpec:
+    properties = stack.properties(logical_id)
+    handler = properties.get("Handler")
+    if not isinstance(handler, str) or "." not in handler:
+        raise ConfigurationError(
+            f"{stack.path}: function {logical_id} needs a Handler of the form module.function, but has {handler!r}"
+        )
+    variables = properties.get("Environment", {}).get("Variables", {})
+    return FunctionSpec(
+        logical_id=logical_id,
+        name=stack.physical_id(logical_id),
+        handler=handler,
+        memory_mb=int(properties.get("MemorySize", 128)),
+        timeout_s=int(properties.get("Timeout", 3)),
+        environment={key: _text(value) for key, value in variables.items()},
+        max_retries=int(properties.get("EventInvokeConfig", {}).get("MaximumRetryAttempts", 2)),
+    )
+
+
+def _mappings(stack: Stack, logical_id: str) -> list[StreamMapping]:
+    events: Mapping[str, Any] = stack.properties(logical_id).get("Events", {})
+    return [
+        _mapping(stack, f"{logical_id}.{name}", stack.physical_id(logical_id), event["Properties"])
+        for name, event in events.items()
+        if event["Type"] == "DynamoDB" and _flag(event["Properties"].get("Enabled", True))
+    ]
+
+
+def _mapping(stack: Stack, where: str, function: str, properties: Mapping[str, Any]) -> StreamMapping:
+    on_failure = properties.get("DestinationConfig", {}).get("OnFailure", {})
+    return StreamMapping(
+        function=function,
+        table=_table_of(stack, where, properties.get("Stream")),
+        starting_position=properties.get("StartingPosition", "TRIM_HORIZON"),
+        batch_size=int(properties.get("BatchSize", 100)),
+        parallelization_factor=int(properties.get("ParallelizationFactor", 1)),
+        filters=_filters(stack, where, properties.get("FilterCriteria", {}).get("Filters", [])),
+        max_retries=_bounded(properties.get("MaximumRetryAttempts", -1)),
+        max_record_age_s=_bounded(properties.get("MaximumRecordAgeInSeconds", -1)),
+        bisect=_flag(properties.get("BisectBatchOnFunctionError", False)),
+        report_item_failures="ReportBatchItemFailures" in properties.get("FunctionResponseTypes", []),
+        on_failure=on_failure.get("Destination"),
+    )
+
+
+def _table_of(stack: Stack, where: str, stream: object) -> str:
+    # arn:aws:dynamodb:region:account:table/NAME/stream/LABEL
+    parts = str(stream).split("/")
+    if len(parts) != 4 or not parts[0].endswith(":table"):
+        raise ConfigurationError(f"{stack.path}: {where} needs the ARN of a table's stream, but has {stream!r}")
+    return parts[1]
+
+
+def _filters(stack: Stack, where: str, filters: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
+    try:
+        patterns = tuple(json.loads(each["Pattern"]) for each in filters)
+    except (KeyError, ValueError) as error:
+        raise ConfigurationError(f"{stack.path}: {where} has a filter whose Pattern isn't JSON: {error}") from error
+    if not all(isinstance(pattern, dict) for pattern in patterns):
+        raise ConfigurationError(f"{stack.path}: {where} has a filter whose Pattern isn't a JSON object")
+    return patterns
+
+
+def _bounded(value: object) -> int | None:
+    # -1 is AWS's way to say: without a bound.
+    number = int(str(value))
+    return None if number < 0 else number
+
+
+def _flag(value: object) -> bool:
+    return str(value).lower() == "true"
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

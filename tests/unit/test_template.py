@@ -1,0 +1,315 @@
+"""A template reads as CloudFormation would resolve it for a stack called ``local``."""
+
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from adapter.errors import ConfigurationError
+from adapter.testing.template import FunctionSpec, Template, default_template, find_template, load
+
+
+def write(directory: Path, text: str, name: str = "template.yaml") -> Path:
+    path = directory / name
+    path.write_text(dedent(text), encoding="utf-8")
+    return path
+
+
+def only_function(path: Path) -> FunctionSpec:
+    (function,) = load(path).functions
+    return function
+
+
+TABLE = """
+    Resources:
+      Things:
+        Type: AWS::DynamoDB::Table
+        Properties:
+          BillingMode: PAY_PER_REQUEST
+          AttributeDefinitions: [{ AttributeName: id, AttributeType: S }]
+          KeySchema: [{ AttributeName: id, KeyType: HASH }]
+          StreamSpecification: { StreamViewType: KEYS_ONLY }
+          TimeToLiveSpecification: { AttributeName: gone_at, Enabled: true }
+    Outputs:
+      Name: { Value: !Ref Things }
+      Stream: { Value: !GetAtt Things.StreamArn }
+"""
+
+FUNCTION = """
+    Resources:
+      Work:
+        Type: AWS::Serverless::Function
+        Properties:
+          Handler: app.work
+"""
+
+
+def test_a_table_carries_what_create_table_takes(tmp_path: Path) -> None:
+    """The stream is enabled, and what the API has other calls for is left out."""
+    (table,) = load(write(tmp_path, TABLE)).tables
+    assert table.name == "local-Things"
+    assert table.ttl_attribute == "gone_at"
+    assert table.create_table_arguments == {
+        "TableName": "local-Things",
+        "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+        "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+        "StreamSpecification": {"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"},
+    }
+
+
+def test_a_function_has_the_defaults_of_lambda(tmp_path: Path) -> None:
+    """What the template leaves out is what Lambda would take."""
+    assert only_function(write(tmp_path, FUNCTION)) == FunctionSpec(
+        logical_id="Work",
+        name="local-Work",
+        handler="app.work",
+        memory_mb=128,
+        timeout_s=3,
+        environment={},
+        max_retries=2,
+    )
+
+
+def test_globals_are_merged_as_sam_merges_them(tmp_path: Path) -> None:
+    """Mappings are merged, a function's own values win."""
+    function = only_function(
+        write(
+            tmp_path,
+            """
+            Globals:
+              Function:
+                MemorySize: 256
+                Timeout: 10
+                EventInvokeConfig: { MaximumRetryAttempts: 0 }
+                Environment: { Variables: { A: a, B: b } }
+            Resources:
+              Work:
+                Type: AWS::Serverless::Function
+                Properties:
+                  Handler: app.work
+                  Timeout: 20
+                  Environment: { Variables: { B: c } }
+            """,
+        )
+    )
+    assert (function.memory_mb, function.timeout_s, function.max_retries) == (256, 20, 0)
+    assert function.environment == {"A": "a", "B": "c"}
+
+
+def test_intrinsic_functions_are_resolved(tmp_path: Path) -> None:
+    """Each that the reader knows, in a function's environment."""
+    function = only_function(
+        write(
+            tmp_path,
+            """
+            Parameters:
+              Stage: { Type: String, Default: dev }
+            Conditions:
+              IsDev: !Equals [!Ref Stage, dev]
+              IsLive: !Not [!Condition IsDev]
+              Both: !And [!Condition IsDev, !Condition IsLive]
+              Either: !Or [!Condition IsDev, !Condition IsLive]
+            Resources:
+              Jobs:
+                Type: AWS::SQS::Queue
+              Skipped:
+                Type: AWS::Serverless::Function
+                Condition: IsLive
+              Work:
+                Type: AWS::Serverless::Function
+                Properties:
+                  FunctionName: !Sub ${AWS::StackName}-work
+                  Handler: app.work
+                  Environment:
+                    Variables:
+                      IF: !If [IsLive, live, !Sub "${Stage}!"]
+                      AND: !If [Both, "yes", "no"]
+                      OR: !If [Either, "yes", "no"]
+                      JOIN: !Join ["-", [a, !Ref Stage]]
+                      SELECT: !Select [1, [a, b]]
+                      SUB: !Sub ["${Stage} ${Other} ${!Kept} ${Jobs.Arn}", { Other: !Ref AWS::Region }]
+                      QUEUE: !Ref Jobs
+                      QUEUE_NAME: !GetAtt Jobs.QueueName
+                      QUEUE_URL: !GetAtt [Jobs, QueueUrl]
+                      LONG: { "Fn::GetAtt": Work.Arn }
+                      FLAG: true
+                      NUMBER: 1
+                      NONE: !Ref AWS::NoValue
+            """,
+        )
+    )
+    queue = "https://sqs.us-east-1.amazonaws.com/123456789012/local-Jobs"
+    assert function.name == "local-work"
+    assert function.environment == {
+        "IF": "dev!",
+        "AND": "no",
+        "OR": "yes",
+        "JOIN": "a-dev",
+        "SELECT": "b",
+        "SUB": "dev us-east-1 ${Kept} arn:aws:sqs:us-east-1:123456789012:local-Jobs",
+        "QUEUE": queue,
+        "QUEUE_NAME": "local-Jobs",
+        "QUEUE_URL": queue,
+        "LONG": "arn:aws:lambda:us-east-1:123456789012:function:local-work",
+        "FLAG": "true",
+        "NUMBER": "1",
+    }
+
+
+def test_an_attribute_that_only_aws_could_know_is_a_placeholder(tmp_path: Path) -> None:
+    """A template may use more of AWS than the local cloud has."""
+    path = write(
+        tmp_path,
+        """
+        Resources:
+          Site:
+            Type: AWS::Serverless::HttpApi
+          Work:
+            Type: AWS::Serverless::Function
+            Properties:
+              Handler: app.work
+              Environment: { Variables: { URL: !GetAtt Site.ApiEndpoint } }
+        """,
+    )
+    assert only_function(path).environment == {"URL": "local-Site.ApiEndpoint"}
+
+
+NESTING = """
+    Resources:
+      Store:
+        Type: AWS::Serverless::Application
+        Properties: { Location: store.yaml }
+      Engine:
+        Type: AWS::Serverless::Application
+        Properties:
+          Location: engine.yaml
+          Parameters:
+            Name: !GetAtt Store.Outputs.Name
+            Stream: !GetAtt Store.Outputs.Stream
+"""
+
+ENGINE = """
+    Parameters:
+      Name: { Type: String }
+      Stream: { Type: String }
+    Resources:
+      Unhandled:
+        Type: AWS::SQS::Queue
+      Work:
+        Type: AWS::Serverless::Function
+        Properties:
+          Handler: app.work
+          Environment: { Variables: { TABLE: !Ref Name } }
+          Events:
+            Changed:
+              Type: DynamoDB
+              Properties:
+                Stream: !Ref Stream
+                StartingPosition: LATEST
+                BatchSize: 7
+                MaximumRetryAttempts: 3
+                BisectBatchOnFunctionError: true
+                FunctionResponseTypes: [ReportBatchItemFailures]
+                DestinationConfig: { OnFailure: { Destination: !GetAtt Unhandled.Arn } }
+                FilterCriteria: { Filters: [{ Pattern: '{"eventName": ["INSERT"]}' }] }
+            Ignored:
+              Type: Schedule
+              Properties: { Schedule: rate(1 minute) }
+"""
+
+
+def nest(directory: Path, *, engine: str = ENGINE) -> Path:
+    write(directory, TABLE, "store.yaml")
+    write(directory, engine, "engine.yaml")
+    return write(directory, NESTING)
+
+
+def test_nested_applications_feed_each_other(tmp_path: Path) -> None:
+    """The outputs of one are the parameters of another; names carry the path of stacks."""
+    template = load(nest(tmp_path))
+    (table,) = template.tables
+    (function,) = template.functions
+    (mapping,) = template.mappings
+    assert table.name == mapping.table == "local-Store-Things"
+    assert function.environment == {"TABLE": table.name}
+    assert mapping.function == function.name == "local-Engine-Work"
+    assert mapping.on_failure == "arn:aws:sqs:us-east-1:123456789012:local-Engine-Unhandled"
+
+
+def test_a_stream_mapping_says_how_failures_are_handled(tmp_path: Path) -> None:
+    """What the poller has to honour, unbounded where the template names no bound."""
+    (mapping,) = load(nest(tmp_path)).mappings
+    assert (mapping.batch_size, mapping.parallelization_factor, mapping.starting_position) == (7, 1, "LATEST")
+    assert (mapping.max_retries, mapping.max_record_age_s) == (3, None)
+    assert mapping.bisect
+    assert mapping.report_item_failures
+    assert mapping.filters == ({"eventName": ["INSERT"]},)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("Resources: {A: {Type: AWS::Serverless::Function}}", "function A needs a Handler"),
+        ("Resources: {A: !Frobnicate b}", "!Frobnicate isn't supported"),
+        ("{", "template.yaml"),
+        ("just text", "no CloudFormation template"),
+        (FUNCTION.replace("app.work", "!Ref Nowhere"), "refers to 'Nowhere'"),
+        (FUNCTION.replace("app.work", "{ 'Fn::Base64': a }"), "Fn::Base64 isn't supported"),
+        (FUNCTION.replace("app.work", "!If [Nowhere, a, b]"), "no condition 'Nowhere'"),
+        (NESTING.replace("store.yaml", "missing.yaml"), "can't read the template .*missing.yaml"),
+        (NESTING.replace("store.yaml", "{ ApplicationId: a }"), "Store isn't local"),
+        (NESTING.replace("Store.Outputs.Name", "Store.Outputs.Nothing"), "no output 'Nothing'"),
+        (NESTING.replace("Store.Outputs.Name", "Engine.Outputs.Name"), "its own outputs"),
+        (NESTING.replace("Name: !GetAtt Store.Outputs.Name", ""), "parameter Name has no value"),
+    ],
+)
+def test_a_template_that_can_not_be_read_is_a_clear_error(tmp_path: Path, text: str, message: str) -> None:
+    """The error names the file and what is wrong in it."""
+    nest(tmp_path)
+    with pytest.raises(ConfigurationError, match=message):
+        load(write(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("part", "replacement", "message"),
+    [
+        ("!Ref Stream", "nothing", "needs the ARN of a table's stream"),
+        ('{"eventName": ["INSERT"]}', "{", "Pattern isn't JSON"),
+        ('{"eventName": ["INSERT"]}', "[]", "isn't a JSON object"),
+    ],
+)
+def test_a_mapping_that_can_not_work_is_a_clear_error(
+    tmp_path: Path, part: str, replacement: str, message: str
+) -> None:
+    """The error names the function and its event."""
+    with pytest.raises(ConfigurationError, match=rf"Work\.Changed.*{message}"):
+        load(nest(tmp_path, engine=ENGINE.replace(part, replacement)))
+
+
+def test_a_missing_template_is_a_clear_error(tmp_path: Path) -> None:
+    """The error names the path."""
+    with pytest.raises(ConfigurationError, match=r"nowhere\.yaml"):
+        load(tmp_path / "nowhere.yaml")
+
+
+def test_the_template_is_found_from_any_directory_below_it(tmp_path: Path) -> None:
+    """The nearest one counts."""
+    path = write(tmp_path, FUNCTION)
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    assert find_template(below) == find_template(tmp_path) == path.resolve()
+
+
+def test_no_template_is_found_where_there_is_none(tmp_path: Path) -> None:
+    """Nothing in the directory or above it; a caller takes the default then."""
+    assert find_template(tmp_path) is None
+
+
+def test_the_default_template_has_the_infrastructure_and_no_functions_of_a_user() -> None:
+    """One table, its resumer, and the stream between them."""
+    template = load(default_template())
+    assert isinstance(template, Template)
+    assert [table.logical_id for table in template.tables] == ["Promises"]
+    assert [function.handler for function in template.functions] == ["adapter.resumer.handler"]
+    assert [mapping.table for mapping in template.mappings] == [template.tables[0].name]
