@@ -1,0 +1,48 @@
+"""Distributed Async Await on AWS Lambda: functions and promises.
+
+The tour:
+
+- `durable` makes a function durable. Calling it inside another one returns a hot `Promise`: the call runs in its own
+  Lambda, and its outcome is stored. ``fn.start(...)`` starts one from outside and returns a `Handle`.
+- `run` is an inline step, `promise` one that the outside world settles with `resolve`, `reject` or `cancel`;
+  `attach` is a handle on any promise.
+- `now`, `uuid4` and `random` answer alike at every replay.
+- `errors` has every exception, under `DurableError`.
+- `adapter.testing` has `LocalCloud`: the whole system in one process.
+"""
+
+from __future__ import annotations
+
+from adapter import errors, handles
+from adapter.errors import DurableError
+from adapter.execution import Promise
+from adapter.functions import Durable, durable, now, promise, random, run, uuid4
+from adapter.handles import Handle, attach, cancel, reject, resolve
+
+
+def _environment() -> handles.Host:
+    # Late: boto3 and PynamoDB cost more than everything else here, and a local run without them needn't pay.
+    from adapter.aws.wiring import host
+
+    return host()
+
+
+handles.set_default(_environment)
+
+__all__ = [
+    "durable",
+    "Durable",
+    "Promise",
+    "Handle",
+    "run",
+    "promise",
+    "resolve",
+    "reject",
+    "cancel",
+    "attach",
+    "now",
+    "uuid4",
+    "random",
+    "errors",
+    "DurableError",
+]

@@ -26,9 +26,9 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
 
 from adapter import waits
-from adapter.codec import decode_exception, encode_exception
 from adapter.errors import CodecError, MixedIO, NonDeterminismError, NotDurable, PromiseCancelled, PromiseTimeout
-from adapter.loop import DurableFuture, DurableLoop
+from adapter.exceptions import decode_exception, encode_exception
+from adapter.loop import DurableFuture, DurableLoop, new_loop
 from adapter.parking import park
 from adapter.promises import Kind, Record, State, Wake, child_id
 
@@ -199,7 +199,7 @@ class Execution(Scope):
         self.records: dict[int, Record] = {}
         self.replaying = False
         self.left = False
-        self.loop = DurableLoop(own.id, own.created_at, self._on_io, on_error)
+        self.loop = new_loop(own.id, own.created_at, self._on_io, on_error)
         self._body = body
         self._encode_result = encode_result
         self._leave = leave
@@ -296,6 +296,16 @@ class Execution(Scope):
             if not task.done():
                 park(task)
         self.loop.tasks.clear()
+
+    @property
+    def fresh(self) -> bool:
+        """The function's body hasn't begun in this memory."""
+        return self._main is None
+
+    def first_open(self) -> int:
+        """The least ordinal under which there may be news."""
+        pending = [ordinal for ordinal, record in self.records.items() if record.pending]
+        return min(pending, default=self._next_ordinal)
 
     # A turn.
 

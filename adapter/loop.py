@@ -255,7 +255,7 @@ REAL_IO = (
 )
 
 
-def _leaving(name: str) -> Callable[..., Any]:
+def _leaving(name: str) -> Any:
     def operation(loop: DurableLoop, *args: Any, **kwargs: Any) -> Any:
         loop._on_io(name)
         return getattr(loop, name)(*args, **kwargs)
@@ -266,3 +266,12 @@ def _leaving(name: str) -> Callable[..., Any]:
 
 for _name in REAL_IO:
     setattr(DurableLoop, _name, _leaving(_name))
+
+
+def new_loop(
+    name: str, now: int, on_io: Callable[[str], None], on_error: Callable[[dict[str, Any]], None]
+) -> DurableLoop:
+    """A loop of which every operation of real I/O asks ``on_io`` first."""
+    concrete: Any = DurableLoop
+    loop: DurableLoop = concrete(name, now, on_io, on_error)
+    return loop

@@ -91,7 +91,9 @@ def parse(event: Mapping[str, Any]) -> Message:
         BadMessage: another version, or something missing or of the wrong type.
     """
     if event.get(MARK) != VERSION:
-        raise BadMessage(f"this code reads envelopes of version {VERSION}, got {event.get(MARK)!r}: deploy it everywhere")
+        raise BadMessage(
+            f"this code reads envelopes of version {VERSION}, got {event.get(MARK)!r}: deploy it everywhere"
+        )
     if "start" in event:
         args = event.get("args")
         return Start(

@@ -188,7 +188,10 @@ class Clock(Protocol):
 class Runner(Protocol):
     """Runs user code: inline steps, plain functions, functions that do real I/O."""
 
-    def run(self, operation: RunCode) -> tuple[State, str]: ...
+    def run(self, operations: Sequence[RunCode]) -> list[tuple[State, str]]:
+        """Sync code in order, async code side by side; the outcomes in order."""
+        ...
+
     def run_left(self, operation: RunLeft) -> tuple[State, str]: ...
 
 
@@ -242,9 +245,7 @@ class Ports:
             case _:
                 return self._perform_other(operation)
 
-    def _perform_other(
-        self, operation: Close | Pause | Invoke | Schedule | RunCode | RunLeft | Tell | Many
-    ) -> Any:
+    def _perform_other(self, operation: Close | Pause | Invoke | Schedule | RunCode | RunLeft | Tell | Many) -> Any:
         match operation:
             case Close():
                 return self.store.close(operation.id)
@@ -255,12 +256,18 @@ class Ports:
             case Schedule():
                 return self.timers.schedule(operation.target, operation.message, operation.at)
             case RunCode():
-                return self.runner.run(operation)
+                return self.runner.run([operation])[0]
             case RunLeft():
                 return self.runner.run_left(operation)
             case Tell():
                 return self.watcher.tell(operation)
             case Many():
-                return self.pool.map(self.perform, operation.operations)
+                return self._perform_many(operation.operations)
             case _:
                 assert_never(operation)
+
+    def _perform_many(self, operations: Sequence[Operation]) -> list[Any]:
+        codes = [operation for operation in operations if isinstance(operation, RunCode)]
+        if codes:
+            return self.runner.run(codes)
+        return self.pool.map(self.perform, operations)

@@ -1,0 +1,175 @@
+"""The engine in a place: what Lambda entries and handles do, over `adapter.ports`. Where it sleeps is the place's affair."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import hashlib
+import inspect
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from adapter.engine import Caller, Memory, respond
+from adapter.errors import ConfigurationError
+from adapter.exceptions import encode_exception
+from adapter.execution import Scope, current
+from adapter.messages import Cause, Resume, is_envelope, parse, start_of
+from adapter.ports import Operation, Ports, RunCode, RunLeft
+from adapter.promises import Record, Refused, State, Written
+from adapter.realio import run_to_end
+
+
+def drive(steps: Generator[Operation, Any, str], perform: Callable[[Operation], Any]) -> str:
+    """Perform what a generator of operations asks for, to its end."""
+    result: Any = None
+    try:
+        while True:
+            operation = steps.send(result)
+            result = perform(operation)
+    except StopIteration as ended:
+        return str(ended.value)
+    finally:
+        # Here too when an operation raised: the generator drops its suspended code without running it.
+        steps.close()
+
+
+@dataclass(frozen=True, slots=True)
+class CodeRunner:
+    """Runs user code here and now, each under the scope of its promise."""
+
+    def run(self, operations: Sequence[RunCode]) -> list[tuple[State, str]]:
+        outcomes: dict[int, tuple[State, str]] = {}
+        waiting: dict[int, Any] = {}
+        for position, operation in enumerate(operations):
+            context = contextvars.copy_context()
+            context.run(current.set, Scope(operation.scope, operation.now))
+            try:
+                value = context.run(operation.code)
+                if inspect.isawaitable(value):
+                    waiting[position] = (context, value)
+                else:
+                    outcomes[position] = State.RESOLVED, operation.encode(value)
+            except Exception as error:
+                outcomes[position] = _rejected(error)
+        if waiting:
+            for position, value in zip(waiting, _await_all(list(waiting.values())), strict=True):
+                outcomes[position] = _encoded(value, operations[position].encode)
+        return [outcomes[position] for position in range(len(operations))]
+
+    def run_left(self, operation: RunLeft) -> tuple[State, str]:
+        try:
+            return State.RESOLVED, operation.encode(run_to_end(operation.task, operation.loop))
+        except (Exception, asyncio.CancelledError) as error:
+            return _rejected(error)
+
+
+def _encoded(value: object, encode: Callable[[Any], str]) -> tuple[State, str]:
+    if isinstance(value, BaseException):
+        return _rejected(value)
+    try:
+        return State.RESOLVED, encode(value)
+    except Exception as error:
+        return _rejected(error)
+
+
+def _rejected(error: BaseException) -> tuple[State, str]:
+    return State.REJECTED, encode_exception(error)
+
+
+def _await_all(started: list[tuple[contextvars.Context, Any]]) -> list[Any]:
+    async def one(awaitable: Any) -> Any:
+        return await awaitable
+
+    async def everything() -> list[Any]:
+        loop = asyncio.get_running_loop()
+        tasks = [loop.create_task(one(awaitable), context=context) for context, awaitable in started]
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    outer = asyncio._get_running_loop()
+    asyncio._set_running_loop(None)
+    try:
+        return asyncio.run(everything())
+    finally:
+        asyncio._set_running_loop(outer)
+
+
+class EngineHost:
+    """Handles messages and starts roots over ports. A subclass says how to wait and where ids come from."""
+
+    def __init__(self, ports: Ports, memory: Memory | None = None) -> None:
+        self.ports = ports
+        self.memory = memory or Memory()
+
+    def handle(self, event: Any, context: Any, root: Callable[[str, str], Record] | None) -> dict[str, Any]:
+        """Lambda's entry: run the promise of an envelope, or start a root with any other event as its argument."""
+        request_id = str(context.aws_request_id)
+        if is_envelope(event):
+            message = parse(event)
+            promise = message.id
+            caller = Caller(request_id, self.ports.prefix)
+            return {"id": promise, "state": drive(respond(message, caller, self.memory), self.ports.perform)}
+        if root is None:
+            raise ConfigurationError("this entry only runs envelopes; start a durable function by its own handler")
+        record = replace(root(event, identity_of(event, request_id)), by=request_id)
+        stands = self.start(record)
+        return {"id": stands.id, "state": stands.state.value}
+
+    def start(self, record: Record) -> Record:
+        record = replace(record, created_at=self.ports.clock.now())
+        # The promise before its invocation: a crash between them is repaired by starting again under the same id.
+        written = self.ports.store.create(record)
+        if isinstance(written, Refused):
+            assert written.stands is not None
+            stands = written.stands
+            if stands.pending and stands.digest == record.digest:
+                self._start_again(stands, record.by)
+            return stands
+        self.ports.invoker.invoke(record.target, start_of(record))
+        return record
+
+    def _start_again(self, stands: Record, by: str) -> None:
+        if stands.paused:
+            self.ports.invoker.invoke(stands.target, Resume(id=stands.id, cause=Cause.AGAIN))
+        elif by and stands.by == by:
+            # The platform repeats the request that created it, which perhaps died before it invoked.
+            self.ports.invoker.invoke(stands.target, start_of(stands))
+
+    def get(self, promise: str) -> Record | None:
+        return self.ports.store.get(promise)
+
+    def settle(self, promise: str, state: State, value: str) -> Written:
+        return self.ports.store.settle(promise, state, value, self.ports.clock.now())
+
+    def qualify(self, target: str) -> str:
+        name = Caller("", self.ports.prefix).qualify(target) or self.ports.default_target
+        if not name:
+            raise ConfigurationError("where is it to run? Give the function a target=, the name of its Lambda")
+        return name
+
+
+def identity_of(event: Any, request_id: str) -> str:
+    """The id of the root that an event starts: the event's own identity, so that its redelivery starts nothing new."""
+    found = [*_header_identity(event), *_source_identity(event)]
+    text = found[0] if found else request_id
+    if 0 < len(text.encode()) <= 256 and text.isprintable() and "~" not in text:
+        return text
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _header_identity(event: Any) -> list[str]:
+    headers = event.get("headers") if isinstance(event, dict) else None
+    if not isinstance(headers, dict):
+        return []
+    return [str(value) for name, value in headers.items() if str(name).lower() == "idempotency-key" and value]
+
+
+def _source_identity(event: Any) -> list[str]:
+    if not isinstance(event, dict):
+        return []
+    records = event.get("Records")
+    if isinstance(records, list) and records and all(isinstance(r, dict) and r.get("messageId") for r in records):
+        return ["-".join(str(record["messageId"]) for record in records)]
+    if isinstance(event.get("detail-type"), str) and isinstance(event.get("id"), str):
+        return [event["id"]]
+    return []
