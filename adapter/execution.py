@@ -543,7 +543,7 @@ def _reject(promise: _Open, error: BaseException) -> None:
         error = RuntimeError(f"StopIteration: {error}")
     promise.set_exception(error)
     # A rejection that no code retrieves stays readable on the promise itself.
-    promise._log_traceback = False  # type: ignore[attr-defined]
+    promise._log_traceback = False
 
 
 def _shorten(args: str, limit: int = 200) -> str:

@@ -1,0 +1,19 @@
+"""Lambda's asynchronous invocation, and its timers."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from adapter.messages import Message, to_event
+
+
+class LambdaInvoker:
+    """`adapter.ports.Invoker` over boto3's Lambda client."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+
+    def invoke(self, target: str, message: Message) -> None:
+        payload = json.dumps(to_event(message), separators=(",", ":"), ensure_ascii=False).encode()
+        self.client.invoke(FunctionName=target, InvocationType="Event", Payload=payload)

@@ -1,0 +1,51 @@
+"""Structured logs: one line for what a run did, with the promise's id, the function and the attempt as keys.
+
+Payloads never get into a line. User code that is being replayed has logged before, so its lines are dropped.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from aws_lambda_powertools import Logger
+
+from adapter.execution import Execution, current
+from adapter.ports import Tell
+
+_LEVELS = {"body": "debug", "paused": "error", "refused": "warning"}
+_KEPT = ("why", "state", "waiting", "wake_at")
+
+
+class ReplayFilter(logging.Filter):
+    """Drops what a durable function logs while it replays."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        execution = current.get()
+        return not (isinstance(execution, Execution) and execution.replaying)
+
+
+class LogWatcher:
+    """`adapter.ports.Watcher` on Powertools' logger."""
+
+    def __init__(self, logger: Logger) -> None:
+        self.logger = logger
+        self.attempt = 1
+
+    def tell(self, told: Tell) -> None:
+        details = {key: value for key, value in told.detail.items() if key in _KEPT}
+        log = getattr(self.logger, _LEVELS.get(told.what, "info"))
+        log(
+            told.what,
+            extra={"promise": told.id, "function": told.fn, "attempt": self.attempt, **details},
+        )
+
+
+def silence_replays() -> None:
+    """Give every handler of the root logger, and Powertools', the replay filter; once each."""
+    loggers = [
+        logging.getLogger(),
+        *(x for x in logging.Logger.manager.loggerDict.values() if isinstance(x, logging.Logger)),
+    ]
+    for handler in {handler for logger in loggers for handler in logger.handlers}:
+        if not any(isinstance(known, ReplayFilter) for known in handler.filters):
+            handler.addFilter(ReplayFilter())

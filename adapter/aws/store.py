@@ -1,0 +1,350 @@
+"""The transitions of `adapter.promises` as conditional writes on one DynamoDB table.
+
+PynamoDB is the table's model. Its save and update don't return the old item of a failed condition, which the protocol
+needs in the same round trip, so writes go through the client that it holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from botocore.exceptions import ClientError
+from pynamodb.attributes import (
+    BooleanAttribute,
+    JSONAttribute,
+    NumberAttribute,
+    UnicodeAttribute,
+)
+from pynamodb.models import Model
+
+from adapter import promises
+from adapter.errors import BadMessage, PayloadTooLarge
+from adapter.promises import BUCKET, Arming, Kind, Record, Refusal, Refused, State, Wake, Written, key_of, partition_of
+
+VERSION = 1
+MAX_TEXT_BYTES = 350_000
+"""Of one item's arguments and value: DynamoDB's items hold 400 KB with everything."""
+
+_RUNNABLE = "(#state = :pending OR (#state IN (:canceled, :timedout) AND attribute_not_exists(#closed)))"
+_STATES = {":pending": {"S": State.PENDING}, ":canceled": {"S": State.CANCELED}, ":timedout": {"S": State.TIMEDOUT}}
+
+
+class Item(Model):
+    """One promise."""
+
+    class Meta:
+        table_name = ""
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = NumberAttribute(range_key=True)
+    v = NumberAttribute(default=VERSION)
+    id = UnicodeAttribute()
+    kind = UnicodeAttribute()
+    fn = UnicodeAttribute(null=True)
+    target = UnicodeAttribute(null=True)
+    args = UnicodeAttribute(null=True)
+    digest = UnicodeAttribute(null=True)
+    state = UnicodeAttribute()
+    value = UnicodeAttribute(null=True)
+    created_at = NumberAttribute()
+    settled_at = NumberAttribute(null=True)
+    by = UnicodeAttribute(null=True)
+    wake = UnicodeAttribute(null=True)
+    reply_to = UnicodeAttribute(null=True)
+    seen = UnicodeAttribute(null=True)
+    epoch = NumberAttribute(null=True)
+    arrivals = NumberAttribute(null=True)
+    threshold = NumberAttribute(null=True)
+    on_reject = BooleanAttribute(null=True)
+    wake_at = NumberAttribute(null=True)
+    paused = UnicodeAttribute(null=True)
+    closed = BooleanAttribute(null=True)
+    tags = JSONAttribute(null=True)
+
+
+def to_item(record: Record, model: type[Item] = Item) -> dict[str, Any]:
+    """The record as DynamoDB's typed JSON; what is empty isn't stored."""
+    pk, sk = key_of(record.id)
+    item = model(
+        pk=pk,
+        sk=sk,
+        id=record.id,
+        kind=record.kind.value,
+        fn=record.fn or None,
+        target=record.target or None,
+        args=record.args or None,
+        digest=record.digest or None,
+        state=record.state.value,
+        value=record.value or None,
+        created_at=record.created_at,
+        settled_at=record.settled_at or None,
+        by=record.by or None,
+        wake=record.wake.value if record.wake else None,
+        reply_to=record.reply_to or None,
+        seen=record.seen,
+        epoch=record.epoch or None,
+        arrivals=record.arrivals or None,
+        threshold=record.threshold,
+        on_reject=record.on_reject or None,
+        wake_at=record.wake_at,
+        paused=record.paused or None,
+        closed=record.closed or None,
+        tags=dict(record.tags) or None,
+    )
+    serialized: dict[str, Any] = item.serialize()
+    return serialized
+
+
+def to_record(raw: Mapping[str, Any], model: type[Item] = Item) -> Record:
+    """Read DynamoDB's typed JSON.
+
+    Raises:
+        BadMessage: an item of another version, or one that isn't a promise.
+    """
+    version = raw.get("v", {}).get("N")
+    if version != str(VERSION):
+        where = raw.get("pk", {}).get("S"), raw.get("sk", {}).get("N")
+        raise BadMessage(f"item {where} has format {version}, this code reads {VERSION}: deploy one version everywhere")
+    try:
+        item: Any = model()
+        item.deserialize(dict(raw))
+        return Record(
+            id=item.id,
+            kind=Kind(item.kind),
+            fn=item.fn or "",
+            target=item.target or "",
+            args=item.args or "",
+            digest=item.digest or "",
+            state=State(item.state),
+            value=item.value or "",
+            created_at=int(item.created_at),
+            settled_at=int(item.settled_at or 0),
+            by=item.by or "",
+            wake=Wake(item.wake) if item.wake else None,
+            reply_to=item.reply_to or "",
+            seen=item.seen,
+            epoch=int(item.epoch or 0),
+            arrivals=int(item.arrivals or 0),
+            threshold=None if item.threshold is None else int(item.threshold),
+            on_reject=bool(item.on_reject),
+            wake_at=None if item.wake_at is None else int(item.wake_at),
+            paused=item.paused or "",
+            closed=bool(item.closed),
+            tags=item.tags or {},
+        )
+    except (TypeError, ValueError, AttributeError, KeyError) as unreadable:
+        raise BadMessage(f"an item isn't a promise: {unreadable}") from unreadable
+
+
+class DynamoStore:
+    """`adapter.ports.Store` on a table."""
+
+    def __init__(
+        self, table: str, region: str | None = None, endpoint: str | None = None, connections: int = 32
+    ) -> None:
+        meta: dict[str, Any] = {"table_name": table, "max_pool_connections": connections}
+        if region:
+            meta["region"] = region
+        if endpoint:
+            meta["host"] = endpoint
+        self._model: type[Item] = type("Item", (Item,), {"Meta": type("Meta", (), meta)})
+        self._table = table
+        self.client: Any = self._model._get_connection().connection.client
+
+    def get(self, promise: str) -> Record | None:
+        found = self.client.get_item(TableName=self._table, Key=_key(promise), ConsistentRead=True).get("Item")
+        return None if found is None else to_record(found, self._model)
+
+    def load(self, promise: str) -> tuple[Record | None, Sequence[Record]]:
+        # The function's own record before its children's: a settlement that is counted in it is then seen below it.
+        if promises.parent_of(promise) is not None:
+            own = self.get(promise)
+            return own, self.children(promise)
+        together = self._query(promise, promises.ROOT_ORDINAL)
+        roots = [record for record in together if record.id == promise]
+        children = [record for record in together if record.id != promise]
+        return (roots[0] if roots else None), [*children, *self._further(promise, 0, children)]
+
+    def children(self, promise: str, first: int = 0) -> Sequence[Record]:
+        bucket = first // BUCKET
+        found = self._query(partition_of(promise, bucket), first)
+        return [*found, *self._further(promise, bucket, found)]
+
+    def _further(self, promise: str, bucket: int, found: Sequence[Record]) -> list[Record]:
+        """The buckets after one that is full."""
+        further: list[Record] = []
+        while found and found[-1].ordinal % BUCKET == BUCKET - 1:
+            bucket += 1
+            found = self._query(partition_of(promise, bucket), bucket * BUCKET)
+            further.extend(found)
+        return further
+
+    def _query(self, partition: str, first: int) -> list[Record]:
+        pages = self.client.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="pk = :pk AND sk >= :first",
+            ExpressionAttributeValues={":pk": {"S": partition}, ":first": {"N": str(first)}},
+            ConsistentRead=True,
+        )
+        return [to_record(raw, self._model) for page in pages for raw in page["Items"]]
+
+    def create(self, record: Record) -> Written:
+        _check_size(record.id, record.args, record.value)
+        try:
+            self.client.put_item(
+                TableName=self._table,
+                Item=to_item(record, self._model),
+                ConditionExpression="attribute_not_exists(pk)",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ClientError as error:
+            return promises.create(self._standing(error), record)
+        return record
+
+    def settle(self, promise: str, state: State, value: str, at: int) -> Written:
+        _check_size(promise, value)
+        sets = {"state": {"S": state.value}, "settled_at": {"N": str(at)}}
+        if value:
+            sets["value"] = {"S": value}
+        return self._update(
+            promise,
+            lambda standing: promises.settle(standing, state, value, at),
+            sets=sets,
+            condition="#state = :pending",
+            values={":pending": {"S": State.PENDING}},
+        )
+
+    def claim(self, promise: str) -> Written:
+        return self._update(
+            promise,
+            promises.claim,
+            add={"epoch": 1},
+            remove=("threshold", "on_reject", "wake_at"),
+            condition=_RUNNABLE,
+            values=_STATES,
+        )
+
+    def arm(self, promise: str, arming: Arming) -> Written:
+        wanted: dict[str, Any] = {
+            "threshold": None if arming.threshold is None else {"N": str(arming.threshold)},
+            "on_reject": {"BOOL": True} if arming.on_reject else None,
+            "wake_at": None if arming.wake_at is None else {"N": str(arming.wake_at)},
+        }
+        return self._update(
+            promise,
+            lambda standing: promises.arm(standing, arming),
+            sets={name: value for name, value in wanted.items() if value is not None},
+            add={"epoch": 1},
+            remove=("paused", *(name for name, value in wanted.items() if value is None)),
+            condition=f"{_equals('epoch', arming.epoch)} AND {_equals('arrivals', arming.arrivals)}"
+            " AND #state = :state AND attribute_not_exists(#closed)",
+            values={
+                ":state": {"S": arming.state.value},
+                ":epoch_is": {"N": str(arming.epoch)},
+                ":arrivals_is": {"N": str(arming.arrivals)},
+            },
+        )
+
+    def arrive(self, promise: str, count: int) -> Written:
+        return self._update(
+            promise,
+            lambda standing: promises.arrive(standing, count),
+            add={"arrivals": count},
+            condition=_RUNNABLE,
+            values=_STATES,
+        )
+
+    def close(self, promise: str) -> Written:
+        return self._update(
+            promise, promises.close, sets={"closed": {"BOOL": True}}, condition="attribute_exists(pk)", values={}
+        )
+
+    def pause(self, promise: str, why: str) -> Written:
+        return self._update(
+            promise,
+            lambda standing: promises.pause(standing, why),
+            sets={"paused": {"S": why}},
+            condition=_RUNNABLE,
+            values=_STATES,
+        )
+
+    def _update(
+        self,
+        promise: str,
+        transition: Callable[[Record | None], Written],
+        *,
+        sets: Mapping[str, Any] | None = None,
+        add: Mapping[str, int] | None = None,
+        remove: Sequence[str] = (),
+        condition: str,
+        values: Mapping[str, Any],
+    ) -> Written:
+        """One conditional update; a refusal is explained by the pure transition on what stands."""
+        expression, names, own_values = _expression(sets or {}, add or {}, remove)
+        names.update({f"#{name}": name for name in _NAMED if f"#{name}" in condition})
+        every = {**own_values, **{name: value for name, value in values.items() if name in condition}}
+        try:
+            updated = self.client.update_item(
+                TableName=self._table,
+                Key=_key(promise),
+                UpdateExpression=expression,
+                ConditionExpression=condition,
+                ExpressionAttributeNames=names,
+                **({"ExpressionAttributeValues": every} if every else {}),
+                ReturnValues="ALL_NEW",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ClientError as error:
+            return _refused(transition(self._standing(error)))
+        return to_record(updated["Attributes"], self._model)
+
+    def _standing(self, error: ClientError) -> Record | None:
+        """What stands, of a failed condition; any other error goes on to the platform's retry."""
+        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+            raise error
+        raw: Any = error.response.get("Item")
+        return to_record(raw, self._model) if raw else None
+
+
+_NAMED = ("state", "closed", "epoch", "arrivals")
+
+
+def _equals(name: str, number: int) -> str:
+    """Zero isn't stored."""
+    equal = f"#{name} = :{name}_is"
+    return f"({equal} OR attribute_not_exists(#{name}))" if number == 0 else equal
+
+
+def _expression(
+    sets: Mapping[str, Any], add: Mapping[str, int], remove: Sequence[str]
+) -> tuple[str, dict[str, str], dict[str, Any]]:
+    parts = []
+    if sets:
+        parts.append("SET " + ", ".join(f"#{name} = :{name}" for name in sets))
+    if remove:
+        parts.append("REMOVE " + ", ".join(f"#{name}" for name in remove))
+    if add:
+        parts.append("ADD " + ", ".join(f"#{name} :{name}" for name in add))
+    names = {f"#{name}": name for name in (*sets, *add, *remove)}
+    values = {f":{name}": value for name, value in sets.items()}
+    values.update({f":{name}": {"N": str(count)} for name, count in add.items()})
+    return " ".join(parts), names, values
+
+
+def _refused(explained: Written) -> Refused:
+    if isinstance(explained, Refused):
+        return explained
+    # The condition and the transition disagree: what stands changed its version, or was written by hand.
+    return Refused(Refusal.MOVED, explained)
+
+
+def _key(promise: str) -> dict[str, Any]:
+    pk, sk = key_of(promise)
+    return {"pk": {"S": pk}, "sk": {"N": str(sk)}}
+
+
+def _check_size(promise: str, *texts: str) -> None:
+    size = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
+    if size > MAX_TEXT_BYTES:
+        raise PayloadTooLarge(f"{promise}: {size} bytes of arguments or result; at most {MAX_TEXT_BYTES} can be stored")

@@ -1,0 +1,106 @@
+"""The ports of a Lambda, from its environment.
+
+``DURABLE_TABLE`` names the table, ``DURABLE_PREFIX`` is what a target's name is prefixed with (the stack's name).
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger
+
+from adapter import handles
+from adapter.aws.invoker import LambdaInvoker
+from adapter.aws.logs import LogWatcher, silence_replays
+from adapter.aws.store import DynamoStore
+from adapter.errors import ConfigurationError, Paused
+from adapter.host import CodeRunner, EngineHost
+from adapter.messages import Message
+from adapter.ports import Ports
+from adapter.promises import Record
+
+POLL_SECONDS = (0.05, 2.0)
+
+
+class SystemClock:
+    def now(self) -> int:
+        return time.time_ns() // 1_000
+
+
+class Threads:
+    """Side by side, in threads; boto3's clients are safe under them."""
+
+    def __init__(self, workers: int) -> None:
+        self._executor = ThreadPoolExecutor(workers, thread_name_prefix="durable")
+
+    def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+        if len(items) == 1:
+            return [function(items[0])]
+        futures = [self._executor.submit(function, item) for item in items]
+        return [future.result() for future in futures]
+
+
+class NoTimers:
+    """Timers on AWS are not built yet: refusing keeps a function from sleeping for ever."""
+
+    def schedule(self, target: str, message: Message, at: int) -> None:
+        raise ConfigurationError(
+            "durable timers run on LocalCloud only in this version: no sleep or timeout on AWS yet"
+        )
+
+
+class AwsHost(EngineHost):
+    """The engine on AWS. Whoever waits for a result from outside polls, with growing pauses."""
+
+    def new_id(self) -> str:
+        return uuid.uuid4().hex
+
+    def handle(self, event: Any, context: Any, root: Any) -> dict[str, Any]:
+        silence_replays()
+        return super().handle(event, context, root)
+
+    def wait(self, promise: str, timeout: float | None) -> Record | None:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        pause = POLL_SECONDS[0]
+        while True:
+            record = self.get(promise)
+            if record is not None and not record.pending:
+                return record
+            if record is not None and record.paused:
+                raise Paused(record.paused)
+            left = pause if deadline is None else min(pause, deadline - time.monotonic())
+            if left <= 0:
+                return None
+            time.sleep(left)
+            pause = min(pause * 1.5, POLL_SECONDS[1])
+
+
+@functools.cache
+def host() -> handles.Host:
+    """The host that the environment describes; made once per sandbox.
+
+    Raises:
+        ConfigurationError: ``DURABLE_TABLE`` isn't set.
+    """
+    table = os.environ.get("DURABLE_TABLE")
+    if not table:
+        raise ConfigurationError("set DURABLE_TABLE to the name of the promises' table, or enter a LocalCloud")
+    ports = Ports(
+        store=DynamoStore(table, os.environ.get("AWS_REGION"), os.environ.get("AWS_ENDPOINT_URL_DYNAMODB")),
+        invoker=LambdaInvoker(boto3.client("lambda")),
+        timers=NoTimers(),
+        clock=SystemClock(),
+        runner=CodeRunner(),
+        watcher=LogWatcher(Logger()),
+        pool=Threads(32),
+        prefix=os.environ.get("DURABLE_PREFIX", ""),
+        default_target=os.environ.get("AWS_LAMBDA_FUNCTION_NAME", ""),
+    )
+    return AwsHost(ports)

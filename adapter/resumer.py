@@ -1,0 +1,125 @@
+"""Stream records of settled promises → functions resumed. Never a decision of its own: it counts and invokes.
+
+One update per parent and batch, then the invocation. A resumer that dies in between is given the batch again, counts
+again and invokes: too many arrivals wake in vain, too few would lose a wake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
+
+from adapter import handles
+from adapter.errors import BadMessage
+from adapter.host import EngineHost, drive
+from adapter.messages import Cause, Resume, Settlement
+from adapter.ports import Arrive, Invoke, Operation, Tell
+from adapter.promises import Kind, Refused, State, Wake, Written, wakes
+
+Waking = Generator[Operation, Any, str]
+
+
+def settlement(record: DynamoDBRecord) -> Settlement:
+    """Read a stream record.
+
+    Raises:
+        BadMessage: it isn't a promise that settled.
+    """
+    raw = record.raw_event.get("dynamodb", {}).get("NewImage") or {}
+
+    def text(name: str) -> str:
+        return str(raw.get(name, {}).get("S", ""))
+
+    state, promise = text("state"), text("id")
+    if state not in set(State) or state == State.PENDING or not promise:
+        raise BadMessage(f"a stream record of {promise or 'an unknown item'} isn't a settlement: state {state!r}")
+    wake = text("wake")
+    return Settlement(
+        id=promise,
+        kind=text("kind"),
+        target=text("target"),
+        rejected=state != State.RESOLVED,
+        canceled=state in (State.CANCELED, State.TIMEDOUT),
+        wake=Wake(wake) if wake in set(Wake) else None,
+        reply_to=text("reply_to"),
+    )
+
+
+def resume_callee(settled: Settlement) -> Waking:
+    """A cancelled function is resumed itself, to clean up."""
+    if settled.canceled and settled.kind == Kind.CALL and settled.target:
+        yield Invoke(settled.target, Resume(id=settled.id, cause=Cause.CANCEL))
+    return "resumed"
+
+
+def resume_direct(settled: Settlement) -> Waking:
+    """The parent waits for this one alone."""
+    assert settled.parent is not None
+    yield Tell("waking", settled.parent, "", {"by": settled.id})
+    yield Invoke(settled.reply_to, Resume(id=settled.parent, cause=Cause.DIRECT))
+    return "resumed"
+
+
+def resume_counted(parent: str, settled: Iterable[Settlement]) -> Waking:
+    """Count the arrivals at a parent, then resume it if that is what it waits for."""
+    together = list(settled)
+    standing: Written = yield Arrive(parent, len(together))
+    if isinstance(standing, Refused):
+        return "refused"
+    if wakes(standing, rejected=any(one.rejected for one in together)):
+        yield Tell("waking", parent, standing.fn, {"by": together[-1].id})
+        yield Invoke(standing.target, Resume(id=parent, cause=Cause.COUNTED))
+    return "counted"
+
+
+class Batch:
+    """One batch of the stream: each parent is counted once, by the first of its records that is processed."""
+
+    def __init__(self, host: EngineHost, records: Iterable[dict[str, Any]]) -> None:
+        self._host = host
+        self._counted: dict[str, list[Settlement]] = {}
+        self._ended: dict[str, Exception | None] = {}
+        for raw in records:
+            try:
+                one = settlement(DynamoDBRecord(raw))
+            except Exception:  # noqa: S112 - reported when the record itself is processed
+                continue
+            if one.wake is Wake.COUNTED and one.parent is not None:
+                self._counted.setdefault(one.parent, []).append(one)
+
+    def process(self, record: DynamoDBRecord) -> None:
+        one = settlement(record)
+        self._perform(resume_callee(one))
+        if one.wake is Wake.DIRECT and one.parent is not None:
+            self._perform(resume_direct(one))
+        elif one.wake is Wake.COUNTED and one.parent is not None:
+            self._count(one.parent)
+
+    def _count(self, parent: str) -> None:
+        if parent not in self._ended:
+            try:
+                self._perform(resume_counted(parent, self._counted[parent]))
+                self._ended[parent] = None
+            except Exception as error:
+                self._ended[parent] = error
+        failed = self._ended[parent]
+        if failed is not None:
+            # All of the parent's records failed together: none may be acknowledged.
+            raise failed
+
+    def _perform(self, steps: Waking) -> None:
+        drive(steps, self._host.ports.perform)
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Lambda's entry for the table's stream; reports the records that failed, one by one."""
+    host: Any = handles.host()
+    batch = Batch(host, event.get("Records", []))
+    processor = BatchProcessor(event_type=EventType.DynamoDBStreams, raise_on_entire_batch_failure=False)
+    response: Any = process_partial_response(
+        event=event, record_handler=batch.process, processor=processor, context=context
+    )
+    return dict(response)

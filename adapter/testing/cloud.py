@@ -1,0 +1,418 @@
+"""The whole system in one process, in virtual time: what users test against.
+
+Everything happens one at a time, in an order that the seed decides: an invocation runs to its end, then the stream is
+read, then the next. Nothing sleeps; `LocalCloud.advance` moves the clock.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import heapq
+import json
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, ParamSpec, Self, TypeVar
+
+from adapter import handles
+from adapter.aws.invoker import LambdaInvoker
+from adapter.errors import ConfigurationError, Paused, Stuck
+from adapter.functions import Durable
+from adapter.host import CodeRunner, EngineHost
+from adapter.messages import Message, to_event
+from adapter.ports import Operation, Ports, Tell
+from adapter.promises import Record, root_of
+from adapter.testing.faults import Dice, Faults, Killed
+from adapter.testing.lambdas import RETRY_DELAYS, Function, Invocation
+from adapter.testing.stats import Stats
+from adapter.testing.streams import Poller
+from adapter.testing.template import FunctionSpec, default_template, find_template, load
+from adapter.testing.world import World
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
+BEGINNING = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)
+MICROSECOND = 1_000_000
+DEFAULT_FUNCTION = "durable"
+"""The Lambda of durable functions that neither the template nor a target places."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something that happened, for whoever watches: at (microseconds), what, in which Lambda, to which promise."""
+
+    at: int
+    what: str
+    function: str
+    promise: str = ""
+    fn: str = ""
+    detail: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalPorts(Ports):
+    """Ports with a fault before and after each call to the outside."""
+
+    fault: Callable[[Operation, str], None]
+
+    def perform(self, operation: Operation) -> Any:
+        self.fault(operation, "before")
+        result = super().perform(operation)
+        self.fault(operation, "after")
+        return result
+
+
+class InOrder:
+    """`adapter.ports.Pool` without threads: the same order at every run."""
+
+    def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+        return [function(item) for item in items]
+
+
+class LocalHost(EngineHost):
+    """The engine inside the cloud; whoever waits makes the cloud go on."""
+
+    def __init__(self, cloud: LocalCloud, ports: Ports, memory: Any = None) -> None:
+        super().__init__(ports, memory)
+        self._cloud = cloud
+
+    def new_id(self) -> str:
+        return self._cloud.new_id()
+
+    def get(self, promise: str) -> Record | None:
+        return self._cloud.peek(promise)
+
+    def wait(self, promise: str, timeout: float | None) -> Record | None:
+        return self._cloud.wait(promise, timeout)
+
+
+class LocalCloud:
+    """The table, its stream, the functions and the clock of an application, in this process.
+
+    Args:
+        seed: decides every order and every fault.
+        faults: what goes wrong, and how often.
+        template: the SAM template; by default the nearest ``template.yaml`` above the working directory, else the
+            infrastructure that ships with the package. Functions that it doesn't name run in Lambdas made up for them.
+        engine: ``"moto"``; others come with later versions.
+        processes: must be False in this version.
+    """
+
+    def __init__(
+        self,
+        seed: int = 0,
+        faults: Faults | None = None,
+        template: str | Path | None = None,
+        engine: str = "moto",
+        processes: bool = False,
+    ) -> None:
+        if engine != "moto" or processes:
+            raise ConfigurationError('this version of LocalCloud has engine="moto" and processes=False')
+        path = Path(template) if template is not None else find_template(Path.cwd()) or default_template()
+        self.template = load(path)
+        self.stats = Stats()
+        self.dice = Dice(seed, faults or Faults())
+        self.watchers: list[Callable[[Event], None]] = []
+        self._now = _microseconds(BEGINNING)
+        self._world = World(self.template, self.stats, self._enqueue)
+        self._functions = {spec.name: Function(spec) for spec in self.template.functions}
+        self._ready: deque[Invocation] = deque()
+        self._later: list[tuple[int, int, Invocation]] = []
+        self._count = 0
+        self._ids = 0
+        self._running: list[str] = []
+        self._attempt = 1
+        self._waiting: dict[str, Tell] = {}
+        self._kills: list[_Kill] = []
+        self.lost: list[Invocation] = []
+
+    def __enter__(self) -> Self:
+        self._world.open()
+        self._host = LocalHost(self, self._ports(DEFAULT_FUNCTION))
+        handles.enter(self._host)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        handles.leave(self._host)
+        for function in self._functions.values():
+            function.memory.clear()
+        self._world.close()
+
+    # What a test does.
+
+    def run(self, fn: Durable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Start a root and drive everything, time included, until it settles.
+
+        Returns:
+            its value, or raises its exception.
+
+        Raises:
+            Stuck: nothing can move any more; names what each function waits for.
+            Paused: it stands still since its code drifted from its history.
+        """
+        return self._placed(fn).start(*args, **kwargs).result()
+
+    def drive(self) -> None:
+        """Until nothing more can happen at this instant."""
+        while self._step():
+            pass
+
+    def advance(self, seconds: float) -> None:
+        """Move time forward, driving whatever falls due on the way, in order."""
+        target = self._now + round(seconds * MICROSECOND)
+        self.drive()
+        while self._later and self._later[0][0] <= target:
+            self._jump()
+            self.drive()
+        self._now = max(self._now, target)
+
+    def now(self) -> dt.datetime:
+        """The virtual time, aware, in UTC."""
+        return EPOCH + dt.timedelta(microseconds=self._now)
+
+    def kill(self, fn: Durable[..., Any] | str, operation: type[Any], when: str = "after") -> None:
+        """Kill one run of a function, once: its Lambda dies right ``"before"`` or ``"after"`` its next such operation."""
+        self._kills.append(_Kill(getattr(fn, "name", str(fn)), operation, when))
+
+    # What the hosts and ports of the cloud ask.
+
+    def wait(self, promise: str, timeout: float | None) -> Record | None:
+        """Drive until the promise settles; None when ``timeout`` seconds of virtual time have passed first."""
+        deadline = None if timeout is None else self._now + round(timeout * MICROSECOND)
+        while True:
+            self.drive()
+            record = self.peek(promise)
+            if record is None or not record.pending:
+                return record
+            if not self._later:
+                raise self._stuck(record)
+            if deadline is not None and self._later[0][0] > deadline:
+                self._now = max(self._now, deadline)
+                return None
+            self._jump()
+
+    def peek(self, promise: str) -> Record | None:
+        """Read a record without counting it as the application's read."""
+        self.stats.metered = False
+        try:
+            return self._world.store.get(promise)
+        finally:
+            self.stats.metered = True
+
+    def new_id(self) -> str:
+        self._ids += 1
+        return f"run-{self._ids}"
+
+    def schedule(self, target: str, message: Message, at: int) -> None:
+        """`adapter.ports.Timers`: the message is invoked when the virtual clock gets there."""
+        self._push(at, self._invocation(target, json.dumps(to_event(message))))
+
+    def clock(self) -> int:
+        return self._now
+
+    def tell(self, told: Tell) -> None:
+        """`adapter.ports.Watcher`."""
+        if told.what == "body":
+            self.stats.bodies[told.fn] += 1
+        elif told.what == "running" and told.detail["why"] != "started":
+            self.stats.resumes[told.fn] += 1
+        if told.what == "suspended":
+            self._waiting[told.id] = told
+        elif told.what in ("settled", "closed"):
+            self._waiting.pop(told.id, None)
+        self._emit(told.what, told.id, told.fn, told.detail)
+
+    # One thing after the other.
+
+    def _step(self) -> bool:
+        if self._ready:
+            self._invoke(self._next_ready())
+            return True
+        return any([self._poll(poller) for poller in self._world.pollers])
+
+    def _next_ready(self) -> Invocation:
+        if len(self._ready) > 1 and self.dice.draw("reorder"):
+            self._ready.rotate(-self.dice.random.randrange(len(self._ready)))
+        return self._ready.popleft()
+
+    def _jump(self) -> None:
+        """To the next moment at which something happens."""
+        at, _, invocation = heapq.heappop(self._later)
+        self._now = max(self._now, at)
+        self._ready.append(invocation)
+        while self._later and self._later[0][0] <= self._now:
+            self._ready.append(heapq.heappop(self._later)[2])
+
+    def _enqueue(self, function: str, payload: str) -> None:
+        """Lambda's Invoke: the event is accepted, and run some time."""
+        copies = 2 if self.dice.draw("duplicate") else 1
+        invocation = self._invocation(function, payload)
+        for _ in range(copies):
+            if self.dice.draw("delay"):
+                self._push(self._now + self.dice.random.randrange(5 * MICROSECOND), invocation)
+            else:
+                self._ready.append(invocation)
+
+    def _invocation(self, function: str, payload: str) -> Invocation:
+        self._count += 1
+        return Invocation(function=function, payload=payload, request_id=f"request-{self._count}")
+
+    def _push(self, at: int, invocation: Invocation) -> None:
+        self._count += 1
+        heapq.heappush(self._later, (at, self._count, invocation))
+
+    def _invoke(self, invocation: Invocation) -> None:
+        try:
+            self._call(invocation.function, invocation)
+        except Killed:
+            self._emit("killed", "", "", {"attempt": invocation.attempt})
+            self._retry(invocation)
+        except Exception as error:
+            self._emit("failed", "", "", {"error": f"{type(error).__name__}: {error}", "attempt": invocation.attempt})
+            self._retry(invocation)
+
+    def _retry(self, invocation: Invocation) -> None:
+        function = self._functions[invocation.function]
+        # The sandbox is gone, and what it remembered.
+        function.memory.clear()
+        if invocation.attempt > function.spec.max_retries:
+            self.lost.append(invocation)
+            return
+        delay = RETRY_DELAYS[min(invocation.attempt, len(RETRY_DELAYS)) - 1]
+        again = Invocation(
+            function=invocation.function,
+            payload=invocation.payload,
+            request_id=invocation.request_id,
+            attempt=invocation.attempt + 1,
+        )
+        self._push(self._now + delay, again)
+
+    def _poll(self, poller: Poller) -> bool:
+        poller.fetch()
+        if not poller.backlog:
+            return False
+        if self.dice.draw("duplicate"):
+            poller.backlog[:0] = poller.backlog[: poller.mapping.batch_size]
+        return poller.deliver(self._deliver)
+
+    def _deliver(self, function: str, event: dict[str, Any]) -> Any:
+        return self._call(function, self._invocation(function, json.dumps(event)))
+
+    def _call(self, name: str, invocation: Invocation) -> Any:
+        function = self._function(name)
+        self.stats.invocations += 1
+        self._running.append(name)
+        self._attempt = invocation.attempt
+        host = LocalHost(self, self._ports(name), function.memory)
+        handles.enter(host)
+        try:
+            return function.call(invocation, lambda event, context: host.handle(event, context, None))
+        finally:
+            handles.leave(host)
+            self._running.pop()
+
+    def _function(self, name: str) -> Function:
+        if name not in self._functions:
+            spec = FunctionSpec(
+                logical_id=name, name=name, handler="", memory_mb=512, timeout_s=60, environment={}, max_retries=2
+            )
+            self._functions[name] = Function(spec)
+        return self._functions[name]
+
+    # Wiring.
+
+    def _ports(self, function: str) -> Ports:
+        return LocalPorts(
+            store=self._world.store,
+            invoker=LambdaInvoker(self._world.lambda_client),
+            timers=self,
+            clock=_Clock(self),
+            runner=CodeRunner(),
+            watcher=self,
+            pool=InOrder(),
+            prefix=self._prefix(),
+            default_target=function,
+            fault=self._fault,
+        )
+
+    def _prefix(self) -> str:
+        prefixes = {spec.environment.get("DURABLE_PREFIX", "") for spec in self.template.functions}
+        return max(prefixes, default="")
+
+    def _placed(self, fn: Durable[P, R]) -> Durable[P, R]:
+        """A function that is a Lambda's handler in the template runs there."""
+        if fn.options.target:
+            return fn
+        handler = fn.name.replace(":", ".")
+        place = next((spec.name for spec in self.template.functions if spec.handler == handler), None)
+        return fn if place is None else fn.with_options(target=place.removeprefix(self._prefix()))
+
+    def _fault(self, operation: Operation, when: str) -> None:
+        if isinstance(operation, Tell):
+            if operation.what == "running":
+                for kill in self._kills:
+                    kill.armed = kill.fn == operation.fn
+            return
+        if not self._running:
+            return
+        for kill in self._kills:
+            if kill.armed and when == kill.when and isinstance(operation, kill.operation):
+                self._kills.remove(kill)
+                raise Killed
+        if self._attempt <= len(RETRY_DELAYS) and self.dice.draw("crash"):
+            raise Killed
+
+    def _emit(self, what: str, promise: str, fn: str, detail: Mapping[str, Any]) -> None:
+        event = Event(
+            at=self._now,
+            what=what,
+            function=self._running[-1] if self._running else "",
+            promise=promise,
+            fn=fn,
+            detail=detail,
+        )
+        for watcher in self.watchers:
+            watcher(event)
+
+    def _stuck(self, record: Record) -> Stuck:
+        family = {told.id: told for told in self._waiting.values() if root_of(told.id) == root_of(record.id)}
+        paused = [
+            one for one in (self.peek(promise) for promise in {record.id, *family}) if one is not None and one.paused
+        ]
+        if paused:
+            return Paused("\n".join(one.paused for one in paused))
+        lines = [
+            f"  {told.fn} ({told.id}) waits for {', '.join(told.detail['waiting']) or 'nothing that could settle'}"
+            for told in family.values()
+        ]
+        lines += [
+            f"  an invocation of {lost.function} failed {lost.attempt} times: {lost.payload[:120]}"
+            for lost in self.lost
+        ]
+        return Stuck("\n".join([f"{record.fn} ({record.id}) can't move any more:", *(lines or ["  it never ran"])]))
+
+
+@dataclass(frozen=True)
+class _Clock:
+    cloud: LocalCloud
+
+    def now(self) -> int:
+        return self.cloud.clock()
+
+
+@dataclass
+class _Kill:
+    fn: str
+    operation: type[Any]
+    when: str
+    armed: bool = False
+
+
+def _microseconds(time: dt.datetime) -> int:
+    return (time - EPOCH) // dt.timedelta(microseconds=1)

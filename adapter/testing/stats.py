@@ -1,0 +1,83 @@
+"""What a run cost: requests, units, dollars; and how often each function ran."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+# us-east-1, on demand, November 2026; compute time isn't included: it is user code's.
+DOLLARS_PER_WRITE_UNIT = 0.625e-6
+DOLLARS_PER_READ_UNIT = 0.125e-6
+DOLLARS_PER_INVOCATION = 0.20e-6
+
+_WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem"})
+_READS = frozenset({"GetItem", "Query"})
+
+
+class ByFunction(Counter[str]):
+    """Counts by durable function, or by its name; 0 where it never ran."""
+
+    def __getitem__(self, key: Any) -> int:
+        return super().__getitem__(getattr(key, "name", key))
+
+    def __missing__(self, key: Any) -> int:
+        return 0
+
+
+class Stats:
+    """Counts since the cloud began, or since `reset`. Reads that the test itself makes aren't counted."""
+
+    def __init__(self) -> None:
+        self.metered = True
+        self.reset()
+
+    def reset(self) -> None:
+        """Start counting afresh."""
+        self.writes = 0
+        self.reads = 0
+        self.write_units = 0
+        self.read_units = 0
+        self.invocations = 0
+        self.bodies = ByFunction()
+        self.resumes = ByFunction()
+
+    @property
+    def dollars(self) -> float:
+        """DynamoDB's units and Lambda's requests, without compute time."""
+        return (
+            self.write_units * DOLLARS_PER_WRITE_UNIT
+            + self.read_units * DOLLARS_PER_READ_UNIT
+            + self.invocations * DOLLARS_PER_INVOCATION
+        )
+
+    def __repr__(self) -> str:
+        return f"<Stats {self.writes} writes, {self.reads} reads, {self.invocations} invocations, ${self.dollars:.7f}>"
+
+    def count_request(self, operation: str, parameters: Mapping[str, Any], parsed: Mapping[str, Any]) -> None:
+        """One request to DynamoDB, by its parameters and its parsed response. A refused write costs one, too."""
+        if not self.metered:
+            return
+        if operation in _WRITES:
+            self.writes += 1
+            written = parsed.get("Attributes") or parameters.get("Item") or {}
+            self.write_units += max(1, math.ceil(item_size(written) / 1024))
+        elif operation in _READS:
+            self.reads += 1
+            items = parsed.get("Items") or [parsed.get("Item") or {}]
+            self.read_units += max(1, math.ceil(sum(item_size(item) for item in items) / 4096))
+
+
+def item_size(item: Mapping[str, Any]) -> int:
+    """Bytes of an item as DynamoDB counts them: names and values."""
+    return sum(len(name) + _value_size(typed) for name, typed in item.items())
+
+
+def _value_size(typed: Mapping[str, Any]) -> int:
+    ((kind, value),) = typed.items()
+    if kind == "S":
+        return len(value.encode())
+    if kind == "N":
+        return len(value) // 2 + 2
+    return 1

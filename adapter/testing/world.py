@@ -1,0 +1,106 @@
+"""AWS as moto plays it in this process: the template's table with its stream, and a Lambda service that is ours.
+
+Product code keeps its own boto3 clients: the table is moto's, and `Invoke` is answered before it is sent.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+import boto3
+from botocore.awsrequest import AWSResponse
+from moto import mock_aws
+
+from adapter.aws.store import DynamoStore
+from adapter.errors import ConfigurationError
+from adapter.testing.lambdas import environment
+from adapter.testing.stats import Stats
+from adapter.testing.streams import Poller
+from adapter.testing.template import Template
+
+REGION = "us-east-1"
+_ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_SESSION_TOKEN": "testing",
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_REGION": REGION,
+    # moto doesn't answer the account-based hosts that newer botocore sends stream calls to.
+    "AWS_ACCOUNT_ID_ENDPOINT_MODE": "disabled",
+}
+
+
+class World:
+    """The services, between `open` and `close`."""
+
+    def __init__(self, template: Template, stats: Stats, invoked: Callable[[str, str], None]) -> None:
+        self._template = template
+        self._stats = stats
+        self._invoked = invoked
+        self._stack = ExitStack()
+
+    def open(self) -> None:
+        self._stack.enter_context(
+            environment({k: v for k, v in _ENVIRONMENT.items() if k not in os.environ or "ENDPOINT" in k})
+        )
+        self._stack.enter_context(mock_aws())
+        dynamodb = boto3.client("dynamodb", region_name=REGION)
+        for table in self._template.tables:
+            dynamodb.create_table(**table.create_table_arguments)
+        self.table = self._only_table()
+        self.store = DynamoStore(self.table, REGION)
+        self._meter(self.store.client)
+        self.lambda_client = boto3.client("lambda", region_name=REGION)
+        self.lambda_client.meta.events.register_first("before-send.lambda.Invoke", self._answer_invoke)
+        streams = boto3.client("dynamodbstreams", region_name=REGION)
+        arns = {
+            t.name: dynamodb.describe_table(TableName=t.name)["Table"].get("LatestStreamArn")
+            for t in self._template.tables
+        }
+        self.pollers = [
+            Poller(client=streams, arn=str(arns[mapping.table]), mapping=mapping) for mapping in self._template.mappings
+        ]
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def _only_table(self) -> str:
+        keyed = [
+            table.name
+            for table in self._template.tables
+            if {key["AttributeName"] for key in table.create_table_arguments["KeySchema"]} == {"pk", "sk"}
+        ]
+        if len(keyed) != 1:
+            raise ConfigurationError(f"the template must define one table with the keys pk and sk, it has {keyed}")
+        return keyed[0]
+
+    def _meter(self, client: Any) -> None:
+        events = client.meta.events
+        events.register("before-parameter-build.dynamodb.*", _remember_parameters)
+        events.register("after-call.dynamodb.*", self._count)
+
+    def _count(self, parsed: Any, model: Any, context: Any, **_: Any) -> None:
+        self._stats.count_request(model.name, context.get("parameters", {}), parsed)
+
+    def _answer_invoke(self, request: Any, **_: Any) -> AWSResponse:
+        function = request.url.split("/functions/")[1].split("/")[0]
+        body = request.body if isinstance(request.body, (bytes, bytearray)) else request.body.read()
+        json.loads(body)
+        self._invoked(function, bytes(body).decode())
+        return _Answer(request.url, 202, {}, None)
+
+
+class _Answer(AWSResponse):
+    """An empty body: there is no socket behind it."""
+
+    @property
+    def content(self) -> bytes:
+        return b""
+
+
+def _remember_parameters(params: Any, context: Any, **_: Any) -> None:
+    context["parameters"] = params
