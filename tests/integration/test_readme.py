@@ -1,0 +1,83 @@
+"""README.md tells the truth: its Python blocks run, its tests pass, its counts are counted."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from adapter.testing import LocalCloud
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def modules() -> Iterator[list[str]]:
+    """Modules to be forgotten when the test ends."""
+    names: list[str] = []
+    yield names
+    for name in names:
+        del sys.modules[name]
+
+
+def load(number: int, forget: list[str]) -> ModuleType:
+    """Run a block as a module: durable functions and their annotations are looked up by its name."""
+    module = ModuleType(f"readme_{number}")
+    sys.modules[module.__name__] = module
+    forget.append(module.__name__)
+    exec(compile(BLOCKS[number], f"README.md, block {number}", "exec"), module.__dict__)  # noqa: S102 - our own text
+    return module
+
+
+def run_test(test: Any) -> None:
+    """As pytest does: with a fresh cloud, where one is asked for."""
+    if "cloud" in inspect.signature(test).parameters:
+        with LocalCloud() as cloud:
+            test(cloud)
+    else:
+        test()
+
+
+def test_the_readme_has_an_example_and_a_test() -> None:
+    """A block that is no longer found would otherwise pass by not being run."""
+    assert len(BLOCKS) == 2
+    assert "def test_" not in BLOCKS[0]
+    assert "def test_" in BLOCKS[1]
+
+
+def test_the_example_runs(modules: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """It prints the receipt and what the run cost."""
+    load(0, modules)
+    printed = capsys.readouterr().out
+    assert re.match(r"order-7: 400 cents, idempotency key [0-9a-f-]{36}\n<Stats \d+ writes, ", printed)
+
+
+def test_the_tests_pass(modules: list[str]) -> None:
+    """Each test of the block about testing, as a reader would run it."""
+    tests = [value for name, value in vars(load(1, modules)).items() if name.startswith("test_")]
+    assert len(tests) == 3
+    for test in tests:
+        run_test(test)
+
+
+def test_the_counts_are_counted(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table of costs is what ``python -m benchmarks.counts`` prints."""
+    monkeypatch.syspath_prepend(str(ROOT))
+    from benchmarks.counts import main
+
+    main()
+    assert capsys.readouterr().out in README
+
+
+@pytest.mark.parametrize("target", re.findall(r"\]\(([^)]+)\)", README))
+def test_every_link_leads_somewhere(target: str) -> None:
+    """Links are to files of this repository."""
+    assert (ROOT / target).exists()

@@ -1,0 +1,427 @@
+"""Every interleaving of a small run, over the product's own engine, resumer and transitions.
+
+A run of a Lambda is known by what it was sent so far: the engine is a generator, so its next operation is a function of
+its message and the results it has seen. That makes the whole system a graph of small states: the table, what is in
+flight, the runs in progress, and the faults that are left. The search visits each state once.
+
+Between any two operations another run may go on, or this one may die: a Lambda's death brings its message back as a
+retry of the same request, a resumer's death brings its record back. A duplicate is a message delivered twice.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+from adapter import promises
+from adapter.engine import Caller, Memory, respond
+from adapter.functions import Durable
+from adapter.messages import Message, Settlement, Start, start_of
+from adapter.ports import (
+    Arm,
+    Arrive,
+    Claim,
+    Close,
+    Create,
+    Invoke,
+    Load,
+    LoadChildren,
+    Many,
+    Now,
+    Operation,
+    Pause,
+    RunCode,
+    Settle,
+    Tell,
+)
+from adapter.promises import Kind, Record, Refused, State, Wake, parent_of
+from adapter.resumer import resume_callee, resume_counted, resume_direct
+
+END = "end"
+
+
+@dataclass(frozen=True)
+class LambdaRun:
+    """An invocation of a function, or its retry; ``results`` are what its operations gave."""
+
+    message: Message
+    request: str
+    attempt: int = 1
+    results: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class ResumerRun:
+    """The resumer with one record of the stream."""
+
+    settled: Settlement
+    attempt: int = 1
+    results: tuple[Any, ...] = ()
+
+
+Run = LambdaRun | ResumerRun
+
+
+class World(NamedTuple):
+    """One state. ``waiting`` are messages in flight, ``running`` runs between two operations; both sorted."""
+
+    table: tuple[tuple[str, int], ...]
+    waiting: tuple[int, ...]
+    running: tuple[int, ...]
+    issued: tuple[tuple[str, int], ...]
+    crashes: int
+    duplicates: int
+    bodies: tuple[tuple[str, int], ...]
+
+
+class Violation(AssertionError):
+    """An invariant doesn't hold in some interleaving; the path that leads there is in the message."""
+
+
+@dataclass
+class Rules:
+    """The transitions under test; a deliberate bug replaces one."""
+
+    arm: Callable[[Record | None, Any], Any] = promises.arm
+    settle: Callable[..., Any] = promises.settle
+    wakes: Callable[..., bool] = promises.wakes
+    engine: Callable[..., Any] = respond
+    counted: Callable[..., Any] = resume_counted
+
+
+@dataclass
+class Explorer:
+    """Explores ``root()`` from its first invocation on."""
+
+    root: Durable[..., Any]
+    crashes: int = 0
+    duplicates: int = 0
+    rules: Rules = field(default_factory=Rules)
+    limit: int = 2_000_000
+
+    def __post_init__(self) -> None:
+        self._things: list[Any] = []
+        self._numbers: dict[Any, int] = {}
+        self._next: dict[int, tuple[Any, tuple[Operation, ...]]] = {}
+        # How many results a run had when it asked for its present operations.
+        self._bases: dict[int, int] = {}
+        self._fault_free = not (self.crashes or self.duplicates)
+        self.states = 0
+        self.ends = 0
+        self.outcomes: Counter[str] = Counter()
+
+    def explore(self) -> None:
+        """Visit every reachable state; raise Violation at the first that breaks an invariant."""
+        first = self._first()
+        seen = {first}
+        origin: dict[World, tuple[World, str]] = {}
+        todo = [first]
+        while todo:
+            world = todo.pop()
+            self.states += 1
+            if self.states > self.limit:
+                raise Violation(f"more than {self.limit} states: does something never end?")
+            found = False
+            try:
+                for what, successor in self._successors(world):
+                    found = True
+                    if successor not in seen:
+                        seen.add(successor)
+                        origin[successor] = world, what
+                        todo.append(successor)
+                if not found:
+                    self._check_end(world)
+            except Violation as violation:
+                raise Violation(f"{violation}\n" + "\n".join(_path(world, origin))) from None
+
+    # States.
+
+    def _first(self) -> World:
+        args = self.root.signature.encode_args((), {})
+        record = Record(id="r", fn=self.root.name, target="t", args=args, digest="d", by="outside")
+        start = LambdaRun(start_of(record), "q0")
+        return World(
+            table=(("r", self._number(record)),),
+            waiting=(self._number(start),),
+            running=(),
+            issued=(),
+            crashes=self.crashes,
+            duplicates=self.duplicates,
+            bodies=(),
+        )
+
+    def _number(self, thing: Any) -> int:
+        number = self._numbers.get(thing)
+        if number is None:
+            number = self._numbers[thing] = len(self._things)
+            self._things.append(thing)
+        return number
+
+    def _records(self, world: World) -> dict[str, Record]:
+        return {promise: self._things[number] for promise, number in world.table}
+
+    # Moves.
+
+    def _successors(self, world: World) -> Iterator[tuple[str, World]]:
+        for number in set(world.running):
+            if self._is_private(number):
+                # No other run can see or hinder this operation: what it does first and what they do first is the same.
+                yield from self._moves_of(world, number)
+                return
+        for number in set(world.waiting):
+            rest = _without(world.waiting, number)
+            yield from self._perform(world._replace( waiting=rest), number)
+            if world.duplicates:
+                yield "duplicate", world._replace( waiting=_with(world.waiting, number), duplicates=world.duplicates - 1)
+        for number in set(world.running):
+            yield from self._moves_of(world, number)
+
+    def _moves_of(self, world: World, number: int) -> Iterator[tuple[str, World]]:
+        without = world._replace( running=_without(world.running, number))
+        yield from self._perform(without, number)
+        if world.crashes:
+            yield f"crash of {self._label(number)}", self._crashed(without, number)
+
+    def _is_private(self, number: int) -> bool:
+        """An invocation only puts a message on its way; user code touches nothing."""
+        run, operations = self._next_of(number)
+        return isinstance(self._operation(run, number, operations), (Invoke, RunCode))
+
+    def _operation(self, run: Run, number: int, operations: tuple[Operation, ...]) -> Operation:
+        return operations[len(run.results) - self._bases[number]]
+
+    def _crashed(self, world: World, number: int) -> World:
+        run: Run = self._things[number]
+        again = self._number(replace(run, attempt=run.attempt + 1, results=()))
+        return world._replace( waiting=_with(world.waiting, again), crashes=world.crashes - 1)
+
+    def _perform(self, world: World, number: int) -> Iterator[tuple[str, World]]:
+        """The run's next operation; then it goes on, or ends, or dies before it could acknowledge."""
+        run, operations = self._next_of(number)
+        if not operations:
+            yield f"{self._label(number)} ends", world
+            return
+        operation = self._operation(run, number, operations)
+        result, world = self._apply(world, run, operation)
+        after = self._number(replace(run, results=(*run.results, result)))
+        label = f"{self._label(number)}: {_describe(operation)}"
+        if not self._next_of(after)[1]:
+            yield label, world
+            if world.crashes:
+                yield f"{label}, then crash", self._crashed(world, after)
+        else:
+            yield label, world._replace( running=_with(world.running, after))
+
+    def _next_of(self, number: int) -> tuple[Run, tuple[Operation, ...]]:
+        known = self._next.get(number)
+        if known is None:
+            run: Run = self._things[number]
+            operations, base = self._replayed(run)
+            self._bases[number] = base
+            known = self._next[number] = (run, operations)
+        return known
+
+    def _replayed(self, run: Run) -> tuple[tuple[Operation, ...], int]:
+        """Send a fresh generator everything that the run has seen; what does it ask for?"""
+        steps = self._steps(run)
+        results = list(run.results)
+        base = 0
+        answer: Any = None
+        try:
+            while True:
+                operation = steps.send(answer)
+                if isinstance(operation, (Now, Tell)):
+                    answer = 1_000 if isinstance(operation, Now) else None
+                    continue
+                parts = _parts(operation)
+                taken = results[base : base + len(parts)]
+                if len(taken) < len(parts):
+                    return parts, base
+                base += len(parts)
+                answer = _assembled(operation, taken)
+        except StopIteration:
+            return (), base
+        finally:
+            steps.close()
+
+    def _steps(self, run: Run) -> Any:
+        if isinstance(run, LambdaRun):
+            return self.rules.engine(run.message, Caller(run.request), Memory(size=0))
+        return _resuming(run.settled, self.rules)
+
+    # Operations.
+
+    def _apply(self, world: World, run: Run, operation: Any) -> tuple[Any, World]:
+        records = self._records(world)
+        match operation:
+            case Load():
+                return records.get(operation.id), world
+            case LoadChildren():
+                return _children(records, operation), world
+            case Invoke():
+                issued = Counter(dict(world.issued))
+                issued[operation.message.id] += 1
+                request = f"{operation.message.id}/{issued[operation.message.id]}"
+                called = self._number(LambdaRun(operation.message, request))
+                waiting = _with(world.waiting, called)
+                return None, world._replace( waiting=waiting, issued=tuple(sorted(issued.items())))
+            case RunCode():
+                return self._run_code(world, run, operation)
+            case Pause():
+                raise Violation(f"I4: a replay drifted:\n{operation.why}")
+            case _:
+                return self._write(world, records, operation)
+
+    def _run_code(self, world: World, run: Run, operation: RunCode) -> tuple[Any, World]:
+        assert isinstance(run, LambdaRun)
+        if self._fault_free:
+            counts = Counter(dict(world.bodies))
+            counts[operation.scope] += 1
+            if counts[operation.scope] > 1:
+                raise Violation(f"I5: {operation.scope} ran twice though nothing failed")
+            world = world._replace( bodies=tuple(sorted(counts.items())))
+        # Each attempt has a value of its own, so that two outcomes of one promise could be told apart (I2).
+        return (State.RESOLVED, f'"{operation.scope} by {run.request}.{run.attempt}"'), world
+
+    def _write(self, world: World, records: dict[str, Record], operation: Any) -> tuple[Any, World]:
+        promise = operation.record.id if isinstance(operation, Create) else operation.id
+        standing = records.get(promise)
+        match operation:
+            case Create():
+                written = promises.create(standing, operation.record)
+            case Settle():
+                # Higher ordinals settle earlier by the clock, so a run that sees more delivers in another order.
+                at = 1_000 - promises.ordinal_of(promise)
+                written = self.rules.settle(standing, operation.state, operation.value, at)
+            case Claim():
+                written = promises.claim(standing)
+            case Arm():
+                written = self.rules.arm(standing, operation.arming)
+            case Arrive():
+                written = promises.arrive(standing, operation.count)
+            case Close():
+                written = promises.close(standing)
+            case _:
+                raise NotImplementedError(operation)
+        if isinstance(written, Refused):
+            return written, world
+        self._check_write(standing, written)
+        table = tuple(sorted({**dict(world.table), promise: self._number(written)}.items()))
+        return written, self._streamed(world._replace( table=table), standing, written)
+
+    def _check_write(self, before: Record | None, after: Record) -> None:
+        if before is None or before.pending:
+            return
+        if (before.state, before.value, before.settled_at) != (after.state, after.value, after.settled_at):
+            raise Violation(f"I1: {after.id} was {before.state} {before.value} and became {after.state} {after.value}")
+
+    def _streamed(self, world: World, before: Record | None, after: Record) -> World:
+        """What the template's filter lets through to the resumer."""
+        if before is None or not before.pending or after.pending:
+            return world
+        canceled = after.state in (State.CANCELED, State.TIMEDOUT)
+        if after.wake is None and not canceled:
+            return world
+        told = Settlement(
+            id=after.id,
+            kind=after.kind,
+            target=after.target,
+            rejected=after.rejected,
+            canceled=canceled,
+            wake=after.wake,
+            reply_to=after.reply_to,
+        )
+        return world._replace( waiting=_with(world.waiting, self._number(ResumerRun(told))))
+
+    # Ends.
+
+    def _check_end(self, world: World) -> None:
+        self.ends += 1
+        records = self._records(world)
+        root = records["r"]
+        if root.pending:
+            raise Violation(f"I3: nothing is in flight, and r is pending: {root}")
+        if root.state is not State.RESOLVED:
+            raise Violation(f"r is {root.state}: {root.value}")
+        orphans = [record.id for record in records.values() if record.pending]
+        if orphans:
+            raise Violation(f"r is settled, but {orphans} are pending")
+        stored = {record.value for record in records.values() if record.kind is Kind.CALL}
+        self.outcomes[root.value] += 1
+        for value in _texts(self.root.read(root.value)):
+            if f'"{value}"' not in stored:
+                raise Violation(f"I2: r observed {value!r}, which no promise has as its outcome")
+
+    def _label(self, number: int) -> str:
+        run: Run = self._things[number]
+        if isinstance(run, ResumerRun):
+            return f"resumer({run.settled.id})#{run.attempt}"
+        kind = "start" if isinstance(run.message, Start) else run.message.cause.value
+        return f"{kind}({run.message.id}) {run.request}#{run.attempt}"
+
+
+def _resuming(settled: Settlement, rules: Rules) -> Any:
+    yield from resume_callee(settled)
+    parent = parent_of(settled.id)
+    if settled.wake is Wake.DIRECT:
+        yield from resume_direct(settled)
+    elif settled.wake is Wake.COUNTED and parent is not None:
+        yield from rules.counted(parent, [settled])
+
+
+def _parts(operation: Operation) -> tuple[Operation, ...]:
+    """The steps of an operation that other runs may come between."""
+    if isinstance(operation, Many):
+        return operation.operations
+    if isinstance(operation, Load):
+        return operation, LoadChildren(operation.id)
+    return (operation,)
+
+
+def _assembled(operation: Operation, results: list[Any]) -> Any:
+    if isinstance(operation, Many):
+        return results
+    if isinstance(operation, Load):
+        return results[0], results[1]
+    return results[0]
+
+
+def _children(records: dict[str, Record], operation: LoadChildren) -> tuple[Record, ...]:
+    found = [r for r in records.values() if parent_of(r.id) == operation.id and r.ordinal >= operation.first]
+    return tuple(sorted(found, key=lambda record: record.ordinal))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for one in value:
+            yield from _texts(one)
+
+
+def _with(numbers: tuple[int, ...], number: int) -> tuple[int, ...]:
+    return tuple(sorted((*numbers, number)))
+
+
+def _without(numbers: tuple[int, ...], number: int) -> tuple[int, ...]:
+    position = numbers.index(number)
+    return numbers[:position] + numbers[position + 1 :]
+
+
+def _describe(operation: Any) -> str:
+    name = type(operation).__name__
+    if isinstance(operation, Create):
+        return f"{name} {operation.record.id} seen={operation.record.seen!r} wake={operation.record.wake}"
+    if isinstance(operation, Arm):
+        return f"{name} {operation.id} {operation.arming}"
+    return f"{name} {getattr(operation, 'id', getattr(getattr(operation, 'message', None), 'id', ''))}"
+
+
+def _path(world: World, origin: dict[World, tuple[World, str]]) -> list[str]:
+    path: list[str] = []
+    while world in origin:
+        world, what = origin[world]
+        path.append(what)
+    return path[::-1]

@@ -1,0 +1,50 @@
+"""The small programs whose every interleaving is explored."""
+
+from __future__ import annotations
+
+import asyncio
+
+from adapter import durable
+
+
+@durable(name="explored.leaf")
+def leaf(x: str) -> str:
+    """What it returns, the explorer decides."""
+    raise NotImplementedError
+
+
+@durable(name="explored.sequence")
+async def sequence() -> list[str]:
+    return [await leaf("a"), await leaf("b")]
+
+
+@durable(name="explored.gather")
+async def gather() -> list[str]:
+    return list(await asyncio.gather(leaf("a"), leaf("b"), leaf("c")))
+
+
+@durable(name="explored.two_waves")
+async def two_waves() -> list[str]:
+    first = await asyncio.gather(leaf("a"), leaf("b"))
+    second = await asyncio.gather(leaf("c"), leaf("d"))
+    return [*first, *second]
+
+
+@durable(name="explored.race")
+async def race() -> list[str]:
+    """What follows depends on who settled first: only the journal makes it replay."""
+    a, b = leaf("a"), leaf("b")
+    done, _ = await asyncio.wait([a, b], return_when=asyncio.FIRST_COMPLETED)
+    winner = "a" if a in done else "b"
+    return [await leaf(f"after {winner}"), await (a if winner == "a" else b)]
+
+
+@durable(name="explored.branches")
+async def branches() -> list[str]:
+    """Two tasks, each with a step that follows: what is created next depends on the order of deliveries."""
+
+    async def one(x: str) -> str:
+        await leaf(x)
+        return await leaf(f"after {x}")
+
+    return list(await asyncio.gather(one("a"), one("b")))

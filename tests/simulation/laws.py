@@ -1,0 +1,144 @@
+"""What the simulation tests share: weathers, the table's history, and plain asyncio in virtual time to compare with."""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+
+from adapter import durable
+from adapter.testing import Faults, LocalCloud
+
+HOUR = 3600
+STORM = Faults(crash=0.05, duplicate=0.2, reorder=0.3, delay=0.2)
+
+
+class Broken(Exception):
+    """What `Calls.fails` raises."""
+
+    def __init__(self, message: str, code: int = 0) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Weather:
+    """How a cloud behaves: ``cold`` replays at each resume, a ``seed`` draws faults."""
+
+    name: str
+    cold: bool = False
+    seed: int | None = None
+
+    @contextmanager
+    def cloud(self) -> Iterator[LocalCloud]:
+        faults = None if self.seed is None else STORM
+        with LocalCloud(seed=self.seed or 0, faults=faults) as cloud:
+            if self.cold:
+                cloud.watchers.append(lambda event: forget(cloud))
+            yield cloud
+
+
+def forget(cloud: LocalCloud) -> None:
+    """No sandbox keeps a suspended function: each resume is a replay."""
+    for function in cloud._functions.values():
+        function.memory.size = 0
+
+
+WARM = Weather("warm")
+COLD = Weather("cold", cold=True)
+WEATHERS = [WARM, COLD, Weather("storm-1", seed=1), Weather("cold-storm-2", cold=True, seed=2), Weather("storm-3", seed=3)]
+
+TIMELESS = ("id", "kind", "fn", "args", "digest", "state", "value", "seen", "wake")
+
+
+def items(cloud: LocalCloud) -> list[dict[str, Any]]:
+    """All that the table holds, by id, values untyped."""
+    pages = boto3.client("dynamodb").get_paginator("scan").paginate(TableName=cloud.template.tables[0].name)
+    found = [{name: next(iter(typed.values())) for name, typed in raw.items()} for page in pages for raw in page["Items"]]
+    return sorted(found, key=lambda item: str(item["id"]))
+
+
+def history(cloud: LocalCloud) -> list[dict[str, Any]]:
+    """What was asked for, what came of it, and in which order it was delivered. Tracebacks name machines' lines."""
+    return [{name: item.get(name) for name in TIMELESS if name != "value" or item["state"] == "resolved"} for item in items(cloud)]
+
+
+@durable
+def step(value: int) -> int:
+    return value
+
+
+@durable
+async def slow(value: int, hours: float) -> int:
+    await asyncio.sleep(hours * HOUR)
+    return value
+
+
+@durable
+def fails(message: str) -> int:
+    raise Broken(message, 7)
+
+
+@durable
+async def fails_late(message: str, hours: float) -> int:
+    await asyncio.sleep(hours * HOUR)
+    raise Broken(message, 8)
+
+
+class Calls:
+    """Durable calls: each a function in a Lambda of its own."""
+
+    step = staticmethod(step)
+    slow = staticmethod(slow)
+    fails = staticmethod(fails)
+    fails_late = staticmethod(fails_late)
+
+
+class PlainCalls:
+    """The same functions as plain asyncio tasks."""
+
+    def __getattr__(self, name: str) -> Callable[..., asyncio.Task[Any]]:
+        function = getattr(Calls, name).__wrapped__
+
+        async def call(*args: Any) -> Any:
+            result = function(*args)
+            return await result if asyncio.iscoroutine(result) else result
+
+        return lambda *args: asyncio.get_running_loop().create_task(call(*args))
+
+
+class _InstantSelector(selectors.SelectSelector):
+    def __init__(self) -> None:
+        super().__init__()
+        self.time = 0.0
+
+    def select(self, timeout: float | None = None) -> Any:
+        assert timeout is not None, "plain asyncio waits for ever"
+        self.time += timeout
+        return super().select(0)
+
+
+class _InstantLoop(asyncio.SelectorEventLoop):
+    """asyncio's own loop, whose time jumps to the next timer."""
+
+    def __init__(self) -> None:
+        self._instant = _InstantSelector()
+        super().__init__(self._instant)
+        self._clock_resolution = 1e-6
+
+    def time(self) -> float:
+        return self._instant.time
+
+
+def plainly(program: Callable[[Any], Coroutine[Any, Any, Any]]) -> Any:
+    """What the program returns under plain asyncio."""
+    loop = _InstantLoop()
+    try:
+        return loop.run_until_complete(program(PlainCalls()))
+    finally:
+        loop.close()
