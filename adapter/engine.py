@@ -127,11 +127,11 @@ class _Run:
                 if isinstance(claimed, Refused):
                     return "refused"
                 self.own = claimed
-            elif known is None:
-                return (yield from self._load(message.id, message.cause.value))
-            else:
+            elif known is not None and message.cause is Cause.DIRECT:
                 # As it was at suspension. If it moved since, a conditional write tells so.
                 self.own = known.own
+            else:
+                return (yield from self._load(message.id, message.cause.value))
             children: Sequence[Record] = yield LoadChildren(message.id, known.first_open() if known else 0)
             if known is not None and known.resume(self.own, children):
                 self.execution, known = known, None
@@ -278,14 +278,12 @@ class _Run:
     def _flush(self, execution: Execution, flush: Flush) -> Generator[Operation, Any, None]:
         requests = [*([flush.leader] if flush.leader else []), *flush.followers]
         inline = [request for request in requests if request.kind is Kind.INLINE]
-        if flush.leader is not None and flush.leader.kind is Kind.INLINE and len(inline) < len(requests):
+        remote = [request for request in requests if request.kind is not Kind.INLINE]
+        if remote and flush.leader is not None and flush.leader.kind is Kind.INLINE:
             # The leader is written first, so an inline step that leads others is announced before it runs.
             yield from self._create(execution, [self._announce(flush.leader, flush, (yield Now()))])
-            yield from self._remote(execution, flush, [r for r in requests if r.kind is not Kind.INLINE])
-            yield from self._inline(execution, inline, flush, announced=flush.leader.ordinal)
-        else:
-            yield from self._remote(execution, flush, [r for r in requests if r.kind is not Kind.INLINE])
-            yield from self._inline(execution, inline, flush)
+        yield from self._remote(execution, flush, remote)
+        yield from self._inline(execution, inline, flush)
         yield from self._cancel(execution, flush.cancels)
 
     def _remote(self, execution: Execution, flush: Flush, requests: list[Request]) -> Generator[Operation, Any, None]:
@@ -332,9 +330,8 @@ class _Run:
             raise _Stale
 
     def _inline(
-        self, execution: Execution, requests: list[Request], flush: Flush, announced: int | None = None
+        self, execution: Execution, requests: list[Request], flush: Flush
     ) -> Generator[Operation, Any, None]:
-        requests = [r for r in requests if r.ordinal == announced or r.ordinal not in execution.records]
         if not requests:
             return
         codes = []
@@ -345,7 +342,8 @@ class _Run:
             codes.append(RunCode(scope, execution.now(), request.inline, request.encode))
         outcomes: list[tuple[State, str]] = yield Many(tuple(codes))
         for request, (state, value) in zip(requests, outcomes, strict=True):
-            if request.ordinal == announced:
+            if request.ordinal in execution.records:
+                # Announced, by this run or by one that died.
                 yield from self._settle_child(execution, child_id(self.own.id, request.ordinal), state, value)
                 continue
             now = yield Now()

@@ -296,6 +296,10 @@ class Execution(Scope):
             if not task.done():
                 park(task)
         self.loop.tasks.clear()
+        for promise in self._open.values():
+            # Else what is parked would keep its task, and whatever else waits, alive through the promise.
+            for callback, _context in list(promise._callbacks or ()):
+                promise.remove_done_callback(callback)
 
     @property
     def fresh(self) -> bool:
@@ -343,7 +347,7 @@ class Execution(Scope):
             return None
         if missing:
             self.replaying = False
-        leads = bool(missing) and missing[0] is asked[0]
+        leads = bool(missing) and missing[0] is asked[0] and asked[0].ordinal not in self.records
         return Flush(
             leader=missing[0] if leads else None,
             followers=tuple(missing[1:] if leads else missing),
@@ -367,7 +371,12 @@ class Execution(Scope):
                 self._drift(request, stored)
             if stored is not None and stored is not leader and stored.seen is not None:
                 self._drift(request, stored, "it was made later in the run")
-        return [request for request in asked if request.ordinal not in self.records]
+        return [request for request in asked if self._is_missing(request)]
+
+    def _is_missing(self, request: Request) -> bool:
+        """Not stored yet; or an inline step that was announced, and whose run died before it could record its outcome."""
+        stored = self.records.get(request.ordinal)
+        return stored is None or (stored.kind is Kind.INLINE and stored.pending)
 
     def _waits_only_for(self, missing: list[Request], now: int) -> bool:
         """Whether the function will wait for this one new promise and nothing else."""

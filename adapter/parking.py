@@ -16,4 +16,6 @@ from typing import Any
 def park(task: asyncio.Task[Any]) -> None:
     """Make sure that the task's coroutine, and what it awaits, is never closed."""
     task._log_destroy_pending = False  # type: ignore[attr-defined]
+    # Nobody looks for it among the running tasks any more.
+    asyncio.tasks._unregister_task(task)
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(task.get_coro()))

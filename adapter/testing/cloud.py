@@ -126,6 +126,7 @@ class LocalCloud:
         self._ids = 0
         self._running: list[str] = []
         self._attempt = 1
+        self._run_of = ("", "")
         self._waiting: dict[str, Tell] = {}
         self._kills: list[_Kill] = []
         self.lost: list[Invocation] = []
@@ -160,8 +161,11 @@ class LocalCloud:
 
     def drive(self) -> None:
         """Until nothing more can happen at this instant."""
-        while self._step():
-            pass
+        try:
+            while self._step():
+                pass
+        except _WatcherFailed as failed:
+            raise failed.error from None
 
     def advance(self, seconds: float) -> None:
         """Move time forward, driving whatever falls due on the way, in order."""
@@ -270,11 +274,7 @@ class LocalCloud:
     def _invoke(self, invocation: Invocation) -> None:
         try:
             self._call(invocation.function, invocation)
-        except Killed:
-            self._emit("killed", "", "", {"attempt": invocation.attempt})
-            self._retry(invocation)
-        except Exception as error:
-            self._emit("failed", "", "", {"error": f"{type(error).__name__}: {error}", "attempt": invocation.attempt})
+        except (Killed, Exception):
             self._retry(invocation)
 
     def _retry(self, invocation: Invocation) -> None:
@@ -297,12 +297,14 @@ class LocalCloud:
         poller.fetch()
         if not poller.backlog:
             return False
-        if self.dice.draw("duplicate"):
+        if not poller.failures and self.dice.draw("duplicate"):
             poller.backlog[:0] = poller.backlog[: poller.mapping.batch_size]
         return poller.deliver(self._deliver)
 
-    def _deliver(self, function: str, event: dict[str, Any]) -> Any:
-        return self._call(function, self._invocation(function, json.dumps(event)))
+    def _deliver(self, function: str, event: dict[str, Any], attempt: int) -> Any:
+        invocation = self._invocation(function, json.dumps(event))
+        invocation.attempt = attempt
+        return self._call(function, invocation)
 
     def _call(self, name: str, invocation: Invocation) -> Any:
         function = self._function(name)
@@ -313,9 +315,19 @@ class LocalCloud:
         handles.enter(host)
         try:
             return function.call(invocation, lambda event, context: host.handle(event, context, None))
+        except Killed:
+            self._emit("killed", *self._run_of, {"attempt": invocation.attempt})
+            raise
+        except Exception as error:
+            detail = {"error": f"{type(error).__name__}: {error}", "attempt": invocation.attempt}
+            self._emit("failed", *self._run_of, detail)
+            raise
         finally:
             handles.leave(host)
             self._running.pop()
+            self._run_of = ("", "")
+            for kill in self._kills:
+                kill.armed = False
 
     def _function(self, name: str) -> Function:
         if name not in self._functions:
@@ -356,6 +368,7 @@ class LocalCloud:
     def _fault(self, operation: Operation, when: str) -> None:
         if isinstance(operation, Tell):
             if operation.what == "running":
+                self._run_of = (operation.id, operation.fn)
                 for kill in self._kills:
                     kill.armed = kill.fn == operation.fn
             return
@@ -378,7 +391,11 @@ class LocalCloud:
             detail=detail,
         )
         for watcher in self.watchers:
-            watcher(event)
+            try:
+                watcher(event)
+            except Exception as error:
+                # The test's own failure: no Lambda's.
+                raise _WatcherFailed(error) from error
 
     def _stuck(self, record: Record) -> Stuck:
         family = {told.id: told for told in self._waiting.values() if root_of(told.id) == root_of(record.id)}
@@ -396,6 +413,14 @@ class LocalCloud:
             for lost in self.lost
         ]
         return Stuck("\n".join([f"{record.fn} ({record.id}) can't move any more:", *(lines or ["  it never ran"])]))
+
+
+class _WatcherFailed(BaseException):
+    """A watcher raised; carries its exception past everything that a Lambda's failure would meet."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from adapter.testing.faults import Killed
 from adapter.testing.filters import compile_pattern
 from adapter.testing.template import StreamMapping
 
-Deliver = Callable[[str, dict[str, Any]], Any]
-"""Calls a function with an event; returns its response, raises as it does."""
+Deliver = Callable[[str, dict[str, Any], int], Any]
+"""Calls a function with an event, at an attempt; returns its response, raises as it does."""
 
 
 @dataclass
@@ -66,7 +66,7 @@ class Poller:
     def _handled(self, batch: list[dict[str, Any]], deliver: Deliver) -> int:
         """How many records from the start of the batch were handled."""
         try:
-            response = deliver(self.mapping.function, {"Records": batch})
+            response = deliver(self.mapping.function, {"Records": batch}, self.failures + 1)
         except (Exception, Killed):
             return 0
         if not self.mapping.report_item_failures:

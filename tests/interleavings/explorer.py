@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from adapter import promises
 from adapter.engine import Caller, Memory, respond
 from adapter.functions import Durable
-from adapter.messages import Message, Settlement, Start, start_of
+from adapter.messages import Message, Resume, Settlement, Start, start_of
 from adapter.ports import (
     Arm,
     Arrive,
@@ -39,7 +39,7 @@ from adapter.ports import (
 from adapter.promises import Kind, Record, Refused, State, Wake, parent_of
 from adapter.resumer import resume_callee, resume_counted, resume_direct
 
-END = "end"
+LEAF = "explored.leaf"
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class LambdaRun:
     message: Message
     request: str
     attempt: int = 1
-    results: tuple[Any, ...] = ()
+    results: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class ResumerRun:
 
     settled: Settlement
     attempt: int = 1
-    results: tuple[Any, ...] = ()
+    results: tuple[int, ...] = ()
 
 
 Run = LambdaRun | ResumerRun
@@ -74,6 +74,8 @@ class World(NamedTuple):
     crashes: int
     duplicates: int
     bodies: tuple[tuple[str, int], ...]
+    current: int
+    switches: int
 
 
 class Violation(AssertionError):
@@ -93,11 +95,17 @@ class Rules:
 
 @dataclass
 class Explorer:
-    """Explores ``root()`` from its first invocation on."""
+    """Explores ``root()`` from its first invocation on.
+
+    ``distinct``: each attempt of a leaf has an outcome of its own, which shows I2 at the price of many more states.
+    ``switches``: how often a run may be interrupted by another; None explores every interleaving.
+    """
 
     root: Durable[..., Any]
     crashes: int = 0
     duplicates: int = 0
+    distinct: bool = False
+    switches: int | None = None
     rules: Rules = field(default_factory=Rules)
     limit: int = 2_000_000
 
@@ -150,6 +158,8 @@ class Explorer:
             crashes=self.crashes,
             duplicates=self.duplicates,
             bodies=(),
+            current=-1,
+            switches=self.switches or 0,
         )
 
     def _number(self, thing: Any) -> int:
@@ -172,17 +182,25 @@ class Explorer:
                 return
         for number in set(world.waiting):
             rest = _without(world.waiting, number)
-            yield from self._perform(world._replace( waiting=rest), number)
+            if (turned := self._turned(world, number)) is not None:
+                yield from self._perform(turned._replace(waiting=rest), number)
             if world.duplicates:
-                yield "duplicate", world._replace( waiting=_with(world.waiting, number), duplicates=world.duplicates - 1)
+                yield "duplicate", world._replace(waiting=_with(world.waiting, number), duplicates=world.duplicates - 1)
         for number in set(world.running):
             yield from self._moves_of(world, number)
 
     def _moves_of(self, world: World, number: int) -> Iterator[tuple[str, World]]:
-        without = world._replace( running=_without(world.running, number))
-        yield from self._perform(without, number)
+        without = world._replace(running=_without(world.running, number))
+        if (turned := self._turned(without, number)) is not None:
+            yield from self._perform(turned, number)
         if world.crashes:
             yield f"crash of {self._label(number)}", self._crashed(without, number)
+
+    def _turned(self, world: World, number: int) -> World | None:
+        """The world when this run goes next; None where too many were interrupted already."""
+        if self.switches is None or world.current in (-1, number):
+            return world
+        return world._replace(switches=world.switches - 1) if world.switches else None
 
     def _is_private(self, number: int) -> bool:
         """An invocation only puts a message on its way; user code touches nothing."""
@@ -195,24 +213,27 @@ class Explorer:
     def _crashed(self, world: World, number: int) -> World:
         run: Run = self._things[number]
         again = self._number(replace(run, attempt=run.attempt + 1, results=()))
-        return world._replace( waiting=_with(world.waiting, again), crashes=world.crashes - 1)
+        current = -1 if world.current == number else world.current
+        return world._replace(waiting=_with(world.waiting, again), crashes=world.crashes - 1, current=current)
 
     def _perform(self, world: World, number: int) -> Iterator[tuple[str, World]]:
         """The run's next operation; then it goes on, or ends, or dies before it could acknowledge."""
         run, operations = self._next_of(number)
         if not operations:
-            yield f"{self._label(number)} ends", world
+            yield f"{self._label(number)} ends", world._replace(current=-1)
             return
         operation = self._operation(run, number, operations)
         result, world = self._apply(world, run, operation)
-        after = self._number(replace(run, results=(*run.results, result)))
+        after = self._number(replace(run, results=(*run.results, self._number(_frozen(result)))))
         label = f"{self._label(number)}: {_describe(operation)}"
+        world = world._replace(current=-1)
         if not self._next_of(after)[1]:
             yield label, world
             if world.crashes:
                 yield f"{label}, then crash", self._crashed(world, after)
         else:
-            yield label, world._replace( running=_with(world.running, after))
+            current = -1 if self.switches is None else after
+            yield label, world._replace(running=_with(world.running, after), current=current)
 
     def _next_of(self, number: int) -> tuple[Run, tuple[Operation, ...]]:
         known = self._next.get(number)
@@ -226,7 +247,7 @@ class Explorer:
     def _replayed(self, run: Run) -> tuple[tuple[Operation, ...], int]:
         """Send a fresh generator everything that the run has seen; what does it ask for?"""
         steps = self._steps(run)
-        results = list(run.results)
+        results = [self._things[number] for number in run.results]
         base = 0
         answer: Any = None
         try:
@@ -254,25 +275,27 @@ class Explorer:
     # Operations.
 
     def _apply(self, world: World, run: Run, operation: Any) -> tuple[Any, World]:
-        records = self._records(world)
         match operation:
             case Load():
-                return records.get(operation.id), world
+                return self._records(world).get(operation.id), world
             case LoadChildren():
-                return _children(records, operation), world
+                return _children(self._records(world), operation), world
             case Invoke():
                 issued = Counter(dict(world.issued))
                 issued[operation.message.id] += 1
                 request = f"{operation.message.id}/{issued[operation.message.id]}"
+                if not self.distinct and isinstance(operation.message, Start) and operation.message.fn == LEAF:
+                    # A leaf has no children that could tell one request from another.
+                    request, issued = f"{operation.message.id}/", Counter(dict(world.issued))
                 called = self._number(LambdaRun(operation.message, request))
                 waiting = _with(world.waiting, called)
-                return None, world._replace( waiting=waiting, issued=tuple(sorted(issued.items())))
+                return None, world._replace(waiting=waiting, issued=tuple(sorted(issued.items())))
             case RunCode():
                 return self._run_code(world, run, operation)
             case Pause():
                 raise Violation(f"I4: a replay drifted:\n{operation.why}")
             case _:
-                return self._write(world, records, operation)
+                return self._write(world, operation)
 
     def _run_code(self, world: World, run: Run, operation: RunCode) -> tuple[Any, World]:
         assert isinstance(run, LambdaRun)
@@ -281,13 +304,14 @@ class Explorer:
             counts[operation.scope] += 1
             if counts[operation.scope] > 1:
                 raise Violation(f"I5: {operation.scope} ran twice though nothing failed")
-            world = world._replace( bodies=tuple(sorted(counts.items())))
-        # Each attempt has a value of its own, so that two outcomes of one promise could be told apart (I2).
-        return (State.RESOLVED, f'"{operation.scope} by {run.request}.{run.attempt}"'), world
+            world = world._replace(bodies=tuple(sorted(counts.items())))
+        told = f"{operation.scope} by {run.request}.{run.attempt}" if self.distinct else operation.scope
+        return (State.RESOLVED, f'"{told}"'), world
 
-    def _write(self, world: World, records: dict[str, Record], operation: Any) -> tuple[Any, World]:
+    def _write(self, world: World, operation: Any) -> tuple[Any, World]:
         promise = operation.record.id if isinstance(operation, Create) else operation.id
-        standing = records.get(promise)
+        numbers = dict(world.table)
+        standing: Record | None = self._things[numbers[promise]] if promise in numbers else None
         match operation:
             case Create():
                 written = promises.create(standing, operation.record)
@@ -308,8 +332,9 @@ class Explorer:
         if isinstance(written, Refused):
             return written, world
         self._check_write(standing, written)
-        table = tuple(sorted({**dict(world.table), promise: self._number(written)}.items()))
-        return written, self._streamed(world._replace( table=table), standing, written)
+        numbers[promise] = self._number(written)
+        world = world._replace(table=tuple(sorted(numbers.items())))
+        return written, self._without_idle(self._streamed(world, standing, written), standing, written)
 
     def _check_write(self, before: Record | None, after: Record) -> None:
         if before is None or before.pending:
@@ -333,7 +358,24 @@ class Explorer:
             wake=after.wake,
             reply_to=after.reply_to,
         )
-        return world._replace( waiting=_with(world.waiting, self._number(ResumerRun(told))))
+        return world._replace(waiting=_with(world.waiting, self._number(ResumerRun(told))))
+
+    def _without_idle(self, world: World, before: Record | None, after: Record) -> World:
+        """Once a promise is settled, a leaf's other runs and a function's wakes can only be refused: forget them."""
+        if after.pending or before is None or not before.pending:
+            return world
+
+        def idle(number: int) -> bool:
+            run = self._things[number]
+            if isinstance(run, ResumerRun):
+                return parent_of(run.settled.id) == after.id and not run.results
+            leaf = after.fn == LEAF
+            return bool(run.message.id == after.id and (leaf or (not run.results and isinstance(run.message, Resume))))
+
+        return world._replace(
+            waiting=tuple(number for number in world.waiting if not idle(number)),
+            running=tuple(number for number in world.running if not idle(number)),
+        )
 
     # Ends.
 
@@ -369,6 +411,10 @@ def _resuming(settled: Settlement, rules: Rules) -> Any:
         yield from resume_direct(settled)
     elif settled.wake is Wake.COUNTED and parent is not None:
         yield from rules.counted(parent, [settled])
+
+
+def _frozen(result: Any) -> Any:
+    return tuple(result) if isinstance(result, list) else result
 
 
 def _parts(operation: Operation) -> tuple[Operation, ...]:

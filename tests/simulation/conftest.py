@@ -8,16 +8,17 @@ from collections.abc import Iterator
 import botocore.loaders
 import pytest
 
+import adapter.testing.cloud
 from adapter.testing import LocalCloud
 from tests.simulation.laws import COLD, WEATHERS, Weather
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _service_models_are_read_once() -> Iterator[None]:
-    """Each cloud makes clients of its own; that they parse megabytes of JSON again would be most of these tests' time."""
+def _what_every_cloud_reads_is_read_once() -> Iterator[None]:
+    """Each cloud makes clients of its own; that they parse botocore's megabytes again would be most of the time here."""
     with pytest.MonkeyPatch.context() as patch:
-        loader = botocore.loaders.JSONFileLoader
-        patch.setattr(loader, "_load_file", functools.cache(loader._load_file))
+        patch.setattr(botocore.loaders, "create_loader", functools.cache(botocore.loaders.create_loader))
+        patch.setattr(adapter.testing.cloud, "load", functools.cache(adapter.testing.cloud.load))
         yield
 
 

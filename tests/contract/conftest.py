@@ -1,0 +1,51 @@
+"""Fixtures of the store's contract: each law is tried on every store."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable, Iterator
+
+import botocore.loaders
+import pytest
+
+from adapter.aws.store import DynamoStore
+from adapter.ports import Store
+from tests.contract.stores import STORES, dynamo_on_moto
+
+_roots = itertools.count()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _service_models_are_read_once() -> Iterator[None]:
+    """That each world's clients parse megabytes of JSON again would be most of these tests' time."""
+    with pytest.MonkeyPatch.context() as patch:
+        loader = botocore.loaders.JSONFileLoader
+        patch.setattr(loader, "_load_file", functools.cache(loader._load_file))
+        yield
+
+
+@pytest.fixture(scope="module", params=STORES)
+def store(request: pytest.FixtureRequest) -> Iterator[Store]:
+    """Every store, one after the other; tests keep apart by `root`."""
+    with STORES[request.param]() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def dynamo() -> Iterator[DynamoStore]:
+    """DynamoDB's store, for what only it can get wrong."""
+    with dynamo_on_moto() as made:
+        yield made
+
+
+@pytest.fixture
+def new_root() -> Callable[[], str]:
+    """Makes ids that no other test uses."""
+    return lambda: f"root-{next(_roots)}"
+
+
+@pytest.fixture
+def root(new_root: Callable[[], str]) -> str:
+    """The id of a root that doesn't exist yet."""
+    return new_root()

@@ -1,0 +1,80 @@
+"""The stores under contract, and the model that each of them is held against.
+
+A further store joins by a line in `STORES`: a context manager that gives an empty one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+
+from adapter import promises
+from adapter.aws.store import DynamoStore
+from adapter.ports import Store
+from adapter.promises import Arming, Record, Refused, State, Written, parent_of
+from adapter.testing.stats import Stats
+from adapter.testing.template import default_template, load
+from adapter.testing.world import World
+
+
+class ModelStore:
+    """`adapter.ports.Store` as it is meant: the pure transitions on a dict."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, Record] = {}
+
+    def get(self, promise: str) -> Record | None:
+        return self.records.get(promise)
+
+    def load(self, promise: str) -> tuple[Record | None, Sequence[Record]]:
+        return self.get(promise), self.children(promise)
+
+    def children(self, promise: str, first: int = 0) -> Sequence[Record]:
+        found = [r for r in self.records.values() if parent_of(r.id) == promise and r.ordinal >= first]
+        return sorted(found, key=lambda record: record.ordinal)
+
+    def create(self, record: Record) -> Written:
+        return self._keep(promises.create(self.get(record.id), record))
+
+    def settle(self, promise: str, state: State, value: str, at: int) -> Written:
+        return self._keep(promises.settle(self.get(promise), state, value, at))
+
+    def claim(self, promise: str) -> Written:
+        return self._keep(promises.claim(self.get(promise)))
+
+    def arm(self, promise: str, arming: Arming) -> Written:
+        return self._keep(promises.arm(self.get(promise), arming))
+
+    def arrive(self, promise: str, count: int) -> Written:
+        return self._keep(promises.arrive(self.get(promise), count))
+
+    def close(self, promise: str) -> Written:
+        return self._keep(promises.close(self.get(promise)))
+
+    def pause(self, promise: str, why: str) -> Written:
+        return self._keep(promises.pause(self.get(promise), why))
+
+    def _keep(self, written: Written) -> Written:
+        if not isinstance(written, Refused):
+            self.records[written.id] = written
+        return written
+
+
+@contextmanager
+def dynamo_on_moto() -> Iterator[DynamoStore]:
+    """The real store, on the table that the template defines, on moto."""
+    world = World(load(default_template()), Stats(), lambda function, payload: None)
+    world.open()
+    try:
+        yield world.store
+    finally:
+        world.close()
+
+
+@contextmanager
+def model() -> Iterator[ModelStore]:
+    """The model itself: what is a law for the stores has to be one for it."""
+    yield ModelStore()
+
+
+STORES: dict[str, Callable[[], AbstractContextManager[Store]]] = {"dynamo-on-moto": dynamo_on_moto, "model": model}

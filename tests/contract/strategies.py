@@ -1,0 +1,64 @@
+"""What Hypothesis draws for records and for what is done to them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from hypothesis import strategies as st
+
+from adapter.promises import Kind, Record, State, Wake
+
+SETTLED = [State.RESOLVED, State.REJECTED, State.CANCELED, State.TIMEDOUT]
+RUNNABLE = [State.PENDING, State.CANCELED, State.TIMEDOUT]
+
+texts = st.text(st.characters(codec="utf-8"), max_size=8)
+times = st.integers(1, 2**53)
+counts = st.integers(0, 3)
+
+
+@st.composite
+def pending(draw: st.DrawFn, ids: Sequence[str]) -> Record:
+    """A promise as it is created."""
+    return Record(
+        id=draw(st.sampled_from(ids)),
+        kind=draw(st.sampled_from(Kind)),
+        fn=draw(texts),
+        target=draw(texts),
+        args=draw(texts),
+        digest=draw(texts),
+        created_at=draw(times),
+        by=draw(texts),
+        wake=draw(st.none() | st.sampled_from(Wake)),
+        reply_to=draw(texts),
+        seen=draw(st.none() | texts),
+        tags=draw(st.dictionaries(texts, texts, max_size=2)),
+    )
+
+
+@st.composite
+def created(draw: st.DrawFn, ids: Sequence[str]) -> Record:
+    """A promise as it is created: pending, or an inline step with its outcome."""
+    record = draw(pending(ids))
+    if draw(st.booleans()):
+        return record
+    state = draw(st.sampled_from([State.RESOLVED, State.REJECTED]))
+    return replace(record, kind=Kind.INLINE, state=state, value=draw(texts), settled_at=draw(times))
+
+
+@st.composite
+def any_record(draw: st.DrawFn, ids: Sequence[str]) -> Record:
+    """Every field at any value that it can ever have."""
+    return replace(
+        draw(pending(ids)),
+        state=draw(st.sampled_from(State)),
+        value=draw(texts),
+        settled_at=draw(st.just(0) | times),
+        epoch=draw(counts),
+        arrivals=draw(counts),
+        threshold=draw(st.none() | counts),
+        on_reject=draw(st.booleans()),
+        wake_at=draw(st.none() | times),
+        paused=draw(texts),
+        closed=draw(st.booleans()),
+    )

@@ -1,0 +1,150 @@
+"""A store does to a table exactly what the pure transitions do to records, whatever comes in whatever order."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from adapter import promises
+from adapter.aws import store as aws_store
+from adapter.ports import Store
+from adapter.promises import Arming, Record, State, child_id
+from tests.contract.stores import STORES, ModelStore
+from tests.contract.strategies import RUNNABLE, SETTLED, counts, created, texts, times
+
+_examples = itertools.count()
+
+
+class Agreement(RuleBasedStateMachine):
+    """The same operations on the store and on the model: the same answer after each, and the same records."""
+
+    store: Store
+
+    @initialize()
+    def begin(self) -> None:
+        self.model = ModelStore()
+        self.root = f"example-{next(_examples)}"
+
+    def family(self) -> list[str]:
+        """The root, its children, their children; each parent's next child is the only one that doesn't exist yet."""
+        parents = [self.root, child_id(self.root, 0), child_id(self.root, 3)]
+        return [self.root, *(child_id(p, n) for p in parents for n in range(len(self.model.children(p)) + 1))]
+
+    def one(self, data: st.DataObject) -> str:
+        """Mostly one that exists."""
+        known = list(self.model.records)
+        return data.draw(st.sampled_from(known) | st.sampled_from(self.family()) if known else st.just(self.root))
+
+    def both(self, operation: str, *args: object) -> None:
+        assert getattr(self.store, operation)(*args) == getattr(self.model, operation)(*args)
+
+    @rule(data=st.data())
+    def create(self, data: st.DataObject) -> None:
+        """The first record of an id stands."""
+        self.both("create", data.draw(created(self.family())))
+
+    @rule(data=st.data(), state=st.sampled_from(SETTLED), value=texts, at=times)
+    def settle(self, data: st.DataObject, state: State, value: str, at: int) -> None:
+        """The first settlement stands."""
+        self.both("settle", self.one(data), state, value, at)
+
+    @rule(data=st.data())
+    def claim(self, data: st.DataObject) -> None:
+        """A run takes over."""
+        self.both("claim", self.one(data))
+
+    @rule(data=st.data(), off=st.sampled_from([0, 0, 0, 1, -1]), threshold=st.none() | counts, on_reject=st.booleans())
+    def arm(self, data: st.DataObject, off: int, threshold: int | None, on_reject: bool) -> None:
+        """A run suspends, knowing what stands or something older."""
+        promise = self.one(data)
+        stands = self.model.get(promise) or Record(id=promise)
+        states = st.sampled_from(RUNNABLE)
+        arming = Arming(
+            epoch=max(0, stands.epoch + off),
+            arrivals=data.draw(st.just(stands.arrivals) | counts),
+            state=data.draw(st.just(stands.state) | states if stands.state in RUNNABLE else states),
+            threshold=threshold,
+            on_reject=on_reject,
+            wake_at=data.draw(st.none() | times),
+        )
+        self.both("arm", promise, arming)
+
+    @rule(data=st.data(), count=counts)
+    def arrive(self, data: st.DataObject, count: int) -> None:
+        """Settlements are counted."""
+        self.both("arrive", self.one(data), count)
+
+    @rule(data=st.data(), why=texts)
+    def pause(self, data: st.DataObject, why: str) -> None:
+        """The replay drifted."""
+        self.both("pause", self.one(data), why)
+
+    @precondition(lambda self: any(not record.pending for record in self.model.records.values()))
+    @rule(data=st.data())
+    def close(self, data: st.DataObject) -> None:
+        """A cancelled function has cleaned up; nobody closes a pending one."""
+        settled = [promise for promise, record in self.model.records.items() if not record.pending]
+        self.both("close", data.draw(st.sampled_from([*settled, f"{self.root}-unknown"])))
+
+    @rule(data=st.data(), first=st.integers(0, 6))
+    def children(self, data: st.DataObject, first: int) -> None:
+        """From an ordinal on, in order."""
+        promise = self.one(data)
+        assert list(self.store.children(promise, first)) == list(self.model.children(promise, first))
+
+    @rule(data=st.data())
+    def load(self, data: st.DataObject) -> None:
+        """A record and those of its children."""
+        promise = self.one(data)
+        own, children = self.store.load(promise)
+        assert (own, list(children)) == (self.model.get(promise), list(self.model.children(promise)))
+
+    @invariant()
+    def the_family_is_the_same(self) -> None:
+        """Every record, after every step: a refusal has written nothing."""
+        for promise, record in getattr(self, "model", ModelStore()).records.items():
+            assert self.store.get(promise) == record
+
+    def teardown(self) -> None:
+        # moto's queries get slower with each item in the table.
+        client = getattr(self.store, "client", None)
+        for promise in getattr(self, "model", ModelStore()).records if client else ():
+            client.delete_item(TableName=self.store._table, Key=aws_store._key(promise))
+
+
+@pytest.fixture(scope="module")
+def small_buckets() -> Iterator[None]:
+    """Two children per partition, so that few children cross borders."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(promises, "BUCKET", 2)
+        patch.setattr(aws_store, "BUCKET", 2)
+        yield
+
+
+@pytest.mark.usefixtures("small_buckets")
+@pytest.mark.parametrize("name", STORES)
+def test_a_store_agrees_with_the_pure_transitions_after_every_step(name: str) -> None:
+    """Random histories of creates, settlements, claims, armings, arrivals, closings, pauses and reads."""
+    with STORES[name]() as store:
+        machine = type("Agreement", (Agreement,), {"store": store})
+        run_state_machine_as_test(
+            machine,
+            settings=settings(
+                max_examples=20,
+                stateful_step_count=20,
+                deadline=None,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )

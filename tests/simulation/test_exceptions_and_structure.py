@@ -1,0 +1,230 @@
+"""Exceptions cross machines; functions own what they start; suspended code stays suspended."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import gc
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from adapter import attach, durable, errors, promise, resolve, run
+from adapter.ports import Arm, Claim, Create, Invoke, Load, RunCode, Settle
+from adapter.testing import LocalCloud
+from tests.simulation.laws import HOUR, Broken, fails, fails_late, slow, step
+
+
+@dataclass(frozen=True)
+class Point:
+    x: int
+    at: dt.datetime
+
+
+@durable
+def a_tuple() -> tuple[int, str]:
+    return 1, "a"
+
+
+@durable
+def a_point() -> Point:
+    return Point(1, dt.datetime(2026, 1, 2, tzinfo=dt.timezone.utc))
+
+
+@durable
+def unannotated():  # type: ignore[no-untyped-def] # noqa: ANN201
+    return (1, {2}, Point(1, dt.datetime(2026, 1, 2, tzinfo=dt.timezone.utc)).at)
+
+
+@durable
+async def types_of() -> list[str]:
+    calls = [await a_tuple(), await a_point(), await unannotated()]
+    inline = [await run(a_tuple), await run(a_point), await run(lambda: dt.timedelta(1))]
+    return [repr(one) for one in [*calls, *inline]]
+
+
+def test_what_await_returns_has_the_same_type_at_the_first_run_and_at_every_replay(any_cloud: LocalCloud) -> None:
+    """Tuples, dataclasses, datetimes; of calls and of inline steps."""
+    point = "Point(x=1, at=datetime.datetime(2026, 1, 2, 0, 0, tzinfo=datetime.timezone.utc))"
+    at = "datetime.datetime(2026, 1, 2, 0, 0, tzinfo=datetime.timezone.utc)"
+    expected = ["(1, 'a')", point, f"(1, {{2}}, {at})", "(1, 'a')", point, "datetime.timedelta(days=1)"]
+    assert any_cloud.run(types_of) == expected
+
+
+def test_an_exception_keeps_class_message_attributes_and_its_remote_traceback(any_cloud: LocalCloud) -> None:
+    """Over two machines."""
+
+    @durable
+    async def middle() -> int:
+        return await fails("deep")
+
+    @durable
+    async def top() -> int:
+        return await middle()
+
+    with pytest.raises(Broken, match="^deep$") as caught:
+        any_cloud.run(top)
+    assert caught.value.code == 7
+    assert isinstance(caught.value.__cause__, errors.RemoteTraceback)
+    assert "raise Broken(message, 7)" in str(caught.value.__cause__)
+
+
+def test_an_exception_of_a_class_unknown_here_is_a_remote_error(any_cloud: LocalCloud) -> None:
+    """It carries the class's name."""
+
+    @durable
+    def obscure() -> None:
+        raise type("Obscure", (Exception,), {"__module__": "elsewhere"})("text")
+
+    with pytest.raises(errors.RemoteError, match="text") as caught:
+        any_cloud.run(obscure)
+    assert "Obscure" in caught.value.class_name
+
+
+def test_a_failing_gather_raises_at_once_while_others_are_pending(cloud: LocalCloud) -> None:
+    """Two hours before the slow one would be done; what the failed function started is cancelled."""
+
+    @durable
+    async def hasty() -> Any:
+        return await asyncio.gather(slow(1, 5), fails("now"))
+
+    begun = cloud.now()
+    with pytest.raises(Broken):
+        cloud.run(hasty)
+    assert cloud.now() == begun
+    assert attach("run-1~0").status() == "rejected_canceled"
+
+
+def test_a_function_settles_only_after_everything_it_started(any_cloud: LocalCloud) -> None:
+    """Though it awaits none of it."""
+
+    @durable
+    async def forgetful() -> str:
+        slow(1, 5)
+        slow(2, 2)
+        return "done"
+
+    begun = any_cloud.now()
+    assert any_cloud.run(forgetful) == "done"
+    assert any_cloud.now() - begun >= dt.timedelta(hours=5)
+    assert [attach(f"run-1~{n}").status() for n in range(2)] == ["resolved", "resolved"]
+
+
+def test_a_function_that_raises_cancels_what_it_started(any_cloud: LocalCloud) -> None:
+    """Its exception arrives; the children are rejected_canceled, their ids follow from its own."""
+
+    @durable
+    async def child() -> None:
+        await slow(1, 50)
+
+    @durable
+    async def raises() -> None:
+        child()
+        promise(str)
+        await asyncio.sleep(HOUR)
+        raise Broken("mine")
+
+    with pytest.raises(Broken, match="mine"):
+        any_cloud.run(raises)
+    any_cloud.advance(HOUR)
+    assert {attach(one).status() for one in ("run-1~0", "run-1~1", "run-1~0.0")} == {"rejected_canceled"}
+
+
+FINALLY: list[str] = []
+
+
+@durable
+async def guarded() -> str:
+    async def background() -> None:
+        try:
+            await asyncio.sleep(1000 * HOUR)
+        finally:
+            FINALLY.append("background")
+
+    task = asyncio.create_task(background())
+    try:
+        answer = await promise(str)
+        await step(1)
+        FINALLY.append("end")
+        return answer
+    finally:
+        FINALLY.append("finally")
+        task.cancel()
+
+
+def test_a_suspended_functions_finally_blocks_do_not_run(any_cloud: LocalCloud) -> None:
+    """Neither at its Lambda's return, nor at a collection, nor when a sandbox forgets it."""
+    FINALLY.clear()
+    handle = guarded.start()
+    for _ in range(3):
+        any_cloud.advance(HOUR)
+        gc.collect()
+    for function in any_cloud._functions.values():
+        function.memory.clear()
+    gc.collect()
+    assert FINALLY == []
+    resolve(f"{handle.id}~0", "yes")
+    assert handle.result() == "yes"
+    assert FINALLY[0] == "end"
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("operation", [Create, Settle, Arm, Claim, Invoke, Load, RunCode])
+def test_killed_code_runs_no_finally_block_and_the_result_is_the_same(
+    operation: type[Any], when: str, cloud: LocalCloud
+) -> None:
+    """Whatever it died at."""
+    FINALLY.clear()
+
+    @durable
+    async def victim() -> list[int]:
+        try:
+            both = await asyncio.gather(slow(1, 1), step(2))
+            return [*both, await step(3), await run(lambda: 4)]
+        finally:
+            FINALLY.append("finally")
+
+    cloud.kill(victim, operation, when)
+    handle = victim.start()
+    cloud.advance(HOUR / 2)
+    gc.collect()
+    assert FINALLY == []
+    assert handle.result() == [1, 2, 3, 4]
+
+
+def test_fails_late_does_fail_late(cloud: LocalCloud) -> None:
+    """A rejection resumes a gather at once, in virtual time."""
+
+    @durable
+    async def waits() -> str:
+        try:
+            await asyncio.gather(slow(1, 9), fails_late("x", 2))
+        except Broken:
+            return "failed"
+        return "?"
+
+    begun = cloud.now()
+    assert cloud.run(waits) == "failed"
+    # It settles only after what it started; the failure itself came after two hours.
+    assert cloud.now() - begun == dt.timedelta(hours=9)
+
+
+def test_a_promise_is_hot_it_runs_before_it_is_awaited(any_cloud: LocalCloud) -> None:
+    """It began when its caller first awaited something else."""
+    log: list[str] = []
+
+    @durable
+    def noted(name: str) -> None:
+        if name not in log:
+            log.append(name)
+
+    @durable
+    async def caller() -> None:
+        early = noted("early")
+        await slow(0, 1)
+        await noted("late")
+        await early
+
+    any_cloud.run(caller)
+    assert log == ["early", "late"]

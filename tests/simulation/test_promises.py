@@ -1,0 +1,240 @@
+"""What others see of an execution: external promises, handles, starts, Lambda's entry."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from adapter import attach, cancel, durable, errors, promise, reject, resolve
+from adapter.testing import LocalCloud
+from adapter.testing.lambdas import Context
+from tests.simulation.laws import HOUR, Broken, slow, step
+
+
+@dataclass
+class Answer:
+    text: str
+    at: dt.datetime
+
+
+AN_ANSWER = Answer("yes", dt.datetime(2026, 5, 1, 12, tzinfo=dt.timezone.utc))
+
+
+@durable
+async def asks() -> Answer:
+    return await promise(Answer)
+
+
+@durable
+async def asks_late() -> str:
+    question = promise(dt.datetime)
+    await asyncio.sleep(HOUR)
+    answer = await question
+    return f"{type(answer).__name__} {answer.isoformat()}"
+
+
+@durable
+def answer(question: str) -> None:
+    resolve(question, AN_ANSWER)
+
+
+@durable
+async def asks_a_step() -> list[str]:
+    question = promise(Answer)
+    await answer(question.id)
+    given = await question
+    return [type(given).__name__, given.text, str(given.at)]
+
+
+@durable
+async def survives_rejection() -> str:
+    try:
+        return await promise(str)
+    except Broken as error:
+        return f"{error} {error.code}"
+
+
+def test_an_external_promise_resumes_its_function_with_a_typed_value(any_cloud: LocalCloud) -> None:
+    """A dataclass with a datetime."""
+    handle = asks.start()
+    any_cloud.advance(HOUR)
+    assert handle.status() == "pending"
+    resolve(f"{handle.id}~0", AN_ANSWER)
+    assert handle.result() == AN_ANSWER
+
+
+def test_an_external_promise_may_be_settled_before_it_is_awaited(any_cloud: LocalCloud) -> None:
+    """And by what JSON has for a datetime."""
+    handle = asks_late.start()
+    any_cloud.advance(HOUR / 2)
+    resolve(f"{handle.id}~0", dt.datetime(2026, 5, 1, tzinfo=dt.timezone.utc))
+    assert handle.result() == "datetime 2026-05-01T00:00:00+00:00"
+
+
+def test_a_step_may_settle_the_promise_whose_id_it_is_handed(any_cloud: LocalCloud) -> None:
+    """Under crashes, the step's second settlement is an error of its own."""
+    try:
+        assert any_cloud.run(asks_a_step) == ["Answer", "yes", "2026-05-01 12:00:00+00:00"]
+    except errors.AlreadySettled as refused:
+        assert refused.state == "resolved"
+
+
+def test_a_rejection_from_outside_is_raised_with_class_and_attributes(any_cloud: LocalCloud) -> None:
+    """As the function's await."""
+    handle = survives_rejection.start()
+    any_cloud.advance(HOUR)
+    reject(f"{handle.id}~0", Broken("no", 3))
+    assert handle.result() == "no 3"
+
+
+def test_the_second_settlement_is_told_what_stands(cloud: LocalCloud) -> None:
+    """Whatever the first and the second one are."""
+    handle = asks.start()
+    cloud.drive()
+    resolve(f"{handle.id}~0", AN_ANSWER)
+    for again in (
+        lambda: resolve(f"{handle.id}~0", AN_ANSWER),
+        lambda: reject(f"{handle.id}~0", "no"),
+        lambda: cancel(f"{handle.id}~0"),
+    ):
+        with pytest.raises(errors.AlreadySettled) as told:
+            again()
+        assert told.value.state == "resolved"
+    assert handle.result() == AN_ANSWER
+
+
+def test_a_promise_that_does_not_exist_is_unknown_to_everyone(cloud: LocalCloud) -> None:
+    """Its id is in the message."""
+    for use in (lambda: resolve("nobody", 1), lambda: reject("nobody~0", "x"), lambda: cancel("nobody"), lambda: attach("nobody")):
+        with pytest.raises(errors.UnknownPromise, match="nobody"):
+            use()
+
+
+def test_a_value_that_does_not_fit_the_promise_is_a_codec_error_for_the_function(any_cloud: LocalCloud) -> None:
+    """It isn't lost: the function sees it."""
+
+    @durable
+    async def wants_a_number() -> str:
+        try:
+            return str(await promise(int))
+        except errors.CodecError as error:
+            return str(error)
+
+    handle = wants_a_number.start()
+    any_cloud.advance(HOUR)
+    resolve(f"{handle.id}~0", "seven")
+    assert "int" in handle.result()
+
+
+def test_starting_again_under_the_same_id_returns_the_same_execution(any_cloud: LocalCloud) -> None:
+    """While it runs, and afterwards."""
+    named = slow.with_options(id="only-once")
+    first, second = named.start(7, 1), named.start(value=7, hours=1)
+    assert first.id == second.id == "only-once"
+    assert first.result() == 7
+    assert named.start(7, 1).result() == 7
+    assert attach("only-once").status() == "resolved"
+
+
+def test_other_arguments_under_a_known_id_are_a_conflict(cloud: LocalCloud) -> None:
+    """Another function, too."""
+    slow.with_options(id="taken").start(7, 1)
+    with pytest.raises(errors.IdConflict, match="taken.*other arguments"):
+        slow.with_options(id="taken").start(8, 1)
+    with pytest.raises(errors.IdConflict, match="taken.*laws:slow"):
+        step.with_options(id="taken").start(7)
+
+
+@pytest.mark.parametrize("bad", ["", "a~b", "x" * 600, "a\nb"])
+def test_an_id_that_no_root_can_have_is_refused(bad: str) -> None:
+    """Before anything is written."""
+    with pytest.raises(errors.InvalidId):
+        step.with_options(id=bad)
+
+
+EVENTS: list[tuple[dict[str, Any], str | None]] = [
+    ({"plain": 1}, None),
+    ({"Records": [{"messageId": "m-1", "body": "x"}]}, "m-1"),
+    ({"detail-type": "Order", "id": "e-1", "detail": {}}, "e-1"),
+    ({"headers": {"idempotency-key": "k-1"}, "body": "{}"}, "k-1"),
+    ({"headers": {"Idempotency-Key": "k-2"}, "body": "{}"}, "k-2"),
+]
+
+
+@durable
+async def entry(event: dict[str, Any]) -> int:
+    return await step(len(event))
+
+
+def _context(request: str) -> Context:
+    return Context(aws_request_id=request, function_name="entry", memory_limit_in_mb=128, timeout_s=3)
+
+
+@pytest.mark.parametrize(("event", "identity"), EVENTS)
+def test_lambdas_entry_starts_one_root_however_often_the_event_comes(
+    event: dict[str, Any], identity: str | None, cloud: LocalCloud
+) -> None:
+    """By the event's own identity, else by the request id."""
+    requests = ["request-a", "request-b"] if identity else ["request-a", "request-a"]
+    answers: list[Any] = [entry(event, _context(request)) for request in requests]  # type: ignore[call-arg]
+    assert [one["id"] for one in answers] == [identity or "request-a"] * 2
+    assert attach(answers[0]["id"]).result() == len(event)
+    # The repeated request may run again what it perhaps never invoked; its steps are the same.
+    assert cloud.stats.bodies[step] == 1
+
+
+def test_result_waits_at_most_its_timeout(cloud: LocalCloud) -> None:
+    """And the execution goes on."""
+    handle = slow.start(1, 2)
+    with pytest.raises(TimeoutError):
+        handle.result(timeout=HOUR)
+    assert handle.status() == "pending"
+    assert handle.result() == 1
+
+
+def test_stuck_names_what_each_function_waits_for(cloud: LocalCloud) -> None:
+    """Functions, ids and promises."""
+
+    @durable(name="parent of asks")
+    async def parent() -> None:
+        await asks()
+
+    with pytest.raises(errors.Stuck) as stuck:
+        cloud.run(parent)
+    for part in ("parent of asks", "run-1~0", "test_promises:asks", "run-1~0.0"):
+        assert part in str(stuck.value)
+
+
+def test_a_cancelled_execution_ends_and_runs_its_clean_up(any_cloud: LocalCloud) -> None:
+    """Down the tree; compensation may await durable calls."""
+    undone: list[int] = []
+
+    @durable
+    def undo() -> None:
+        undone.append(1)
+
+    @durable
+    async def inner() -> None:
+        try:
+            await promise(str)
+        finally:
+            await undo()
+
+    @durable
+    async def outer() -> None:
+        await inner()
+
+    handle = outer.start()
+    any_cloud.advance(HOUR)
+    handle.cancel()
+    any_cloud.advance(HOUR)
+    assert handle.status() == "rejected_canceled"
+    assert attach(f"{handle.id}~0").status() == "rejected_canceled"
+    assert attach(f"{handle.id}~0.0").status() == "rejected_canceled"
+    assert undone
+    with pytest.raises(errors.PromiseCancelled):
+        handle.result()

@@ -1,0 +1,294 @@
+"""The ports of a Lambda, as its environment describes them, against AWS as moto plays it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from adapter import durable, handles, promise
+from adapter.aws import wiring
+from adapter.aws.invoker import LambdaInvoker
+from adapter.aws.wiring import AwsHost, NoTimers, SystemClock, Threads
+from adapter.errors import ConfigurationError, Paused
+from adapter.messages import Cause, Resume, parse, start_of, to_event
+from adapter.promises import Record, Refusal, Refused, State
+from adapter.testing.lambdas import Context
+from adapter.testing.template import default_template, load
+
+
+class Lambda:
+    """Lambda's API, as small as the invoker needs it."""
+
+    def __init__(self) -> None:
+        self.calls: list[dict[str, Any]] = []
+
+    def invoke(self, **call: Any) -> None:
+        self.calls.append(call)
+
+    @property
+    def messages(self) -> list[Any]:
+        return [parse(json.loads(call["Payload"])) for call in self.calls]
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """A Lambda's environment, without any variable of ours; no host is kept from before, or for later."""
+    for name in ("DURABLE_TABLE", "DURABLE_PREFIX", "AWS_LAMBDA_FUNCTION_NAME", "AWS_ENDPOINT_URL_DYNAMODB"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    wiring.host.cache_clear()
+    with mock_aws():
+        yield monkeypatch
+    wiring.host.cache_clear()
+
+
+@pytest.fixture
+def host(environment: pytest.MonkeyPatch) -> AwsHost:
+    """The host of a deployed function; its invocations stay in its ``invoker.client``."""
+    (table,) = load(default_template()).tables
+    boto3.client("dynamodb").create_table(**table.create_table_arguments)
+    environment.setenv("DURABLE_TABLE", table.name)
+    environment.setenv("DURABLE_PREFIX", "shop-")
+    environment.setenv("AWS_LAMBDA_FUNCTION_NAME", "shop-checkout")
+    found: Any = wiring.host()
+    return AwsHost(replace(found.ports, invoker=LambdaInvoker(Lambda())))
+
+
+def invoked(host: AwsHost) -> list[Any]:
+    invoker: Any = host.ports.invoker
+    messages: list[Any] = invoker.client.messages
+    return messages
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_without_a_table_the_error_says_what_to_set(environment: pytest.MonkeyPatch, value: str | None) -> None:
+    """Or what to do in a test instead."""
+    if value is not None:
+        environment.setenv("DURABLE_TABLE", value)
+    with pytest.raises(ConfigurationError, match=r"DURABLE_TABLE.*LocalCloud"):
+        wiring.host()
+
+
+def test_a_failed_wiring_is_tried_again(environment: pytest.MonkeyPatch) -> None:
+    """The error isn't kept."""
+    with pytest.raises(ConfigurationError):
+        wiring.host()
+    environment.setenv("DURABLE_TABLE", "promises")
+    assert wiring.host() is wiring.host()
+
+
+def test_the_host_is_what_the_environment_describes(environment: pytest.MonkeyPatch) -> None:
+    """Table, region, prefix and the function itself."""
+    environment.setenv("DURABLE_TABLE", "promises")
+    environment.setenv("DURABLE_PREFIX", "shop-")
+    environment.setenv("AWS_LAMBDA_FUNCTION_NAME", "shop-checkout")
+    environment.setenv("AWS_REGION", "eu-north-1")
+    ports: Any = wiring.host().ports  # type: ignore[attr-defined]
+    assert (ports.prefix, ports.default_target) == ("shop-", "shop-checkout")
+    assert ports.store.client.meta.region_name == "eu-north-1"
+    assert ports.store._table == "promises"
+
+
+def test_an_emulators_address_is_taken_from_the_environment(environment: pytest.MonkeyPatch) -> None:
+    """As the SDKs name it."""
+    environment.setenv("DURABLE_TABLE", "promises")
+    environment.setenv("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:1")
+    ports: Any = wiring.host().ports  # type: ignore[attr-defined]
+    assert ports.store.client.meta.endpoint_url == "http://127.0.0.1:1"
+
+
+def test_outside_of_a_cloud_the_environments_host_is_used(environment: pytest.MonkeyPatch) -> None:
+    """By everything that asks for one; without one, the error is the same."""
+    with pytest.raises(ConfigurationError, match="DURABLE_TABLE"):
+        handles.host()
+    environment.setenv("DURABLE_TABLE", "promises")
+    assert handles.host() is wiring.host()
+
+
+def test_a_root_is_created_and_then_invoked(host: AwsHost) -> None:
+    """Once, however often it is started under one id."""
+    record = Record(id="order-7", fn="checkout", target="shop-checkout", digest="1")
+    stands = host.start(record)
+    assert stands.created_at > 0
+    assert host.get("order-7") == stands
+    assert host.start(record) == stands
+    assert invoked(host) == [start_of(stands)]
+
+
+def test_a_paused_root_is_resumed_when_it_is_started_again(host: AwsHost) -> None:
+    """The fix has been deployed."""
+    record = Record(id="order-8", fn="checkout", target="shop-checkout", digest="1")
+    host.start(record)
+    host.ports.store.pause("order-8", "drift")
+    host.start(record)
+    assert invoked(host)[1:] == [Resume(id="order-8", cause=Cause.AGAIN)]
+
+
+def test_a_handle_settles_and_reads_through_the_host(host: AwsHost) -> None:
+    """From outside: the first settlement wins."""
+    host.ports.store.create(Record(id="approval"))
+    settled = host.settle("approval", State.RESOLVED, "true")
+    assert isinstance(settled, Record)
+    assert settled.settled_at > 0
+    assert host.settle("approval", State.RESOLVED, "false") == Refused(Refusal.SETTLED, settled)
+
+
+@pytest.mark.parametrize("timeout", [None, 0, 60])
+def test_waiting_for_what_has_settled_returns_it_at_once(host: AwsHost, timeout: float | None) -> None:
+    """However it ended."""
+    for state in (State.RESOLVED, State.REJECTED, State.CANCELED, State.TIMEDOUT):
+        record = Record(id=f"done-{state}", state=state, settled_at=1)
+        host.ports.store.create(record)
+        assert host.wait(record.id, timeout) == record
+
+
+@pytest.mark.parametrize("timeout", [0, -1])
+def test_waiting_without_time_for_what_is_pending_gives_nothing(host: AwsHost, timeout: float) -> None:
+    """It was looked at once."""
+    host.ports.store.create(Record(id="pending"))
+    assert host.wait("pending", timeout) is None
+
+
+def test_waiting_for_what_is_paused_says_why(host: AwsHost) -> None:
+    """A person must act; waiting doesn't help."""
+    host.ports.store.create(Record(id="paused"))
+    host.ports.store.pause("paused", "it drifted")
+    with pytest.raises(Paused, match="it drifted"):
+        host.wait("paused", None)
+
+
+def test_waiting_polls_with_growing_pauses(host: AwsHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until it settles, or the time is over; the last pause ends with the time."""
+    host.ports.store.create(Record(id="slow"))
+    elapsed: list[float] = []
+    monkeypatch.setattr(wiring.time, "sleep", elapsed.append)
+    monkeypatch.setattr(wiring.time, "monotonic", lambda: sum(elapsed))
+    assert host.wait("slow", 10) is None
+    assert sum(elapsed) == pytest.approx(10)
+    assert elapsed[:3] == pytest.approx([0.05, 0.075, 0.1125])
+    assert sorted(elapsed[:-1]) == elapsed[:-1]
+    assert max(elapsed) == wiring.POLL_SECONDS[1]
+
+
+def test_waiting_sees_a_settlement_that_comes_meanwhile(host: AwsHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a timeout."""
+    host.ports.store.create(Record(id="meanwhile"))
+    monkeypatch.setattr(wiring.time, "sleep", lambda pause: host.settle("meanwhile", State.RESOLVED, "1"))
+    found = host.wait("meanwhile", None)
+    assert found is not None
+    assert (found.state, found.value) == (State.RESOLVED, "1")
+
+
+def test_a_lambda_runs_an_envelope_from_start_to_settlement(host: AwsHost) -> None:
+    """The handler of a deployed function: start, suspend, resume, settle, over the real ports."""
+
+    @durable(name="test_aws_wiring:asks")
+    async def asks(question: str) -> str:
+        answer = await promise(str)
+        return f"{question} {answer}"
+
+    def context(number: int) -> Context:
+        return Context(
+            aws_request_id=f"request-{number}", function_name="shop-checkout", memory_limit_in_mb=512, timeout_s=60
+        )
+
+    handles.enter(host)
+    try:
+        handle = asks.with_options(id="asked").start("ready?")
+        (start,) = invoked(host)
+        assert asks(to_event(start), context(1)) == {"id": "asked", "state": "suspended"}  # type: ignore[comparison-overlap]
+        handles.resolve("asked~0", "yes")
+        resume = Resume(id="asked", cause=Cause.DIRECT)
+        assert asks(to_event(resume), context(2)) == {"id": "asked", "state": "settled"}  # type: ignore[comparison-overlap]
+        assert handle.result(0) == "ready? yes"
+    finally:
+        handles.leave(host)
+
+
+def test_ids_of_roots_are_new_each_time(host: AwsHost) -> None:
+    """And can be a root's."""
+    ids = [host.new_id() for _ in range(100)]
+    assert len(set(ids)) == 100
+    assert all(len(one) == 32 and one.isalnum() for one in ids)
+
+
+def test_the_clock_counts_microseconds_since_the_epoch() -> None:
+    """Of this century, and it doesn't go back."""
+    first, second = SystemClock().now(), SystemClock().now()
+    assert 1_700_000_000_000_000 < first <= second < 4_000_000_000_000_000
+
+
+def test_timers_are_refused_until_there_are_some() -> None:
+    """A function that sleeps for ever would be worse."""
+    with pytest.raises(ConfigurationError, match="LocalCloud only"):
+        NoTimers().schedule("target", Resume(id="r", cause=Cause.TIMER), 1)
+
+
+def test_an_invocation_is_asynchronous_and_carries_the_envelope() -> None:
+    """As compact JSON in UTF-8."""
+    client = Lambda()
+    message = start_of(Record(id="é", fn="f", target="t", args='["€"]', created_at=1))
+    LambdaInvoker(client).invoke("shop-checkout", message)
+    (call,) = client.calls
+    assert (call["FunctionName"], call["InvocationType"]) == ("shop-checkout", "Event")
+    assert client.messages == [message]
+    assert "€".encode() in call["Payload"]
+    assert b": " not in call["Payload"]
+
+
+def test_threads_give_results_in_order_whoever_ends_first() -> None:
+    """The first waits for the last."""
+    last = threading.Event()
+
+    def work(item: int) -> int:
+        if item == 0:
+            assert last.wait(10)
+        if item == 3:
+            last.set()
+        return item * item
+
+    assert Threads(4).map(work, range(4)) == [0, 1, 4, 9]
+
+
+def test_threads_really_run_side_by_side() -> None:
+    """Each waits for all others."""
+    together = threading.Barrier(4, timeout=10)
+    assert sorted(Threads(4).map(lambda item: together.wait(), range(4))) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("items", [[], [7], list(range(50))], ids=len)
+def test_threads_take_any_number_of_items(items: list[int]) -> None:
+    """More than there are workers, or none."""
+    assert Threads(2).map(lambda item: -item, items) == [-item for item in items]
+
+
+def test_a_single_item_needs_no_thread() -> None:
+    """Most flushes are one write."""
+    assert Threads(2).map(lambda item: threading.current_thread(), [1]) == [threading.current_thread()]
+
+
+def test_the_first_failure_in_order_is_raised() -> None:
+    """Not the one that came first in time."""
+    second = threading.Event()
+
+    def work(item: int) -> int:
+        if item == 1:
+            assert second.wait(10)
+        if item == 2:
+            second.set()
+        if item:
+            raise ValueError(item)
+        return item
+
+    with pytest.raises(ValueError, match=r"^1$"):
+        Threads(3).map(work, range(3))

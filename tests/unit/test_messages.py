@@ -1,0 +1,146 @@
+"""Envelopes round-trip; what this version can't read is refused, by name."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapter.errors import BadMessage
+from adapter.messages import (
+    MARK,
+    MAX_INLINE_ARGS,
+    VERSION,
+    Cause,
+    Message,
+    Resume,
+    Settlement,
+    Start,
+    is_envelope,
+    parse,
+    start_of,
+    to_event,
+)
+from adapter.promises import Record, child_id
+
+messages = st.one_of(
+    st.builds(
+        Start,
+        id=st.text(),
+        fn=st.text(),
+        target=st.text(),
+        args=st.none() | st.text(),
+        created_at=st.integers(-(2**62), 2**62),
+    ),
+    st.builds(Resume, id=st.text(), cause=st.sampled_from(Cause)),
+)
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+values = st.recursive(scalars, lambda below: st.lists(below) | st.dictionaries(st.text(), below), max_leaves=5)
+keys = st.sampled_from([MARK, "start", "resume", "fn", "target", "args", "created_at", "cause"])
+
+START: dict[str, Any] = {MARK: VERSION, "start": "r", "fn": "f", "target": "t", "args": "[]", "created_at": 1}
+RESUME: dict[str, Any] = {MARK: VERSION, "resume": "r", "cause": "direct"}
+
+
+@given(message=messages)
+def test_a_message_survives_its_envelope(message: Message) -> None:
+    """As JSON, which is what Lambda carries."""
+    event = json.loads(json.dumps(to_event(message)))
+    assert is_envelope(event)
+    assert parse(event) == message
+
+
+@given(event=st.dictionaries(keys | st.text(max_size=3), values))
+def test_garbage_is_read_or_refused_and_nothing_else(event: dict[str, Any]) -> None:
+    """Whatever is in it: a message, or BadMessage."""
+    with suppress(BadMessage):
+        assert isinstance(parse({MARK: VERSION, **event}), (Start, Resume))
+
+
+@given(version=values.filter(lambda value: value != VERSION))
+def test_another_version_is_refused_by_name(version: object) -> None:
+    """Never guessed at, however well the rest reads."""
+    with pytest.raises(BadMessage, match=f"version {VERSION}"):
+        parse({**START, MARK: version})
+
+
+@pytest.mark.parametrize("event", [START, RESUME], ids=["start", "resume"])
+def test_an_envelope_without_a_version_is_refused(event: dict[str, Any]) -> None:
+    """The mark is the version."""
+    with pytest.raises(BadMessage):
+        parse({key: value for key, value in event.items() if key != MARK})
+
+
+@pytest.mark.parametrize("key", ["start", "fn", "target", "created_at"])
+@pytest.mark.parametrize("value", [None, [], {}, 1.5, True, b"x"], ids=repr)
+def test_a_wrong_type_is_refused_by_the_name_of_its_key(key: str, value: object) -> None:
+    """A boolean isn't a number here."""
+    with pytest.raises(BadMessage, match=repr(key)):
+        parse({**START, key: value})
+
+
+@pytest.mark.parametrize("key", ["fn", "target", "created_at"])
+def test_what_is_missing_is_refused_by_name(key: str) -> None:
+    """Of an envelope that starts."""
+    with pytest.raises(BadMessage, match=repr(key)):
+        parse({name: value for name, value in START.items() if name != key})
+
+
+@pytest.mark.parametrize("event", [{"cause": "direct"}, {"resume": "r"}, {"resume": 1, "cause": "direct"}, {}])
+def test_an_incomplete_resumption_is_refused(event: dict[str, Any]) -> None:
+    """Who, and why: both are needed."""
+    with pytest.raises(BadMessage):
+        parse({MARK: VERSION, **event})
+
+
+def test_an_unknown_cause_is_refused_by_name() -> None:
+    """A later version's, perhaps."""
+    with pytest.raises(BadMessage, match="'boredom'"):
+        parse({**RESUME, "cause": "boredom"})
+
+
+@pytest.mark.parametrize("event", [None, "text", 1, [], [MARK], {}, {"start": "r"}], ids=repr)
+def test_other_events_are_no_envelopes(event: object) -> None:
+    """They start executions of their own."""
+    assert not is_envelope(event)
+
+
+def test_short_arguments_travel_in_the_envelope() -> None:
+    """A leaf need not read them; and it is told when it was created."""
+    record = Record(id="r", fn="f", target="t", args="x" * MAX_INLINE_ARGS, created_at=7)
+    start = start_of(record)
+    assert start == Start(id="r", fn="f", target="t", args=record.args, created_at=7)
+    assert start.record() == record
+
+
+def test_long_arguments_stay_in_the_table() -> None:
+    """The callee reads them from its record."""
+    start = start_of(Record(id="r", args="x" * (MAX_INLINE_ARGS + 1)))
+    assert start.args is None
+    assert start.record().args == ""
+
+
+@pytest.mark.parametrize("text", ["x", "é", "\U0001f600", '"', "\\"], ids=ascii)
+def test_no_envelope_is_larger_than_lambda_takes(text: str) -> None:
+    """A megabyte for an asynchronous invocation, as `LambdaInvoker` writes it: the worst characters included."""
+    event = to_event(start_of(Record(id="r" * 512, args=text * MAX_INLINE_ARGS)))
+    assert len(json.dumps(event, ensure_ascii=False).encode()) < 1_000_000
+
+
+def test_only_functions_that_were_armed_are_claimed() -> None:
+    """A count or a timer wakes by the record; the others need no write."""
+    assert {cause for cause in Cause if cause.claims} == {Cause.COUNTED, Cause.TIMER}
+
+
+def test_a_settlement_knows_its_parent() -> None:
+    """None for a root."""
+
+    def settlement(promise: str) -> Settlement:
+        return Settlement(id=promise, kind="call", target="", rejected=False, canceled=False, wake=None, reply_to="")
+
+    assert settlement("r").parent is None
+    assert settlement(child_id("r~3", 1)).parent == "r~3"

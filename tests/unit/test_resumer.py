@@ -1,0 +1,350 @@
+"""The resumer counts and invokes, once per parent and batch; what it can't handle harms nothing else."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
+
+from adapter import resumer
+from adapter.aws.store import DynamoStore, to_item
+from adapter.errors import BadMessage
+from adapter.messages import Cause, Resume, parse
+from adapter.promises import Arming, Kind, Record, State, Wake, child_id, key_of
+from adapter.testing import LocalCloud
+from adapter.testing.lambdas import Context
+
+CONTEXT = Context(aws_request_id="request", function_name="resumer", memory_limit_in_mb=512, timeout_s=60)
+
+
+class Table:
+    """The cloud's table and its Lambda service, as the resumer leaves them; nothing is driven on."""
+
+    def __init__(self, cloud: LocalCloud) -> None:
+        self.cloud = cloud
+        self.store: DynamoStore = cloud._world.store
+        self.numbers = itertools.count(1)
+
+    def parent(self, name: str, **fields: Any) -> Record:
+        """A function that is suspended, armed with a threshold of 1 unless the test says otherwise."""
+        armed = {"threshold": 1, "epoch": 1, **fields}
+        record = Record(id=name, fn="waiting", target=f"lambda-of-{name}", **armed)
+        self.store.create(record)
+        return record
+
+    def settled(self, parent: str, ordinal: int, state: State = State.RESOLVED, **fields: Any) -> dict[str, Any]:
+        """What the stream tells of a child that has just settled, as Lambda hands it over."""
+        fields = {"wake": Wake.COUNTED, "reply_to": f"lambda-of-{parent}", **fields}
+        child = Record(id=child_id(parent, ordinal), fn="step", target="lambda-of-step", args="[]", **fields)
+        return self.change(child, replace(child, state=state, value="1", settled_at=5))
+
+    def change(self, old: Record, new: Record) -> dict[str, Any]:
+        number = next(self.numbers)
+        pk, sk = key_of(new.id)
+        return {
+            "eventID": f"event-{number}",
+            "eventName": "MODIFY",
+            "eventVersion": "1.1",
+            "eventSource": "aws:dynamodb",
+            "awsRegion": "us-east-1",
+            "dynamodb": {
+                "ApproximateCreationDateTime": 1767225600.0,
+                "Keys": {"pk": {"S": pk}, "sk": {"N": str(sk)}},
+                "NewImage": to_item(new),
+                "OldImage": to_item(old),
+                "SequenceNumber": f"{number:021d}",
+                "SizeBytes": 200,
+                "StreamViewType": "NEW_AND_OLD_IMAGES",
+            },
+            "eventSourceARN": "arn:aws:dynamodb:us-east-1:123456789012:table/promises/stream/1",
+        }
+
+    def handle(self, *records: dict[str, Any]) -> list[dict[str, Any]]:
+        """The records that failed."""
+        response = resumer.handler(json.loads(json.dumps({"Records": list(records)})), CONTEXT)
+        assert set(response) == {"batchItemFailures"}
+        failed = [entry["itemIdentifier"] for entry in response["batchItemFailures"]]
+        by_number = {record["dynamodb"]["SequenceNumber"]: record for record in records}
+        return [by_number[number] for number in failed]
+
+    def invoked(self) -> list[tuple[str, Resume]]:
+        """What was invoked since the last look, in order."""
+        found = [(one.function, parse(json.loads(one.payload))) for one in self.cloud._ready]
+        self.cloud._ready.clear()
+        return found  # type: ignore[return-value]
+
+    def arrivals(self, name: str) -> int:
+        record = self.store.get(name)
+        assert record is not None
+        return record.arrivals
+
+    def spoil(self, name: str) -> None:
+        """Make every update of a parent fail."""
+        self._set(name, {"S": "spoiled"})
+
+    def mend(self, name: str) -> None:
+        self._set(name, {"N": "0"})
+
+    def _set(self, name: str, arrivals: dict[str, str]) -> None:
+        pk, sk = key_of(name)
+        self.store.client.update_item(
+            TableName=self.cloud._world.table,
+            Key={"pk": {"S": pk}, "sk": {"N": str(sk)}},
+            UpdateExpression="SET arrivals = :arrivals",
+            ExpressionAttributeValues={":arrivals": arrivals},
+        )
+
+
+@pytest.fixture(scope="module")
+def local() -> Iterator[LocalCloud]:
+    """One cloud for all; each test has parents of its own."""
+    with LocalCloud() as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def table(local: LocalCloud) -> Iterator[Table]:
+    """Nothing invoked yet, nothing counted."""
+    local._ready.clear()
+    local.stats.reset()
+    yield Table(local)
+    local._ready.clear()
+
+
+def test_a_parent_is_counted_once_per_batch_and_resumed_once(table: Table) -> None:
+    """One update and one invocation, however many of its children settled."""
+    table.parent("once", threshold=3)
+    assert table.handle(*(table.settled("once", n) for n in range(5))) == []
+    assert table.arrivals("once") == 5
+    assert table.cloud.stats.writes == 2  # The parent's creation, and its update.
+    assert table.invoked() == [("lambda-of-once", Resume(id="once", cause=Cause.COUNTED))]
+
+
+def test_each_parent_of_a_batch_is_counted_by_its_own(table: Table) -> None:
+    """Their records may alternate."""
+    for name in ("first", "second", "third"):
+        table.parent(name, threshold=2)
+    batch = [table.settled(name, n) for n in range(2) for name in ("first", "second")] + [table.settled("third", 0)]
+    assert table.handle(*batch) == []
+    assert [table.arrivals(name) for name in ("first", "second", "third")] == [2, 2, 1]
+    assert [promise.id for _, promise in table.invoked()] == ["first", "second"]
+
+
+def test_a_parent_that_needs_more_is_left_alone(table: Table) -> None:
+    """Counted, not resumed."""
+    table.parent("patient", threshold=3)
+    assert table.handle(table.settled("patient", 0), table.settled("patient", 1)) == []
+    assert (table.arrivals("patient"), table.invoked()) == (2, [])
+    assert table.handle(table.settled("patient", 2)) == []
+    assert (table.arrivals("patient"), len(table.invoked())) == (3, 1)
+
+
+def test_a_parent_that_is_running_is_counted_and_not_resumed(table: Table) -> None:
+    """It has no threshold: when it arms it finds the arrivals moved."""
+    table.parent("running", threshold=None)
+    assert table.handle(table.settled("running", 0)) == []
+    assert (table.arrivals("running"), table.invoked()) == (1, [])
+
+
+@pytest.mark.parametrize("state", [State.REJECTED, State.CANCELED, State.TIMEDOUT])
+def test_a_rejection_wakes_at_once_where_that_is_asked_for(table: Table, state: State) -> None:
+    """A gather of many fails at its first failure."""
+    name = f"fails-fast-{state}"
+    table.parent(name, threshold=9, on_reject=True)
+    assert table.handle(table.settled(name, 0)) == []
+    assert table.invoked() == []
+    assert table.handle(table.settled(name, 1, state, kind=Kind.EXTERNAL)) == []
+    assert table.invoked() == [(f"lambda-of-{name}", Resume(id=name, cause=Cause.COUNTED))]
+
+
+def test_a_rejection_counts_like_a_value_where_it_is_not_asked_for(table: Table) -> None:
+    """A gather that returns exceptions waits for all."""
+    table.parent("collects", threshold=2)
+    assert table.handle(table.settled("collects", 0, State.REJECTED)) == []
+    assert (table.arrivals("collects"), table.invoked()) == (1, [])
+
+
+def test_a_direct_wake_needs_no_write(table: Table) -> None:
+    """The parent is invoked where it runs, and doesn't even have to be read."""
+    record = table.settled("direct~4", 0, wake=Wake.DIRECT)
+    assert table.handle(record) == []
+    assert table.invoked() == [("lambda-of-direct~4", Resume(id="direct~4", cause=Cause.DIRECT))]
+    assert (table.cloud.stats.writes, table.cloud.stats.reads) == (0, 0)
+
+
+@pytest.mark.parametrize("state", [State.CANCELED, State.TIMEDOUT])
+def test_a_canceled_function_is_resumed_itself(table: Table, state: State) -> None:
+    """To clean up; and its parent, who awaits it, is counted."""
+    name = f"cancels-{state}"
+    table.parent(name)
+    assert table.handle(table.settled(name, 0, state)) == []
+    assert table.invoked() == [
+        ("lambda-of-step", Resume(id=child_id(name, 0), cause=Cause.CANCEL)),
+        (f"lambda-of-{name}", Resume(id=name, cause=Cause.COUNTED)),
+    ]
+
+
+def test_a_canceled_root_is_resumed_itself(table: Table) -> None:
+    """It has no parent."""
+    root = Record(id="canceled-root", fn="waiting", target="lambda-of-root")
+    assert table.handle(table.change(root, replace(root, state=State.CANCELED, settled_at=1))) == []
+    assert table.invoked() == [("lambda-of-root", Resume(id="canceled-root", cause=Cause.CANCEL))]
+
+
+@pytest.mark.parametrize("kind", [Kind.EXTERNAL, Kind.INLINE])
+def test_what_is_canceled_and_is_no_function_has_nothing_to_clean_up(table: Table, kind: Kind) -> None:
+    """Only its parent hears of it."""
+    table.parent(f"outside-{kind}")
+    assert table.handle(table.settled(f"outside-{kind}", 0, State.CANCELED, kind=kind)) == []
+    assert [promise.id for _, promise in table.invoked()] == [f"outside-{kind}"]
+
+
+def test_a_settlement_that_wakes_nobody_is_acknowledged(table: Table) -> None:
+    """An inline step: its parent ran it."""
+    table.parent("inline")
+    assert table.handle(table.settled("inline", 0, wake=None, kind=Kind.INLINE)) == []
+    assert (table.arrivals("inline"), table.invoked()) == (0, [])
+
+
+@pytest.mark.parametrize("state", [State.RESOLVED, State.REJECTED])
+def test_a_parent_that_has_ended_is_not_resumed(table: Table, state: State) -> None:
+    """The record is acknowledged, and the parent stays as it was."""
+    ended = table.parent(f"ended-{state}", state=state, settled_at=1)
+    assert table.handle(table.settled(ended.id, 0)) == []
+    assert table.store.get(ended.id) == ended
+    assert table.invoked() == []
+
+
+def test_a_parent_that_was_canceled_is_resumed_until_it_has_cleaned_up(table: Table) -> None:
+    """Its ``finally`` blocks may await."""
+    table.parent("cleans-up", state=State.CANCELED, settled_at=1)
+    assert table.handle(table.settled("cleans-up", 0)) == []
+    assert len(table.invoked()) == 1
+    table.store.close("cleans-up")
+    assert table.handle(table.settled("cleans-up", 1)) == []
+    assert (table.arrivals("cleans-up"), table.invoked()) == (1, [])
+
+
+def test_a_parent_that_does_not_exist_is_no_failure(table: Table) -> None:
+    """Its retention is over; a retry would find nothing either."""
+    assert table.handle(table.settled("vanished", 0)) == []
+    assert table.invoked() == []
+    assert table.store.get("vanished") is None
+
+
+def poison(table: Table, name: str, **image: Any) -> dict[str, Any]:
+    record = table.settled("poison", 0)
+    record["dynamodb"]["NewImage"] |= image
+    record["eventID"] = name
+    return record
+
+
+def poisons(table: Table) -> list[dict[str, Any]]:
+    empty = table.settled("poison", 0)
+    del empty["dynamodb"]["NewImage"]
+    return [
+        empty,
+        poison(table, "still pending", state={"S": "pending"}),
+        poison(table, "no state", state={}),
+        poison(table, "an unknown state", state={"S": "running"}),
+        poison(table, "a number for a state", state={"N": "1"}),
+        poison(table, "no id", id={}),
+        poison(table, "an id without an ordinal", id={"S": "poison~"}, wake={"S": "direct"}, reply_to={}),
+    ]
+
+
+@pytest.mark.parametrize("which", range(7))
+def test_a_poison_record_fails_alone(table: Table, which: int) -> None:
+    """Those before it, after it, and of the same parent are handled."""
+    name = f"healthy-{which}"
+    table.parent(name, threshold=2)
+    poisoned = poisons(table)[which]
+    assert table.handle(table.settled(name, 0), poisoned, table.settled(name, 1)) == [poisoned]
+    assert table.arrivals(name) == 2
+    assert [promise.id for _, promise in table.invoked()] == [name]
+
+
+def test_a_batch_of_poison_alone_is_reported_record_by_record(table: Table) -> None:
+    """The handler itself doesn't fail: that would retry the whole batch without a name."""
+    poisoned = poisons(table)
+    assert table.handle(*poisoned) == poisoned
+    assert table.invoked() == []
+
+
+def test_a_failing_parent_fails_all_of_its_records_and_no_others(table: Table) -> None:
+    """None of them was counted, so none may be acknowledged."""
+    table.parent("sick")
+    table.spoil("sick")
+    table.parent("well", threshold=2)
+    sick = [table.settled("sick", n) for n in range(3)]
+    well = [table.settled("well", n) for n in range(2)]
+    assert table.handle(sick[0], well[0], sick[1], well[1], sick[2]) == sick
+    assert table.arrivals("well") == 2
+    assert [promise.id for _, promise in table.invoked()] == ["well"]
+
+
+def test_records_that_failed_are_counted_when_they_come_again(table: Table) -> None:
+    """I3: a wake is late, not lost."""
+    table.parent("recovers", threshold=2)
+    table.spoil("recovers")
+    records = [table.settled("recovers", n) for n in range(2)]
+    assert table.handle(*records) == records
+    table.mend("recovers")
+    assert table.handle(*records) == []
+    assert table.arrivals("recovers") == 2
+    assert [promise.id for _, promise in table.invoked()] == ["recovers"]
+
+
+def test_a_batch_that_comes_twice_counts_twice_and_wakes_in_vain(table: Table) -> None:
+    """Too many arrivals harm nobody; too few would lose a wake."""
+    table.parent("twice", threshold=2)
+    records = [table.settled("twice", n) for n in range(2)]
+    assert table.handle(*records) == []
+    assert table.handle(*records) == []
+    assert table.arrivals("twice") == 4
+    assert len(table.invoked()) == 2
+
+
+def test_a_record_of_the_stream_is_read_into_a_settlement(table: Table) -> None:
+    """No payload in it."""
+    raw = table.settled("read", 3, State.TIMEDOUT)
+    one = resumer.settlement(DynamoDBRecord(raw))
+    assert (one.id, one.parent, one.kind, one.target) == ("read~3", "read", "call", "lambda-of-step")
+    assert (one.rejected, one.canceled, one.wake, one.reply_to) == (True, True, Wake.COUNTED, "lambda-of-read")
+
+
+def test_a_wake_of_a_later_version_wakes_nobody(table: Table) -> None:
+    """And is read all the same."""
+    raw = table.settled("later", 0)
+    raw["dynamodb"]["NewImage"]["wake"] = {"S": "fast"}
+    assert resumer.settlement(DynamoDBRecord(raw)).wake is None
+
+
+def test_what_is_wrong_with_a_record_is_named(table: Table) -> None:
+    """The message is what an operator finds in the log."""
+    raw = table.settled("named", 0, State.PENDING)
+    with pytest.raises(BadMessage, match=r"named~0.*'pending'"):
+        resumer.settlement(DynamoDBRecord(raw))
+    with pytest.raises(BadMessage, match="unknown item"):
+        resumer.settlement(DynamoDBRecord({}))
+
+
+def test_settlements_come_through_the_tables_own_stream(table: Table) -> None:
+    """Through the template's filters, to this handler, which resumes the parent when it has what it needs."""
+    children = [child_id("streamed", ordinal) for ordinal in range(3)]
+    table.store.create(Record(id="streamed", fn="test_resumer:unknown", target="durable"))
+    for child in children:
+        table.store.create(Record(id=child, kind=Kind.EXTERNAL, wake=Wake.COUNTED, reply_to="durable"))
+    table.store.arm("streamed", Arming(epoch=0, arrivals=0, threshold=3))
+    woken: list[str] = []
+    table.cloud.watchers.append(lambda event: woken.append(event.promise) if event.what == "waking" else None)
+    for settled, child in enumerate(children):
+        assert (table.arrivals("streamed"), woken) == (settled, [])
+        table.store.settle(child, State.RESOLVED, "1", 5)
+        table.cloud.drive()
+    assert (table.arrivals("streamed"), woken) == (3, ["streamed"])

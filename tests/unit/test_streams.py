@@ -1,0 +1,266 @@
+"""The poller reads a stream as Lambda's event source mapping does: filtered, in batches, with bounded retries."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+
+from adapter.errors import ConfigurationError
+from adapter.testing.faults import Killed
+from adapter.testing.streams import Poller, as_event
+from adapter.testing.template import StreamMapping
+
+ARN = "arn:aws:dynamodb:us-east-1:1:table/t/stream/1"
+
+
+class Stream:
+    """DynamoDB Streams, as small as the poller needs it: shards of pages, by position."""
+
+    def __init__(self, *shards: list[list[str]]) -> None:
+        self.shards = {f"shard-{n}": pages for n, pages in enumerate(shards)}
+        self.closed: set[str] = set()
+        self.iterators_given: list[str] = []
+
+    def describe_stream(self, *, StreamArn: str) -> dict[str, Any]:  # noqa: N803
+        assert StreamArn == ARN
+        return {"StreamDescription": {"Shards": [{"ShardId": shard} for shard in self.shards]}}
+
+    def get_shard_iterator(self, *, StreamArn: str, ShardId: str, ShardIteratorType: str) -> dict[str, Any]:  # noqa: N803
+        assert (StreamArn, ShardIteratorType) == (ARN, "TRIM_HORIZON")
+        self.iterators_given.append(ShardId)
+        return {"ShardIterator": f"{ShardId}:0"}
+
+    def get_records(self, *, ShardIterator: str) -> dict[str, Any]:  # noqa: N803
+        shard, _, position = ShardIterator.partition(":")
+        pages, at = self.shards[shard], int(position)
+        page = [record(name) for name in pages[at]] if at < len(pages) else []
+        following = f"{shard}:{min(at + 1, len(pages))}"
+        if shard in self.closed and at + 1 >= len(pages):
+            return {"Records": page}
+        return {"Records": page, "NextShardIterator": following}
+
+
+def record(name: str) -> dict[str, Any]:
+    """As boto3 gives it: the first letter is the state."""
+    return {
+        "eventID": name,
+        "eventName": "MODIFY",
+        "dynamodb": {
+            "ApproximateCreationDateTime": dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
+            "NewImage": {"state": {"S": name[0]}},
+            "SequenceNumber": name,
+        },
+    }
+
+
+class Function:
+    """Receives batches; answers as it was told to, in order, then with complete success."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+        self.batches: list[list[str]] = []
+        self.attempts: list[int] = []
+
+    def __call__(self, function: str, event: dict[str, Any], attempt: int) -> Any:
+        assert function == "resumer"
+        self.attempts.append(attempt)
+        self.batches.append([one["dynamodb"]["SequenceNumber"] for one in event["Records"]])
+        answer = self.answers.pop(0) if self.answers else {"batchItemFailures": []}
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+
+def failed(*names: str) -> dict[str, Any]:
+    return {"batchItemFailures": [{"itemIdentifier": name} for name in names]}
+
+
+def poller(stream: Stream, **settings: Any) -> Poller:
+    defaults: dict[str, Any] = {
+        "function": "resumer",
+        "table": "t",
+        "starting_position": "TRIM_HORIZON",
+        "batch_size": 100,
+        "parallelization_factor": 1,
+        "filters": (),
+        "max_retries": None,
+        "max_record_age_s": None,
+        "bisect": False,
+        "report_item_failures": True,
+        "on_failure": None,
+    }
+    return Poller(client=stream, arn=ARN, mapping=StreamMapping(**{**defaults, **settings}))
+
+
+def names(records: list[dict[str, Any]]) -> list[str]:
+    return [one["dynamodb"]["SequenceNumber"] for one in records]
+
+
+def drain(polling: Poller, function: Function, limit: int = 50) -> None:
+    """Until nothing is left."""
+    polling.fetch()
+    for _ in range(limit):
+        if not polling.deliver(function):
+            return
+    pytest.fail(f"still {names(polling.backlog)}")
+
+
+def test_records_come_in_order_from_every_page_and_shard() -> None:
+    """Each once."""
+    function = Function()
+    drain(poller(Stream([["a1", "a2"], ["a3"]], [["b1"]])), function)
+    assert function.batches == [["a1", "a2", "a3", "b1"]]
+
+
+def test_nothing_new_is_nothing_to_deliver() -> None:
+    """And the function isn't called."""
+    function = Function()
+    polling = poller(Stream([]))
+    polling.fetch()
+    assert polling.deliver(function) is False
+    assert function.batches == []
+
+
+def test_what_comes_later_is_read_from_where_the_poller_was() -> None:
+    """One iterator per shard, from the beginning of the stream; new shards are found."""
+    stream, function = Stream([["a1"]]), Function()
+    polling = poller(stream)
+    drain(polling, function)
+    stream.shards["shard-0"].append(["a2"])
+    stream.shards["shard-1"] = [["b1"]]
+    drain(polling, function)
+    assert function.batches == [["a1"], ["a2", "b1"]]
+    assert stream.iterators_given == ["shard-0", "shard-1"]
+
+
+def test_a_closed_shard_is_read_to_its_end() -> None:
+    """And never again."""
+    stream, function = Stream([["a1"], ["a2"]]), Function()
+    stream.closed.add("shard-0")
+    polling = poller(stream)
+    drain(polling, function)
+    drain(polling, function)
+    assert function.batches == [["a1", "a2"]]
+
+
+def test_only_records_that_match_a_filter_are_delivered() -> None:
+    """Any of them."""
+    filters = tuple({"dynamodb": {"NewImage": {"state": {"S": [state]}}}} for state in ("a", "c"))
+    function = Function()
+    drain(poller(Stream([["a1", "b1", "c1"], ["b2", "a2"]]), filters=filters), function)
+    assert function.batches == [["a1", "c1", "a2"]]
+
+
+def test_a_page_without_a_match_does_not_end_the_reading() -> None:
+    """What follows it is read in the same fetch."""
+    function = Function()
+    filters = ({"dynamodb": {"NewImage": {"state": {"S": ["a"]}}}},)
+    drain(poller(Stream([["b1"], ["b2"], ["a1"]]), filters=filters), function)
+    assert function.batches == [["a1"]]
+
+
+def test_a_filter_that_is_none_is_refused_at_once() -> None:
+    """Not at the first record."""
+    with pytest.raises(ConfigurationError):
+        poller(Stream([]), filters=({"dynamodb": "a"},))
+
+
+@pytest.mark.parametrize(("size", "batches"), [(1, [1, 1, 1, 1, 1]), (2, [2, 2, 1]), (5, [5]), (9, [5])])
+def test_a_batch_has_at_most_its_size(size: int, batches: list[int]) -> None:
+    """In order, the rest afterwards."""
+    function = Function()
+    drain(poller(Stream([["a1", "a2", "a3", "a4", "a5"]]), batch_size=size), function)
+    assert [len(batch) for batch in function.batches] == batches
+    assert [one for batch in function.batches for one in batch] == ["a1", "a2", "a3", "a4", "a5"]
+
+
+def test_a_partial_failure_is_repeated_from_the_first_record_that_failed() -> None:
+    """Later records come again with it, whether they failed or not."""
+    function = Function(failed("a4", "a2"))
+    drain(poller(Stream([["a1", "a2", "a3", "a4", "a5"]])), function)
+    assert function.batches == [["a1", "a2", "a3", "a4", "a5"], ["a2", "a3", "a4", "a5"]]
+
+
+def test_a_batch_is_filled_up_behind_what_failed() -> None:
+    """New records join, in order."""
+    function = Function(failed("a2"))
+    drain(poller(Stream([["a1", "a2", "a3", "a4"]]), batch_size=2), function)
+    assert function.batches == [["a1", "a2"], ["a2", "a3"], ["a4"]]
+
+
+@pytest.mark.parametrize("death", [ValueError("it raised"), Killed()], ids=["error", "killed"])
+def test_a_function_that_dies_is_given_the_whole_batch_again(death: BaseException) -> None:
+    """It reported nothing."""
+    function = Function(death)
+    drain(poller(Stream([["a1", "a2"]])), function)
+    assert function.batches == [["a1", "a2"], ["a1", "a2"]]
+
+
+@pytest.mark.parametrize("answer", [None, {}, {"batchItemFailures": []}, {"other": 1}], ids=repr)
+def test_an_answer_without_failures_is_complete_success(answer: Any) -> None:
+    """As AWS documents it."""
+    function = Function(answer)
+    drain(poller(Stream([["a1", "a2"]])), function)
+    assert function.batches == [["a1", "a2"]]
+
+
+def test_an_answer_is_not_read_where_the_mapping_does_not_ask_for_it() -> None:
+    """Without ReportBatchItemFailures, returning is success."""
+    function = Function(failed("a1"))
+    drain(poller(Stream([["a1", "a2"]]), report_item_failures=False), function)
+    assert function.batches == [["a1", "a2"]]
+
+
+@pytest.mark.parametrize("retries", [0, 1, 3])
+def test_a_poison_record_is_put_aside_when_its_retries_are_used_up(retries: int) -> None:
+    """It never blocks its shard."""
+    function = Function(*[failed("a2")] * (retries + 1))
+    polling = poller(Stream([["a1", "a2", "a3"]]), max_retries=retries)
+    drain(polling, function)
+    assert names(polling.discarded) == ["a2"]
+    assert [batch for batch in function.batches if "a2" in batch] == function.batches[: retries + 1]
+    assert function.batches[-1] == ["a3"]
+    assert polling.backlog == []
+
+
+def test_a_function_is_told_which_attempt_it_is() -> None:
+    """From one, for each batch; faults spare the last."""
+    function = Function(ValueError(), failed("a1"), {}, failed("a2"))
+    drain(poller(Stream([["a1", "a2"]]), batch_size=1), function)
+    assert function.batches == [["a1"], ["a1"], ["a1"], ["a2"], ["a2"]]
+    assert function.attempts == [1, 2, 3, 1, 2]
+
+
+def test_without_a_bound_a_record_is_retried_for_as_long_as_it_takes() -> None:
+    """Nothing is discarded."""
+    function = Function(*[failed("a1")] * 30)
+    polling = poller(Stream([["a1"]]))
+    drain(polling, function)
+    assert len(function.batches) == 31
+    assert polling.discarded == []
+
+
+def test_each_poison_record_is_put_aside_on_its_own() -> None:
+    """A second one, after a batch in between that was handled."""
+    function = Function(failed("a1"), failed("a1"), {}, failed("a3"), failed("a3"))
+    polling = poller(Stream([["a1", "a2", "a3"]]), max_retries=1, batch_size=1)
+    drain(polling, function)
+    assert names(polling.discarded) == ["a1", "a3"]
+    assert function.batches == [["a1"], ["a1"], ["a2"], ["a3"], ["a3"]]
+
+
+def test_an_event_is_what_lambda_hands_over() -> None:
+    """JSON, with the stream's ARN; the record itself isn't changed."""
+    original = record("a1")
+    event = as_event(original, ARN)
+    assert event["eventSource"] == "aws:dynamodb"
+    assert event["eventSourceARN"] == ARN
+    assert event["dynamodb"]["ApproximateCreationDateTime"] == 1767225600.0
+    assert original["dynamodb"]["ApproximateCreationDateTime"] == dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+
+
+def test_an_event_of_a_record_without_a_time_has_none() -> None:
+    """Emulators leave it out."""
+    assert as_event({"eventID": "1", "dynamodb": {}}, ARN)["dynamodb"] == {}
