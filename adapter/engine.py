@@ -14,7 +14,7 @@ from typing import Any, assert_never
 
 from adapter import functions
 from adapter.errors import BadMessage, CodecError, NonDeterminismError
-from adapter.execution import Behind, Done, Execution, Flush, Left, Request, Suspended
+from adapter.execution import BY_PARENT, Behind, Done, Execution, Flush, Left, Request, Suspended
 from adapter.loop import DurableLoop
 from adapter.messages import Cause, Message, Resume, Start, start_of
 from adapter.ports import (
@@ -74,6 +74,8 @@ class Memory:
         return self.kept.pop(promise, None)
 
     def keep(self, promise: str, execution: Execution) -> None:
+        if (older := self.kept.pop(promise, None)) is not None:
+            older.abandon()
         self.kept[promise] = execution
         while len(self.kept) > self.size:
             self.kept.popitem(last=False)[1].abandon()
@@ -187,7 +189,7 @@ class _Run:
             self.own,
             children,
             lambda: _called(function, args),
-            encode_result=function.signature.encode_result,
+            encode_result=function.encode_result,
             leave=_become_ordinary,
         )
 
@@ -207,7 +209,7 @@ class _Run:
         args = self.own.args
         yield Tell("body", self.own.id, self.own.fn, {})
         state, value = yield RunCode(
-            self.own.id, self.own.created_at, lambda: function.body(args), function.signature.encode_result
+            self.own.id, self.own.created_at, lambda: function.body(args), function.encode_result
         )
         return (yield from self._settle(state, value))
 
@@ -224,7 +226,7 @@ class _Run:
                 case Done():
                     return (yield from self._settle(step.state, step.value))
                 case Left():
-                    state, value = yield RunLeft(step.task, step.loop, function.signature.encode_result)
+                    state, value = yield RunLeft(step.task, step.loop, function.encode_result)
                     return (yield from self._settle(state, value))
                 case _:
                     assert_never(step)
@@ -352,7 +354,7 @@ class _Run:
 
     def _cancel(self, execution: Execution, ordinals: tuple[int, ...]) -> Generator[Operation, Any, None]:
         for ordinal in ordinals:
-            yield from self._settle_child(execution, child_id(self.own.id, ordinal), State.CANCELED, "")
+            yield from self._settle_child(execution, child_id(self.own.id, ordinal), State.CANCELED, BY_PARENT)
 
     def _settle_child(
         self, execution: Execution, promise: str, state: State, value: str

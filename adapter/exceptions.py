@@ -30,9 +30,19 @@ _BUILTIN_ATTRIBUTES: dict[type[BaseException], tuple[str, ...]] = {
 }
 
 
+MAX_BYTES = 160 * 1024
+"""Of an encoded exception: it has to fit into a record beside the arguments."""
+
+
 def encode_exception(exc: BaseException) -> str:
     """The JSON text of an exception, with its attributes, notes, traceback and, for a group, its members."""
-    return json.dumps(_pack(exc, 0), separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(_pack(exc, 0), separators=(",", ":"), ensure_ascii=False)
+    if len(_utf8(text)) <= MAX_BYTES:
+        return text
+    # Its arguments, attributes or members don't fit into a record; what it was and what it said do.
+    kept = ("class", "message", "traceback")
+    short = {key: value[: MAX_BYTES // 32] for key, value in _pack(exc, 0).items() if key in kept}
+    return json.dumps(short, separators=(",", ":"), ensure_ascii=False)
 
 
 def decode_exception(text: str) -> BaseException:

@@ -26,9 +26,17 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
 
 from adapter import waits
-from adapter.errors import CodecError, MixedIO, NonDeterminismError, NotDurable, PromiseCancelled, PromiseTimeout
+from adapter.errors import (
+    CodecError,
+    MixedIO,
+    NonDeterminismError,
+    NotDurable,
+    PayloadTooLarge,
+    PromiseCancelled,
+    PromiseTimeout,
+)
 from adapter.exceptions import decode_exception, encode_exception
-from adapter.loop import DurableFuture, DurableLoop, new_loop
+from adapter.loop import NEVER, DurableFuture, DurableLoop, new_loop
 from adapter.parking import park
 from adapter.promises import Kind, Record, State, Wake, child_id
 
@@ -36,6 +44,9 @@ R = TypeVar("R")
 
 CANCEL = "c"
 """The token of a cancellation in ``seen``; a child's is its ordinal, a timer's ``t`` and its ordinal."""
+
+BY_PARENT = '"by its parent"'
+"""The value of a promise that the function which made it has cancelled."""
 
 _CHILD, _TIMER, _CANCEL = range(3)
 
@@ -212,6 +223,7 @@ class Execution(Scope):
         self._fresh: list[tuple[int, int]] = []
         self._unrecorded: list[str] = []
         self._consumed = 0
+        self._latest = 0
         self._cancel_delivered = False
         self._winding_down = False
         for record in children:
@@ -255,10 +267,11 @@ class Execution(Scope):
         self._last_stored = max(self._last_stored, ordinal)
         if record.pending:
             return
+        self._latest = max(self._latest, record.settled_at)
         if record.wake is Wake.COUNTED:
             self._consumed += 1
         if ordinal in self._open:
-            heapq.heappush(self._fresh, (record.settled_at, ordinal))
+            heapq.heappush(self._fresh, (_moment(record), ordinal))
 
     def resume(self, own: Record, children: Iterable[Record]) -> bool:
         """Go on from memory with what is new. False where another run wrote more than this one knows: replay instead."""
@@ -278,6 +291,8 @@ class Execution(Scope):
         """
         if self._main is None:
             self._start()
+        # Clocks differ: this one may be behind the one by which something known has happened.
+        now = max(now, self._latest)
         while True:
             self.loop.run_ready()
             if self.left:
@@ -340,7 +355,7 @@ class Execution(Scope):
         for request in asked:
             record = self.records.get(request.ordinal)
             if record is not None and not record.pending and request.ordinal in self._open:
-                heapq.heappush(self._fresh, (record.settled_at, request.ordinal))
+                heapq.heappush(self._fresh, (_moment(record), request.ordinal))
         wanted = {r.ordinal for r in missing}
         cancels = [c for c in cancels if c in wanted or ((known := self.records.get(c)) and known.pending)]
         if not missing and not cancels:
@@ -500,7 +515,7 @@ class Execution(Scope):
         if error is None:
             try:
                 return Done(state=State.RESOLVED, value=self._encode_result(self._main.result()))
-            except CodecError as unstorable:
+            except (CodecError, PayloadTooLarge) as unstorable:
                 error = unstorable
         return Done(state=State.REJECTED, value=encode_exception(error))
 
@@ -528,6 +543,16 @@ class Execution(Scope):
             lines.append("  present: nothing")
         lines.append("Deploy code that replays the history, then start the execution again under the same id.")
         raise NonDeterminismError("\n".join(lines))
+
+
+def _moment(record: Record) -> int:
+    """When a settlement is due for delivery.
+
+    What this function cancelled itself follows from a delivery that may not be in the journal yet: the replay makes it
+    again, and cancels again. So everything else comes first.
+    """
+    own = record.state is State.CANCELED and record.value == BY_PARENT
+    return NEVER if own else record.settled_at
 
 
 def _settle(promise: _Open, record: Record) -> None:

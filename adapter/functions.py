@@ -20,7 +20,7 @@ from adapter.codec import Signature, decode
 from adapter.errors import CodecError, DuplicateName, NotDurable, UnknownFunction
 from adapter.execution import Promise, Request, Scope, current
 from adapter.handles import Handle
-from adapter.promises import Kind, Record, check_root_id, digest_of
+from adapter.promises import Kind, Record, check_payload, check_root_id, digest_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -91,7 +91,8 @@ class Durable(Generic[P, R]):
     def start(self, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
         """From outside: start a root execution, idempotent by id.
 
-        A crash before this returns leaves a root that may never have been invoked: start it again under the same id.
+        A crash before this returns may leave a root that was created and not invoked. A Lambda's retry of the same request
+        repairs that; nothing else does in this version.
 
         Raises:
             CodecError: an argument can't be stored; nothing was written.
@@ -102,7 +103,13 @@ class Durable(Generic[P, R]):
                 f"{self.name}.start(...) inside a durable function would start again at every replay: call it"
             )
         promise = self.options.id or handles.host().new_id()
-        return handles.started(self._root(promise, self.signature.encode_args(args, kwargs)), self.read)
+        return handles.started(self._root(promise, self.encode_args(args, kwargs)), self.read)
+
+    def encode_args(self, args: Any, kwargs: Any) -> str:
+        return check_payload(self.signature.encode_args(args, kwargs), f"the arguments of {self.name}")
+
+    def encode_result(self, value: object) -> str:
+        return check_payload(self.signature.encode_result(value), f"the result of {self.name}")
 
     def read(self, text: str) -> Any:
         return self.signature.decode_result(text)
@@ -123,7 +130,7 @@ class Durable(Generic[P, R]):
         )
 
     def _root_of_event(self, event: Any, promise: str) -> Record:
-        return self._root(promise, self.signature.encode_event(event))
+        return self._root(promise, check_payload(self.signature.encode_event(event), f"the event of {self.name}"))
 
     def _request(self, args: Any, kwargs: Any) -> Callable[[int], Request]:
         if self.options.id is not None:
@@ -131,7 +138,7 @@ class Durable(Generic[P, R]):
                 f"{self.name} was called with the id {self.options.id!r} inside a durable function: its id there follows"
                 " from its caller's; an id of your own goes with .start(...)"
             )
-        encoded = self.signature.encode_args(args, kwargs)
+        encoded = self.encode_args(args, kwargs)
         return lambda ordinal: Request(
             ordinal=ordinal,
             kind=Kind.CALL,
@@ -258,7 +265,7 @@ def run(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Promise[A
             digest=digest_of(Kind.INLINE, name, described),
             decode=signature.decode_result,
             inline=functools.partial(plain, *args, **kwargs),
-            encode=signature.encode_result,
+            encode=lambda value: check_payload(signature.encode_result(value), f"the result of {name}"),
         )
     )
 

@@ -20,7 +20,7 @@ from adapter.errors import (
     UnknownPromise,
 )
 from adapter.exceptions import decode_exception
-from adapter.promises import Kind, Record, Refusal, Refused, State, Written
+from adapter.promises import Record, Refusal, Refused, State, Written, check_payload
 
 R = TypeVar("R")
 
@@ -177,7 +177,8 @@ def resolve(promise: str, value: object = None) -> None:
         UnknownPromise: there is no such promise.
         CodecError: the value can't be stored; nothing was written.
     """
-    _settle(promise, State.RESOLVED, encode_natural(value, where=f"resolve({promise!r})"))
+    where = f"resolve({promise!r})"
+    _settle(promise, State.RESOLVED, check_payload(encode_natural(value, where=where), where))
 
 
 def reject(promise: str, error: BaseException | str) -> None:
@@ -197,7 +198,4 @@ def _settle(promise: str, state: State, value: str) -> None:
         return
     if written.why is Refusal.UNKNOWN or written.stands is None:
         raise UnknownPromise(f"there is no promise {promise!r}")
-    stands = written.stands
-    if stands.kind is Kind.EXTERNAL or stands.state is not state:
-        raise AlreadySettled(f"{promise} was settled before: it is {stands.state}", stands.state)
-    raise AlreadySettled(f"{promise} is {stands.state} already", stands.state)
+    raise AlreadySettled(f"{promise} was settled before: it is {written.stands.state}", written.stands.state)

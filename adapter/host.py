@@ -16,7 +16,7 @@ from adapter.exceptions import encode_exception
 from adapter.execution import Scope, current
 from adapter.messages import Cause, Resume, is_envelope, parse, start_of
 from adapter.ports import Operation, Ports, RunCode, RunLeft
-from adapter.promises import Record, Refused, State, Written
+from adapter.promises import Record, Refusal, Refused, State, Written, is_id
 from adapter.realio import run_to_end
 
 
@@ -117,7 +117,7 @@ class EngineHost:
 
     def start(self, record: Record) -> Record:
         record = replace(record, created_at=self.ports.clock.now())
-        # The promise before its invocation: a crash between them is repaired by starting again under the same id.
+        # The promise before its invocation: a crash between them is repaired by the retry of the same request.
         written = self.ports.store.create(record)
         if isinstance(written, Refused):
             assert written.stands is not None
@@ -136,9 +136,11 @@ class EngineHost:
             self.ports.invoker.invoke(stands.target, start_of(stands))
 
     def get(self, promise: str) -> Record | None:
-        return self.ports.store.get(promise)
+        return self.ports.store.get(promise) if is_id(promise) else None
 
     def settle(self, promise: str, state: State, value: str) -> Written:
+        if not is_id(promise):
+            return Refused(Refusal.UNKNOWN, None)
         return self.ports.store.settle(promise, state, value, self.ports.clock.now())
 
     def qualify(self, target: str) -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import math
 import zlib
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -21,6 +22,9 @@ from contextvars import Context
 from typing import Any, TypeVarTuple
 
 MICROSECOND = 1_000_000
+NEVER = 2**62
+"""Microseconds: a timer at infinity."""
+
 MAX_STEPS = 5_000_000
 """Callbacks in one turn. A turn that never ends is a busy loop: nothing could be delivered to it any more."""
 
@@ -159,14 +163,14 @@ class DurableLoop(asyncio.AbstractEventLoop):
     def call_at(
         self, when: float, callback: Callable[[*_Ts], object], *args: *_Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
-        due = round(when * MICROSECOND)
+        due = NEVER if math.isinf(when) else round(when * MICROSECOND)
         timer = DurableTimer(self._timer_count, due, callback, args, self, context)
         self._timer_count += 1
         self._timers[timer.ordinal] = timer
         if due <= self.now:
             # Due already: no delivery is needed, so none is recorded.
             self.fire(timer)
-        else:
+        elif due < NEVER:
             heapq.heappush(self._by_due, timer)
         return timer
 
@@ -275,3 +279,20 @@ def new_loop(
     concrete: Any = DurableLoop
     loop: DurableLoop = concrete(name, now, on_io, on_error)
     return loop
+
+
+_as_completed = asyncio.as_completed
+
+
+def _ordered_as_completed(fs: Any, *, timeout: float | None = None) -> Any:
+    """`asyncio.as_completed`, whose tasks start in the order given.
+
+    asyncio's own makes a set of what it is given first, and coroutines hash by address: a replay would start them in
+    another order. Tasks and promises of a durable loop hash alike at every replay.
+    """
+    if isinstance(asyncio._get_running_loop(), DurableLoop):
+        fs = [asyncio.ensure_future(awaitable) for awaitable in fs]
+    return _as_completed(fs, timeout=timeout)
+
+
+asyncio.as_completed = _ordered_as_completed  # type: ignore[assignment]

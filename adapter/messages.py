@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from adapter.errors import BadMessage
-from adapter.promises import Record, Wake, parent_of
+from adapter.promises import Record, Wake, is_id, parent_of
 
 VERSION = 1
 MARK = "lambda-await"
@@ -97,7 +97,7 @@ def parse(event: Mapping[str, Any]) -> Message:
     if "start" in event:
         args = event.get("args")
         return Start(
-            id=_text(event, "start"),
+            id=_id(event, "start"),
             fn=_text(event, "fn"),
             target=_text(event, "target"),
             args=None if args is None else _text(event, "args"),
@@ -106,7 +106,7 @@ def parse(event: Mapping[str, Any]) -> Message:
     cause = _text(event, "cause")
     if cause not in set(Cause):
         raise BadMessage(f"an envelope resumes for an unknown cause: {cause!r}")
-    return Resume(id=_text(event, "resume"), cause=Cause(cause))
+    return Resume(id=_id(event, "resume"), cause=Cause(cause))
 
 
 def _text(event: Mapping[str, Any], key: str) -> str:
@@ -114,6 +114,13 @@ def _text(event: Mapping[str, Any], key: str) -> str:
     if not isinstance(value, str):
         raise BadMessage(f"an envelope's {key!r} must be a string, got {type(value).__name__}")
     return value
+
+
+def _id(event: Mapping[str, Any], key: str) -> str:
+    promise = _text(event, key)
+    if not is_id(promise):
+        raise BadMessage(f"an envelope names {promise[:80]!r}, which can't be a promise's id")
+    return promise
 
 
 def _whole(event: Mapping[str, Any], key: str) -> int:

@@ -18,17 +18,23 @@ most one arms. ``arrivals`` may count a settlement twice, never zero times: a wa
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from adapter.errors import InvalidId
+from adapter.errors import InvalidId, PayloadTooLarge
 
 ROOT_ORDINAL = -1
 BUCKET = 256
 """Children per partition: a partition takes 1,000 writes a second, so a wide fan-out is spread."""
 
 MAX_ROOT_ID_BYTES = 512
+MAX_ID_CHARACTERS = 2_000
+MAX_PAYLOAD_BYTES = 160 * 1024
+"""Of a promise's arguments, and of its outcome: both share an item, which DynamoDB bounds at 400 KB."""
+
+_ID = re.compile(r"[^~]+(~(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*)?", re.DOTALL)
 
 
 class State(StrEnum):
@@ -116,6 +122,22 @@ def check_root_id(root: str) -> str:
     if len(root.encode()) > MAX_ROOT_ID_BYTES:
         raise InvalidId(f"the id {root[:40]!r}… is longer than {MAX_ROOT_ID_BYTES} bytes")
     return root
+
+
+def is_id(promise: str) -> bool:
+    """Whether a promise could have this id: a root's, or a root's with the path of a child."""
+    return len(promise) <= MAX_ID_CHARACTERS and _ID.fullmatch(promise) is not None
+
+
+def check_payload(text: str, what: str) -> str:
+    """Return the text if it can be stored.
+
+    Raises:
+        PayloadTooLarge: it is longer than 160 KiB in UTF-8.
+    """
+    if len(text) > MAX_PAYLOAD_BYTES // 4 and (size := len(text.encode())) > MAX_PAYLOAD_BYTES:
+        raise PayloadTooLarge(f"{what}: {size} bytes as JSON; at most {MAX_PAYLOAD_BYTES} can be stored")
+    return text
 
 
 def child_id(parent: str, ordinal: int) -> str:

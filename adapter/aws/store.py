@@ -109,6 +109,8 @@ def to_record(raw: Mapping[str, Any], model: type[Item] = Item) -> Record:
     try:
         item: Any = model()
         item.deserialize(dict(raw))
+        if not item.id:
+            raise ValueError("it has no id")
         return Record(
             id=item.id,
             kind=Kind(item.kind),
@@ -282,6 +284,8 @@ class DynamoStore:
     ) -> Written:
         """One conditional update; a refusal is explained by the pure transition on what stands."""
         expression, names, own_values = _expression(sets or {}, add or {}, remove)
+        condition = f"{condition} AND #v = :v"
+        values = {**values, ":v": {"N": str(VERSION)}}
         names.update({f"#{name}": name for name in _NAMED if f"#{name}" in condition})
         every = {**own_values, **{name: value for name, value in values.items() if name in condition}}
         try:
@@ -307,7 +311,7 @@ class DynamoStore:
         return to_record(raw, self._model) if raw else None
 
 
-_NAMED = ("state", "closed", "epoch", "arrivals")
+_NAMED = ("state", "closed", "epoch", "arrivals", "v")
 
 
 def _equals(name: str, number: int) -> str:

@@ -10,7 +10,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import boto3
@@ -44,6 +44,8 @@ class Threads:
         if len(items) == 1:
             return [function(items[0])]
         futures = [self._executor.submit(function, item) for item in items]
+        # All of them have ended before one's failure ends the invocation: the sandbox may be frozen then.
+        wait(futures)
         return [future.result() for future in futures]
 
 
@@ -71,9 +73,9 @@ class AwsHost(EngineHost):
         pause = POLL_SECONDS[0]
         while True:
             record = self.get(promise)
-            if record is not None and not record.pending:
+            if record is None or not record.pending:
                 return record
-            if record is not None and record.paused:
+            if record.paused:
                 raise Paused(record.paused)
             left = pause if deadline is None else min(pause, deadline - time.monotonic())
             if left <= 0:

@@ -23,7 +23,7 @@ from adapter.functions import Durable
 from adapter.host import CodeRunner, EngineHost
 from adapter.messages import Message, to_event
 from adapter.ports import Operation, Ports, Tell
-from adapter.promises import Record, root_of
+from adapter.promises import Record, is_id, root_of
 from adapter.testing.faults import Dice, Faults, Killed
 from adapter.testing.lambdas import RETRY_DELAYS, Function, Invocation
 from adapter.testing.stats import Stats
@@ -205,7 +205,7 @@ class LocalCloud:
         """Read a record without counting it as the application's read."""
         self.stats.metered = False
         try:
-            return self._world.store.get(promise)
+            return self._world.store.get(promise) if is_id(promise) else None
         finally:
             self.stats.metered = True
 

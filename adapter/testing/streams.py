@@ -25,6 +25,7 @@ class Poller:
     iterators: dict[str, str | None] = field(default_factory=dict)
     backlog: list[dict[str, Any]] = field(default_factory=list)
     failures: int = 0
+    size: int = 0
     discarded: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -52,15 +53,16 @@ class Poller:
 
     def deliver(self, deliver: Deliver) -> bool:
         """Hand one batch to the function; False where there is none. What failed stays, until its retries are used up."""
-        batch = self.backlog[: self.mapping.batch_size]
+        batch = self.backlog[: self.size or self.mapping.batch_size]
         if not batch:
             return False
         done = self._handled(batch, deliver)
         self.backlog = self.backlog[done:]
-        if done == len(batch):
-            self.failures = 0
-        else:
-            self._failed()
+        if done:
+            # Progress: what failed after it has failed for the first time.
+            self.failures = self.size = 0
+        if done < len(batch):
+            self._failed(len(batch))
         return True
 
     def _handled(self, batch: list[dict[str, Any]], deliver: Deliver) -> int:
@@ -71,16 +73,23 @@ class Poller:
             return 0
         if not self.mapping.report_item_failures:
             return len(batch)
-        failed = {entry["itemIdentifier"] for entry in (response or {}).get("batchItemFailures", [])}
+        failed = {entry.get("itemIdentifier") for entry in (response or {}).get("batchItemFailures") or ()}
         numbers = [record["dynamodb"]["SequenceNumber"] for record in batch]
+        if not failed <= set(numbers):
+            # An identifier that isn't in the batch: Lambda takes the whole batch for failed.
+            return 0
         return next((position for position, number in enumerate(numbers) if number in failed), len(batch))
 
-    def _failed(self) -> None:
+    def _failed(self, size: int) -> None:
+        if self.mapping.bisect and size > 1:
+            # Halves are tried until the record that fails is alone; splitting uses up no retry.
+            self.size = max(1, size // 2)
+            return
         self.failures += 1
         if self.mapping.max_retries is not None and self.failures > self.mapping.max_retries:
             # The first record of what is left is the one that failed; the on-failure queue would get it.
             self.discarded.append(self.backlog.pop(0))
-            self.failures = 0
+            self.failures = self.size = 0
 
 
 def as_event(record: dict[str, Any], arn: str) -> dict[str, Any]:

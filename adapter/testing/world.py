@@ -44,6 +44,13 @@ class World:
         self._stack = ExitStack()
 
     def open(self) -> None:
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self) -> None:
         self._stack.enter_context(
             environment({k: v for k, v in _ENVIRONMENT.items() if k not in os.environ or "ENDPOINT" in k})
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 
-import botocore.loaders
+import botocore.session
 import pytest
 
 import adapter.testing.cloud
@@ -17,7 +17,7 @@ from tests.simulation.laws import COLD, WEATHERS, Weather
 def _what_every_cloud_reads_is_read_once() -> Iterator[None]:
     """Each cloud makes clients of its own; that they parse botocore's megabytes again would be most of the time here."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(botocore.loaders, "create_loader", functools.cache(botocore.loaders.create_loader))
+        patch.setattr(botocore.session, "create_loader", functools.cache(botocore.session.create_loader))
         patch.setattr(adapter.testing.cloud, "load", functools.cache(adapter.testing.cloud.load))
         yield
 

@@ -73,7 +73,9 @@ TIMELESS = ("id", "kind", "fn", "args", "digest", "state", "value", "seen", "wak
 def items(cloud: LocalCloud) -> list[dict[str, Any]]:
     """All that the table holds, by id, values untyped."""
     pages = boto3.client("dynamodb").get_paginator("scan").paginate(TableName=cloud.template.tables[0].name)
-    found = [{name: next(iter(typed.values())) for name, typed in raw.items()} for page in pages for raw in page["Items"]]
+    found = [
+        {name: next(iter(typed.values())) for name, typed in raw.items()} for page in pages for raw in page["Items"]
+    ]
     return sorted(found, key=lambda item: str(item["id"]))
 
 
@@ -152,10 +154,18 @@ class _InstantLoop(asyncio.SelectorEventLoop):
         return self._instant.time
 
 
+async def _ended(task: asyncio.Task[Any]) -> None:
+    await asyncio.wait([task])
+
+
 def plainly(program: Callable[[Any], Coroutine[Any, Any, Any]]) -> Any:
     """What the program returns under plain asyncio."""
     loop = _InstantLoop()
     try:
         return loop.run_until_complete(program(PlainCalls()))
     finally:
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+            loop.run_until_complete(_ended(task))
+        loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()

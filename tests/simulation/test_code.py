@@ -106,7 +106,11 @@ def test_a_durable_call_where_none_can_be_made_is_not_durable(how: str, any_clou
     @durable
     async def caller() -> str:
         try:
-            await {"inline": lambda: run(step, 1) and run(lambda: step(1)), "async inline": lambda: run(late), "leaf": leaf_that_calls}[how]()
+            await {
+                "inline": lambda: run(step, 1) and run(lambda: step(1)),
+                "async inline": lambda: run(late),
+                "leaf": leaf_that_calls,
+            }[how]()
         except errors.NotDurable as error:
             return str(error)
         return "nothing was raised"
@@ -254,9 +258,7 @@ async def drifting() -> int:
 
 
 @pytest.mark.parametrize("version", ["other function", "other arguments"])
-def test_drifted_code_pauses_shows_both_and_completes_once_it_is_back(
-    version: str, cold: LocalCloud
-) -> None:
+def test_drifted_code_pauses_shows_both_and_completes_once_it_is_back(version: str, cold: LocalCloud) -> None:
     """The state stays pending; nothing that was stored is touched."""
     named = drifting.with_options(id="order")
     handle = named.start()
@@ -351,5 +353,5 @@ def nested(items: list[dict[str, list[int]]]) -> None: ...
 
 
 @durable
-def untyped(value):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def untyped(value):  # type: ignore[no-untyped-def]
     ...

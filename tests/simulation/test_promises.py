@@ -21,7 +21,7 @@ class Answer:
     at: dt.datetime
 
 
-AN_ANSWER = Answer("yes", dt.datetime(2026, 5, 1, 12, tzinfo=dt.timezone.utc))
+AN_ANSWER = Answer("yes", dt.datetime(2026, 5, 1, 12, tzinfo=dt.UTC))
 
 
 @durable
@@ -71,7 +71,7 @@ def test_an_external_promise_may_be_settled_before_it_is_awaited(any_cloud: Loca
     """And by what JSON has for a datetime."""
     handle = asks_late.start()
     any_cloud.advance(HOUR / 2)
-    resolve(f"{handle.id}~0", dt.datetime(2026, 5, 1, tzinfo=dt.timezone.utc))
+    resolve(f"{handle.id}~0", dt.datetime(2026, 5, 1, tzinfo=dt.UTC))
     assert handle.result() == "datetime 2026-05-01T00:00:00+00:00"
 
 
@@ -109,7 +109,12 @@ def test_the_second_settlement_is_told_what_stands(cloud: LocalCloud) -> None:
 
 def test_a_promise_that_does_not_exist_is_unknown_to_everyone(cloud: LocalCloud) -> None:
     """Its id is in the message."""
-    for use in (lambda: resolve("nobody", 1), lambda: reject("nobody~0", "x"), lambda: cancel("nobody"), lambda: attach("nobody")):
+    for use in (
+        lambda: resolve("nobody", 1),
+        lambda: reject("nobody~0", "x"),
+        lambda: cancel("nobody"),
+        lambda: attach("nobody"),
+    ):
         with pytest.raises(errors.UnknownPromise, match="nobody"):
             use()
 
@@ -143,9 +148,9 @@ def test_starting_again_under_the_same_id_returns_the_same_execution(any_cloud: 
 def test_other_arguments_under_a_known_id_are_a_conflict(cloud: LocalCloud) -> None:
     """Another function, too."""
     slow.with_options(id="taken").start(7, 1)
-    with pytest.raises(errors.IdConflict, match="taken.*other arguments"):
+    with pytest.raises(errors.IdConflict, match=r"taken.*other arguments"):
         slow.with_options(id="taken").start(8, 1)
-    with pytest.raises(errors.IdConflict, match="taken.*laws:slow"):
+    with pytest.raises(errors.IdConflict, match=r"taken.*laws:slow"):
         step.with_options(id="taken").start(7)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from adapter import durable, now, promise, random, resolve, run, uuid4
 from adapter.testing import LocalCloud
-from tests.simulation.laws import HOUR, slow, step
+from tests.simulation.laws import COLD, HOUR, WARM, slow, step
 
 
 @durable
@@ -101,16 +101,13 @@ def test_a_timeout_that_does_not_expire_costs_nothing_further(cloud: LocalCloud)
     assert cloud.stats.writes <= spent + 1
 
 
-def test_what_now_uuid4_and_random_answer_is_the_same_at_every_replay(cold: LocalCloud) -> None:
+def test_what_now_uuid4_and_random_answer_is_the_same_at_every_replay() -> None:
     """Cold, the body is run from the top three times."""
-    warm = draws.with_options(id="draws")
-    assert cold.run(warm) == _warm(warm)
-
-
-def _warm(function: object) -> object:
-    """In a cloud of its own."""
-    with LocalCloud() as other:
-        return other.run(function)  # type: ignore[arg-type]
+    drawn = []
+    for weather in (WARM, COLD):
+        with weather.cloud() as cloud:
+            drawn.append(cloud.run(draws.with_options(id="draws")))
+    assert drawn[0] == drawn[1]
 
 
 def test_what_now_uuid4_and_random_answer_differs_between_calls(any_cloud: LocalCloud) -> None:

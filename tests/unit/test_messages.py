@@ -27,16 +27,18 @@ from adapter.messages import (
 )
 from adapter.promises import Record, child_id
 
+ids = st.from_regex(r"[^~]{1,20}(~(0|[1-9][0-9]{0,3})(\.(0|[1-9][0-9]{0,3})){0,3})?", fullmatch=True)
+
 messages = st.one_of(
     st.builds(
         Start,
-        id=st.text(),
+        id=ids,
         fn=st.text(),
         target=st.text(),
         args=st.none() | st.text(),
         created_at=st.integers(-(2**62), 2**62),
     ),
-    st.builds(Resume, id=st.text(), cause=st.sampled_from(Cause)),
+    st.builds(Resume, id=ids, cause=st.sampled_from(Cause)),
 )
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 values = st.recursive(scalars, lambda below: st.lists(below) | st.dictionaries(st.text(), below), max_leaves=5)
