@@ -250,7 +250,7 @@ class _Run:
         detail = {"waiting": step.waiting, "wake_at": step.wake_at}
         if not step.direct or self.own.paused:
             if step.wake_at is not None:
-                # Before arming: a retry after a crash in between arms. The reverse could arm, die, and find on its retry
+                # Before arming: a retry after a crash in between arms. The reverse could arm, die, and find on retry
                 # that the epoch moved, with no timer set.
                 yield Schedule(self.own.target, Resume(id=self.own.id, cause=Cause.TIMER), step.wake_at)
             threshold = None if step.need is None else threshold_for(step.consumed, self.own.arrivals, step.need)
@@ -266,8 +266,8 @@ class _Run:
             if isinstance(written, Refused):
                 if written.why is Refusal.SETTLED or written.why is Refusal.UNKNOWN:
                     return "refused"
-                # News, or another run took over, perhaps from records older than what this run wrote. Nobody but a run that
-                # has loaded everything may be the last to arm, so this one loads again rather than leave.
+                # News, or another run took over, perhaps from records older than what this run wrote. Nobody but a run
+                # that has loaded everything may be the last to arm, so this one loads again rather than leave.
                 raise _Stale
             execution.own = written
         yield Tell("suspended", self.own.id, self.own.fn, detail)
@@ -331,9 +331,7 @@ class _Run:
         if stale:
             raise _Stale
 
-    def _inline(
-        self, execution: Execution, requests: list[Request], flush: Flush
-    ) -> Generator[Operation, Any, None]:
+    def _inline(self, execution: Execution, requests: list[Request], flush: Flush) -> Generator[Operation, Any, None]:
         if not requests:
             return
         codes = []

@@ -1,6 +1,6 @@
 """One run of a durable function: replay, then go on, until it needs something. Pure: records in, a step out.
 
-The shell asks `Execution.advance` for the next step, performs it, tells what came of it through `learn`, and asks again:
+The shell asks `Execution.advance` for the next step, performs it, tells what came of it by `learn`, and asks again:
 
 - `Flush`: promises to create, inline steps to run, promises to cancel. Performed before anything else happens.
 - `Suspended`: nothing can move until something settles or falls due.
@@ -9,7 +9,7 @@ The shell asks `Execution.advance` for the next step, performs it, tells what ca
 
 Deliveries (settlements, timers, a cancellation) are handed to the code one at a time, each followed by a turn of the
 loop. Their order is the only thing that isn't a function of the code, so it is what the journal records: the first
-promise of a flush, its *leader*, carries as ``seen`` all deliveries since the last recorded one. A replay re-delivers in
+promise of a flush, its *leader*, carries as ``seen`` all deliveries since the last recorded one. A replay redelivers in
 that order, and only then what is new, by (time, kind, ordinal).
 """
 
@@ -117,8 +117,8 @@ class Flush:
 class Suspended:
     """Waits for ``waiting`` (ids) and until ``wake_at`` (microseconds).
 
-    ``direct``: what it waits for resumes it by itself, nothing is to be armed. ``consumed`` counted settlements are known;
-    ``need`` more could let the code move.
+    ``direct``: what it waits for resumes it by itself, nothing is to be armed. ``consumed`` counted settlements are
+    known; ``need`` more could let the code move.
     """
 
     waiting: tuple[str, ...]
@@ -274,7 +274,7 @@ class Execution(Scope):
             heapq.heappush(self._fresh, (_moment(record), ordinal))
 
     def resume(self, own: Record, children: Iterable[Record]) -> bool:
-        """Go on from memory with what is new. False where another run wrote more than this one knows: replay instead."""
+        """Go on from memory with what is new. False where another run wrote more than this one knows: replay."""
         for record in children:
             if record.ordinal >= self._next_ordinal:
                 return False
@@ -389,7 +389,7 @@ class Execution(Scope):
         return [request for request in asked if self._is_missing(request)]
 
     def _is_missing(self, request: Request) -> bool:
-        """Not stored yet; or an inline step that was announced, and whose run died before it could record its outcome."""
+        """Not stored yet; or an inline step that was announced, and whose run died before it was recorded."""
         stored = self.records.get(request.ordinal)
         return stored is None or (stored.kind is Kind.INLINE and stored.pending)
 
@@ -522,8 +522,8 @@ class Execution(Scope):
     def _on_io(self, operation: str) -> None:
         if self._next_ordinal or self._leave is None:
             raise MixedIO(
-                f"{self._name()} began real I/O ({operation}) after a durable call: it would be repeated at every resume;"
-                " move it into a @durable function of its own, or into an inline step: run(...)"
+                f"{self._name()} began real I/O ({operation}) after a durable call: it would be repeated at every"
+                " resume; move it into a @durable function of its own, or into an inline step: run(...)"
             )
         self.left = True
         self._leave(self.loop)

@@ -26,7 +26,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +91,8 @@ class Durable(Generic[P, R]):
     def start(self, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
         """From outside: start a root execution, idempotent by id.
 
-        A crash before this returns may leave a root that was created and not invoked. A Lambda's retry of the same request
-        repairs that; nothing else does in this version.
+        A crash before this returns may leave a root that was created and not invoked. A Lambda's retry of the same
+        request repairs that; nothing else does in this version.
 
         Raises:
             CodecError: an argument can't be stored; nothing was written.
@@ -135,8 +135,8 @@ class Durable(Generic[P, R]):
     def _request(self, args: Any, kwargs: Any) -> Callable[[int], Request]:
         if self.options.id is not None:
             raise NotDurable(
-                f"{self.name} was called with the id {self.options.id!r} inside a durable function: its id there follows"
-                " from its caller's; an id of your own goes with .start(...)"
+                f"{self.name} was called with the id {self.options.id!r} inside a durable function: its id there"
+                " follows from its caller's; an id of your own goes with .start(...)"
             )
         encoded = self.encode_args(args, kwargs)
         return lambda ordinal: Request(

@@ -1,4 +1,4 @@
-"""The engine in a place: what Lambda entries and handles do, over `adapter.ports`. Where it sleeps is the place's affair."""
+"""The engine in a place: what Lambda entries and handles do, over `adapter.ports`."""
 
 from __future__ import annotations
 

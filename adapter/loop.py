@@ -295,4 +295,4 @@ def _ordered_as_completed(fs: Any, *, timeout: float | None = None) -> Any:
     return _as_completed(fs, timeout=timeout)
 
 
-asyncio.as_completed = _ordered_as_completed  # type: ignore[assignment]
+asyncio.as_completed = _ordered_as_completed

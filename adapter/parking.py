@@ -1,9 +1,9 @@
 """Suspended coroutines that nobody resumes must vanish without running a line of their code.
 
 Python closes a coroutine that is garbage: it throws GeneratorExit into it, which runs the ``finally:`` blocks of user
-code, as if the function had ended. A suspended function hasn't ended; another Lambda goes on with it. So its coroutine is
-given a reference that is never returned: not at a collection, not at the interpreter's exit. What a sandbox suspended and
-did not resume itself stays in its memory until the platform ends it.
+code, as if the function had ended. A suspended function hasn't ended; another Lambda goes on with it. So its coroutine
+is given a reference that is never returned: not at a collection, not at the interpreter's exit. What a sandbox
+suspended and did not resume itself stays in its memory until the platform ends it.
 """
 
 from __future__ import annotations

@@ -209,8 +209,8 @@ class Pool(Protocol):
 class Ports:
     """Everything that the engine needs of one place it runs in.
 
-    ``prefix`` turns the target ``charge`` into the Lambda's name ``mystack-charge``; ``default_target`` is where a function
-    without a target runs if nobody called it from a Lambda.
+    ``prefix`` turns the target ``charge`` into the Lambda's name ``mystack-charge``; ``default_target`` is where a
+    function without a target runs if nobody called it from a Lambda.
     """
 
     store: Store

@@ -8,11 +8,12 @@ Theory of operation. A promise is created ``pending`` and settles once (I1). A f
 is *suspended* in one of two ways:
 
 - *direct*: it waits for one child that carries ``wake = direct``; that child's settlement resumes it, at no write;
-- *counted*: its own record is *armed* with a ``threshold``; each settlement of a counted child adds to ``arrivals``, and
-  whoever makes ``arrivals`` reach ``threshold`` resumes it.
+- *counted*: its own record is *armed* with a ``threshold``; each settlement of a counted child adds to ``arrivals``,
+  and whoever makes ``arrivals`` reach ``threshold`` resumes it.
 
 ``epoch`` counts the runs that took over: claiming and arming both move it, so of two runs that loaded the same epoch at
-most one arms. ``arrivals`` may count a settlement twice, never zero times: a wake in vain is possible, a lost one isn't (I3).
+most one arms. ``arrivals`` may count a settlement twice, never zero times: a wake in vain is possible, a lost one isn't
+(I3).
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ class Wake(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One durable promise as stored. Times are microseconds since the epoch; ``args`` and ``value`` are encoded JSON."""
+    """One durable promise as stored. Times are microseconds since the epoch; ``args`` and ``value`` are JSON."""
 
     id: str
     kind: Kind = Kind.CALL
@@ -295,8 +296,8 @@ def threshold_for(consumed: int, arrivals: int, need: int) -> int:
     """The count of arrivals at which ``need`` further settlements have come in.
 
     ``consumed`` counted settlements are known to the run, ``arrivals`` were counted before it loaded. Whichever is
-    larger already covers the other: arrivals that lag behind ``consumed`` will still be added, and arrivals in excess of it
-    were added twice.
+    larger already covers the other: arrivals that lag behind ``consumed`` will still be added, and arrivals in excess
+    of it were added twice.
     """
     return max(consumed, arrivals) + need
 

@@ -85,7 +85,7 @@ class Batch:
         for raw in records:
             try:
                 one = settlement(DynamoDBRecord(raw))
-            except Exception:  # noqa: S112 - reported when the record itself is processed
+            except Exception:
                 continue
             if one.wake is Wake.COUNTED and one.parent is not None:
                 self._counted.setdefault(one.parent, []).append(one)

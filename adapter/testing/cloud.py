@@ -34,8 +34,8 @@ from adapter.testing.world import World
 P = ParamSpec("P")
 R = TypeVar("R")
 
-EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
-BEGINNING = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+BEGINNING = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 MICROSECOND = 1_000_000
 DEFAULT_FUNCTION = "durable"
 """The Lambda of durable functions that neither the template nor a target places."""
@@ -181,7 +181,7 @@ class LocalCloud:
         return EPOCH + dt.timedelta(microseconds=self._now)
 
     def kill(self, fn: Durable[..., Any] | str, operation: type[Any], when: str = "after") -> None:
-        """Kill one run of a function, once: its Lambda dies right ``"before"`` or ``"after"`` its next such operation."""
+        """Kill one run of a function, once: its Lambda dies ``"before"`` or ``"after"`` its next such operation."""
         self._kills.append(_Kill(getattr(fn, "name", str(fn)), operation, when))
 
     # What the hosts and ports of the cloud ask.
@@ -238,7 +238,8 @@ class LocalCloud:
         if self._ready:
             self._invoke(self._next_ready())
             return True
-        return any([self._poll(poller) for poller in self._world.pollers])
+        polled = [self._poll(poller) for poller in self._world.pollers]
+        return any(polled)
 
     def _next_ready(self) -> Invocation:
         if len(self._ready) > 1 and self.dice.draw("reorder"):

@@ -1,4 +1,4 @@
-"""A table's stream, read as Lambda's event source mapping reads it: filters, batches, partial responses, bounded retries."""
+"""A table's stream, read as Lambda's event source mapping reads it: filters, batches, partial failures, retries."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Poller:
 
     def __post_init__(self) -> None:
         patterns = [compile_pattern(pattern) for pattern in self.mapping.filters]
-        self._wanted = (lambda record: any(match(record) for match in patterns)) if patterns else (lambda record: True)
+        self._patterns = patterns
 
     def fetch(self) -> None:
         """Read what is new in every shard."""
@@ -49,10 +49,12 @@ class Poller:
             if not page["Records"]:
                 return
             records = (as_event(record, self.arn) for record in page["Records"])
-            self.backlog.extend(record for record in records if self._wanted(record))
+            self.backlog.extend(
+                record for record in records if not self._patterns or any(match(record) for match in self._patterns)
+            )
 
     def deliver(self, deliver: Deliver) -> bool:
-        """Hand one batch to the function; False where there is none. What failed stays, until its retries are used up."""
+        """Hand one batch to the function; False where there is none. What failed stays until its retries end."""
         batch = self.backlog[: self.size or self.mapping.batch_size]
         if not batch:
             return False

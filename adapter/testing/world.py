@@ -101,7 +101,7 @@ class World:
         return _Answer(request.url, 202, {}, None)
 
 
-class _Answer(AWSResponse):
+class _Answer(AWSResponse):  # type: ignore[misc]
     """An empty body: there is no socket behind it."""
 
     @property

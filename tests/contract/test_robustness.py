@@ -17,18 +17,14 @@ from adapter import durable, handles
 from adapter.aws import wiring
 from adapter.aws.store import DynamoStore, to_item
 from adapter.aws.wiring import AwsHost, Threads
-from adapter.errors import BadMessage, ConfigurationError, DurableError, InvalidId, PayloadTooLarge, UnknownPromise
+from adapter.errors import BadMessage, ConfigurationError, InvalidId, PayloadTooLarge, UnknownPromise
 from adapter.host import CodeRunner
 from adapter.loop import new_loop
 from adapter.ports import Ports, Store
 from adapter.promises import (
-    BUCKET,
     Arming,
     Record,
-    Refusal,
-    Refused,
     State,
-    child_id,
     key_of,
 )
 from adapter.testing import LocalCloud
@@ -49,7 +45,6 @@ def dynamo() -> Iterator[DynamoStore]:
     """Likewise."""
     with dynamo_on_moto() as made:
         yield made
-
 
 
 @durable(name="robustness:step")
@@ -95,7 +90,6 @@ def test_as_completed_starts_coroutines_in_the_same_order_at_every_replay() -> N
     assert order() == order() == order()
 
 
-
 @durable(name="robustness:large")
 def large(size: int) -> str:
     return "x" * size
@@ -112,8 +106,6 @@ def test_a_result_that_is_too_large_rejects_its_promise(cloud: LocalCloud) -> No
         cloud.run(large, 360_000)
 
 
-
-
 def test_a_function_whose_arguments_and_result_are_large_ends(cloud: LocalCloud) -> None:
     """The same, seen by a user: each alone could be stored."""
     try:
@@ -123,11 +115,6 @@ def test_a_function_whose_arguments_and_result_are_large_ends(cloud: LocalCloud)
     assert len(result) == 300_000
 
 
-
-
-
-
-
 @pytest.mark.parametrize("promise", ["garbage~", "garbage~x", "garbage~0.x", "garbage~1~2", "", "x~" + "9" * 5_000])
 def test_an_id_that_is_no_promises_is_unknown(cloud: LocalCloud, promise: str) -> None:
     """`attach` and `resolve` promise UnknownPromise; ValueError and ClientError come out."""
@@ -135,7 +122,6 @@ def test_an_id_that_is_no_promises_is_unknown(cloud: LocalCloud, promise: str) -
         handles.attach(promise)
     with pytest.raises((UnknownPromise, InvalidId)):
         handles.resolve(promise, 1)
-
 
 
 def raw(store: DynamoStore, promise: str) -> dict[str, Any]:
@@ -168,14 +154,6 @@ def test_an_item_without_an_id_is_no_promise(dynamo: DynamoStore, root: str) -> 
     dynamo.client.put_item(TableName=dynamo._table, Item=item)
     with pytest.raises(BadMessage):
         dynamo.get(root)
-
-
-
-
-
-
-
-
 
 
 @pytest.fixture
@@ -233,7 +211,6 @@ def test_a_failure_is_raised_when_all_have_ended() -> None:
     assert log == ["the other ended", "raised"]
 
 
-
 def test_an_endless_sleep_is_a_timer_that_never_comes() -> None:
     """As in asyncio, where infinity is how libraries say "no deadline"; OverflowError comes out."""
     loop = new_loop("endless", 0, pytest.fail, lambda context: None)
@@ -241,7 +218,6 @@ def test_an_endless_sleep_is_a_timer_that_never_comes() -> None:
     loop.run_ready()
     timer.cancel()
     assert loop.next_timer() is None
-
 
 
 class Shard:

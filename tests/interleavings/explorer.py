@@ -10,6 +10,7 @@ retry of the same request, a resumer's death brings its record back. A duplicate
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -36,7 +37,7 @@ from adapter.ports import (
     Settle,
     Tell,
 )
-from adapter.promises import Kind, Record, Refused, State, Wake, parent_of
+from adapter.promises import Record, Refused, State, Wake, parent_of
 from adapter.resumer import resume_callee, resume_counted, resume_direct
 
 LEAF = "explored.leaf"
@@ -98,6 +99,7 @@ class Explorer:
     """Explores ``root()`` from its first invocation on.
 
     ``distinct``: each attempt of a leaf has an outcome of its own, which shows I2 at the price of many more states.
+    ``outside``: which promise the outside world settles when nothing else moves.
     ``switches``: how often a run may be interrupted by another; None explores every interleaving.
     """
 
@@ -106,6 +108,7 @@ class Explorer:
     duplicates: int = 0
     distinct: bool = False
     switches: int | None = None
+    outside: Callable[[dict[str, Record]], str | None] = lambda records: None
     rules: Rules = field(default_factory=Rules)
     limit: int = 2_000_000
 
@@ -143,6 +146,19 @@ class Explorer:
                     self._check_end(world)
             except Violation as violation:
                 raise Violation(f"{violation}\n" + "\n".join(_path(world, origin))) from None
+
+    def wander(self, walks: int, seed: int = 0) -> None:
+        """Take random ways from the start to an end: no bound on interruptions, no claim to have seen everything."""
+        dice = random.Random(seed)
+        for _ in range(walks):
+            world, path = self._first(), []
+            try:
+                while moves := list(self._successors(world)):
+                    what, world = dice.choice(moves)
+                    path.append(what)
+                self._check_end(world)
+            except Violation as violation:
+                raise Violation(f"{violation}\n" + "\n".join(path)) from None
 
     # States.
 
@@ -188,6 +204,10 @@ class Explorer:
                 yield "duplicate", world._replace(waiting=_with(world.waiting, number), duplicates=world.duplicates - 1)
         for number in set(world.running):
             yield from self._moves_of(world, number)
+
+        if not world.waiting and not world.running and (promise := self.outside(self._records(world))):
+            _, after = self._write(world, Settle(promise, State.RESOLVED, '"from outside"'))
+            yield f"{promise} settled from outside", after
 
     def _moves_of(self, world: World, number: int) -> Iterator[tuple[str, World]]:
         without = world._replace(running=_without(world.running, number))
@@ -362,7 +382,7 @@ class Explorer:
 
     def _without_idle(self, world: World, before: Record | None, after: Record) -> World:
         """Once a promise is settled, a leaf's other runs and a function's wakes can only be refused: forget them."""
-        if after.pending or before is None or not before.pending:
+        if after.pending or before is None or not before.pending or self.distinct:
             return world
 
         def idle(number: int) -> bool:
@@ -390,7 +410,7 @@ class Explorer:
         orphans = [record.id for record in records.values() if record.pending]
         if orphans:
             raise Violation(f"r is settled, but {orphans} are pending")
-        stored = {record.value for record in records.values() if record.kind is Kind.CALL}
+        stored = {record.value for record in records.values()}
         self.outcomes[root.value] += 1
         for value in _texts(self.root.read(root.value)):
             if f'"{value}"' not in stored:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from adapter import durable
+from adapter import durable, promise
+from adapter.promises import Record
 
 
 @durable(name="explored.leaf")
@@ -48,3 +49,24 @@ async def branches() -> list[str]:
         return await leaf(f"after {x}")
 
     return list(await asyncio.gather(one("a"), one("b")))
+
+
+@durable(name="explored.diverging")
+async def diverging() -> list[str]:
+    """Whoever sees only ``a`` waits for the outside world; whoever sees ``b``, too, goes on without it."""
+    outside = [promise(str) for _ in range(3)]
+    a, b = leaf("a"), leaf("b")
+    done, _ = await asyncio.wait([a, b], return_when=asyncio.FIRST_COMPLETED)
+    if b not in done:
+        await asyncio.wait([b, *outside])
+        return [await a, await b]
+    c, d = leaf("c"), leaf("d")
+    await asyncio.wait([c, d], return_when=asyncio.FIRST_COMPLETED)
+    return [await b, await c]
+
+
+def outside_of_diverging(records: dict[str, Record]) -> str | None:
+    """The outside world settles its promises only if the function went the way that waits for them."""
+    if "r~5" in records:
+        return None
+    return next((name for name in ("r~0", "r~1", "r~2") if name in records and records[name].pending), None)

@@ -61,7 +61,7 @@ def test_an_exception_keeps_class_message_attributes_and_its_remote_traceback(an
     async def top() -> int:
         return await middle()
 
-    with pytest.raises(Broken, match="^deep$") as caught:
+    with pytest.raises(Broken, match=r"^deep$") as caught:
         any_cloud.run(top)
     assert caught.value.code == 7
     assert isinstance(caught.value.__cause__, errors.RemoteTraceback)

@@ -31,8 +31,7 @@ async def impatient() -> list[str]:
 @durable
 async def unhurried() -> int:
     async with asyncio.timeout(30 * 86_400):
-        value = await slow(5, 1)
-    return value
+        return await slow(5, 1)
 
 
 @durable

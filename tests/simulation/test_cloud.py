@@ -1,0 +1,18 @@
+"""The cloud itself: what a test leaves behind."""
+
+from __future__ import annotations
+
+import pytest
+
+from adapter.testing import LocalCloud
+from tests.simulation.laws import step
+
+
+def test_after_a_cloud_that_could_not_be_entered_the_next_one_works() -> None:
+    """Two at once are refused; what the second had opened is closed."""
+    with LocalCloud() as cloud:
+        with pytest.raises(Exception, match=r"exists|ResourceInUse|LocalCloud"), LocalCloud():
+            pass
+        assert cloud.run(step, 1) == 1
+    with LocalCloud() as another:
+        assert another.run(step, 2) == 2
