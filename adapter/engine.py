@@ -154,12 +154,12 @@ class _Run:
         return (yield from self._run(children, why))
 
     def _run(self, children: Sequence[Record], why: str) -> Steps:
-        function = functions.find(self.own.fn)
-        yield Tell("running", self.own.id, self.own.fn, {"why": why})
-        if not function.is_async:
-            return (yield from self._leaf(function))
-        self.execution = self.execution or self._execution(function, children)
         try:
+            function = functions.find(self.own.fn)
+            yield Tell("running", self.own.id, self.own.fn, {"why": why})
+            if not function.is_async:
+                return (yield from self._leaf(function))
+            self.execution = self.execution or self._execution(function, children)
             return (yield from self._until_rest(function))
         except NonDeterminismError as drift:
             yield Pause(self.own.id, str(drift))

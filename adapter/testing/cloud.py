@@ -295,12 +295,11 @@ class LocalCloud:
         self._push(self._now + delay, again)
 
     def _poll(self, poller: Poller) -> bool:
-        poller.fetch()
-        if not poller.backlog:
-            return False
-        if not poller.failures and self.dice.draw("duplicate"):
-            poller.backlog[:0] = poller.backlog[: poller.mapping.batch_size]
-        return poller.deliver(self._deliver)
+        fetched = poller.fetch()
+        if fetched and self.dice.draw("duplicate"):
+            # Drawn once for what is new: a copy of a copy would never come to an end.
+            poller.backlog.extend(poller.backlog[-fetched:])
+        return bool(poller.backlog) and poller.deliver(self._deliver)
 
     def _deliver(self, function: str, event: dict[str, Any], attempt: int) -> Any:
         invocation = self._invocation(function, json.dumps(event))

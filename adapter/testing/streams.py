@@ -32,8 +32,9 @@ class Poller:
         patterns = [compile_pattern(pattern) for pattern in self.mapping.filters]
         self._patterns = patterns
 
-    def fetch(self) -> None:
-        """Read what is new in every shard."""
+    def fetch(self) -> int:
+        """Read what is new in every shard; how many records of it are wanted."""
+        before = len(self.backlog)
         shards = self.client.describe_stream(StreamArn=self.arn)["StreamDescription"]["Shards"]
         for shard in (shard["ShardId"] for shard in shards):
             if shard not in self.iterators:
@@ -41,6 +42,7 @@ class Poller:
                     StreamArn=self.arn, ShardId=shard, ShardIteratorType="TRIM_HORIZON"
                 )["ShardIterator"]
             self._read(shard)
+        return len(self.backlog) - before
 
     def _read(self, shard: str) -> None:
         while (iterator := self.iterators[shard]) is not None:

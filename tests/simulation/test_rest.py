@@ -1,4 +1,4 @@
-"""Laws that don't hold yet: each test is a minimal program of one bug."""
+"""A cloud under faults comes to rest."""
 
 from __future__ import annotations
 
