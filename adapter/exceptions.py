@@ -33,16 +33,22 @@ _BUILTIN_ATTRIBUTES: dict[type[BaseException], tuple[str, ...]] = {
 MAX_BYTES = 160 * 1024
 """Of an encoded exception: it has to fit into a record beside the arguments."""
 
+_ESSENTIAL = {"class", "message", "traceback"}  # what it was and what it said, where the rest doesn't fit
+
 
 def encode_exception(exc: BaseException) -> str:
     """The JSON text of an exception, with its attributes, notes, traceback and, for a group, its members."""
-    text = json.dumps(_pack(exc, 0), separators=(",", ":"), ensure_ascii=False)
-    if len(_utf8(text)) <= MAX_BYTES:
-        return text
-    # Its arguments, attributes or members don't fit into a record; what it was and what it said do.
-    kept = ("class", "message", "traceback")
-    short = {key: value[: MAX_BYTES // 32] for key, value in _pack(exc, 0).items() if key in kept}
-    return json.dumps(short, separators=(",", ":"), ensure_ascii=False)
+    data = _pack(exc, 0)
+    for kept in (data.keys(), {*_ESSENTIAL, "attributes"}, _ESSENTIAL):
+        text = _dumps({key: value for key, value in data.items() if key in kept})
+        if len(_utf8(text)) <= MAX_BYTES:
+            return text
+    # Escaped, a text of control characters is six times as long.
+    return _dumps({key: value[: MAX_BYTES // 32] for key, value in data.items() if key in _ESSENTIAL})
+
+
+def _dumps(data: dict[str, Any]) -> str:
+    return json.dumps(data, separators=(",", ":"), ensure_ascii=False)
 
 
 def decode_exception(text: str) -> BaseException:
