@@ -18,6 +18,7 @@ from adapter.errors import DurableError
 from adapter.execution import Promise
 from adapter.functions import Durable, durable, now, promise, random, run, uuid4
 from adapter.handles import Handle, attach, cancel, reject, resolve
+from adapter.retries import Retry
 
 
 def _environment() -> handles.Host:
@@ -34,6 +35,7 @@ __all__ = [
     "Durable",
     "Promise",
     "Handle",
+    "Retry",
     "run",
     "promise",
     "resolve",

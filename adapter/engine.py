@@ -9,23 +9,23 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, assert_never
 
-from adapter import functions
-from adapter.errors import BadMessage, CodecError, NonDeterminismError
-from adapter.execution import BY_PARENT, Behind, Done, Execution, Flush, Left, Request, Suspended
+from adapter import functions, retries
+from adapter.errors import BadMessage, CodecError, FunctionCrashed, NonDeterminismError
+from adapter.exceptions import decode_exception, encode_exception
+from adapter.execution import BY_PARENT, Behind, Done, Execution, Flush, Left, Suspended
+from adapter.flushing import Caller, Flushing, Stale
 from adapter.loop import DurableLoop
-from adapter.messages import Cause, Message, Resume, Start, start_of
+from adapter.messages import Cause, Message, Resume, Start
 from adapter.ports import (
     Arm,
     Claim,
     Close,
-    Create,
-    Invoke,
+    Get,
     Load,
     LoadChildren,
-    Many,
     Now,
     Operation,
     Pause,
@@ -35,32 +35,12 @@ from adapter.ports import (
     Settle,
     Tell,
 )
-from adapter.promises import (
-    Arming,
-    Kind,
-    Record,
-    Refusal,
-    Refused,
-    State,
-    Wake,
-    Written,
-    child_id,
-    threshold_for,
-)
+from adapter.promises import Arming, Firing, Record, Refusal, Refused, State, Written, parent_of, threshold_for
+from adapter.timers import is_far
 
 Steps = Generator[Operation, Any, str]
-"""Ends with a word for what came of it: ``settled``, ``suspended``, ``refused``, ``paused`` or ``stuck``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """The invocation that runs the engine. A retry of the platform has the same request id."""
-
-    request_id: str
-    prefix: str = ""
-
-    def qualify(self, target: str) -> str:
-        return target if ":" in target or not target else f"{self.prefix}{target}"
+"""Ends with a word for what came of it: ``settled``, ``suspended``, ``retrying``, ``refused``, ``paused``, ``closed``
+or ``stuck``."""
 
 
 @dataclass(slots=True)
@@ -97,35 +77,39 @@ def respond(message: Message, caller: Caller, memory: Memory) -> Steps:
             assert_never(message)
 
 
-class _Stale(Exception):
-    """The table tells more than was loaded: load again."""
-
-
-class _Run:
+class _Run(Flushing):
     """One run of one promise's function."""
 
     def __init__(self, caller: Caller, memory: Memory) -> None:
-        self.caller = caller
+        super().__init__(caller)
         self.memory = memory
-        self.own = Record(id="")
         self.execution: Execution | None = None
-        self.created: set[str] = set()
+        self.attempt = 1
+        self.crashes = 0
+        self.firing: Firing | None = None
 
     # From a message to records.
 
     def start(self, message: Start) -> Steps:
-        if message.args is None:
+        self.attempt, self.crashes = message.attempt, message.crashes
+        if parent_of(message.id) is None:
             return (yield from self._load(message.id, "started"))
-        # No read: the envelope says how the promise was created. If this message came before, the first conditional
-        # write tells so.
-        self.own = message.record()
-        return (yield from self._run((), "started"))
+        own: Record | None = yield Get(message.id)
+        if own is None:
+            raise _unknown(message.id)
+        if not own.runnable:
+            return "refused"
+        self.own = own
+        # A plain function has no children, and most calls are such leaves.
+        children = (yield LoadChildren(message.id)) if functions.find(own.fn).is_async else ()
+        return (yield from self._run(children, "started"))
 
     def resume(self, message: Resume) -> Steps:
+        self.firing, self.crashes = message.firing, message.crashes
         known = self.memory.take(message.id)
         try:
             if message.cause.claims:
-                claimed: Written = yield Claim(message.id)
+                claimed: Written = yield Claim(message.id, message.firing)
                 if isinstance(claimed, Refused):
                     return "refused"
                 self.own = claimed
@@ -147,7 +131,7 @@ class _Run:
     def _load(self, promise: str, why: str) -> Steps:
         own, children = yield Load(promise)
         if own is None:
-            raise BadMessage(f"an envelope names the promise {promise!r}, which doesn't exist")
+            raise _unknown(promise)
         if not own.runnable:
             return "refused"
         self.own = own
@@ -155,8 +139,16 @@ class _Run:
 
     def _run(self, children: Sequence[Record], why: str) -> Steps:
         try:
+            yield from self._expire()
             function = functions.find(self.own.fn)
-            yield Tell("running", self.own.id, self.own.fn, {"why": why})
+            if self.crashes and self.attempt - 1 + self.crashes >= self._policy(function).attempts:
+                return (yield from crashed(self.own, children))
+            never_ran = not self.own.epoch and not children and self.execution is None
+            if not self.own.pending and (never_ran or not function.is_async):
+                # Settled from above before it began, or a plain function, which runs on to its end: nothing to undo.
+                yield Close(self.own.id)
+                return "closed"
+            yield Tell("running", self.own.id, self.own.fn, {"why": why, "attempt": self.attempt})
             if not function.is_async:
                 return (yield from self._leaf(function))
             self.execution = self.execution or self._execution(function, children)
@@ -169,13 +161,26 @@ class _Run:
             if self.execution is not None:
                 self.execution.abandon()
 
+    def _expire(self) -> Generator[Operation, Any, None]:
+        """A run that comes after its promise's deadline settles it, whoever else should have."""
+        deadline = self.own.deadline
+        if deadline is None or not self.own.pending or (yield Now()) < deadline:
+            return
+        written: Written = yield Settle(self.own.id, State.TIMEDOUT, "")
+        stands = written.stands if isinstance(written, Refused) else written
+        assert stands is not None
+        self.own = stands
+
+    def _policy(self, function: functions.Durable[..., Any]) -> retries.Retry:
+        return retries.read(self.own.retry) if self.own.retry else function.options.retry or retries.LEAF
+
     def _until_rest(self, function: functions.Durable[..., Any]) -> Steps:
         while True:
             assert self.execution is not None
             try:
-                yield from self._dispatch_again(self.execution)
+                yield from self.dispatch_again(self.execution)
                 return (yield from self._drive(self.execution, function))
-            except (_Stale, Behind):
+            except (Stale, Behind):
                 self.execution.abandon()
                 own, children = yield Load(self.own.id)
                 if own is None or not own.runnable:
@@ -185,23 +190,15 @@ class _Run:
 
     def _execution(self, function: functions.Durable[..., Any], children: Sequence[Record]) -> Execution:
         args = self.own.args
+        explicit = self._policy(function) if self.own.retry or function.options.retry else None
         return Execution(
             self.own,
             children,
             lambda: _called(function, args),
+            retry=explicit,
             encode_result=function.encode_result,
             leave=_become_ordinary,
         )
-
-    def _dispatch_again(self, execution: Execution) -> Generator[Operation, Any, None]:
-        """A child that an earlier attempt of this same request created, and perhaps died before invoking it."""
-        for record in list(execution.records.values()):
-            if self._orphaned(record):
-                yield Invoke(record.target, start_of(record))
-
-    def _orphaned(self, record: Record) -> bool:
-        mine = record.by == self.caller.request_id and record.id not in self.created
-        return mine and record.pending and record.kind is Kind.CALL
 
     # From records to effects.
 
@@ -211,7 +208,7 @@ class _Run:
         state, value = yield RunCode(
             self.own.id, self.own.created_at, lambda: function.body(args), function.encode_result
         )
-        return (yield from self._settle(state, value))
+        return (yield from self._settle_leaf(function, state, value))
 
     def _drive(self, execution: Execution, function: functions.Durable[..., Any]) -> Steps:
         if execution.fresh:
@@ -220,16 +217,31 @@ class _Run:
             step = execution.advance((yield Now()))
             match step:
                 case Flush():
-                    yield from self._flush(execution, step)
+                    yield from self.flush(execution, step)
                 case Suspended():
                     return (yield from self._suspend(execution, step))
                 case Done():
-                    return (yield from self._settle(step.state, step.value))
+                    settle = self._settle_leaf(function, step.state, step.value) if execution.is_leaf else None
+                    return (yield from settle or self._settle(step.state, step.value))
                 case Left():
                     state, value = yield RunLeft(step.task, step.loop, function.encode_result)
-                    return (yield from self._settle(state, value))
+                    return (yield from self._settle_leaf(function, state, value))
                 case _:
                     assert_never(step)
+
+    def _settle_leaf(self, function: functions.Durable[..., Any], state: State, value: str) -> Steps:
+        """Settle a function that made no durable call; or, where it failed, have it run again from its beginning."""
+        policy, used = self._policy(function), self.attempt + self.crashes
+        if state is not State.REJECTED or not self.own.pending or not policy.again(decode_exception(value), used):
+            return (yield from self._settle(state, value))
+        at = (yield Now()) + policy.delay(self.attempt, self.own.id)
+        if self.own.deadline is not None and at >= self.own.deadline:
+            return (yield from self._settle(state, value))
+        # Died before this: the platform's retry makes the same attempt again. After: there are two of the next attempt,
+        # and the first settlement stands.
+        yield Schedule(self.own.target, Start(id=self.own.id, attempt=self.attempt + 1, crashes=self.crashes), at)
+        yield Tell("retrying", self.own.id, self.own.fn, {"attempt": self.attempt, "at": at})
+        return "retrying"
 
     def _settle(self, state: State, value: str) -> Steps:
         if not self.own.pending:
@@ -240,162 +252,76 @@ class _Run:
         written: Written = yield Settle(self.own.id, state, value)
         if isinstance(written, Refused):
             if written.stands is not None and written.stands.runnable and functions.find(self.own.fn).is_async:
-                raise _Stale
+                raise Stale
             yield Tell("refused", self.own.id, self.own.fn, {"state": written.why.value})
             return "refused"
         yield Tell("settled", self.own.id, self.own.fn, {"state": state.value})
         return "settled"
 
     def _suspend(self, execution: Execution, step: Suspended) -> Steps:
-        detail = {"waiting": step.waiting, "wake_at": step.wake_at}
-        if not step.direct or self.own.paused:
-            if step.wake_at is not None:
-                # Before arming: a retry after a crash in between arms. The reverse could arm, die, and find on retry
-                # that the epoch moved, with no timer set.
-                yield Schedule(self.own.target, Resume(id=self.own.id, cause=Cause.TIMER), step.wake_at)
-            threshold = None if step.need is None else threshold_for(step.consumed, self.own.arrivals, step.need)
-            arming = Arming(
-                epoch=self.own.epoch,
-                arrivals=self.own.arrivals,
-                state=self.own.state,
-                threshold=threshold,
-                on_reject=step.on_reject,
-                wake_at=step.wake_at,
-            )
-            written: Written = yield Arm(self.own.id, arming)
+        wake_at = self._wake_at(step)
+        detail = {"waiting": step.waiting, "wake_at": wake_at}
+        if not step.direct or wake_at is not None or self.own.paused or self.own.due_at is not None:
+            written: Written = yield Arm(self.own.id, (yield from self._arming(step, wake_at)))
             if isinstance(written, Refused):
                 if written.why is Refusal.SETTLED or written.why is Refusal.UNKNOWN:
+                    yield Tell("refused", self.own.id, self.own.fn, {"state": written.why.value})
                     return "refused"
                 # News, or another run took over, perhaps from records older than what this run wrote. Nobody but a run
                 # that has loaded everything may be the last to arm, so this one loads again rather than leave.
-                raise _Stale
+                raise Stale
             execution.own = written
         yield Tell("suspended", self.own.id, self.own.fn, detail)
         self.memory.keep(self.own.id, execution)
         self.execution = None
-        return "suspended" if step.waiting or step.wake_at is not None else "stuck"
+        return "suspended" if step.waiting or wake_at is not None else "stuck"
 
-    # A flush.
+    def _wake_at(self, step: Suspended) -> int | None:
+        """A root has nobody above who would look at its deadline while it is suspended."""
+        if self.own.deadline is None or not self.own.pending or parent_of(self.own.id) is not None:
+            return step.wake_at
+        return self.own.deadline if step.wake_at is None else min(step.wake_at, self.own.deadline)
 
-    def _flush(self, execution: Execution, flush: Flush) -> Generator[Operation, Any, None]:
-        requests = [*([flush.leader] if flush.leader else []), *flush.followers]
-        inline = [request for request in requests if request.kind is Kind.INLINE]
-        remote = [request for request in requests if request.kind is not Kind.INLINE]
-        if remote and flush.leader is not None and flush.leader.kind is Kind.INLINE:
-            # The leader is written first, so an inline step that leads others is announced before it runs.
-            yield from self._create(execution, [self._announce(flush.leader, flush, (yield Now()))])
-        yield from self._remote(execution, flush, remote)
-        yield from self._inline(execution, inline, flush)
-        yield from self._cancel(execution, flush.cancels)
-
-    def _remote(self, execution: Execution, flush: Flush, requests: list[Request]) -> Generator[Operation, Any, None]:
-        if not requests:
-            return
-        now = yield Now()
-        records = [self._record(request, flush, now) for request in requests]
-        if requests[0] is flush.leader:
-            yield from self._create(execution, records[:1])
-            yield from self._create(execution, records[1:])
-        else:
-            yield from self._create(execution, records)
-        # All promises before any invocation: a step may be handed the id of another, and must find it. A crash in
-        # between is repaired by the retry of this request, which knows its children by their ``by``.
-        stored = [execution.records[record.ordinal] for record in records]
-        cancelled = set(flush.cancels)
-        invokes = [
-            Invoke(record.target, start_of(record))
-            for record in stored
-            if record.kind is Kind.CALL
-            and record.pending
-            and record.ordinal not in cancelled
-            and (record.id in self.created or self._orphaned(record))
-        ]
-        if invokes:
-            self.created.update(invoke.message.id for invoke in invokes)
-            yield Many(tuple(invokes))
-
-    def _create(self, execution: Execution, records: list[Record]) -> Generator[Operation, Any, None]:
-        if not records:
-            return
-        results: list[Written] = yield Many(tuple(Create(record) for record in records))
-        stale = False
-        for record, written in zip(records, results, strict=True):
-            if not isinstance(written, Refused):
-                self.created.add(record.id)
-                execution.learn(record)
-            elif _same(written.stands, record):
-                assert written.stands is not None
-                execution.learn(written.stands)
-            else:
-                stale = True
-        if stale:
-            raise _Stale
-
-    def _inline(self, execution: Execution, requests: list[Request], flush: Flush) -> Generator[Operation, Any, None]:
-        if not requests:
-            return
-        codes = []
-        for request in requests:
-            assert request.inline is not None
-            assert request.encode is not None
-            scope = child_id(self.own.id, request.ordinal)
-            codes.append(RunCode(scope, execution.now(), request.inline, request.encode))
-        outcomes: list[tuple[State, str]] = yield Many(tuple(codes))
-        for request, (state, value) in zip(requests, outcomes, strict=True):
-            if request.ordinal in execution.records:
-                # Announced, by this run or by one that died.
-                yield from self._settle_child(execution, child_id(self.own.id, request.ordinal), state, value)
-                continue
-            now = yield Now()
-            record = replace(self._announce(request, flush, now), state=state, value=value, settled_at=now)
-            yield from self._create(execution, [record])
-
-    def _cancel(self, execution: Execution, ordinals: tuple[int, ...]) -> Generator[Operation, Any, None]:
-        for ordinal in ordinals:
-            yield from self._settle_child(execution, child_id(self.own.id, ordinal), State.CANCELED, BY_PARENT)
-
-    def _settle_child(
-        self, execution: Execution, promise: str, state: State, value: str
-    ) -> Generator[Operation, Any, None]:
-        written: Written = yield Settle(promise, state, value)
-        stands = written.stands if isinstance(written, Refused) else written
-        if stands is None:
-            raise _Stale
-        execution.learn(stands)
-
-    def _announce(self, request: Request, flush: Flush, now: int) -> Record:
-        """The record of an inline step: its parent runs it, so nobody is woken by it."""
-        return Record(
-            id=child_id(self.own.id, request.ordinal),
-            kind=Kind.INLINE,
-            fn=request.fn,
-            args=request.args,
-            digest=request.digest,
-            created_at=now,
-            by=self.caller.request_id,
-            seen=flush.seen if request is flush.leader else None,
+    def _arming(self, step: Suspended, wake_at: int | None) -> Generator[Operation, Any, Arming]:
+        far = wake_at is not None and is_far(wake_at, (yield Now()))
+        if wake_at is not None and not far and not self._is_sent(wake_at):
+            # Before arming: a run that finds it armed may rely on the message. If the message overtakes the arming,
+            # its claim moves the epoch, and this run loads again.
+            firing = Firing(wake_at, self.own.epoch)
+            yield Schedule(self.own.target, Resume(id=self.own.id, cause=Cause.TIMER, firing=firing), wake_at)
+        return Arming(
+            epoch=self.own.epoch,
+            arrivals=self.own.arrivals,
+            state=self.own.state,
+            threshold=None if step.need is None else threshold_for(step.consumed, self.own.arrivals, step.need),
+            on_reject=step.on_reject,
+            wake_at=wake_at,
+            sent=wake_at is not None and not far,
+            due_at=wake_at if far else None,
         )
 
-    def _record(self, request: Request, flush: Flush, now: int) -> Record:
-        return Record(
-            id=child_id(self.own.id, request.ordinal),
-            kind=request.kind,
-            fn=request.fn,
-            target=self.caller.qualify(request.target) or self.own.target,
-            args=request.args,
-            digest=request.digest,
-            created_at=now,
-            by=self.caller.request_id,
-            wake=Wake.DIRECT if flush.direct else Wake.COUNTED,
-            reply_to=self.own.target,
-            seen=flush.seen if request is flush.leader else None,
-            tags=request.tags,
-        )
+    def _is_sent(self, wake_at: int) -> bool:
+        """A message for this time is on its way; the one that this run came by isn't any more."""
+        came_by_it = self.firing is not None and self.firing.at == wake_at
+        return self.own.sent and self.own.wake_at == wake_at and not came_by_it
 
 
-def _same(stands: Record | None, record: Record) -> bool:
-    """Another run of the same history wrote the same promise."""
-    return stands is not None and stands.digest == record.digest and stands.seen == record.seen
+def _unknown(promise: str) -> BadMessage:
+    return BadMessage(f"an envelope names the promise {promise!r}, which doesn't exist")
+
+
+def crashed(own: Record, children: Sequence[Record]) -> Steps:
+    """A function whose Lambda died more often than its policy allows. Its children first: nobody would end them."""
+    for child in children:
+        if child.pending:
+            yield Settle(child.id, State.CANCELED, BY_PARENT)
+    if not own.pending:
+        yield Close(own.id)
+        return "closed"
+    error = FunctionCrashed(f"{own.fn} ({own.id}): its Lambda died, or failed outside of the function, too often")
+    yield Settle(own.id, State.REJECTED, encode_exception(error))
+    yield Tell("crashed", own.id, own.fn, {})
+    return "settled"
 
 
 async def _failing(error: BaseException) -> Any:

@@ -36,9 +36,10 @@ from adapter.errors import (
     PromiseTimeout,
 )
 from adapter.exceptions import decode_exception, encode_exception
-from adapter.loop import NEVER, DurableFuture, DurableLoop, new_loop
+from adapter.loop import MICROSECOND, NEVER, DurableFuture, DurableLoop, new_loop
 from adapter.parking import park
 from adapter.promises import Kind, Record, State, Wake, child_id
+from adapter.retries import Retry
 
 R = TypeVar("R")
 
@@ -85,7 +86,10 @@ class _Open(DurableFuture, Promise[Any]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What the code asked for: ``args`` encoded; ``decode`` reads the outcome; ``inline`` runs an inline step."""
+    """What the code asked for: ``args`` encoded; ``decode`` reads the outcome; ``inline`` runs an inline step.
+
+    ``deadline`` in logical microseconds; ``retry`` a policy of this call; ``link`` the root that it starts or awaits.
+    """
 
     ordinal: int
     kind: Kind
@@ -96,12 +100,15 @@ class Request:
     target: str = ""
     inline: Callable[[], Any] | None = None
     encode: Callable[[Any], str] | None = None
+    deadline: int | None = None
+    retry: str = ""
+    link: str = ""
     tags: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flush:
-    """To be performed: the leader first and alone (None: it is stored), then the followers, then the cancels.
+    """To be performed: the leader first and alone (None: it is stored), then the followers, the cancels, the expired.
 
     ``direct``: the function then waits for the leader alone, whose settlement is to resume it.
     """
@@ -111,6 +118,7 @@ class Flush:
     seen: str
     direct: bool
     cancels: tuple[int, ...]
+    expired: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +199,7 @@ class Execution(Scope):
         children: the records of its promises, as loaded.
         body: makes the coroutine of the function, arguments included.
         encode_result: encodes what the function returns; raises CodecError.
+        retry: the policy by which a body that made durable calls and raised is run again, within the same journal.
         leave: turns the loop into an ordinary one; without it real I/O is refused.
         on_error: gets asyncio's context of an error that no code retrieved.
     """
@@ -202,6 +211,7 @@ class Execution(Scope):
         body: Callable[[], Coroutine[Any, Any, Any]],
         *,
         encode_result: Callable[[Any], str],
+        retry: Retry | None = None,
         leave: Callable[[DurableLoop], None] | None = None,
         on_error: Callable[[dict[str, Any]], None] = lambda context: None,
     ) -> None:
@@ -213,12 +223,15 @@ class Execution(Scope):
         self.loop = new_loop(own.id, own.created_at, self._on_io, on_error)
         self._body = body
         self._encode_result = encode_result
+        self._retry = retry
         self._leave = leave
         self._main: asyncio.Task[Any] | None = None
         self._next_ordinal = 0
         self._last_stored = -1
         self._asked: list[Request] = []
         self._cancels: list[int] = []
+        self._expired: list[int] = []
+        self._expiries: dict[int, asyncio.TimerHandle] = {}
         self._open: dict[int, _Open] = {}
         self._fresh: list[tuple[int, int]] = []
         self._unrecorded: list[str] = []
@@ -248,12 +261,28 @@ class Execution(Scope):
         promise = _Open(self, request)
         self._asked.append(request)
         self._open[request.ordinal] = promise
+        if request.deadline is not None and not request.link:
+            self._expiries[request.ordinal] = self.loop.call_at(
+                request.deadline / MICROSECOND, self._expired.append, request.ordinal
+            )
         return promise
 
     def cancelled(self, ordinal: int) -> None:
         """The code cancelled a promise; it hears no more of it."""
-        self._open.pop(ordinal, None)
+        self._close(ordinal)
         self._cancels.append(ordinal)
+
+    @property
+    def is_leaf(self) -> bool:
+        """The function has done nothing yet that a replay would repeat: no durable call, and no time has passed."""
+        return self._next_ordinal == 0 and self.loop.now == self.own.created_at
+
+    def forget(self) -> None:
+        """An attempt failed, and another follows in its place: what it left behind is cancelled."""
+        for task in [task for task in self.loop.tasks if task is not self._main and not task.done()]:
+            task.cancel()
+        for promise in list(self._open.values()):
+            promise.cancel()
 
     # What the shell tells.
 
@@ -331,7 +360,8 @@ class Execution(Scope):
     def _start(self) -> None:
         context = contextvars.copy_context()
         context.run(current.set, self)
-        coroutine = context.run(self._body)
+        policy, body = self._retry, self._body
+        coroutine = context.run(body) if policy is None else context.run(attempts, self, body, policy)
         self._main = self.loop.create_task(coroutine, name=self.own.fn, context=context)
 
     def _wind_down(self) -> bool:
@@ -348,6 +378,9 @@ class Execution(Scope):
     def _flush(self, now: int) -> Flush | None:
         asked, self._asked = self._asked, []
         cancels, self._cancels = self._cancels, []
+        expired = tuple(self._expired)
+        # In place: the timers append to this very list.
+        self._expired.clear()
         missing = self._compare(asked) if asked else []
         seen = ",".join(self._unrecorded)
         if asked:
@@ -357,8 +390,9 @@ class Execution(Scope):
             if record is not None and not record.pending and request.ordinal in self._open:
                 heapq.heappush(self._fresh, (_moment(record), request.ordinal))
         wanted = {r.ordinal for r in missing}
-        cancels = [c for c in cancels if c in wanted or ((known := self.records.get(c)) and known.pending)]
-        if not missing and not cancels:
+        cancels = [c for c in cancels if c in wanted or self._is_pending(c)]
+        expired = tuple(e for e in expired if e in self._open and (e in wanted or self._is_pending(e)))
+        if not missing and not cancels and not expired:
             return None
         if missing:
             self.replaying = False
@@ -367,9 +401,21 @@ class Execution(Scope):
             leader=missing[0] if leads else None,
             followers=tuple(missing[1:] if leads else missing),
             seen=seen,
-            direct=leads and not cancels and self._waits_only_for(missing, now),
+            direct=leads and not cancels and not expired and self._waits_only_for(missing, now),
             cancels=tuple(cancels),
+            expired=expired,
         )
+
+    def _is_pending(self, ordinal: int) -> bool:
+        known = self.records.get(ordinal)
+        return known is not None and known.pending
+
+    def _close(self, ordinal: int) -> None:
+        """The code hears of a promise, or doesn't want to any more: its deadline is no affair of this function's."""
+        self._open.pop(ordinal, None)
+        expiry = self._expiries.pop(ordinal, None)
+        if expiry is not None:
+            expiry.cancel()
 
     def _compare(self, asked: list[Request]) -> list[Request]:
         """Hold what the code asks for in this turn against what is stored; what isn't stored yet is returned."""
@@ -448,7 +494,7 @@ class Execution(Scope):
             self._drift(None, record, f"the journal tells of a settlement of #{ordinal}, which the code doesn't await")
         if record.pending:
             raise Behind(f"#{ordinal} of {self._name()}")
-        del self._open[ordinal]
+        self._close(ordinal)
         self.loop.now = max(self.loop.now, record.settled_at)
         _settle(promise, record)
 
@@ -475,7 +521,7 @@ class Execution(Scope):
         pending = [record for record in self.records.values() if record.pending]
         failed = self._main.cancelled() or self._main.exception() is not None
         # What failed needs its children no longer, and no code is left to hear from the outside world.
-        needless = [record.ordinal for record in pending if failed or record.kind is Kind.EXTERNAL]
+        needless = [record.ordinal for record in pending if failed or record.kind in (Kind.EXTERNAL, Kind.LINK)]
         if needless:
             return Flush(leader=None, followers=(), seen="", direct=False, cancels=tuple(needless))
         return self._suspended_on_children(pending) if pending else self._done()
@@ -497,10 +543,12 @@ class Execution(Scope):
     def _suspended_on_children(self, pending: list[Record]) -> Suspended:
         """The function has ended; it settles when everything it started has."""
         counted = [record for record in pending if record.wake is not Wake.DIRECT]
+        # What is left of its timers are its children's deadlines.
+        timer = self.loop.next_timer()
         return Suspended(
             waiting=tuple(record.id for record in pending),
-            wake_at=None,
-            direct=not counted,
+            wake_at=None if timer is None else timer.due,
+            direct=not counted and timer is None,
             consumed=self._consumed,
             need=len(counted) or None,
             on_reject=False,
@@ -543,6 +591,25 @@ class Execution(Scope):
             lines.append("  present: nothing")
         lines.append("Deploy code that replays the history, then start the execution again under the same id.")
         raise NonDeterminismError("\n".join(lines))
+
+
+async def attempts(execution: Execution, body: Callable[[], Coroutine[Any, Any, R]], policy: Retry) -> R:
+    """Run a body, and again where it failed after durable calls; the delays are the function's own durable timers.
+
+    What failed as a leaf is raised: it is run again from its beginning, in an invocation of its own.
+    """
+    attempt = 1
+    while True:
+        try:
+            async with asyncio.timeout(policy.attempt_timeout):
+                return await body()
+        except Exception as error:
+            if execution.is_leaf or not policy.again(error, attempt):
+                raise
+            delay = policy.delay(attempt, execution.own.id)
+        execution.forget()
+        await asyncio.sleep(delay / MICROSECOND)
+        attempt += 1
 
 
 def _moment(record: Record) -> int:

@@ -9,18 +9,21 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import inspect
+import math
 import sys
 import uuid as uuid_module
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
 
-from adapter import handles
+from adapter import handles, maps
 from adapter.codec import Signature, decode
-from adapter.errors import CodecError, DuplicateName, NotDurable, UnknownFunction
+from adapter.errors import CodecError, ConfigurationError, DuplicateName, NotDurable, UnknownFunction
 from adapter.execution import Promise, Request, Scope, current
 from adapter.handles import Handle
+from adapter.loop import MICROSECOND
 from adapter.promises import Kind, Record, check_payload, check_root_id, digest_of
+from adapter.retries import Retry
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -31,10 +34,17 @@ _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """``id``: of the root that `Durable.start` makes. ``target``: the Lambda that runs it. ``tags``: kept with it."""
+    """``id``: of the root that runs it. ``target``: the Lambda that does. ``tags``: kept with it.
+
+    ``retry``: what follows when it raises. ``timeout``: seconds until its promise times out. ``called_with``: a policy
+    of the call, which travels with it.
+    """
 
     id: str | None = None
     target: str = ""
+    retry: Retry | None = None
+    timeout: float | None = None
+    called_with: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -63,23 +73,78 @@ class Durable(Generic[P, R]):
         """
         scope = current.get()
         if scope is None and _is_lambda_call(args, kwargs):
-            return handles.host().handle(args[0], args[1], self._root_of_event)  # type: ignore[return-value]
+            return handles.host().handle(args[0], args[1], self._root_of_event, self.options.timeout)  # type: ignore[return-value]
         if scope is None:
             raise NotDurable(
                 f"{self.name} was called outside of a durable function: start it with .start(...),"
                 " or call the plain function as .__wrapped__(...)"
             )
-        return scope.request(self._request(args, kwargs))
+        encoded = self.encode_args(args, kwargs)
+        if self.options.id is not None:
+            return scope.request(self._shared(Kind.LINK, self.options.id, encoded, scope))
+        return scope.request(self._request(encoded, scope))
+
+    def detach(self, *args: P.args, **kwargs: P.kwargs) -> Promise[str]:
+        """Inside a durable function: start a root whose life isn't tied to the caller's.
+
+        It is under way when the caller next awaits. The promise settles as soon as the root exists, with its id, which
+        is ``.id`` from the beginning. A crash changes nothing: the id follows from the call.
+
+        Raises:
+            CodecError: an argument can't be stored; nothing was written.
+            NotDurable: called outside of an async durable function.
+        """
+        scope = _scope(f"{self.name}.detach(...)")
+        encoded = self.encode_args(args, kwargs)
+        # Drawn, not counted: the same at every replay, and no other call of any execution has it.
+        root = self.options.id or scope.uuid4().hex
+        started = scope.request(self._shared(Kind.DETACH, root, encoded, scope))
+        started.id = root
+        return started
+
+    @overload
+    def map(
+        self, items: Iterable[Any], *, max_concurrency: int | None = None, return_exceptions: Literal[False] = False
+    ) -> Coroutine[Any, Any, list[R]]: ...
+    @overload
+    def map(
+        self, items: Iterable[Any], *, max_concurrency: int | None = None, return_exceptions: bool
+    ) -> Coroutine[Any, Any, list[R | BaseException]]: ...
+    def map(
+        self, items: Iterable[Any], *, max_concurrency: int | None = None, return_exceptions: bool = False
+    ) -> Coroutine[Any, Any, list[Any]]:
+        """Inside a durable function: call this one with each item; the results in the order of the items.
+
+        Args:
+            max_concurrency: how many calls are pending at most, crashes and resumes included.
+            return_exceptions: give a failure in place of its result. Otherwise the first failure is raised, what is
+                pending is cancelled, and nothing further begins.
+        """
+        return maps.map_items(self, items, max_concurrency, return_exceptions)
 
     def with_options(
-        self, *, id: str | None = None, target: str | None = None, tags: Mapping[str, str] | None = None
+        self,
+        *,
+        id: str | None = None,
+        target: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        retry: Retry | None = None,
+        timeout: float | None = None,
     ) -> Durable[P, R]:
         """A copy of the function with other options, for one call.
 
+        With an ``id``, a call inside a durable function awaits the root of that id, and starts it if there is none:
+        work that several executions share. Cancelling such a call leaves the root to the others.
+
         Raises:
             InvalidId: no promise can have this id.
+            ConfigurationError: ``timeout`` isn't a positive number of seconds.
         """
         options = self.options
+        if retry is not None:
+            options = replace(options, retry=retry, called_with=retry.to_text())
+        if timeout is not None:
+            options = replace(options, timeout=_seconds(timeout))
         if id is not None:
             options = replace(options, id=check_root_id(id))
         if target is not None:
@@ -103,7 +168,8 @@ class Durable(Generic[P, R]):
                 f"{self.name}.start(...) inside a durable function would start again at every replay: call it"
             )
         promise = self.options.id or handles.host().new_id()
-        return handles.started(self._root(promise, self.encode_args(args, kwargs)), self.read)
+        record = self._root(promise, self.encode_args(args, kwargs))
+        return handles.started(record, self.read, self.options.timeout)
 
     def encode_args(self, args: Any, kwargs: Any) -> str:
         return check_payload(self.signature.encode_args(args, kwargs), f"the arguments of {self.name}")
@@ -126,19 +192,14 @@ class Durable(Generic[P, R]):
             target=handles.host().qualify(self.options.target),
             args=args,
             digest=digest_of(Kind.CALL, self.name, args),
+            retry=self.options.called_with,
             tags=self.options.tags,
         )
 
     def _root_of_event(self, event: Any, promise: str) -> Record:
         return self._root(promise, check_payload(self.signature.encode_event(event), f"the event of {self.name}"))
 
-    def _request(self, args: Any, kwargs: Any) -> Callable[[int], Request]:
-        if self.options.id is not None:
-            raise NotDurable(
-                f"{self.name} was called with the id {self.options.id!r} inside a durable function: its id there"
-                " follows from its caller's; an id of your own goes with .start(...)"
-            )
-        encoded = self.encode_args(args, kwargs)
+    def _request(self, encoded: str, scope: Scope) -> Callable[[int], Request]:
         return lambda ordinal: Request(
             ordinal=ordinal,
             kind=Kind.CALL,
@@ -147,7 +208,18 @@ class Durable(Generic[P, R]):
             digest=digest_of(Kind.CALL, self.name, encoded),
             decode=self.read,
             target=self.options.target,
+            deadline=_deadline(scope, self.options.timeout),
+            retry=self.options.called_with,
             tags=dict(self.options.tags),
+        )
+
+    def _shared(self, kind: Kind, root: str, encoded: str, scope: Scope) -> Callable[[int], Request]:
+        return lambda ordinal: replace(
+            self._request(encoded, scope)(ordinal),
+            kind=kind,
+            digest=digest_of(kind, self.name, f"{root}\0{encoded}"),
+            decode=self.read if kind is Kind.LINK else decode,
+            link=root,
         )
 
 
@@ -185,12 +257,21 @@ def durable(function: Callable[P, Coroutine[Any, Any, R]], /) -> Durable[P, R]: 
 @overload
 def durable(function: Callable[P, R], /) -> Durable[P, R]: ...
 @overload
-def durable(*, name: str | None = None, target: str = "", tags: Mapping[str, str] | None = None) -> _Decorator: ...
+def durable(
+    *,
+    name: str | None = None,
+    retry: Retry | None = None,
+    timeout: float | None = None,
+    target: str = "",
+    tags: Mapping[str, str] | None = None,
+) -> _Decorator: ...
 def durable(
     function: Callable[..., Any] | None = None,
     /,
     *,
     name: str | None = None,
+    retry: Retry | None = None,
+    timeout: float | None = None,
     target: str = "",
     tags: Mapping[str, str] | None = None,
 ) -> Any:
@@ -198,24 +279,44 @@ def durable(
 
     Args:
         name: what records call the function; the default is ``module:qualname``. Give one to be free to move it.
+        retry: what follows when it raises. By default a function that made no durable call is tried three times in all,
+            1 and 2 seconds later; one that did isn't.
+        timeout: seconds after which its promise is settled as timed out, and it is cancelled.
         target: the Lambda function that runs it, named within the stack; the default is its caller's.
         tags: kept with each of its promises.
 
     Raises:
+        ConfigurationError: ``timeout`` isn't a positive number; an attempt of a plain ``def`` can't be timed.
         DuplicateName: another function of this process has the name; a reload of the same one is fine.
     """
     namespace = sys._getframe(1).f_locals
+    options = Options(target=target, tags=dict(tags or {}), retry=retry, timeout=_seconds(timeout))
 
     def decorate(plain: Callable[..., Any]) -> Durable[..., Any]:
         if inspect.isasyncgenfunction(plain) or inspect.isgeneratorfunction(plain):
             raise TypeError(f"{plain.__qualname__} is a generator; a durable function returns once")
+        if retry is not None and retry.attempt_timeout is not None and not inspect.iscoroutinefunction(plain):
+            raise ConfigurationError(
+                f"{plain.__qualname__}: a plain def can't be interrupted, so attempt_timeout needs an async def;"
+                " for a plain def, the Timeout of its Lambda is the bound"
+            )
         full = name or f"{plain.__module__}:{plain.__qualname__}"
         signature = Signature(plain, full, namespace)
-        made: Durable[..., Any] = Durable(plain, full, Options(target=target, tags=dict(tags or {})), signature)
+        made: Durable[..., Any] = Durable(plain, full, options, signature)
         _register(made)
         return made
 
     return decorate if function is None else decorate(function)
+
+
+def _seconds(timeout: float | None) -> float | None:
+    if timeout is None or (timeout > 0 and math.isfinite(timeout)):
+        return timeout
+    raise ConfigurationError(f"timeout is a positive number of seconds, got {timeout!r}")
+
+
+def _deadline(scope: Scope, timeout: float | None) -> int | None:
+    return None if timeout is None else scope.now() + round(timeout * MICROSECOND)
 
 
 def _register(made: Durable[..., Any]) -> None:
@@ -280,17 +381,23 @@ def _describe(signature: Signature, args: tuple[Any, ...], kwargs: Mapping[str, 
 
 
 @overload
-def promise(type_: type[T], /) -> Promise[T]: ...
+def promise(type_: type[T], /, *, timeout: float | None = None) -> Promise[T]: ...
 @overload
-def promise(type_: Any = ..., /) -> Promise[Any]: ...
-def promise(type_: Any = Any, /) -> Promise[Any]:
+def promise(type_: Any = ..., /, *, timeout: float | None = None) -> Promise[Any]: ...
+def promise(type_: Any = Any, /, *, timeout: float | None = None) -> Promise[Any]:
     """A promise that is settled from outside, with a value of this type: hand out its ``id``.
+
+    Args:
+        timeout: seconds after which it is settled as timed out: awaiting it raises PromiseTimeout.
 
     Raises:
         NotDurable: called outside of an async durable function.
+        ConfigurationError: ``timeout`` isn't a positive number.
     """
     name = getattr(type_, "__qualname__", str(type_))
-    return _scope("promise(...)").request(
+    scope = _scope("promise(...)")
+    deadline = _deadline(scope, _seconds(timeout))
+    return scope.request(
         lambda ordinal: Request(
             ordinal=ordinal,
             kind=Kind.EXTERNAL,
@@ -298,6 +405,7 @@ def promise(type_: Any = Any, /) -> Promise[Any]:
             args="",
             digest=digest_of(Kind.EXTERNAL, name, ""),
             decode=lambda text: decode(text, type_, where=f"the value of an external promise ({name})"),
+            deadline=deadline,
         )
     )
 

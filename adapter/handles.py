@@ -6,7 +6,7 @@ environment describes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any, Generic, Protocol, TypeVar
 
 from adapter.codec import decode, encode_exception, encode_natural
@@ -14,13 +14,15 @@ from adapter.errors import (
     AlreadySettled,
     ConfigurationError,
     IdConflict,
+    NotDurable,
     PromiseCancelled,
     PromiseTimeout,
     Stuck,
     UnknownPromise,
 )
 from adapter.exceptions import decode_exception
-from adapter.promises import Record, Refusal, Refused, State, Written, check_payload
+from adapter.execution import Request, current
+from adapter.promises import Kind, Record, Refusal, Refused, State, Written, check_payload, digest_of, is_id
 
 R = TypeVar("R")
 
@@ -28,8 +30,8 @@ R = TypeVar("R")
 class Host(Protocol):
     """What handles and Lambda entries ask of the place they run in."""
 
-    def start(self, record: Record) -> Record:
-        """Create the root and invoke it, once; return what stands."""
+    def start(self, record: Record, timeout: float | None = None) -> Record:
+        """Create the root, to time out after so many seconds, and invoke it, once; return what stands."""
         ...
 
     def get(self, promise: str) -> Record | None: ...
@@ -38,7 +40,9 @@ class Host(Protocol):
         """The settled record, None when ``timeout`` seconds have passed first."""
         ...
 
-    def handle(self, event: Any, context: Any, root: Callable[[str, str], Record]) -> dict[str, Any]:
+    def handle(
+        self, event: Any, context: Any, root: Callable[[str, str], Record], timeout: float | None = None
+    ) -> dict[str, Any]:
         """Lambda's entry; ``root`` makes the record of a new root of the function, from an event and an id."""
         ...
 
@@ -108,6 +112,22 @@ class Handle(Generic[R]):
         value: R = outcome(record, self._read)
         return value
 
+    def __await__(self) -> Generator[Any, None, R]:
+        """Inside a durable function: wait until it settles, as for any promise.
+
+        Raises:
+            UnknownPromise: there is no such promise.
+            NotDurable: outside of a durable function; there, `result` waits.
+        """
+        scope = current.get()
+        if scope is None:
+            raise NotDurable(f"await {self!r} outside of a durable function: use .result()")
+        return scope.request(self._link).__await__()
+
+    def _link(self, ordinal: int) -> Request:
+        digest = digest_of(Kind.LINK, "", self.id)
+        return Request(ordinal=ordinal, kind=Kind.LINK, fn="", args="", digest=digest, decode=self._read, link=self.id)
+
     def cancel(self) -> None:
         """Settle it ``rejected_canceled``, if it is still pending."""
         cancel(self.id)
@@ -134,13 +154,13 @@ def outcome(record: Record, read: Callable[[str], Any]) -> Any:
             raise Stuck(f"{record.id} is pending")
 
 
-def started(record: Record, read: Callable[[str], Any]) -> Handle[Any]:
+def started(record: Record, read: Callable[[str], Any], timeout: float | None = None) -> Handle[Any]:
     """Start a root, or find the same one.
 
     Raises:
         IdConflict: the id is taken by another function, or by other arguments.
     """
-    stands = host().start(record)
+    stands = host().start(record, timeout)
     if stands.digest != record.digest:
         what = "with other arguments" if stands.fn == record.fn else f"of {stands.fn or 'an external promise'}"
         raise IdConflict(f"{record.id!r} is already an execution {what}; {record.fn} was not started")
@@ -148,11 +168,19 @@ def started(record: Record, read: Callable[[str], Any]) -> Handle[Any]:
 
 
 def attach(promise: str) -> Handle[Any]:
-    """A handle on a promise that exists. Its value is read by the function's annotation, where that is known here.
+    """A handle on a promise. Its value is read by the function's annotation, where that is known here.
+
+    Inside a durable function it is to be awaited; whether it exists shows then.
 
     Raises:
         UnknownPromise: there is no such promise.
     """
+    if current.get() is not None:
+        if not is_id(promise):
+            raise UnknownPromise(f"there is no promise {promise!r}")
+        # What a replay does must not depend on what exists now. The reader doesn't matter to it.
+        known = host().get(promise)
+        return Handle(promise, _readers.get(known.fn, decode) if known else decode)
     record = host().get(promise)
     if record is None:
         raise UnknownPromise(f"there is no promise {promise!r}")

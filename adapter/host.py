@@ -8,19 +8,23 @@ import hashlib
 import inspect
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
-from adapter.engine import Caller, Memory, respond
+from adapter.engine import Memory, respond
 from adapter.errors import ConfigurationError
 from adapter.exceptions import encode_exception
 from adapter.execution import Scope, current
-from adapter.messages import Cause, Resume, is_envelope, parse, start_of
-from adapter.ports import Operation, Ports, RunCode, RunLeft
+from adapter.flushing import Caller, begin
+from adapter.loop import MICROSECOND
+from adapter.messages import Cause, Resume, is_envelope, parse
+from adapter.ports import Invoke, Operation, Ports, RunCode, RunLeft
 from adapter.promises import Record, Refusal, Refused, State, Written, is_id
 from adapter.realio import run_to_end
 
+T = TypeVar("T")
 
-def drive(steps: Generator[Operation, Any, str], perform: Callable[[Operation], Any]) -> str:
+
+def drive(steps: Generator[Operation, Any, T], perform: Callable[[Operation], Any]) -> T:
     """Perform what a generator of operations asks for, to its end."""
     result: Any = None
     try:
@@ -28,7 +32,8 @@ def drive(steps: Generator[Operation, Any, str], perform: Callable[[Operation], 
             operation = steps.send(result)
             result = perform(operation)
     except StopIteration as ended:
-        return str(ended.value)
+        value: T = ended.value
+        return value
     finally:
         # Here too when an operation raised: the generator drops its suspended code without running it.
         steps.close()
@@ -101,7 +106,13 @@ class EngineHost:
         self.ports = ports
         self.memory = memory or Memory()
 
-    def handle(self, event: Any, context: Any, root: Callable[[str, str], Record] | None) -> dict[str, Any]:
+    def handle(
+        self,
+        event: Any,
+        context: Any,
+        root: Callable[[str, str], Record] | None,
+        timeout: float | None = None,
+    ) -> dict[str, Any]:
         """Lambda's entry: run the promise of an envelope, or start a root with any other event as its argument."""
         request_id = str(context.aws_request_id)
         if is_envelope(event):
@@ -112,28 +123,16 @@ class EngineHost:
         if root is None:
             raise ConfigurationError("this entry only runs envelopes; start a durable function by its own handler")
         record = replace(root(event, identity_of(event, request_id)), by=request_id)
-        stands = self.start(record)
+        stands = self.start(record, timeout)
         return {"id": stands.id, "state": stands.state.value}
 
-    def start(self, record: Record) -> Record:
-        record = replace(record, created_at=self.ports.clock.now())
-        # The promise before its invocation: a crash between them is repaired by the retry of the same request.
-        written = self.ports.store.create(record)
-        if isinstance(written, Refused):
-            assert written.stands is not None
-            stands = written.stands
-            if stands.pending and stands.digest == record.digest:
-                self._start_again(stands, record.by)
-            return stands
-        self.ports.invoker.invoke(record.target, start_of(record))
-        return record
-
-    def _start_again(self, stands: Record, by: str) -> None:
-        if stands.paused:
-            self.ports.invoker.invoke(stands.target, Resume(id=stands.id, cause=Cause.AGAIN))
-        elif by and stands.by == by:
-            # The platform repeats the request that created it, which perhaps died before it invoked.
-            self.ports.invoker.invoke(stands.target, start_of(stands))
+    def start(self, record: Record, timeout: float | None = None) -> Record:
+        now = self.ports.clock.now()
+        deadline = None if timeout is None else now + round(timeout * MICROSECOND)
+        _, stands = drive(begin(replace(record, created_at=now, deadline=deadline)), self.ports.perform)
+        if stands.pending and stands.digest == record.digest and stands.paused:
+            self.ports.perform(Invoke(stands.target, Resume(id=stands.id, cause=Cause.AGAIN)))
+        return stands
 
     def get(self, promise: str) -> Record | None:
         return self.ports.store.get(promise) if is_id(promise) else None

@@ -11,12 +11,10 @@ from enum import StrEnum
 from typing import Any
 
 from adapter.errors import BadMessage
-from adapter.promises import Record, Wake, is_id, parent_of
+from adapter.promises import Firing, State, Wake, is_id, parent_of
 
 VERSION = 1
 MARK = "lambda-await"
-MAX_INLINE_ARGS = 128 * 1024
-"""Characters of arguments that travel in the envelope; the callee reads longer ones from its record."""
 
 
 class Cause(StrEnum):
@@ -36,48 +34,54 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """Run the promise for the first time. ``args`` None: read them from the record."""
+    """Run the promise from its beginning.
+
+    ``attempt`` counts the runs of a function that failed and is tried again, ``crashes`` those invocations that died
+    more often than the platform repeats one.
+    """
 
     id: str
-    fn: str
-    target: str
-    args: str | None
-    created_at: int
-
-    def record(self) -> Record:
-        """The promise as it was created, which is what it still is unless this message comes twice."""
-        return Record(id=self.id, fn=self.fn, target=self.target, args=self.args or "", created_at=self.created_at)
+    attempt: int = 1
+    crashes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resume:
-    """Replay the promise's function, and go on."""
+    """Replay the promise's function, and go on. ``firing``: the timer whose message this is."""
 
     id: str
     cause: Cause
+    firing: Firing | None = None
+    crashes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expire:
+    """The promise's deadline has come. Handled by the engine's own Lambda: it needs no code of the user's."""
+
+    id: str
 
 
 Message = Start | Resume
+Timed = Start | Resume | Expire
+"""What a timer may deliver."""
 
 
-def start_of(record: Record) -> Start:
-    args = record.args if len(record.args) <= MAX_INLINE_ARGS else None
-    return Start(id=record.id, fn=record.fn, target=record.target, args=args, created_at=record.created_at)
-
-
-def to_event(message: Message) -> dict[str, Any]:
+def to_event(message: Timed) -> dict[str, Any]:
     match message:
         case Start():
             body: dict[str, Any] = {
                 "start": message.id,
-                "fn": message.fn,
-                "target": message.target,
-                "args": message.args,
-                "created_at": message.created_at,
+                "attempt": message.attempt if message.attempt != 1 else None,
+                "crashes": message.crashes or None,
             }
         case Resume():
-            body = {"resume": message.id, "cause": message.cause.value}
-    return {MARK: VERSION, **body}
+            body = {"resume": message.id, "cause": message.cause.value, "crashes": message.crashes or None}
+            if message.firing is not None:
+                body |= {"at": message.firing.at, "epoch": message.firing.epoch}
+        case Expire():
+            body = {"expire": message.id}
+    return {MARK: VERSION, **{key: value for key, value in body.items() if value is not None}}
 
 
 def is_envelope(event: object) -> bool:
@@ -85,28 +89,33 @@ def is_envelope(event: object) -> bool:
 
 
 def parse(event: Mapping[str, Any]) -> Message:
-    """Read an envelope.
+    """Read an envelope for a function.
 
     Raises:
         BadMessage: another version, or something missing or of the wrong type.
     """
+    message = parse_timed(event)
+    if isinstance(message, Expire):
+        raise BadMessage("an envelope for the engine's own Lambda came to a function's")
+    return message
+
+
+def parse_timed(event: Mapping[str, Any]) -> Timed:
+    """Read any envelope. Raises as `parse` does."""
     if event.get(MARK) != VERSION:
         raise BadMessage(
             f"this code reads envelopes of version {VERSION}, got {event.get(MARK)!r}: deploy it everywhere"
         )
     if "start" in event:
-        args = event.get("args")
-        return Start(
-            id=_id(event, "start"),
-            fn=_text(event, "fn"),
-            target=_text(event, "target"),
-            args=None if args is None else _text(event, "args"),
-            created_at=_whole(event, "created_at"),
-        )
+        attempt, crashes = _whole(event, "attempt", 1), _whole(event, "crashes", 0)
+        return Start(id=_id(event, "start"), attempt=attempt, crashes=crashes)
+    if "expire" in event:
+        return Expire(id=_id(event, "expire"))
     cause = _text(event, "cause")
     if cause not in set(Cause):
         raise BadMessage(f"an envelope resumes for an unknown cause: {cause!r}")
-    return Resume(id=_id(event, "resume"), cause=Cause(cause))
+    firing = Firing(_whole(event, "at"), _whole(event, "epoch", -1)) if "at" in event else None
+    return Resume(id=_id(event, "resume"), cause=Cause(cause), firing=firing, crashes=_whole(event, "crashes", 0))
 
 
 def _text(event: Mapping[str, Any], key: str) -> str:
@@ -123,8 +132,8 @@ def _id(event: Mapping[str, Any], key: str) -> str:
     return promise
 
 
-def _whole(event: Mapping[str, Any], key: str) -> int:
-    value = event.get(key)
+def _whole(event: Mapping[str, Any], key: str, default: int | None = None) -> int:
+    value = event.get(key, default)
     if not isinstance(value, int) or isinstance(value, bool):
         raise BadMessage(f"an envelope's {key!r} must be an integer, got {type(value).__name__}")
     return value
@@ -141,6 +150,9 @@ class Settlement:
     canceled: bool
     wake: Wake | None
     reply_to: str
+    state: State
+    value: str = ""
+    awaiters: tuple[str, ...] = ()
 
     @property
     def parent(self) -> str | None:

@@ -7,13 +7,14 @@ the interleaving check, which stops it between any two of them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, assert_never
 
 from adapter.loop import DurableLoop
-from adapter.messages import Message
-from adapter.promises import Arming, Record, State, Written
+from adapter.messages import Message, Timed
+from adapter.promises import Arming, Firing, Record, State, Written
+from adapter.timers import Due
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,13 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
+class Get:
+    """The promise's record, or None, strongly consistent."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class LoadChildren:
     """The children's records from an ordinal on, strongly consistent."""
 
@@ -39,6 +47,15 @@ class LoadChildren:
 @dataclass(frozen=True, slots=True)
 class Claim:
     id: str
+    firing: Firing | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """The link ``awaiter`` waits for the root ``id``."""
+
+    id: str
+    awaiter: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +106,7 @@ class Schedule:
     """Invoke the Lambda ``target`` at a time, in microseconds: not earlier, at least once."""
 
     target: str
-    message: Message
+    message: Timed
     at: int
 
 
@@ -134,9 +151,11 @@ class Many:
 
 Operation = (
     Now
+    | Get
     | Load
     | LoadChildren
     | Claim
+    | Register
     | Create
     | Settle
     | Arm
@@ -160,11 +179,15 @@ class Store(Protocol):
     def children(self, promise: str, first: int = 0) -> Sequence[Record]: ...
     def create(self, record: Record) -> Written: ...
     def settle(self, promise: str, state: State, value: str, at: int) -> Written: ...
-    def claim(self, promise: str) -> Written: ...
+    def claim(self, promise: str, firing: Firing | None = None) -> Written: ...
+    def register(self, promise: str, awaiter: str) -> Written: ...
     def arm(self, promise: str, arming: Arming) -> Written: ...
     def arrive(self, promise: str, count: int) -> Written: ...
     def close(self, promise: str) -> Written: ...
     def pause(self, promise: str, why: str) -> Written: ...
+    def due(self, shard: int, until: int) -> Iterator[Sequence[Due]]:
+        """Pages of what is due before ``until``; may miss what was written in the last seconds."""
+        ...
 
 
 class Invoker(Protocol):
@@ -174,9 +197,9 @@ class Invoker(Protocol):
 
 
 class Timers(Protocol):
-    """Delivers a message at a time: never earlier, at least once."""
+    """Delivers a message at a time, however far: at least once, rarely early, at most seconds late."""
 
-    def schedule(self, target: str, message: Message, at: int) -> None: ...
+    def schedule(self, target: str, message: Timed, at: int) -> None: ...
 
 
 class Clock(Protocol):
@@ -228,29 +251,6 @@ class Ports:
         match operation:
             case Now():
                 return self.clock.now()
-            case Load():
-                return self.store.load(operation.id)
-            case LoadChildren():
-                return self.store.children(operation.id, operation.first)
-            case Claim():
-                return self.store.claim(operation.id)
-            case Create():
-                return self.store.create(operation.record)
-            case Settle():
-                return self.store.settle(operation.id, operation.state, operation.value, self.clock.now())
-            case Arm():
-                return self.store.arm(operation.id, operation.arming)
-            case Arrive():
-                return self.store.arrive(operation.id, operation.count)
-            case _:
-                return self._perform_other(operation)
-
-    def _perform_other(self, operation: Close | Pause | Invoke | Schedule | RunCode | RunLeft | Tell | Many) -> Any:
-        match operation:
-            case Close():
-                return self.store.close(operation.id)
-            case Pause():
-                return self.store.pause(operation.id, operation.why)
             case Invoke():
                 return self.invoker.invoke(operation.target, operation.message)
             case Schedule():
@@ -263,6 +263,40 @@ class Ports:
                 return self.watcher.tell(operation)
             case Many():
                 return self._perform_many(operation.operations)
+            case Get() | Load() | LoadChildren():
+                return self._read(operation)
+            case _:
+                return self._write(operation)
+
+    def _read(self, operation: Get | Load | LoadChildren) -> Any:
+        match operation:
+            case Get():
+                return self.store.get(operation.id)
+            case Load():
+                return self.store.load(operation.id)
+            case LoadChildren():
+                return self.store.children(operation.id, operation.first)
+            case _:
+                assert_never(operation)
+
+    def _write(self, operation: Create | Settle | Claim | Register | Arm | Arrive | Close | Pause) -> Written:
+        match operation:
+            case Create():
+                return self.store.create(operation.record)
+            case Settle():
+                return self.store.settle(operation.id, operation.state, operation.value, self.clock.now())
+            case Claim():
+                return self.store.claim(operation.id, operation.firing)
+            case Register():
+                return self.store.register(operation.id, operation.awaiter)
+            case Arm():
+                return self.store.arm(operation.id, operation.arming)
+            case Arrive():
+                return self.store.arrive(operation.id, operation.count)
+            case Close():
+                return self.store.close(operation.id)
+            case Pause():
+                return self.store.pause(operation.id, operation.why)
             case _:
                 assert_never(operation)
 

@@ -49,11 +49,16 @@ class State(StrEnum):
 
 
 class Kind(StrEnum):
-    """What settles the promise: a function's own Lambda, its parent's run, or the outside world."""
+    """What settles the promise: a function's own Lambda, its parent's run, the outside world, or another root.
+
+    A detached root's promise settles as soon as the root exists, a link's as the root does.
+    """
 
     CALL = "call"
     INLINE = "inline"
     EXTERNAL = "external"
+    LINK = "link"
+    DETACH = "detach"
 
 
 class Wake(StrEnum):
@@ -65,7 +70,12 @@ class Wake(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One durable promise as stored. Times are microseconds since the epoch; ``args`` and ``value`` are JSON."""
+    """One durable promise as stored. Times are microseconds since the epoch; ``args`` and ``value`` are JSON.
+
+    ``wake_at``: when time resumes the function; ``sent``: a message that does so is on its way. ``due_at``: when the
+    sweeper has to look at the record. ``link``: the root that a link settles as;
+    ``awaiters``: the links that settle as this root does.
+    """
 
     id: str
     kind: Kind = Kind.CALL
@@ -86,6 +96,12 @@ class Record:
     threshold: int | None = None
     on_reject: bool = False
     wake_at: int | None = None
+    sent: bool = False
+    due_at: int | None = None
+    deadline: int | None = None
+    retry: str = ""
+    link: str = ""
+    awaiters: frozenset[str] = frozenset()
     paused: str = ""
     closed: bool = False
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -215,7 +231,7 @@ def settle(standing: Record | None, state: State, value: str, at: int) -> Writte
         return Refused(Refusal.UNKNOWN, None)
     if not standing.pending:
         return Refused(Refusal.SETTLED, standing)
-    return replace(standing, state=state, value=value, settled_at=at)
+    return replace(standing, state=state, value=value, settled_at=at, due_at=None)
 
 
 def close(standing: Record | None) -> Written:
@@ -225,13 +241,42 @@ def close(standing: Record | None) -> Written:
     return replace(standing, closed=True)
 
 
-def claim(standing: Record | None) -> Written:
-    """A run that was woken by count or by time takes over: whoever loaded an older epoch can't arm any more."""
+def copied(state: State, value: str) -> tuple[State, str]:
+    """How a link settles once its root has."""
+    return state, value if state in (State.RESOLVED, State.REJECTED) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """A timer's message: what it was set for, and the epoch that the run which sent it knew (-1: it was armed)."""
+
+    at: int
+    epoch: int = -1
+
+
+def claim(standing: Record | None, firing: Firing | None = None) -> Written:
+    """A run that was woken by count or by time takes over: whoever loaded an older epoch can't arm any more.
+
+    A firing is refused once another timer, or none, is armed in its place. While ``epoch`` hasn't moved, the run that
+    sent it is still on its way to arm: the claim makes it load again. ``wake_at`` stays, so that the platform's retry
+    of the same firing claims again.
+    """
     if standing is None:
         return Refused(Refusal.UNKNOWN, None)
     if not standing.runnable:
         return Refused(Refusal.SETTLED, standing)
-    return replace(standing, epoch=standing.epoch + 1, threshold=None, on_reject=False, wake_at=None)
+    if firing is not None and standing.wake_at != firing.at and standing.epoch > firing.epoch:
+        return Refused(Refusal.SUPERSEDED, standing)
+    return replace(standing, epoch=standing.epoch + 1, threshold=None, on_reject=False, due_at=None)
+
+
+def register(standing: Record | None, awaiter: str) -> Written:
+    """A link waits for this root. What has settled already is refused: the link settles by what stands."""
+    if standing is None:
+        return Refused(Refusal.UNKNOWN, None)
+    if not standing.pending:
+        return Refused(Refusal.SETTLED, standing)
+    return replace(standing, awaiters=standing.awaiters | {awaiter})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,6 +292,8 @@ class Arming:
     threshold: int | None = None
     on_reject: bool = False
     wake_at: int | None = None
+    sent: bool = False
+    due_at: int | None = None
 
 
 def arm(standing: Record | None, arming: Arming) -> Written:
@@ -270,6 +317,8 @@ def arm(standing: Record | None, arming: Arming) -> Written:
         threshold=arming.threshold,
         on_reject=arming.on_reject,
         wake_at=arming.wake_at,
+        sent=arming.sent,
+        due_at=arming.due_at,
         paused="",
     )
 

@@ -16,8 +16,8 @@ from adapter import handles
 from adapter.errors import BadMessage
 from adapter.host import EngineHost, drive
 from adapter.messages import Cause, Resume, Settlement
-from adapter.ports import Arrive, Invoke, Operation, Tell
-from adapter.promises import Kind, Refused, State, Wake, Written, wakes
+from adapter.ports import Arrive, Invoke, Operation, Settle, Tell
+from adapter.promises import Kind, Refused, State, Wake, Written, copied, wakes
 
 Waking = Generator[Operation, Any, str]
 
@@ -45,6 +45,9 @@ def settlement(record: DynamoDBRecord) -> Settlement:
         canceled=state in (State.CANCELED, State.TIMEDOUT),
         wake=Wake(wake) if wake in set(Wake) else None,
         reply_to=text("reply_to"),
+        state=State(state),
+        value=text("value"),
+        awaiters=tuple(raw.get("awaiters", {}).get("SS", ())),
     )
 
 
@@ -53,6 +56,14 @@ def resume_callee(settled: Settlement) -> Waking:
     if settled.canceled and settled.kind == Kind.CALL and settled.target:
         yield Invoke(settled.target, Resume(id=settled.id, cause=Cause.CANCEL))
     return "resumed"
+
+
+def settle_links(settled: Settlement) -> Waking:
+    """What awaits this root from another execution settles as the root did; each then wakes its own parent."""
+    state, value = copied(settled.state, settled.value)
+    for awaiter in settled.awaiters:
+        yield Settle(awaiter, state, value)
+    return "settled"
 
 
 def resume_direct(settled: Settlement) -> Waking:
@@ -92,6 +103,7 @@ class Batch:
 
     def process(self, record: DynamoDBRecord) -> None:
         one = settlement(record)
+        self._perform(settle_links(one))
         self._perform(resume_callee(one))
         if one.wake is Wake.DIRECT and one.parent is not None:
             self._perform(resume_direct(one))

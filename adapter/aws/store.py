@@ -6,7 +6,7 @@ needs in the same round trip, so writes go through the client that it holds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -15,12 +15,27 @@ from pynamodb.attributes import (
     JSONAttribute,
     NumberAttribute,
     UnicodeAttribute,
+    UnicodeSetAttribute,
 )
 from pynamodb.models import Model
 
 from adapter import promises
 from adapter.errors import BadMessage, PayloadTooLarge
-from adapter.promises import BUCKET, Arming, Kind, Record, Refusal, Refused, State, Wake, Written, key_of, partition_of
+from adapter.promises import (
+    BUCKET,
+    Arming,
+    Firing,
+    Kind,
+    Record,
+    Refusal,
+    Refused,
+    State,
+    Wake,
+    Written,
+    key_of,
+    partition_of,
+)
+from adapter.timers import Due, shard_of
 
 VERSION = 1
 MAX_TEXT_BYTES = 350_000
@@ -58,6 +73,14 @@ class Item(Model):
     threshold = NumberAttribute(null=True)
     on_reject = BooleanAttribute(null=True)
     wake_at = NumberAttribute(null=True)
+    sent = BooleanAttribute(null=True)
+    due_shard = UnicodeAttribute(null=True)
+    due_at = NumberAttribute(null=True)
+    deadline = NumberAttribute(null=True)
+    retry = UnicodeAttribute(null=True)
+    link = UnicodeAttribute(null=True)
+    awaiters = UnicodeSetAttribute(null=True)
+    awaited = BooleanAttribute(null=True)
     paused = UnicodeAttribute(null=True)
     closed = BooleanAttribute(null=True)
     tags = JSONAttribute(null=True)
@@ -88,6 +111,15 @@ def to_item(record: Record, model: type[Item] = Item) -> dict[str, Any]:
         threshold=record.threshold,
         on_reject=record.on_reject or None,
         wake_at=record.wake_at,
+        sent=record.sent or None,
+        due_shard=None if record.due_at is None else str(shard_of(record.id)),
+        due_at=record.due_at,
+        deadline=record.deadline,
+        retry=record.retry or None,
+        link=record.link or None,
+        awaiters=set(record.awaiters) or None,
+        # The stream's filter can't look for a set.
+        awaited=bool(record.awaiters) or None,
         paused=record.paused or None,
         closed=record.closed or None,
         tags=dict(record.tags) or None,
@@ -128,15 +160,25 @@ def to_record(raw: Mapping[str, Any], model: type[Item] = Item) -> Record:
             seen=item.seen,
             epoch=int(item.epoch or 0),
             arrivals=int(item.arrivals or 0),
-            threshold=None if item.threshold is None else int(item.threshold),
+            threshold=_optional(item.threshold),
             on_reject=bool(item.on_reject),
-            wake_at=None if item.wake_at is None else int(item.wake_at),
+            wake_at=_optional(item.wake_at),
+            sent=bool(item.sent),
+            due_at=_optional(item.due_at),
+            deadline=_optional(item.deadline),
+            retry=item.retry or "",
+            link=item.link or "",
+            awaiters=frozenset(item.awaiters or ()),
             paused=item.paused or "",
             closed=bool(item.closed),
             tags=item.tags or {},
         )
     except (TypeError, ValueError, AttributeError, KeyError) as unreadable:
         raise BadMessage(f"an item isn't a promise: {unreadable}") from unreadable
+
+
+def _optional(number: float | None) -> int | None:
+    return None if number is None else int(number)
 
 
 class DynamoStore:
@@ -213,18 +255,35 @@ class DynamoStore:
             promise,
             lambda standing: promises.settle(standing, state, value, at),
             sets=sets,
+            remove=("due_shard", "due_at"),
             condition="#state = :pending",
             values={":pending": {"S": State.PENDING}},
         )
 
-    def claim(self, promise: str) -> Written:
+    def claim(self, promise: str, firing: Firing | None = None) -> Written:
+        condition = _RUNNABLE
+        values: dict[str, Any] = dict(_STATES)
+        if firing is not None:
+            later = "#epoch > :epoch_is" if firing.epoch >= 0 else "attribute_exists(pk)"
+            condition += f" AND (#wake_at = :wake_at_is OR NOT {later})"
+            values |= {":wake_at_is": {"N": str(firing.at)}, ":epoch_is": {"N": str(firing.epoch)}}
         return self._update(
             promise,
-            promises.claim,
+            lambda standing: promises.claim(standing, firing),
             add={"epoch": 1},
-            remove=("threshold", "on_reject", "wake_at"),
-            condition=_RUNNABLE,
-            values=_STATES,
+            remove=("threshold", "on_reject", "due_shard", "due_at"),
+            condition=condition,
+            values=values,
+        )
+
+    def register(self, promise: str, awaiter: str) -> Written:
+        return self._update(
+            promise,
+            lambda standing: promises.register(standing, awaiter),
+            sets={"awaited": {"BOOL": True}},
+            add={"awaiters": {"SS": [awaiter]}},
+            condition="#state = :pending",
+            values={":pending": {"S": State.PENDING}},
         )
 
     def arm(self, promise: str, arming: Arming) -> Written:
@@ -232,6 +291,9 @@ class DynamoStore:
             "threshold": None if arming.threshold is None else {"N": str(arming.threshold)},
             "on_reject": {"BOOL": True} if arming.on_reject else None,
             "wake_at": None if arming.wake_at is None else {"N": str(arming.wake_at)},
+            "sent": {"BOOL": True} if arming.sent else None,
+            "due_at": None if arming.due_at is None else {"N": str(arming.due_at)},
+            "due_shard": None if arming.due_at is None else {"S": str(shard_of(promise))},
         }
         return self._update(
             promise,
@@ -271,13 +333,23 @@ class DynamoStore:
             values=_STATES,
         )
 
+    def due(self, shard: int, until: int) -> Iterator[Sequence[Due]]:
+        pages = self.client.get_paginator("query").paginate(
+            TableName=self._table,
+            IndexName="due",
+            KeyConditionExpression="due_shard = :shard AND due_at < :until",
+            ExpressionAttributeValues={":shard": {"S": str(shard)}, ":until": {"N": str(until)}},
+        )
+        for page in pages:
+            yield [_due(raw) for raw in page["Items"]]
+
     def _update(
         self,
         promise: str,
         transition: Callable[[Record | None], Written],
         *,
         sets: Mapping[str, Any] | None = None,
-        add: Mapping[str, int] | None = None,
+        add: Mapping[str, Any] | None = None,
         remove: Sequence[str] = (),
         condition: str,
         values: Mapping[str, Any],
@@ -311,7 +383,7 @@ class DynamoStore:
         return to_record(raw, self._model) if raw else None
 
 
-_NAMED = ("state", "closed", "epoch", "arrivals", "v")
+_NAMED = ("state", "closed", "epoch", "arrivals", "wake_at", "v")
 
 
 def _equals(name: str, number: int) -> str:
@@ -321,7 +393,7 @@ def _equals(name: str, number: int) -> str:
 
 
 def _expression(
-    sets: Mapping[str, Any], add: Mapping[str, int], remove: Sequence[str]
+    sets: Mapping[str, Any], add: Mapping[str, Any], remove: Sequence[str]
 ) -> tuple[str, dict[str, str], dict[str, Any]]:
     parts = []
     if sets:
@@ -332,8 +404,17 @@ def _expression(
         parts.append("ADD " + ", ".join(f"#{name} :{name}" for name in add))
     names = {f"#{name}": name for name in (*sets, *add, *remove)}
     values = {f":{name}": value for name, value in sets.items()}
-    values.update({f":{name}": {"N": str(count)} for name, count in add.items()})
+    values.update({f":{name}": {"N": str(v)} if isinstance(v, int) else v for name, v in add.items()})
     return " ".join(parts), names, values
+
+
+def _due(raw: Mapping[str, Any]) -> Due:
+    return Due(
+        id=raw["id"]["S"],
+        target=raw["target"]["S"],
+        at=int(raw["due_at"]["N"]),
+        deadline=int(raw["deadline"]["N"]) if "deadline" in raw else None,
+    )
 
 
 def _refused(explained: Written) -> Refused:

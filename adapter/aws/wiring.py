@@ -1,6 +1,7 @@
 """The ports of a Lambda, from its environment.
 
-``DURABLE_TABLE`` names the table, ``DURABLE_PREFIX`` is what a target's name is prefixed with (the stack's name).
+``DURABLE_TABLE`` names the table, ``DURABLE_TIMERS`` is the URL of the timers' queue, and ``DURABLE_PREFIX`` begins the
+names of the stack's Lambdas.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from adapter import handles
 from adapter.aws.invoker import LambdaInvoker
 from adapter.aws.logs import LogWatcher, silence_replays
 from adapter.aws.store import DynamoStore
+from adapter.aws.timers import SqsTimers
 from adapter.errors import ConfigurationError, Paused
 from adapter.host import CodeRunner, EngineHost
-from adapter.messages import Message
+from adapter.messages import Timed
 from adapter.ports import Ports
 from adapter.promises import Record
 
@@ -50,12 +52,10 @@ class Threads:
 
 
 class NoTimers:
-    """Timers on AWS are not built yet: refusing keeps a function from sleeping for ever."""
+    """Without a queue there are no timers: refusing keeps a function from sleeping for ever."""
 
-    def schedule(self, target: str, message: Message, at: int) -> None:
-        raise ConfigurationError(
-            "durable timers run on LocalCloud only in this version: no sleep or timeout on AWS yet"
-        )
+    def schedule(self, target: str, message: Timed, at: int) -> None:
+        raise ConfigurationError("set DURABLE_TIMERS to the URL of the timers' queue: this needs a timer")
 
 
 class AwsHost(EngineHost):
@@ -64,9 +64,9 @@ class AwsHost(EngineHost):
     def new_id(self) -> str:
         return uuid.uuid4().hex
 
-    def handle(self, event: Any, context: Any, root: Any) -> dict[str, Any]:
+    def handle(self, event: Any, context: Any, root: Any, timeout: float | None = None) -> dict[str, Any]:
         silence_replays()
-        return super().handle(event, context, root)
+        return super().handle(event, context, root, timeout)
 
     def wait(self, promise: str, timeout: float | None) -> Record | None:
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -94,11 +94,12 @@ def host() -> handles.Host:
     table = os.environ.get("DURABLE_TABLE")
     if not table:
         raise ConfigurationError("set DURABLE_TABLE to the name of the promises' table, or enter a LocalCloud")
+    clock, queue = SystemClock(), os.environ.get("DURABLE_TIMERS")
     ports = Ports(
         store=DynamoStore(table, os.environ.get("AWS_REGION"), os.environ.get("AWS_ENDPOINT_URL_DYNAMODB")),
         invoker=LambdaInvoker(boto3.client("lambda")),
-        timers=NoTimers(),
-        clock=SystemClock(),
+        timers=SqsTimers(boto3.client("sqs"), queue, clock) if queue else NoTimers(),
+        clock=clock,
         runner=CodeRunner(),
         watcher=LogWatcher(Logger()),
         pool=Threads(32),

@@ -18,11 +18,13 @@ from typing import Any, ParamSpec, Self, TypeVar
 
 from adapter import handles
 from adapter.aws.invoker import LambdaInvoker
+from adapter.aws.timers import SqsTimers
+from adapter.aws.wiring import NoTimers
 from adapter.errors import ConfigurationError, Paused, Stuck
 from adapter.functions import Durable
 from adapter.host import CodeRunner, EngineHost
-from adapter.messages import Message, to_event
-from adapter.ports import Operation, Ports, Tell
+from adapter.messages import is_envelope
+from adapter.ports import Operation, Ports, Tell, Timers
 from adapter.promises import Record, is_id, root_of
 from adapter.testing.faults import Dice, Faults, Killed
 from adapter.testing.lambdas import RETRY_DELAYS, Function, Invocation
@@ -30,6 +32,7 @@ from adapter.testing.stats import Stats
 from adapter.testing.streams import Poller
 from adapter.testing.template import FunctionSpec, default_template, find_template, load
 from adapter.testing.world import World
+from adapter.timers import MINUTE, next_sweep
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -118,10 +121,12 @@ class LocalCloud:
         self.dice = Dice(seed, faults or Faults())
         self.watchers: list[Callable[[Event], None]] = []
         self._now = _microseconds(BEGINNING)
-        self._world = World(self.template, self.stats, self._enqueue)
+        self._world = World(self.template, self.stats, self._enqueue, self.clock)
         self._functions = {spec.name: Function(spec) for spec in self.template.functions}
+        self._sweepers = [spec.name for spec in self.template.functions if spec.minutely]
         self._ready: deque[Invocation] = deque()
         self._later: list[tuple[int, int, Invocation]] = []
+        self._swept = self._now // MINUTE * MINUTE
         self._count = 0
         self._ids = 0
         self._running: list[str] = []
@@ -171,8 +176,8 @@ class LocalCloud:
         """Move time forward, driving whatever falls due on the way, in order."""
         target = self._now + round(seconds * MICROSECOND)
         self.drive()
-        while self._later and self._later[0][0] <= target:
-            self._jump()
+        while (at := self._next_at()) is not None and at <= target:
+            self._jump(at)
             self.drive()
         self._now = max(self._now, target)
 
@@ -194,12 +199,13 @@ class LocalCloud:
             record = self.peek(promise)
             if record is None or not record.pending:
                 return record
-            if not self._later:
+            at = self._next_at()
+            if at is None:
                 raise self._stuck(record)
-            if deadline is not None and self._later[0][0] > deadline:
+            if deadline is not None and at > deadline:
                 self._now = max(self._now, deadline)
                 return None
-            self._jump()
+            self._jump(at)
 
     def peek(self, promise: str) -> Record | None:
         """Read a record without counting it as the application's read."""
@@ -212,10 +218,6 @@ class LocalCloud:
     def new_id(self) -> str:
         self._ids += 1
         return f"run-{self._ids}"
-
-    def schedule(self, target: str, message: Message, at: int) -> None:
-        """`adapter.ports.Timers`: the message is invoked when the virtual clock gets there."""
-        self._push(at, self._invocation(target, json.dumps(to_event(message))))
 
     def clock(self) -> int:
         return self._now
@@ -239,18 +241,40 @@ class LocalCloud:
             self._invoke(self._next_ready())
             return True
         polled = [self._poll(poller) for poller in self._world.pollers]
-        return any(polled)
+        return any(polled) or self._receive()
+
+    def _receive(self) -> bool:
+        """Hand over what falls due in the queues."""
+        due = [poller for poller in self._world.queues if (at := poller.next_at()) is not None and at <= self._now]
+        for poller in due:
+            poller.deliver(self._deliver)
+        return bool(due)
 
     def _next_ready(self) -> Invocation:
         if len(self._ready) > 1 and self.dice.draw("reorder"):
             self._ready.rotate(-self.dice.random.randrange(len(self._ready)))
         return self._ready.popleft()
 
-    def _jump(self) -> None:
-        """To the next moment at which something happens."""
-        at, _, invocation = heapq.heappop(self._later)
+    def _next_at(self) -> int | None:
+        """The next moment at which something happens."""
+        moments = [self._later[0][0] if self._later else None, self._next_sweep()]
+        moments += [poller.next_at() for poller in self._world.queues]
+        return min((at for at in moments if at is not None), default=None)
+
+    def _next_sweep(self) -> int | None:
+        """The next one that sends anything. Those that would find nothing are neither run nor counted."""
+        if not self._sweepers:
+            return None
+        return min((next_sweep(at, self._swept) for at in self._world.due()), default=None)
+
+    def _jump(self, at: int) -> None:
+        if self._next_sweep() == at:
+            self._swept = at
+            time = (EPOCH + dt.timedelta(microseconds=at)).strftime("%Y-%m-%dT%H:%M:%SZ")
+            for name in self._sweepers:
+                event = {"source": "aws.events", "detail-type": "Scheduled Event", "time": time, "detail": {}}
+                self._ready.append(self._invocation(name, json.dumps(event)))
         self._now = max(self._now, at)
-        self._ready.append(invocation)
         while self._later and self._later[0][0] <= self._now:
             self._ready.append(heapq.heappop(self._later)[2])
 
@@ -283,7 +307,7 @@ class LocalCloud:
         # The sandbox is gone, and what it remembered.
         function.memory.clear()
         if invocation.attempt > function.spec.max_retries:
-            self.lost.append(invocation)
+            self._give_up(invocation, function.spec.on_failure or self._dead_letters())
             return
         delay = RETRY_DELAYS[min(invocation.attempt, len(RETRY_DELAYS)) - 1]
         again = Invocation(
@@ -293,6 +317,21 @@ class LocalCloud:
             attempt=invocation.attempt + 1,
         )
         self._push(self._now + delay, again)
+
+    def _give_up(self, invocation: Invocation, queue: str | None) -> None:
+        """Lambda's on-failure destination; `lost` keeps what nothing catches."""
+        payload = json.loads(invocation.payload)
+        if queue is None or not is_envelope(payload):
+            self.lost.append(invocation)
+        if queue is not None:
+            context = {"requestId": invocation.request_id, "condition": "RetriesExhausted"}
+            context["functionArn"] = invocation.function
+            self._world.send(queue, json.dumps({"requestContext": context, "requestPayload": payload}))
+
+    def _dead_letters(self) -> str | None:
+        """Where what fails in a function that no template defines goes: as in those that one does, by the handler."""
+        buriers = {spec.name for spec in self.template.functions if spec.handler == "adapter.deadletters.handler"}
+        return next((m.queue for m in self.template.queue_mappings if m.function in buriers), None)
 
     def _poll(self, poller: Poller) -> bool:
         fetched = poller.fetch()
@@ -343,7 +382,7 @@ class LocalCloud:
         return LocalPorts(
             store=self._world.store,
             invoker=LambdaInvoker(self._world.lambda_client),
-            timers=self,
+            timers=self._timers(),
             clock=_Clock(self),
             runner=CodeRunner(),
             watcher=self,
@@ -352,6 +391,10 @@ class LocalCloud:
             default_target=function,
             fault=self._fault,
         )
+
+    def _timers(self) -> Timers:
+        urls = {spec.environment.get("DURABLE_TIMERS", "") for spec in self.template.functions} - {""}
+        return SqsTimers(self._world.sqs, urls.pop(), _Clock(self)) if urls else NoTimers()
 
     def _prefix(self) -> str:
         prefixes = {spec.environment.get("DURABLE_PREFIX", "") for spec in self.template.functions}

@@ -11,6 +11,7 @@ from typing import Any
 DOLLARS_PER_WRITE_UNIT = 0.625e-6
 DOLLARS_PER_READ_UNIT = 0.125e-6
 DOLLARS_PER_INVOCATION = 0.20e-6
+DOLLARS_PER_MESSAGE_REQUEST = 0.40e-6
 
 _WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem"})
 _READS = frozenset({"GetItem", "Query"})
@@ -40,16 +41,19 @@ class Stats:
         self.write_units = 0
         self.read_units = 0
         self.invocations = 0
+        self.messages = 0
         self.bodies = ByFunction()
         self.resumes = ByFunction()
 
     @property
     def dollars(self) -> float:
-        """DynamoDB's units and Lambda's requests, without compute time."""
+        """DynamoDB's units, Lambda's and SQS's requests, without compute time."""
         return (
             self.write_units * DOLLARS_PER_WRITE_UNIT
             + self.read_units * DOLLARS_PER_READ_UNIT
             + self.invocations * DOLLARS_PER_INVOCATION
+            # Sent, received, deleted.
+            + 3 * self.messages * DOLLARS_PER_MESSAGE_REQUEST
         )
 
     def __repr__(self) -> str:

@@ -20,6 +20,7 @@ FILE_NAME: Final = "template.yaml"
 
 _TABLE: Final = "AWS::DynamoDB::Table"
 _FUNCTION: Final = "AWS::Serverless::Function"
+_QUEUE: Final = "AWS::SQS::Queue"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +35,10 @@ class TableSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class FunctionSpec:
-    """A Lambda function; ``max_retries`` is how often Lambda repeats a failed asynchronous invocation."""
+    """A Lambda function; ``max_retries`` is how often Lambda repeats a failed asynchronous invocation.
+
+    ``on_failure``: the queue that gets what failed for good. ``minutely``: a schedule invokes it once a minute.
+    """
 
     logical_id: str
     name: str
@@ -43,6 +47,8 @@ class FunctionSpec:
     timeout_s: int
     environment: Mapping[str, str]
     max_retries: int
+    on_failure: str | None = None
+    minutely: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,10 +69,33 @@ class StreamMapping:
 
 
 @dataclass(frozen=True, kw_only=True)
+class QueueSpec:
+    """An SQS queue; what was received ``max_receives`` times in vain goes to ``dead_letters``."""
+
+    name: str
+    visibility_s: int
+    retention_s: int
+    dead_letters: str | None
+    max_receives: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueMapping:
+    """An event source mapping from a queue to a function."""
+
+    function: str
+    queue: str
+    batch_size: int
+    report_item_failures: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Template:
     """Everything that a template and the local applications nested in it define."""
 
     tables: tuple[TableSpec, ...]
+    queues: tuple[QueueSpec, ...]
+    queue_mappings: tuple[QueueMapping, ...]
     functions: tuple[FunctionSpec, ...]
     mappings: tuple[StreamMapping, ...]
 
@@ -76,6 +105,10 @@ def load(path: Path) -> Template:
     stacks = _with_nested(open_stack(path, name=STACK_NAME))
     return Template(
         tables=tuple(_table(stack, name) for stack in stacks for name in stack.resources_of(_TABLE)),
+        queues=tuple(_queue(stack, name) for stack in stacks for name in stack.resources_of(_QUEUE)),
+        queue_mappings=tuple(
+            each for stack in stacks for name in stack.resources_of(_FUNCTION) for each in _queue_mappings(stack, name)
+        ),
         functions=tuple(_function(stack, name) for stack in stacks for name in stack.resources_of(_FUNCTION)),
         mappings=tuple(
             each for stack in stacks for name in stack.resources_of(_FUNCTION) for each in _mappings(stack, name)
@@ -139,6 +172,8 @@ def _function(stack: Stack, logical_id: str) -> FunctionSpec:
             f"{stack.path}: function {logical_id} needs a Handler of the form module.function, but has {handler!r}"
         )
     variables = properties.get("Environment", {}).get("Variables", {})
+    invoked = properties.get("EventInvokeConfig", {})
+    on_failure = invoked.get("DestinationConfig", {}).get("OnFailure", {})
     return FunctionSpec(
         logical_id=logical_id,
         name=stack.physical_id(logical_id),
@@ -146,8 +181,43 @@ def _function(stack: Stack, logical_id: str) -> FunctionSpec:
         memory_mb=int(properties.get("MemorySize", 128)),
         timeout_s=int(properties.get("Timeout", 3)),
         environment={key: _text(value) for key, value in variables.items()},
-        max_retries=int(properties.get("EventInvokeConfig", {}).get("MaximumRetryAttempts", 2)),
+        max_retries=int(invoked.get("MaximumRetryAttempts", 2)),
+        on_failure=None if on_failure.get("Type") != "SQS" else _queue_of(str(on_failure.get("Destination"))),
+        minutely=any(
+            event["Type"] == "Schedule" and event["Properties"].get("Schedule") == "rate(1 minute)"
+            for event in properties.get("Events", {}).values()
+        ),
     )
+
+
+def _queue(stack: Stack, logical_id: str) -> QueueSpec:
+    properties = stack.properties(logical_id)
+    redrive = properties.get("RedrivePolicy", {})
+    return QueueSpec(
+        name=stack.physical_id(logical_id),
+        visibility_s=int(properties.get("VisibilityTimeout", 30)),
+        retention_s=int(properties.get("MessageRetentionPeriod", 345_600)),
+        dead_letters=_queue_of(redrive["deadLetterTargetArn"]) if redrive else None,
+        max_receives=int(redrive.get("maxReceiveCount", 1)),
+    )
+
+
+def _queue_of(arn: str) -> str:
+    return arn.rpartition(":")[2]
+
+
+def _queue_mappings(stack: Stack, logical_id: str) -> list[QueueMapping]:
+    events: Mapping[str, Any] = stack.properties(logical_id).get("Events", {})
+    return [
+        QueueMapping(
+            function=stack.physical_id(logical_id),
+            queue=_queue_of(str(event["Properties"]["Queue"])),
+            batch_size=int(event["Properties"].get("BatchSize", 10)),
+            report_item_failures="ReportBatchItemFailures" in event["Properties"].get("FunctionResponseTypes", []),
+        )
+        for event in events.values()
+        if event["Type"] == "SQS" and _flag(event["Properties"].get("Enabled", True))
+    ]
 
 
 def _mappings(stack: Stack, logical_id: str) -> list[StreamMapping]:

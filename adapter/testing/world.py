@@ -17,12 +17,15 @@ from moto import mock_aws
 
 from adapter.aws.store import DynamoStore
 from adapter.errors import ConfigurationError
+from adapter.testing import queues
+from adapter.testing.intrinsics import REGION
 from adapter.testing.lambdas import environment
+from adapter.testing.queues import QueuePoller
 from adapter.testing.stats import Stats
 from adapter.testing.streams import Poller
 from adapter.testing.template import Template
+from adapter.timers import SHARDS
 
-REGION = "us-east-1"
 _ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",
@@ -37,10 +40,13 @@ _ENVIRONMENT = {
 class World:
     """The services, between `open` and `close`."""
 
-    def __init__(self, template: Template, stats: Stats, invoked: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, template: Template, stats: Stats, invoked: Callable[[str, str], None], clock: Callable[[], int]
+    ) -> None:
         self._template = template
         self._stats = stats
         self._invoked = invoked
+        self._clock = clock
         self._stack = ExitStack()
 
     def open(self) -> None:
@@ -55,6 +61,7 @@ class World:
             environment({k: v for k, v in _ENVIRONMENT.items() if k not in os.environ or "ENDPOINT" in k})
         )
         self._stack.enter_context(mock_aws())
+        self._stack.enter_context(queues.virtual_time(self._clock))
         dynamodb = boto3.client("dynamodb", region_name=REGION)
         for table in self._template.tables:
             dynamodb.create_table(**table.create_table_arguments)
@@ -71,6 +78,22 @@ class World:
         self.pollers = [
             Poller(client=streams, arn=str(arns[mapping.table]), mapping=mapping) for mapping in self._template.mappings
         ]
+
+        self.sqs = boto3.client("sqs", region_name=REGION)
+        self.sqs.meta.events.register("after-call.sqs.SendMessage", self._count_message)
+        queues.create(self.sqs, self._template.queues)
+        self.queues = [QueuePoller(self.sqs, mapping) for mapping in self._template.queue_mappings]
+
+    def send(self, queue: str, body: str) -> None:
+        self.sqs.send_message(QueueUrl=queues.url_of(queue), MessageBody=body)
+
+    def due(self) -> set[int]:
+        """The times in the index of due records; read without counting."""
+        self._stats.metered = False
+        try:
+            return {due.at for shard in range(SHARDS) for page in self.store.due(shard, 2**62) for due in page}
+        finally:
+            self._stats.metered = True
 
     def close(self) -> None:
         self._stack.close()
@@ -92,6 +115,9 @@ class World:
 
     def _count(self, parsed: Any, model: Any, context: Any, **_: Any) -> None:
         self._stats.count_request(model.name, context.get("parameters", {}), parsed)
+
+    def _count_message(self, **_: Any) -> None:
+        self._stats.messages += 1
 
     def _answer_invoke(self, request: Any, **_: Any) -> AWSResponse:
         function = request.url.split("/functions/")[1].split("/")[0]

@@ -11,10 +11,11 @@ from contextlib import AbstractContextManager, contextmanager
 from adapter import promises
 from adapter.aws.store import DynamoStore
 from adapter.ports import Store
-from adapter.promises import Arming, Record, Refused, State, Written, parent_of
+from adapter.promises import Arming, Firing, Record, Refused, State, Written, parent_of
 from adapter.testing.stats import Stats
 from adapter.testing.template import default_template, load
 from adapter.testing.world import World
+from adapter.timers import Due, shard_of
 
 
 class ModelStore:
@@ -39,8 +40,11 @@ class ModelStore:
     def settle(self, promise: str, state: State, value: str, at: int) -> Written:
         return self._keep(promises.settle(self.get(promise), state, value, at))
 
-    def claim(self, promise: str) -> Written:
-        return self._keep(promises.claim(self.get(promise)))
+    def claim(self, promise: str, firing: Firing | None = None) -> Written:
+        return self._keep(promises.claim(self.get(promise), firing))
+
+    def register(self, promise: str, awaiter: str) -> Written:
+        return self._keep(promises.register(self.get(promise), awaiter))
 
     def arm(self, promise: str, arming: Arming) -> Written:
         return self._keep(promises.arm(self.get(promise), arming))
@@ -54,6 +58,13 @@ class ModelStore:
     def pause(self, promise: str, why: str) -> Written:
         return self._keep(promises.pause(self.get(promise), why))
 
+    def due(self, shard: int, until: int) -> Iterator[Sequence[Due]]:
+        yield [
+            Due(id=record.id, target=record.target, at=record.due_at, deadline=record.deadline)
+            for record in sorted(self.records.values(), key=lambda record: record.due_at or 0)
+            if record.due_at is not None and record.due_at < until and shard_of(record.id) == shard
+        ]
+
     def _keep(self, written: Written) -> Written:
         if not isinstance(written, Refused):
             self.records[written.id] = written
@@ -63,7 +74,7 @@ class ModelStore:
 @contextmanager
 def dynamo_on_moto() -> Iterator[DynamoStore]:
     """The real store, on the table that the template defines, on moto."""
-    world = World(load(default_template()), Stats(), lambda function, payload: None)
+    world = World(load(default_template()), Stats(), lambda function, payload: None, lambda: 0)
     world.open()
     try:
         yield world.store

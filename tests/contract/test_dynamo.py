@@ -81,8 +81,8 @@ def test_an_item_that_is_no_promise_is_refused(dynamo: DynamoStore, root: str, s
 
 
 def test_attributes_of_others_are_left_alone(dynamo: DynamoStore, root: str) -> None:
-    """The index's and the expiry's attributes may be there or not."""
-    extra = {"due_shard": {"S": "3"}, "due_at": {"N": "5"}, "expires_at": {"N": "7"}}
+    """The expiry's attribute may be there or not."""
+    extra = {"expires_at": {"N": "7"}}
     put(dynamo, Record(id=root), **extra)
     assert dynamo.get(root) == Record(id=root)
     assert dynamo.settle(root, State.RESOLVED, "1", 1) == Record(id=root, state=State.RESOLVED, value="1", settled_at=1)
@@ -97,10 +97,10 @@ def test_what_is_empty_takes_no_space(dynamo: DynamoStore, root: str) -> None:
 def test_an_armed_item_loses_what_a_claim_removes(dynamo: DynamoStore, root: str) -> None:
     """Removed, not set to nothing."""
     dynamo.create(Record(id=root))
-    dynamo.arm(root, Arming(epoch=0, arrivals=0, threshold=2, on_reject=True, wake_at=9))
-    assert {"threshold", "on_reject", "wake_at"} <= set(raw(dynamo, root))
+    dynamo.arm(root, Arming(epoch=0, arrivals=0, threshold=2, on_reject=True, wake_at=9, due_at=9))
+    assert {"threshold", "on_reject", "due_at", "due_shard"} <= set(raw(dynamo, root))
     dynamo.claim(root)
-    assert {"threshold", "on_reject", "wake_at"}.isdisjoint(raw(dynamo, root))
+    assert {"threshold", "on_reject", "due_at", "due_shard"}.isdisjoint(raw(dynamo, root))
 
 
 @pytest.mark.parametrize("promise", ["plain", "plain~0", "plain~255", "plain~256", "plain~0.1.700"])

@@ -17,15 +17,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from adapter import promises
-from adapter.engine import Caller, Memory, respond
+from adapter.engine import Memory, respond
+from adapter.flushing import Caller
 from adapter.functions import Durable
-from adapter.messages import Message, Resume, Settlement, Start, start_of
+from adapter.messages import Message, Resume, Settlement, Start
 from adapter.ports import (
     Arm,
     Arrive,
     Claim,
     Close,
     Create,
+    Get,
     Invoke,
     Load,
     LoadChildren,
@@ -165,7 +167,7 @@ class Explorer:
     def _first(self) -> World:
         args = self.root.signature.encode_args((), {})
         record = Record(id="r", fn=self.root.name, target="t", args=args, digest="d", by="outside")
-        start = LambdaRun(start_of(record), "q0")
+        start = LambdaRun(Start(id="r"), "q0")
         return World(
             table=(("r", self._number(record)),),
             waiting=(self._number(start),),
@@ -296,7 +298,7 @@ class Explorer:
 
     def _apply(self, world: World, run: Run, operation: Any) -> tuple[Any, World]:
         match operation:
-            case Load():
+            case Load() | Get():
                 return self._records(world).get(operation.id), world
             case LoadChildren():
                 return _children(self._records(world), operation), world
@@ -304,7 +306,7 @@ class Explorer:
                 issued = Counter(dict(world.issued))
                 issued[operation.message.id] += 1
                 request = f"{operation.message.id}/{issued[operation.message.id]}"
-                if not self.distinct and isinstance(operation.message, Start) and operation.message.fn == LEAF:
+                if not self.distinct and isinstance(operation.message, Start) and self._is_leaf(world, operation):
                     # A leaf has no children that could tell one request from another.
                     request, issued = f"{operation.message.id}/", Counter(dict(world.issued))
                 called = self._number(LambdaRun(operation.message, request))
@@ -316,6 +318,9 @@ class Explorer:
                 raise Violation(f"I4: a replay drifted:\n{operation.why}")
             case _:
                 return self._write(world, operation)
+
+    def _is_leaf(self, world: World, operation: Invoke) -> bool:
+        return self._records(world)[operation.message.id].fn == LEAF
 
     def _run_code(self, world: World, run: Run, operation: RunCode) -> tuple[Any, World]:
         assert isinstance(run, LambdaRun)
@@ -340,7 +345,7 @@ class Explorer:
                 at = 1_000 - promises.ordinal_of(promise)
                 written = self.rules.settle(standing, operation.state, operation.value, at)
             case Claim():
-                written = promises.claim(standing)
+                written = promises.claim(standing, operation.firing)
             case Arm():
                 written = self.rules.arm(standing, operation.arming)
             case Arrive():
@@ -377,6 +382,7 @@ class Explorer:
             canceled=canceled,
             wake=after.wake,
             reply_to=after.reply_to,
+            state=after.state,
         )
         return world._replace(waiting=_with(world.waiting, self._number(ResumerRun(told))))
 

@@ -17,7 +17,7 @@ from adapter.aws import wiring
 from adapter.aws.invoker import LambdaInvoker
 from adapter.aws.wiring import AwsHost, NoTimers, SystemClock, Threads
 from adapter.errors import ConfigurationError, Paused
-from adapter.messages import Cause, Resume, parse, start_of, to_event
+from adapter.messages import Cause, Resume, Start, parse, to_event
 from adapter.promises import Record, Refusal, Refused, State
 from adapter.testing.lambdas import Context
 from adapter.testing.template import default_template, load
@@ -122,7 +122,7 @@ def test_a_root_is_created_and_then_invoked(host: AwsHost) -> None:
     assert stands.created_at > 0
     assert host.get("order-7") == stands
     assert host.start(record) == stands
-    assert invoked(host) == [start_of(stands)]
+    assert invoked(host) == [Start(id="order-7")]
 
 
 def test_a_paused_root_is_resumed_when_it_is_started_again(host: AwsHost) -> None:
@@ -228,16 +228,16 @@ def test_the_clock_counts_microseconds_since_the_epoch() -> None:
     assert 1_700_000_000_000_000 < first <= second < 4_000_000_000_000_000
 
 
-def test_timers_are_refused_until_there_are_some() -> None:
+def test_timers_are_refused_where_there_is_no_queue_for_them() -> None:
     """A function that sleeps for ever would be worse."""
-    with pytest.raises(ConfigurationError, match="LocalCloud only"):
+    with pytest.raises(ConfigurationError, match="DURABLE_TIMERS"):
         NoTimers().schedule("target", Resume(id="r", cause=Cause.TIMER), 1)
 
 
 def test_an_invocation_is_asynchronous_and_carries_the_envelope() -> None:
     """As compact JSON in UTF-8."""
     client = Lambda()
-    message = start_of(Record(id="é", fn="f", target="t", args='["€"]', created_at=1))
+    message = Start(id="€")
     LambdaInvoker(client).invoke("shop-checkout", message)
     (call,) = client.calls
     assert (call["FunctionName"], call["InvocationType"]) == ("shop-checkout", "Event")

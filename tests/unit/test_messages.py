@@ -13,47 +13,44 @@ from hypothesis import strategies as st
 from adapter.errors import BadMessage
 from adapter.messages import (
     MARK,
-    MAX_INLINE_ARGS,
     VERSION,
     Cause,
-    Message,
+    Expire,
     Resume,
     Settlement,
     Start,
+    Timed,
     is_envelope,
     parse,
-    start_of,
+    parse_timed,
     to_event,
 )
-from adapter.promises import Record, child_id
+from adapter.promises import Firing, State, child_id
 
 ids = st.from_regex(r"[^~]{1,20}(~(0|[1-9][0-9]{0,3})(\.(0|[1-9][0-9]{0,3})){0,3})?", fullmatch=True)
 
+whole = st.integers(-(2**62), 2**62)
 messages = st.one_of(
+    st.builds(Start, id=ids, attempt=whole, crashes=whole),
     st.builds(
-        Start,
-        id=ids,
-        fn=st.text(),
-        target=st.text(),
-        args=st.none() | st.text(),
-        created_at=st.integers(-(2**62), 2**62),
+        Resume, id=ids, cause=st.sampled_from(Cause), firing=st.none() | st.builds(Firing, whole, whole), crashes=whole
     ),
-    st.builds(Resume, id=ids, cause=st.sampled_from(Cause)),
+    st.builds(Expire, id=ids),
 )
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 values = st.recursive(scalars, lambda below: st.lists(below) | st.dictionaries(st.text(), below), max_leaves=5)
-keys = st.sampled_from([MARK, "start", "resume", "fn", "target", "args", "created_at", "cause"])
+keys = st.sampled_from([MARK, "start", "resume", "expire", "attempt", "crashes", "at", "epoch", "cause"])
 
-START: dict[str, Any] = {MARK: VERSION, "start": "r", "fn": "f", "target": "t", "args": "[]", "created_at": 1}
+START: dict[str, Any] = {MARK: VERSION, "start": "r", "attempt": 2, "crashes": 1}
 RESUME: dict[str, Any] = {MARK: VERSION, "resume": "r", "cause": "direct"}
 
 
 @given(message=messages)
-def test_a_message_survives_its_envelope(message: Message) -> None:
+def test_a_message_survives_its_envelope(message: Timed) -> None:
     """As JSON, which is what Lambda carries."""
     event = json.loads(json.dumps(to_event(message)))
     assert is_envelope(event)
-    assert parse(event) == message
+    assert parse_timed(event) == message
 
 
 @given(event=st.dictionaries(keys | st.text(max_size=3), values))
@@ -77,7 +74,7 @@ def test_an_envelope_without_a_version_is_refused(event: dict[str, Any]) -> None
         parse({key: value for key, value in event.items() if key != MARK})
 
 
-@pytest.mark.parametrize("key", ["start", "fn", "target", "created_at"])
+@pytest.mark.parametrize("key", ["start", "attempt", "crashes"])
 @pytest.mark.parametrize("value", [None, [], {}, 1.5, True, b"x"], ids=repr)
 def test_a_wrong_type_is_refused_by_the_name_of_its_key(key: str, value: object) -> None:
     """A boolean isn't a number here."""
@@ -85,11 +82,10 @@ def test_a_wrong_type_is_refused_by_the_name_of_its_key(key: str, value: object)
         parse({**START, key: value})
 
 
-@pytest.mark.parametrize("key", ["fn", "target", "created_at"])
-def test_what_is_missing_is_refused_by_name(key: str) -> None:
-    """Of an envelope that starts."""
-    with pytest.raises(BadMessage, match=repr(key)):
-        parse({name: value for name, value in START.items() if name != key})
+def test_what_is_for_the_engine_alone_is_refused_by_a_function() -> None:
+    """A deadline is enforced without the user's code."""
+    with pytest.raises(BadMessage, match="engine's own"):
+        parse(to_event(Expire(id="r")))
 
 
 @pytest.mark.parametrize("event", [{"cause": "direct"}, {"resume": "r"}, {"resume": 1, "cause": "direct"}, {}])
@@ -111,28 +107,6 @@ def test_other_events_are_no_envelopes(event: object) -> None:
     assert not is_envelope(event)
 
 
-def test_short_arguments_travel_in_the_envelope() -> None:
-    """A leaf need not read them; and it is told when it was created."""
-    record = Record(id="r", fn="f", target="t", args="x" * MAX_INLINE_ARGS, created_at=7)
-    start = start_of(record)
-    assert start == Start(id="r", fn="f", target="t", args=record.args, created_at=7)
-    assert start.record() == record
-
-
-def test_long_arguments_stay_in_the_table() -> None:
-    """The callee reads them from its record."""
-    start = start_of(Record(id="r", args="x" * (MAX_INLINE_ARGS + 1)))
-    assert start.args is None
-    assert start.record().args == ""
-
-
-@pytest.mark.parametrize("text", ["x", "é", "\U0001f600", '"', "\\"], ids=ascii)
-def test_no_envelope_is_larger_than_lambda_takes(text: str) -> None:
-    """A megabyte for an asynchronous invocation, as `LambdaInvoker` writes it: the worst characters included."""
-    event = to_event(start_of(Record(id="r" * 512, args=text * MAX_INLINE_ARGS)))
-    assert len(json.dumps(event, ensure_ascii=False).encode()) < 1_000_000
-
-
 def test_only_functions_that_were_armed_are_claimed() -> None:
     """A count or a timer wakes by the record; the others need no write."""
     assert {cause for cause in Cause if cause.claims} == {Cause.COUNTED, Cause.TIMER}
@@ -142,7 +116,16 @@ def test_a_settlement_knows_its_parent() -> None:
     """None for a root."""
 
     def settlement(promise: str) -> Settlement:
-        return Settlement(id=promise, kind="call", target="", rejected=False, canceled=False, wake=None, reply_to="")
+        return Settlement(
+            id=promise,
+            kind="call",
+            target="",
+            rejected=False,
+            canceled=False,
+            wake=None,
+            reply_to="",
+            state=State.RESOLVED,
+        )
 
     assert settlement("r").parent is None
     assert settlement(child_id("r~3", 1)).parent == "r~3"

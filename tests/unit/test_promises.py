@@ -16,6 +16,7 @@ from adapter.promises import (
     MAX_ROOT_ID_BYTES,
     ROOT_ORDINAL,
     Arming,
+    Firing,
     Kind,
     Record,
     Refusal,
@@ -192,9 +193,34 @@ def test_no_transition_changes_how_a_settled_promise_ended(standing: Record) -> 
 
 def test_a_claim_takes_what_an_arming_set() -> None:
     """Whoever loaded before can't arm any more."""
-    armed = arm(Record(id="r"), Arming(epoch=0, arrivals=0, threshold=1, on_reject=True, wake_at=5))
-    assert armed == Record(id="r", epoch=1, threshold=1, on_reject=True, wake_at=5)
-    assert claim(armed) == Record(id="r", epoch=2)
+    armed = arm(Record(id="r"), Arming(epoch=0, arrivals=0, threshold=1, on_reject=True, wake_at=5, due_at=5))
+    assert armed == Record(id="r", epoch=1, threshold=1, on_reject=True, wake_at=5, due_at=5)
+    assert claim(armed) == Record(id="r", epoch=2, wake_at=5)
+
+
+@pytest.mark.parametrize(
+    ("firing", "claims"),
+    [
+        (Firing(5), True),
+        (Firing(5, 0), True),
+        (Firing(6), False),
+        (Firing(6, 0), False),
+        # The run that sent it knew this epoch, and is still on its way to arm.
+        (Firing(6, 1), True),
+    ],
+    ids=repr,
+)
+def test_a_firing_claims_what_is_armed_for_it_or_about_to_be(firing: Firing, claims: bool) -> None:
+    """A timer that nothing waits for any more wakes nobody."""
+    armed = Record(id="r", epoch=1, wake_at=5)
+    assert isinstance(claim(armed, firing), Record) is claims
+
+
+def test_a_firing_that_comes_twice_claims_twice() -> None:
+    """The platform repeats it if the first run dies."""
+    once = claim(Record(id="r", epoch=1, wake_at=5), Firing(5))
+    assert isinstance(once, Record)
+    assert isinstance(claim(once, Firing(5)), Record)
 
 
 @pytest.mark.parametrize(

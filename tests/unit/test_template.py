@@ -307,9 +307,17 @@ def test_no_template_is_found_where_there_is_none(tmp_path: Path) -> None:
 
 
 def test_the_default_template_has_the_infrastructure_and_no_functions_of_a_user() -> None:
-    """One table, its resumer, and the stream between them."""
+    """One table, its resumer, and what time makes happen."""
     template = load(default_template())
     assert isinstance(template, Template)
     assert [table.logical_id for table in template.tables] == ["Promises"]
-    assert [function.handler for function in template.functions] == ["adapter.resumer.handler"]
+    assert [function.handler for function in template.functions] == [
+        "adapter.resumer.handler",
+        "adapter.sweeper.fire",
+        "adapter.sweeper.sweep",
+        "adapter.deadletters.handler",
+    ]
+    failures = {queue.name: queue.dead_letters for queue in template.queues}
+    assert failures["local-Time-Timers"] == failures["local-Time-DeadLetters"] == "local-Time-Unhandled"
+    assert [mapping.queue for mapping in template.queue_mappings] == ["local-Time-Timers", "local-Time-DeadLetters"]
     assert [mapping.table for mapping in template.mappings] == [template.tables[0].name]

@@ -1,0 +1,77 @@
+"""Invocations that died more often than Lambda repeats them: tried again after a while, and in the end given up.
+
+The function's own policy decides how often, in its own Lambda, when the next attempt begins. Where not even that can
+run, `LIMIT` ends it: nothing is tried for ever.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+from adapter import handles
+from adapter.engine import crashed
+from adapter.errors import BadMessage
+from adapter.host import EngineHost, drive
+from adapter.messages import Cause, Resume, Start, parse
+from adapter.ports import Load, Schedule, Tell
+from adapter.timers import SECOND
+
+LIMIT = 10
+"""Exhausted invocations in a row; each was made three times."""
+
+PAUSE = 30
+"""Seconds before the first further attempt; doubled for each."""
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Lambda's entry for the queue of failed invocations; reports the messages that failed, one by one."""
+    host: Any = handles.host()
+    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+    response: Any = process_partial_response(
+        event=event, record_handler=lambda record: _bury(host, record), processor=processor, context=context
+    )
+    return dict(response)
+
+
+def _bury(host: EngineHost, record: SQSRecord) -> None:
+    message = read(record.body)
+    if message is None:
+        # An event that was to start a root: nothing is stored of it. It stays in the queue, for a person.
+        raise BadMessage("a failed invocation carried no envelope: its event never became a promise")
+    own, children = host.ports.perform(Load(message.id))
+    if own is None or not own.runnable:
+        return
+    crashes = message.crashes + 1
+    host.ports.perform(Tell("dead letter", own.id, own.fn, {"crashes": crashes}))
+    if crashes >= LIMIT:
+        drive(crashed(own, children), host.ports.perform)
+        return
+    again: Start | Resume = (
+        replace(message, crashes=crashes)
+        if isinstance(message, Start)
+        # Whatever woke it may be claimed by now: it loads everything, and arms anew.
+        else Resume(id=message.id, cause=Cause.AGAIN, crashes=crashes)
+    )
+    at = host.ports.clock.now() + PAUSE * 2 ** (crashes - 1) * SECOND
+    host.ports.perform(Schedule(own.target, again, at))
+
+
+def read(body: str) -> Start | Resume | None:
+    """The envelope of a failed invocation, as Lambda's on-failure destination tells of it; None where it had none.
+
+    Raises:
+        BadMessage: it isn't such a message, or an envelope that can't be read.
+    """
+    try:
+        payload = json.loads(body)["requestPayload"]
+    except (ValueError, TypeError, KeyError) as unreadable:
+        raise BadMessage(f"not a message of an on-failure destination: {unreadable!r}") from None
+    try:
+        return parse(payload)
+    except (BadMessage, AttributeError):
+        return None

@@ -1,0 +1,113 @@
+"""When a failed attempt is followed by another, and how long after. Pure.
+
+A policy travels with a call as JSON; exception classes travel as names, and are matched by name against the classes of
+what was raised: nothing is imported for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from adapter.errors import BadMessage, CallerError, ConfigurationError, OperatorError
+
+MICROSECOND = 1_000_000
+
+
+def _named(classes: Any) -> tuple[str, ...]:
+    classes = classes if isinstance(classes, Sequence) and not isinstance(classes, str) else (classes,)
+    return tuple(_name(each) for each in classes)
+
+
+def _name(each: Any) -> str:
+    if isinstance(each, str):
+        return each
+    if isinstance(each, type) and issubclass(each, BaseException):
+        return f"{each.__module__}:{each.__qualname__}"
+    raise ConfigurationError(f"Retry: on= and never= take classes of exceptions, got {each!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How often, and how long apart, a function that raised is tried again.
+
+    Delays are durable: no Lambda sleeps through one. Those below a second are none, and others are rounded up to whole
+    seconds.
+
+    Args:
+        attempts: in all, the first one included; ``math.inf`` for no bound but the deadline's.
+        initial: seconds before the second attempt.
+        backoff: what each delay is multiplied by for the next.
+        max_delay: seconds; no delay is longer.
+        jitter: the part of each delay that is random, from 0 to 1; the same at every replay.
+        on: classes of exceptions that are tried again.
+        never: classes that aren't, though ``on`` has them.
+        attempt_timeout: seconds for one attempt of an ``async def``, after which it fails with TimeoutError.
+
+    Raises:
+        ConfigurationError: a value that makes no sense.
+    """
+
+    attempts: float = 3
+    initial: float = 1.0
+    backoff: float = 2.0
+    max_delay: float = 60.0
+    jitter: float = 0.0
+    on: Any = (Exception,)
+    never: Any = ()
+    attempt_timeout: float | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "on", _named(self.on))
+        object.__setattr__(self, "never", _named(self.never))
+        whole = self.attempts == math.inf or self.attempts == int(self.attempts)
+        sensible = (
+            whole and self.attempts >= 1 and self.initial >= 0 and self.backoff >= 1 and self.max_delay >= 0,
+            0 <= self.jitter <= 1 and (self.attempt_timeout is None or self.attempt_timeout > 0),
+        )
+        if not all(sensible):
+            raise ConfigurationError(
+                f"{self}: attempts is a whole number from 1 on, backoff at least 1, jitter between 0 and 1,"
+                " attempt_timeout positive, and no delay is negative"
+            )
+
+    def again(self, error: BaseException, attempt: int) -> bool:
+        """Whether another attempt follows on the ``attempt``-th, which raised ``error``."""
+        if attempt >= self.attempts or isinstance(error, (CallerError, OperatorError)):
+            return False
+        names = {_name(kind) for kind in type(error).__mro__ if issubclass(kind, BaseException)}
+        return bool(names & {*self.on}) and not names & {*self.never}
+
+    def delay(self, attempt: int, seed: str) -> int:
+        """Microseconds between the ``attempt``-th and the next, whole seconds."""
+        # The exponent is bounded: a float has no room for the thousandth power.
+        longest = min(self.max_delay, self.initial * self.backoff ** min(attempt - 1, 64))
+        drawn = int.from_bytes(hashlib.sha256(f"{seed}\0{attempt}".encode()).digest()[:7], "big") / 2**56
+        seconds = longest * (1 - self.jitter * drawn)
+        return 0 if seconds < 1 else math.ceil(seconds) * MICROSECOND
+
+    def to_text(self) -> str:
+        """As a record keeps it."""
+        data = {field.name: getattr(self, field.name) for field in fields(self)}
+        data["attempts"] = None if self.attempts == math.inf else self.attempts
+        return json.dumps(data, separators=(",", ":"))
+
+
+LEAF = Retry()
+"""Of a function that makes no durable call, unless it says otherwise."""
+
+ONCE = Retry(attempts=1)
+
+
+def read(text: str) -> Retry:
+    """Raises BadMessage: it isn't a policy."""
+    try:
+        data = json.loads(text)
+        attempts = math.inf if data["attempts"] is None else data["attempts"]
+        return Retry(**{**data, "attempts": attempts})
+    except (ValueError, TypeError, KeyError, ConfigurationError) as unreadable:
+        raise BadMessage(f"a retry policy can't be read: {unreadable}") from unreadable

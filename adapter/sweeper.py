@@ -1,0 +1,101 @@
+"""What time makes happen: messages that fall due, and the index entries that become messages. No code of the user's.
+
+`sweep` only ever sends: an entry stays in the index until its function claims, or settles. So a sweep may die anywhere;
+what it hasn't sent is sent by the platform's retry of the same event, or by a later sweep.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, assert_never
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+from adapter import handles
+from adapter.errors import BadMessage
+from adapter.host import EngineHost
+from adapter.messages import Cause, Expire, Resume, Start, Timed, parse_timed
+from adapter.ports import Invoke, Many, Schedule, Settle, Tell
+from adapter.promises import Firing, State
+from adapter.timers import MINUTE, SECOND, SHARDS, Due, wanted
+
+
+def sweep(event: dict[str, Any], context: Any) -> dict[str, int]:
+    """Lambda's entry for the schedule of once a minute: send the entries of the minute after next, and the overdue."""
+    host: Any = handles.host()
+    minute = _minute(event)
+    sent = 0
+    for page in _pages(host, minute):
+        host.ports.perform(Many(tuple(_schedule(due) for due in page)))
+        sent += len(page)
+    return {"sent": sent}
+
+
+def _minute(event: dict[str, Any]) -> int:
+    """The minute that this sweep is for: the same at a retry, however late that comes."""
+    try:
+        at = datetime.fromisoformat(event["time"])
+    except (KeyError, TypeError, ValueError) as unreadable:
+        raise BadMessage(f"the sweeper is triggered by a schedule, whose events have a time: {unreadable!r}") from None
+    return int(at.timestamp()) * SECOND // MINUTE * MINUTE
+
+
+def _pages(host: EngineHost, minute: int) -> Iterator[list[Due]]:
+    for shard in range(SHARDS):
+        for page in host.ports.store.due(shard, minute + 2 * MINUTE):
+            if found := [due for due in page if wanted(due.at, minute)]:
+                yield found
+
+
+def _schedule(due: Due) -> Schedule:
+    message: Timed = Resume(id=due.id, cause=Cause.TIMER, firing=Firing(due.at))
+    if due.expires:
+        message = Expire(id=due.id)
+    return Schedule(due.target, message, due.at)
+
+
+def fire(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Lambda's entry for the queue of timers: invoke what is due; reports the messages that failed, one by one."""
+    host: Any = handles.host()
+    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+    response: Any = process_partial_response(
+        event=event, record_handler=lambda record: _fire(host, record), processor=processor, context=context
+    )
+    return dict(response)
+
+
+def _fire(host: EngineHost, record: SQSRecord) -> None:
+    target, message, at = read(record.body)
+    if at > host.ports.clock.now() + SECOND:
+        # A longer way than one message goes, or clocks that differ.
+        host.ports.perform(Schedule(target, message, at))
+        return
+    match message:
+        case Expire():
+            # No code of the user's is needed for it: a deadline holds for a function that can't even be loaded. The
+            # stream tells the function, so that it cleans up.
+            host.ports.perform(Settle(message.id, State.TIMEDOUT, ""))
+        case Start() | Resume():
+            host.ports.perform(Tell("firing", message.id, "", {"at": at}))
+            host.ports.perform(Invoke(target, message))
+        case _:
+            assert_never(message)
+
+
+def read(body: str) -> tuple[str, Timed, int]:
+    """The target, message and time of a queue's message.
+
+    Raises:
+        BadMessage: it isn't one of ours.
+    """
+    try:
+        data = json.loads(body)
+        target, at = data["target"], data["at"]
+        if not isinstance(target, str) or not isinstance(at, int):
+            raise TypeError("target or at is of another type")
+        return target, parse_timed(data["message"]), at
+    except (ValueError, TypeError, KeyError, AttributeError) as unreadable:
+        raise BadMessage(f"a message in the queue of timers can't be read: {unreadable!r}") from None

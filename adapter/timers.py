@@ -1,0 +1,71 @@
+"""When time has to act, and by which way: a queue's delayed message, or the index that the sweeper reads. Pure.
+
+A message can be delayed by 15 minutes. What is due later is an entry of the index ``due``: an attribute of the record
+itself, so it costs no write of its own. Every minute the sweeper turns the entries of one minute, the one after next,
+into messages. Entries stay until their function claims, so a sweep that died, or a message that was lost, is made good
+by a later sweep: an entry that is overdue is sent again after 1, 3, 7, 15 … minutes.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, replace
+
+from adapter.promises import Record
+
+SECOND = 1_000_000
+MINUTE = 60 * SECOND
+HORIZON = 15 * MINUTE
+"""Microseconds by which a message can be delayed."""
+
+SHARDS = 8
+"""Of the index: each takes 1,000 writes a second."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """What the index tells of a record: due ``at`` (microseconds)."""
+
+    id: str
+    target: str
+    at: int
+    deadline: int | None
+
+    @property
+    def expires(self) -> bool:
+        """It is the promise's deadline that has come."""
+        return self.deadline is not None and self.at >= self.deadline
+
+
+def shard_of(promise: str) -> int:
+    return zlib.crc32(promise.encode("utf-8", "surrogatepass")) % SHARDS
+
+
+def is_far(at: int, now: int) -> bool:
+    return at - now > HORIZON
+
+
+def indexed(root: Record) -> Record:
+    """A root whose deadline is far is entered into the index by its creation."""
+    far = root.deadline is not None and is_far(root.deadline, root.created_at)
+    return replace(root, due_at=root.deadline if far else None)
+
+
+def wanted(at: int, minute: int) -> bool:
+    """Whether the sweep of ``minute`` (its beginning) sends an entry that is due ``at``.
+
+    The minutes' windows tile time, so without a fault each entry is sent once.
+    """
+    ahead = at // MINUTE - minute // MINUTE
+    late = -ahead - 1
+    return ahead == 1 or (late > 0 and (late + 1) & late == 0)
+
+
+def next_sweep(at: int, after: int) -> int:
+    """The first minute later than ``after`` whose sweep sends an entry that is due ``at``."""
+    minute = (at // MINUTE - 1) * MINUTE
+    late = 1
+    while minute <= after:
+        minute = (at // MINUTE + 1 + late) * MINUTE
+        late = 2 * late + 1
+    return minute
