@@ -186,7 +186,10 @@ class LocalCloud:
         return EPOCH + dt.timedelta(microseconds=self._now)
 
     def kill(self, fn: Durable[..., Any] | str, operation: type[Any], when: str = "after") -> None:
-        """Kill one run of a function, once: its Lambda dies ``"before"`` or ``"after"`` its next such operation."""
+        """Kill one run of a function, once: its Lambda dies ``"before"`` or ``"after"`` its next such operation.
+
+        The engine's own Lambdas go by the name of their handler, ``"adapter.sweeper.sweep"`` for instance.
+        """
         self._kills.append(_Kill(getattr(fn, "name", str(fn)), operation, when))
 
     # What the hosts and ports of the cloud ask.
@@ -350,6 +353,8 @@ class LocalCloud:
         self.stats.invocations += 1
         self._running.append(name)
         self._attempt = invocation.attempt
+        for kill in self._kills:
+            kill.armed = kill.fn == function.spec.handler
         host = LocalHost(self, self._ports(name), function.memory)
         handles.enter(host)
         try:

@@ -1,0 +1,209 @@
+"""A promise that isn't settled in time is settled as timed out, and what it stands for is cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from typing import Any
+
+import pytest
+
+from adapter import attach, durable, errors, promise, resolve, run
+from adapter.ports import Invoke, Schedule, Settle
+from adapter.testing import LocalCloud
+from tests.simulation.laws import HOUR, items, slow, step
+
+LOG: list[str] = []
+
+
+@pytest.fixture(autouse=True)
+def _nothing_logged_yet() -> None:
+    LOG.clear()
+
+
+@durable
+async def patient(seconds: float) -> str:
+    try:
+        await asyncio.sleep(seconds)
+        return "done"
+    finally:
+        await run(LOG.append, "cleaned up")
+
+
+@durable(timeout=60)
+async def hurried(seconds: float) -> str:
+    return await patient(seconds)
+
+
+@durable
+async def asks(seconds: float, timeout: float) -> str:
+    try:
+        return await patient.with_options(timeout=timeout)(seconds)
+    except errors.PromiseTimeout as late:
+        return str(late)
+
+
+@durable
+async def asks_outside(timeout: float) -> str:
+    approval = promise(bool, timeout=timeout)
+    try:
+        return "yes" if await approval else "no"
+    except TimeoutError:
+        return "nobody answered"
+
+
+def test_a_call_that_is_late_times_out_exactly_then(cloud: LocalCloud) -> None:
+    """The caller enforces it; the callee cleans up."""
+    begun = cloud.now()
+    assert cloud.run(asks, HOUR, 100) == "run-1~0 timed out"
+    assert cloud.now() - begun == dt.timedelta(seconds=100)
+    cloud.drive()
+    assert LOG == ["cleaned up"]
+    assert attach("run-1~0").status() == "rejected_timedout"
+
+
+def test_a_call_in_time_is_not_touched(any_cloud: LocalCloud) -> None:
+    """Its deadline is of no consequence, then or later."""
+    handle = asks.start(60, HOUR)
+    assert handle.result() == "done"
+    any_cloud.advance(2 * HOUR)
+    assert attach(f"{handle.id}~0").status() == "resolved"
+
+
+def test_a_deadline_holds_in_any_weather(any_cloud: LocalCloud) -> None:
+    """A function's own deadline reaches down to what it called."""
+    with pytest.raises(errors.PromiseTimeout):
+        any_cloud.run(hurried.with_options(id="h"), HOUR)
+    any_cloud.advance(HOUR)
+    assert attach("h").status() == "rejected_timedout"
+    assert attach("h~0").status() == "rejected_canceled"
+    assert set(LOG) == {"cleaned up"}
+
+
+@pytest.mark.parametrize("timeout", [1, 60, 899, 901, HOUR, 30 * 86_400])
+def test_a_root_times_out_to_the_second(timeout: int, cloud: LocalCloud) -> None:
+    """By a message, or by the index; nobody above looks after it."""
+    begun = cloud.now()
+    with pytest.raises(errors.PromiseTimeout):
+        cloud.run(patient.with_options(timeout=timeout), 400 * 86_400)
+    assert cloud.now() - begun == dt.timedelta(seconds=timeout)
+    cloud.drive()
+    assert LOG == ["cleaned up"]
+
+
+def test_the_deadline_of_a_root_costs_no_write_of_its_own(cloud: LocalCloud) -> None:
+    """It is part of the record, and of its suspension."""
+    cloud.run(patient.with_options(timeout=2 * HOUR), HOUR)
+    bounded = cloud.stats.writes
+    cloud.stats.reset()
+    cloud.run(patient, HOUR)
+    assert cloud.stats.writes == bounded
+
+
+def test_a_root_whose_code_cannot_be_loaded_times_out_all_the_same(cloud: LocalCloud) -> None:
+    """The engine's own Lambda settles it."""
+    from adapter import functions
+
+    handle = hurried.start(HOUR)
+    known = functions._registry.pop(hurried.name)
+    try:
+        cloud.advance(60)
+        assert handle.status() == "rejected_timedout"
+    finally:
+        functions._registry[hurried.name] = known
+
+
+def test_a_promise_from_outside_may_have_a_deadline(cloud: LocalCloud) -> None:
+    """It settles then, and refuses a late answer."""
+    handle = asks_outside.start(HOUR)
+    cloud.advance(HOUR)
+    assert handle.result() == "nobody answered"
+    with pytest.raises(errors.AlreadySettled, match="rejected_timedout"):
+        resolve(f"{handle.id}~0", True)
+
+
+def test_an_answer_in_time_is_heard(any_cloud: LocalCloud) -> None:
+    """And the deadline passes unnoticed."""
+    handle = asks_outside.start(HOUR)
+    any_cloud.advance(60)
+    resolve(f"{handle.id}~0", True)
+    assert handle.result() == "yes"
+
+
+def test_the_deadline_of_what_nobody_awaits_holds_too(cloud: LocalCloud) -> None:
+    """A function waits for what it started, no longer than that has."""
+
+    @durable
+    async def forgets() -> str:
+        patient.with_options(timeout=100)(HOUR)
+        return "ended"
+
+    begun = cloud.now()
+    assert cloud.run(forgets) == "ended"
+    assert cloud.now() - begun == dt.timedelta(seconds=100)
+
+
+def test_a_race_of_deadlines_replays_exactly(any_cloud: LocalCloud) -> None:
+    """The first to time out is the first heard of."""
+
+    @durable
+    async def race() -> list[str]:
+        async def one(name: str, timeout: float) -> None:
+            try:
+                await patient.with_options(timeout=timeout)(HOUR)
+            except errors.PromiseTimeout:
+                order.append(name)
+                await step(len(order))
+
+        order: list[str] = []
+        await asyncio.gather(one("slow", 600), one("quick", 60), one("middle", 300))
+        return order
+
+    assert any_cloud.run(race) == ["quick", "middle", "slow"]
+
+
+def test_an_outcome_that_came_first_is_what_the_caller_sees(cloud: LocalCloud) -> None:
+    """One outcome for everyone: a deadline asks the record, it doesn't presume."""
+
+    @durable
+    async def tight() -> int | str:
+        call = slow.with_options(timeout=100)(7, 100 / HOUR)
+        try:
+            return await call
+        except errors.PromiseTimeout:
+            return "late"
+
+    outcome = cloud.run(tight)
+    stands = attach("run-1~0").status()
+    assert (outcome, stands) in ((7, "resolved"), ("late", "rejected_timedout"))
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("operation", [Schedule, Settle, Invoke])
+@pytest.mark.parametrize("place", ["adapter.sweeper.fire", "adapter.sweeper.sweep"])
+@pytest.mark.parametrize("timeout", [60, HOUR])
+def test_a_deadline_survives_the_death_of_who_enforces_it(
+    timeout: int, place: str, operation: type[Any], when: str, cloud: LocalCloud
+) -> None:
+    """The message comes again."""
+    cloud.kill(place, operation, when)
+    with pytest.raises(errors.PromiseTimeout):
+        cloud.run(patient.with_options(timeout=timeout), 10 * HOUR)
+
+
+def test_nothing_is_left_in_the_index(cloud: LocalCloud) -> None:
+    """Neither of what timed out nor of what came in time."""
+    with pytest.raises(errors.PromiseTimeout):
+        cloud.run(patient.with_options(timeout=HOUR), 10 * HOUR)
+    cloud.run(patient.with_options(timeout=10 * HOUR), HOUR)
+    cloud.drive()
+    assert not any("due_at" in item for item in items(cloud))
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf")])
+def test_a_timeout_is_a_positive_number_of_seconds(timeout: float) -> None:
+    """Anything else is refused where it is written."""
+    with pytest.raises(errors.ConfigurationError, match="positive"):
+        patient.with_options(timeout=timeout)
+    with pytest.raises(errors.ConfigurationError, match="positive"):
+        durable(timeout=timeout)

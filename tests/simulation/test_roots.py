@@ -1,0 +1,204 @@
+"""Roots started from inside: shared by executions, detached, awaited by others."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from adapter import Handle, attach, durable, errors, promise, resolve
+from adapter.ports import Create, Invoke, Register, Settle
+from adapter.testing import LocalCloud
+from tests.simulation.laws import HOUR, Broken, fails, items, step
+
+
+@durable
+async def factorial(n: int) -> int:
+    return 1 if n <= 1 else n * await factorial.with_options(id=f"factorial-{n - 1}")(n - 1)
+
+
+@durable
+async def slowly(value: int) -> int:
+    await asyncio.sleep(HOUR)
+    return value
+
+
+@durable
+async def sharer(value: int) -> int:
+    return await slowly.with_options(id="shared")(value)
+
+
+@durable
+async def launcher(value: int) -> str:
+    started = slowly.detach(value)
+    assert await started == started.id
+    return started.id
+
+
+@durable
+async def countdown(n: int) -> str:
+    await step(n)
+    if n == 0:
+        return "lift-off"
+    return countdown.with_options(id=f"countdown-{n - 1}").detach(n - 1).id
+
+
+@durable
+async def follower(promise_id: str) -> object:
+    return await attach(promise_id)
+
+
+@durable
+async def asker() -> bool:
+    return await promise(bool)
+
+
+def test_work_of_an_id_is_done_once_and_shared(any_cloud: LocalCloud) -> None:
+    """A later execution finds what an earlier one did."""
+    assert any_cloud.run(factorial, 6) == 720
+    created = len(items(any_cloud))
+    assert any_cloud.run(factorial, 7) == 5040
+    # The root, its link, and factorial-6 with its own.
+    assert len(items(any_cloud)) <= created + 4
+
+
+def test_two_executions_await_the_same_root(any_cloud: LocalCloud) -> None:
+    """It is started once."""
+    first, second = sharer.start(3), sharer.start(3)
+    assert (first.result(), second.result()) == (3, 3)
+    assert attach("shared").result() == 3
+
+
+def test_other_arguments_under_the_same_id_are_a_conflict(any_cloud: LocalCloud) -> None:
+    """Raised where it is awaited; the shared root goes on."""
+    first = sharer.start(3)
+    any_cloud.drive()
+    with pytest.raises(errors.IdConflict, match="shared"):
+        any_cloud.run(sharer, 4)
+    assert first.result() == 3
+
+
+def test_cancelling_one_who_shares_leaves_the_root_to_the_others(any_cloud: LocalCloud) -> None:
+    """Only the link is cancelled."""
+    first, second = sharer.start(3), sharer.start(3)
+    any_cloud.drive()
+    first.cancel()
+    assert second.result() == 3
+    with pytest.raises(errors.PromiseCancelled):
+        first.result()
+
+
+def test_a_shared_failure_reaches_everyone(any_cloud: LocalCloud) -> None:
+    """Under its own class."""
+
+    @durable
+    async def shares_failure() -> int:
+        return await fails.with_options(id="failing")("shared")
+
+    for _ in range(2):
+        with pytest.raises(Broken, match="shared"):
+            any_cloud.run(shares_failure)
+
+
+def test_a_detached_root_outlives_its_caller(any_cloud: LocalCloud) -> None:
+    """The caller settles at once, with the id."""
+    detached = any_cloud.run(launcher, 5)
+    assert attach(detached).status() == "pending"
+    assert attach(detached).result() == 5
+
+
+def test_a_detached_root_is_not_cancelled_with_its_caller(cloud: LocalCloud) -> None:
+    """Its life isn't tied to it."""
+
+    @durable
+    async def launches_and_fails() -> None:
+        slowly.with_options(id="free").detach(5)
+        await step(1)
+        raise Broken("later")
+
+    with pytest.raises(Broken):
+        cloud.run(launches_and_fails)
+    assert attach("free").result() == 5
+
+
+def test_a_chain_of_tail_calls_has_a_bounded_history_each(any_cloud: LocalCloud) -> None:
+    """An endless loop is a chain of roots."""
+    assert any_cloud.run(countdown.with_options(id="countdown-5"), 5) == "countdown-4"
+    any_cloud.advance(HOUR)
+    assert attach("countdown-0").result() == "lift-off"
+    assert all(len([i for i in items(any_cloud) if i["pk"] == f"countdown-{n}"]) <= 3 for n in range(6))
+
+
+def test_an_execution_may_await_another(any_cloud: LocalCloud) -> None:
+    """From anywhere, by its id; the value is read by the other's annotation."""
+    other = slowly.start(9)
+    assert any_cloud.run(follower, other.id) == 9
+
+
+def test_an_execution_may_await_what_has_settled_long_ago(any_cloud: LocalCloud) -> None:
+    """Settled is settled."""
+    other = slowly.start(9)
+    assert other.result() == 9
+    assert any_cloud.run(follower, other.id) == 9
+
+
+def test_several_executions_may_await_a_promise_from_outside(any_cloud: LocalCloud) -> None:
+    """One answer for all."""
+    asked = asker.start()
+    any_cloud.drive()
+    followers = [follower.start(f"{asked.id}~0") for _ in range(3)]
+    any_cloud.drive()
+    resolve(f"{asked.id}~0", True)
+    assert [handle.result() for handle in (asked, *followers)] == [True] * 4
+
+
+def test_awaiting_what_does_not_exist_is_an_error_at_the_await(any_cloud: LocalCloud) -> None:
+    """Stored, so it is the same at every replay."""
+
+    @durable
+    async def hopes() -> str:
+        try:
+            await attach("nothing")
+        except errors.UnknownPromise as unknown:
+            await step(1)
+            return str(unknown)
+        return "found"
+
+    assert any_cloud.run(hopes) == "there is no promise 'nothing'"
+
+
+def test_awaiting_a_cancelled_root_raises_at_the_await(any_cloud: LocalCloud) -> None:
+    """PromiseCancelled, as for a call."""
+    other = slowly.start(1)
+    waiting = follower.start(other.id)
+    any_cloud.drive()
+    other.cancel()
+    with pytest.raises(errors.PromiseCancelled):
+        waiting.result()
+
+
+def test_a_handle_is_awaited_inside_only(cloud: LocalCloud) -> None:
+    """Outside it is asked for its result."""
+    handle: Handle[int] = slowly.start(1)
+    with pytest.raises(errors.NotDurable, match=r"\.result\(\)"):
+        handle.__await__()
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("operation", [Create, Invoke, Register, Settle])
+def test_a_death_on_the_way_to_a_shared_root_is_made_good(operation: type, when: str, cloud: LocalCloud) -> None:
+    """The link is written first; the retry does the rest again."""
+    cloud.kill(sharer, operation, when)
+    assert cloud.run(sharer, 3) == 3
+    other = slowly.with_options(id="other").start(4)
+    cloud.kill(follower, operation, when)
+    assert cloud.run(follower, other.id) == 4
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("operation", [Create, Invoke, Settle])
+def test_a_death_on_the_way_to_a_detached_root_is_made_good(operation: type, when: str, cloud: LocalCloud) -> None:
+    """One root, however often it is tried."""
+    cloud.kill(launcher, operation, when)
+    assert attach(cloud.run(launcher, 5)).result() == 5
+    assert len([item for item in items(cloud) if item["fn"] == slowly.name]) == 1 + 1

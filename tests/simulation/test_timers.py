@@ -1,0 +1,200 @@
+"""Timers on the real queue and the real index: exact, at no cost of their own, and whole through crashes."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from typing import Any
+
+import pytest
+
+from adapter import durable, errors, promise, resolve
+from adapter.ports import Arm, Claim, Invoke, Schedule
+from adapter.promises import Record
+from adapter.testing import Faults, LocalCloud
+from adapter.testing.cloud import Event
+from adapter.timers import MINUTE
+from tests.simulation.laws import HOUR, forget, items
+
+DAY = 86_400
+
+
+@durable
+async def sleeper(seconds: float) -> str:
+    await asyncio.sleep(seconds)
+    return "awake"
+
+
+@durable
+async def sleepers(count: int) -> int:
+    await asyncio.gather(*(sleeper(HOUR + number % 7) for number in range(count)))
+    return count
+
+
+@durable
+async def alarm() -> str:
+    """Is woken by an answer now and then, while one timer is pending all along."""
+    answers = []
+    try:
+        async with asyncio.timeout(10 * 60):
+            while True:
+                answers.append(await promise(str))
+    except TimeoutError:
+        return ",".join(answers)
+
+
+@pytest.mark.parametrize("seconds", [1, 59, 60, 899, 900, 901, 959, 1_019, 1_020, HOUR, DAY + 1, 400 * DAY])
+def test_a_sleep_ends_to_the_second_however_long_it_is(seconds: int, cloud: LocalCloud) -> None:
+    """By a message, or by an entry of the index that became one."""
+    begun = cloud.now()
+    assert cloud.run(sleeper, seconds) == "awake"
+    assert cloud.now() - begun == dt.timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("seconds", [60, 30 * DAY])
+def test_a_sleep_costs_its_functions_suspension_and_nothing_else(seconds: int, cloud: LocalCloud) -> None:
+    """Create, arm, claim, settle; one message."""
+    cloud.run(sleeper, seconds)
+    assert cloud.stats.writes == 4
+    assert cloud.stats.messages == 1
+    assert cloud.stats.resumes[sleeper] == 1
+
+
+def test_a_fraction_of_a_second_is_rounded_up(cloud: LocalCloud) -> None:
+    """A message is delayed by whole seconds, and never comes early."""
+    begun = cloud.now()
+    cloud.run(sleeper, 0.25)
+    assert cloud.now() - begun == dt.timedelta(seconds=1)
+
+
+def test_hundreds_of_sleepers_all_wake(cloud: LocalCloud) -> None:
+    """The sweeper pages through its shards."""
+    begun = cloud.now()
+    assert cloud.run(sleepers, 300) == 300
+    assert cloud.now() - begun == dt.timedelta(seconds=HOUR + 6)
+    assert cloud.stats.resumes[sleeper] == 300
+
+
+def test_what_has_settled_leaves_the_index(cloud: LocalCloud) -> None:
+    """And is never looked at again."""
+    handle = sleeper.start(30 * DAY)
+    cloud.drive()
+    assert any("due_at" in item for item in items(cloud))
+    handle.cancel()
+    cloud.drive()
+    assert not any("due_at" in item for item in items(cloud))
+    spent = cloud.stats.invocations
+    cloud.advance(60 * DAY)
+    assert cloud.stats.invocations == spent
+
+
+def test_one_message_is_sent_for_a_timer_however_often_its_function_wakes(cloud: LocalCloud) -> None:
+    """It stays armed; who is woken by something else relies on the message that is on its way."""
+    handle = alarm.start()
+    for number in range(5):
+        cloud.advance(30)
+        resolve(f"{handle.id}~{number}", str(number))
+    assert handle.result() == "0,1,2,3,4"
+    assert cloud.stats.messages == 1
+
+
+@pytest.mark.parametrize("cold", [False, True], ids=["warm", "cold"])
+def test_an_early_message_changes_nothing(cold: bool, cloud: LocalCloud) -> None:
+    """Clocks differ by seconds: it is sent again."""
+    if cold:
+        forget(cloud)
+    handle = sleeper.start(100)
+    cloud.drive()
+    early = _message(cloud)
+    _deliver(cloud, early)
+    assert handle.status() == "pending"
+    begun = cloud.now()
+    assert handle.result() == "awake"
+    assert cloud.now() - begun == dt.timedelta(seconds=100)
+
+
+def test_a_message_that_comes_twice_or_for_a_timer_that_is_gone_wakes_nobody(cloud: LocalCloud) -> None:
+    """It is refused by the record, before any code of the user's runs."""
+    handle = sleeper.start(100)
+    cloud.drive()
+    late = _message(cloud)
+    assert handle.result() == "awake"
+    resumed = cloud.stats.resumes[sleeper]
+    _deliver(cloud, late)
+    cloud.drive()
+    assert cloud.stats.resumes[sleeper] == resumed
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("operation", [Schedule, Arm, Claim])
+@pytest.mark.parametrize("seconds", [60, DAY])
+def test_a_sleep_survives_the_death_of_its_function_around(
+    operation: type[Any], when: str, seconds: int, cloud: LocalCloud
+) -> None:
+    """At each of the three steps that a timer takes."""
+    cloud.kill(sleeper, operation, when)
+    assert cloud.run(sleeper, seconds) == "awake"
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_no_timer_is_lost_in_a_storm(seed: int) -> None:
+    """Sweeper, queue and functions die, messages come twice and late."""
+    with LocalCloud(seed=seed, faults=Faults(crash=0.1, duplicate=0.2, reorder=0.3, delay=0.2)) as cloud:
+        assert cloud.run(sleepers, 10) == 10
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("operation", [Schedule, Invoke])
+@pytest.mark.parametrize("handler", ["adapter.sweeper.sweep", "adapter.sweeper.fire"])
+def test_a_death_of_the_timers_own_lambdas_half_way_is_made_good(
+    handler: str, operation: type[Any], when: str, cloud: LocalCloud
+) -> None:
+    """By the retry of the same sweep, by the queue: some messages are sent twice, and wake once."""
+    deaths: list[Event] = []
+    cloud.watchers.append(lambda event: deaths.append(event) if event.what == "killed" else None)
+    cloud.kill(handler, operation, when)
+    assert cloud.run(sleepers, 20) == 20
+    assert len(deaths) == (
+        (handler, operation) in {("adapter.sweeper.sweep", Schedule), ("adapter.sweeper.fire", Invoke)}
+    )
+    assert cloud.stats.resumes[sleeper] <= 20 + 10
+
+
+def test_an_execution_outlives_a_sweeper_that_is_away_for_an_hour(cloud: LocalCloud) -> None:
+    """What is overdue is sent as soon as there is one again."""
+    sweepers, cloud._sweepers = cloud._sweepers, []
+    handle = sleeper.start(HOUR)
+    cloud.advance(2 * HOUR)
+    assert handle.status() == "pending"
+    cloud._sweepers = sweepers
+    cloud._swept = cloud.clock() // MINUTE * MINUTE
+    assert handle.result() == "awake"
+
+
+def test_a_timer_without_a_queue_is_a_clear_error(cloud: LocalCloud) -> None:
+    """The template lacks it."""
+    from adapter.aws.wiring import NoTimers
+    from adapter.messages import Cause, Resume
+
+    with pytest.raises(errors.ConfigurationError, match="DURABLE_TIMERS"):
+        NoTimers().schedule("target", Resume(id="r", cause=Cause.TIMER), 1)
+
+
+def _message(cloud: LocalCloud) -> dict[str, Any]:
+    """The timer's message that is on its way, as the function would be invoked by it."""
+    from adapter.messages import Cause, Resume, to_event
+    from adapter.promises import Firing
+
+    record: Record | None = cloud.peek("run-1")
+    assert record is not None
+    assert record.wake_at is not None
+    return to_event(Resume(id="run-1", cause=Cause.TIMER, firing=Firing(record.wake_at, 0)))
+
+
+def _deliver(cloud: LocalCloud, envelope: dict[str, Any]) -> None:
+    import json
+
+    record = cloud.peek("run-1")
+    assert record is not None
+    cloud._enqueue(record.target, json.dumps(envelope))
+    cloud.drive()

@@ -1,0 +1,59 @@
+"""The sweeper's windows tile time: each entry is sent once, and what was missed is sent again, less and less often."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapter.promises import Record
+from adapter.timers import HORIZON, MINUTE, SHARDS, indexed, is_far, next_sweep, shard_of, wanted
+
+times = st.integers(0, 2**52)
+minutes = st.integers(0, 2**26).map(lambda number: number * MINUTE)
+
+
+@given(at=times)
+def test_an_entry_is_sent_once_before_it_is_due(at: int) -> None:
+    """By the one sweep whose window it lies in; with one to two minutes left."""
+    this = at // MINUTE * MINUTE
+    around = [this + offset * MINUTE for offset in range(-20, 1)]
+    assert [minute for minute in around if wanted(at, minute)] == [this - MINUTE]
+
+
+@given(at=times)
+def test_an_overdue_entry_is_sent_again_at_doubling_distances(at: int) -> None:
+    """What still stands may have been lost, or may be a function that can't run."""
+    this = at // MINUTE * MINUTE
+    late = [offset for offset in range(1, 70) if wanted(at, this + offset * MINUTE)]
+    assert late == [2, 4, 8, 16, 32, 64]
+
+
+@given(at=times, after=minutes)
+def test_the_next_sweep_is_the_first_that_sends(at: int, after: int) -> None:
+    """None in between does."""
+    found = next_sweep(at, after)
+    assert found > after
+    assert wanted(at, found)
+    between = range(after + MINUTE, min(found, after + 200 * MINUTE), MINUTE)
+    assert not any(wanted(at, minute) for minute in between)
+
+
+@given(now=times, ahead=st.integers(0, 10 * HORIZON))
+def test_only_what_a_message_cannot_wait_for_is_far(now: int, ahead: int) -> None:
+    """And what is far has its sweep still before it."""
+    assert is_far(now + ahead, now) is (ahead > HORIZON)
+    if is_far(now + ahead, now):
+        assert next_sweep(now + ahead, now // MINUTE * MINUTE) > now
+
+
+@given(promise=st.text())
+def test_every_id_has_a_shard(promise: str) -> None:
+    """The same each time."""
+    assert 0 <= shard_of(promise) == shard_of(promise) < SHARDS
+
+
+def test_a_root_is_indexed_by_a_far_deadline_only() -> None:
+    """A near one is a message's affair."""
+    assert indexed(Record(id="r", created_at=1, deadline=2 + HORIZON)).due_at == 2 + HORIZON
+    assert indexed(Record(id="r", created_at=1, deadline=1 + HORIZON)).due_at is None
+    assert indexed(Record(id="r")).due_at is None
