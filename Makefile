@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 # The pure core decides what happens; it has to be covered nearly completely.
-CORE := adapter/codec.py,adapter/exceptions.py,adapter/promises.py,adapter/loop.py,adapter/execution.py,adapter/engine.py,adapter/waits.py
+CORE := adapter/codec.py,adapter/exceptions.py,adapter/promises.py,adapter/loop.py,adapter/execution.py,adapter/engine.py,adapter/flushing.py,adapter/waits.py,adapter/retries.py,adapter/timers.py,adapter/maps.py
 CORE_COVERAGE := 95
 
 .DEFAULT_GOAL := help
@@ -33,7 +33,8 @@ lint: setup  ## Style, types and the direction of imports
 
 # coverage starts pytest, not the reverse: our own pytest plugin imports the package before pytest-cov would measure.
 test: lint  ## Lint, all tests, coverage
-	$(BIN)/python -m coverage run -m pytest
+	$(BIN)/python -m coverage run -m pytest --numprocesses=auto --dist=worksteal
+	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
 	@echo 'The pure core alone, at least $(CORE_COVERAGE) %:'
 	$(BIN)/python -m coverage report --include='$(CORE)' --fail-under=$(CORE_COVERAGE)

@@ -6,6 +6,7 @@ The tour:
   Lambda, and its outcome is stored. ``fn.start(...)`` starts one from outside and returns a `Handle`.
 - `run` is an inline step, `promise` one that the outside world settles with `resolve`, `reject` or `cancel`;
   `attach` is a handle on any promise.
+- `link` is an address by which people and other systems settle a promise.
 - `now`, `uuid4` and `random` answer alike at every replay.
 - `errors` has every exception, under `DurableError`.
 - `adapter.testing` has `LocalCloud`: the whole system in one process.
@@ -18,6 +19,7 @@ from adapter.errors import DurableError
 from adapter.execution import Promise
 from adapter.functions import Durable, durable, now, promise, random, run, uuid4
 from adapter.handles import Handle, attach, cancel, reject, resolve
+from adapter.links import link
 from adapter.retries import Retry
 
 
@@ -42,6 +44,7 @@ __all__ = [
     "reject",
     "cancel",
     "attach",
+    "link",
     "now",
     "uuid4",
     "random",

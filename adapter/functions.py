@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import inspect
+import json
 import math
 import sys
 import uuid as uuid_module
@@ -16,7 +17,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
 
-from adapter import handles, maps
+from adapter import handles, maps, schemas
 from adapter.codec import Signature, decode
 from adapter.errors import CodecError, ConfigurationError, DuplicateName, NotDurable, UnknownFunction
 from adapter.execution import Promise, Request, Scope, current
@@ -397,12 +398,14 @@ def promise(type_: Any = Any, /, *, timeout: float | None = None) -> Promise[Any
     name = getattr(type_, "__qualname__", str(type_))
     scope = _scope("promise(...)")
     deadline = _deadline(scope, _seconds(timeout))
+    described = schemas.describe(type_)
     return scope.request(
         lambda ordinal: Request(
             ordinal=ordinal,
             kind=Kind.EXTERNAL,
             fn=name,
-            args="",
+            # For those who settle it without its type. No part of what a replay compares: a type may grow.
+            args=json.dumps(described, separators=(",", ":"), ensure_ascii=False) if described else "",
             digest=digest_of(Kind.EXTERNAL, name, ""),
             decode=lambda text: decode(text, type_, where=f"the value of an external promise ({name})"),
             deadline=deadline,

@@ -51,6 +51,9 @@ class Host(Protocol):
         ...
 
     def new_id(self) -> str: ...
+    def now(self) -> int:
+        """Microseconds since the epoch."""
+        ...
 
 
 _entered: list[Host] = []

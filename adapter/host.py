@@ -134,6 +134,9 @@ class EngineHost:
             self.ports.perform(Invoke(stands.target, Resume(id=stands.id, cause=Cause.AGAIN)))
         return stands
 
+    def now(self) -> int:
+        return self.ports.clock.now()
+
     def get(self, promise: str) -> Record | None:
         return self.ports.store.get(promise) if is_id(promise) else None
 
