@@ -7,6 +7,7 @@ The tour:
 - `run` is an inline step, `promise` one that the outside world settles with `resolve`, `reject` or `cancel`;
   `attach` is a handle on any promise.
 - `link` is an address by which people and other systems settle a promise.
+- `schedule` starts executions by the clock, until `unschedule`; `schedules` lists them.
 - `now`, `uuid4` and `random` answer alike at every replay.
 - `errors` has every exception, under `DurableError`.
 - `adapter.testing` has `LocalCloud`: the whole system in one process.
@@ -21,6 +22,7 @@ from adapter.functions import Durable, durable, now, promise, random, run, uuid4
 from adapter.handles import Handle, attach, cancel, reject, resolve
 from adapter.links import link
 from adapter.retries import Retry
+from adapter.schedules import When, schedule, schedules, unschedule
 
 
 def _environment() -> handles.Host:
@@ -48,6 +50,10 @@ __all__ = [
     "now",
     "uuid4",
     "random",
+    "schedule",
+    "schedules",
+    "unschedule",
+    "When",
     "errors",
     "DurableError",
 ]

@@ -25,6 +25,7 @@ from adapter.execution import Request, current
 from adapter.promises import Kind, Record, Refusal, Refused, State, Written, check_payload, digest_of, is_id
 
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 class Host(Protocol):
@@ -51,6 +52,14 @@ class Host(Protocol):
         ...
 
     def new_id(self) -> str: ...
+    def drive(self, steps: Generator[Any, Any, T]) -> T:
+        """Perform the operations of a generator, to its end."""
+        ...
+
+    def scheduled(self) -> list[str]:
+        """The ids of all schedules."""
+        ...
+
     def now(self) -> int:
         """Microseconds since the epoch."""
         ...

@@ -20,6 +20,7 @@ from adapter.messages import Cause, Resume, is_envelope, parse
 from adapter.ports import Invoke, Operation, Ports, RunCode, RunLeft
 from adapter.promises import Record, Refusal, Refused, State, Written, is_id
 from adapter.realio import run_to_end
+from adapter.timers import SCHEDULES
 
 T = TypeVar("T")
 
@@ -133,6 +134,12 @@ class EngineHost:
         if stands.pending and stands.digest == record.digest and stands.paused:
             self.ports.perform(Invoke(stands.target, Resume(id=stands.id, cause=Cause.AGAIN)))
         return stands
+
+    def drive(self, steps: Generator[Operation, Any, T]) -> T:
+        return drive(steps, self.ports.perform)
+
+    def scheduled(self) -> list[str]:
+        return [due.id for page in self.ports.store.due(SCHEDULES, 2**62) for due in page]
 
     def now(self) -> int:
         return self.ports.clock.now()

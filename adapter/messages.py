@@ -62,8 +62,16 @@ class Expire:
     id: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occur:
+    """A schedule's occurrence has come. Handled by the engine's own Lambda."""
+
+    id: str
+    at: int
+
+
 Message = Start | Resume
-Timed = Start | Resume | Expire
+Timed = Start | Resume | Expire | Occur
 """What a timer may deliver."""
 
 
@@ -81,6 +89,8 @@ def to_event(message: Timed) -> dict[str, Any]:
                 body |= {"at": message.firing.at, "epoch": message.firing.epoch}
         case Expire():
             body = {"expire": message.id}
+        case Occur():
+            body = {"occur": message.id, "at": message.at}
     return {MARK: VERSION, **{key: value for key, value in body.items() if value is not None}}
 
 
@@ -95,7 +105,7 @@ def parse(event: Mapping[str, Any]) -> Message:
         BadMessage: another version, or something missing or of the wrong type.
     """
     message = parse_timed(event)
-    if isinstance(message, Expire):
+    if isinstance(message, Expire | Occur):
         raise BadMessage("an envelope for the engine's own Lambda came to a function's")
     return message
 
@@ -111,6 +121,8 @@ def parse_timed(event: Mapping[str, Any]) -> Timed:
         return Start(id=_id(event, "start"), attempt=attempt, crashes=crashes)
     if "expire" in event:
         return Expire(id=_id(event, "expire"))
+    if "occur" in event:
+        return Occur(id=_id(event, "occur"), at=_whole(event, "at"))
     cause = _text(event, "cause")
     if cause not in set(Cause):
         raise BadMessage(f"an envelope resumes for an unknown cause: {cause!r}")

@@ -83,6 +83,13 @@ class Arrive:
 
 
 @dataclass(frozen=True, slots=True)
+class Delete:
+    """Remove a schedule; its record, or None."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     id: str
 
@@ -161,6 +168,7 @@ Operation = (
     | Arm
     | Arrive
     | Close
+    | Delete
     | Pause
     | Invoke
     | Schedule
@@ -184,8 +192,9 @@ class Store(Protocol):
     def arm(self, promise: str, arming: Arming) -> Written: ...
     def arrive(self, promise: str, count: int) -> Written: ...
     def close(self, promise: str) -> Written: ...
+    def delete(self, promise: str) -> Record | None: ...
     def pause(self, promise: str, why: str) -> Written: ...
-    def due(self, shard: int, until: int) -> Iterator[Sequence[Due]]:
+    def due(self, shard: str, until: int) -> Iterator[Sequence[Due]]:
         """Pages of what is due before ``until``; may miss what was written in the last seconds."""
         ...
 
@@ -265,6 +274,8 @@ class Ports:
                 return self._perform_many(operation.operations)
             case Get() | Load() | LoadChildren():
                 return self._read(operation)
+            case Delete():
+                return self.store.delete(operation.id)
             case _:
                 return self._write(operation)
 

@@ -30,6 +30,9 @@ ROOT_ORDINAL = -1
 BUCKET = 256
 """Children per partition: a partition takes 1,000 writes a second, so a wide fan-out is spread."""
 
+SCHEDULE = "schedule:"
+"""How the ids of schedules begin, and no others."""
+
 MAX_ROOT_ID_BYTES = 512
 MAX_ID_CHARACTERS = 2_000
 MAX_PAYLOAD_BYTES = 160 * 1024
@@ -51,7 +54,7 @@ class State(StrEnum):
 class Kind(StrEnum):
     """What settles the promise: a function's own Lambda, its parent's run, the outside world, or another root.
 
-    A detached root's promise settles as soon as the root exists, a link's as the root does.
+    A detached root's promise settles as soon as the root exists, a link's as the root does. A schedule never settles.
     """
 
     CALL = "call"
@@ -59,6 +62,7 @@ class Kind(StrEnum):
     EXTERNAL = "external"
     LINK = "link"
     DETACH = "detach"
+    SCHEDULE = "schedule"
 
 
 class Wake(StrEnum):
@@ -74,7 +78,7 @@ class Record:
 
     ``wake_at``: when time resumes the function; ``sent``: a message that does so is on its way. ``due_at``: when the
     sweeper has to look at the record. ``link``: the root that a link settles as;
-    ``awaiters``: the links that settle as this root does.
+    ``awaiters``: the links that settle as this root does. ``rule``: when a schedule's occurrences are.
     """
 
     id: str
@@ -101,6 +105,7 @@ class Record:
     deadline: int | None = None
     retry: str = ""
     link: str = ""
+    rule: str = ""
     awaiters: frozenset[str] = frozenset()
     paused: str = ""
     closed: bool = False
@@ -129,13 +134,15 @@ def check_root_id(root: str) -> str:
 
     Raises:
         InvalidId: empty, longer than 512 UTF-8 bytes, or with ``~`` (which separates a root from the path of a
-            child), a control character or a lone surrogate.
+            child), a control character or a lone surrogate, or one of a schedule.
     """
     if not isinstance(root, str) or not root:
         raise InvalidId(f"a promise's id is a non-empty string, got {root!r}")
     bad = next((c for c in root if c == "~" or ord(c) < 32 or ord(c) == 127 or 0xD800 <= ord(c) < 0xE000), None)
     if bad is not None:
         raise InvalidId(f"{root!r} can't be a promise's id: it contains {bad!r}")
+    if root.startswith(SCHEDULE):
+        raise InvalidId(f"{root!r} can't be an execution's id: {SCHEDULE!r} begins those of schedules")
     if len(root.encode()) > MAX_ROOT_ID_BYTES:
         raise InvalidId(f"the id {root[:40]!r}… is longer than {MAX_ROOT_ID_BYTES} bytes")
     return root

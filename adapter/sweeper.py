@@ -16,10 +16,11 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from adapter import handles
 from adapter.errors import BadMessage
-from adapter.host import EngineHost
-from adapter.messages import Cause, Expire, Resume, Start, Timed, parse_timed
+from adapter.host import EngineHost, drive
+from adapter.messages import Cause, Expire, Occur, Resume, Start, Timed, parse_timed
 from adapter.ports import Invoke, Many, Schedule, Settle, Tell
-from adapter.promises import Firing, State
+from adapter.promises import SCHEDULE, Firing, State
+from adapter.schedules import occur
 from adapter.timers import MINUTE, SECOND, SHARDS, Due, wanted
 
 
@@ -44,7 +45,7 @@ def _minute(event: dict[str, Any]) -> int:
 
 
 def _pages(host: EngineHost, minute: int) -> Iterator[list[Due]]:
-    for shard in range(SHARDS):
+    for shard in SHARDS:
         for page in host.ports.store.due(shard, minute + 2 * MINUTE):
             if found := [due for due in page if wanted(due.at, minute)]:
                 yield found
@@ -52,7 +53,9 @@ def _pages(host: EngineHost, minute: int) -> Iterator[list[Due]]:
 
 def _schedule(due: Due) -> Schedule:
     message: Timed = Resume(id=due.id, cause=Cause.TIMER, firing=Firing(due.at))
-    if due.expires:
+    if due.id.startswith(SCHEDULE):
+        message = Occur(id=due.id, at=due.at)
+    elif due.expires:
         message = Expire(id=due.id)
     return Schedule(due.target, message, due.at)
 
@@ -78,6 +81,8 @@ def _fire(host: EngineHost, record: SQSRecord) -> None:
             # No code of the user's is needed for it: a deadline holds for a function that can't even be loaded. The
             # stream tells the function, so that it cleans up.
             host.ports.perform(Settle(message.id, State.TIMEDOUT, ""))
+        case Occur():
+            drive(occur(message.id, message.at), host.ports.perform)
         case Start() | Resume():
             host.ports.perform(Tell("firing", message.id, "", {"at": at}))
             host.ports.perform(Invoke(target, message))

@@ -3,7 +3,7 @@
 A message can be delayed by 15 minutes. What is due later is an entry of the index ``due``: an attribute of the record
 itself, so it costs no write of its own. Every minute the sweeper turns the entries of one minute, the one after next,
 into messages. Entries stay until their function claims, so a sweep that died, or a message that was lost, is made good
-by a later sweep: an entry that is overdue is sent again after 1, 3, 7, 15 … minutes.
+by a later sweep: an entry that is overdue is sent again after 1, 3, 7 and 15 minutes, then every 16.
 """
 
 from __future__ import annotations
@@ -11,14 +11,17 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass, replace
 
-from adapter.promises import Record
+from adapter.promises import SCHEDULE, Record
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
 HORIZON = 15 * MINUTE
 """Microseconds by which a message can be delayed."""
 
-SHARDS = 8
+SCHEDULES = "schedules"
+"""The shard that has all schedules, so that they can be listed."""
+
+SHARDS = (*map(str, range(8)), SCHEDULES)
 """Of the index: each takes 1,000 writes a second."""
 
 
@@ -37,8 +40,10 @@ class Due:
         return self.deadline is not None and self.at >= self.deadline
 
 
-def shard_of(promise: str) -> int:
-    return zlib.crc32(promise.encode("utf-8", "surrogatepass")) % SHARDS
+def shard_of(promise: str) -> str:
+    if promise.startswith(SCHEDULE):
+        return SCHEDULES
+    return SHARDS[zlib.crc32(promise.encode("utf-8", "surrogatepass")) % 8]
 
 
 def is_far(at: int, now: int) -> bool:
@@ -57,15 +62,20 @@ def wanted(at: int, minute: int) -> bool:
     The minutes' windows tile time, so without a fault each entry is sent once.
     """
     ahead = at // MINUTE - minute // MINUTE
-    late = -ahead - 1
-    return ahead == 1 or (late > 0 and (late + 1) & late == 0)
+    return ahead == 1 or _is_due_again(-ahead - 1)
 
 
 def next_sweep(at: int, after: int) -> int:
     """The first minute later than ``after`` whose sweep sends an entry that is due ``at``."""
     minute = (at // MINUTE - 1) * MINUTE
-    late = 1
-    while minute <= after:
-        minute = (at // MINUTE + 1 + late) * MINUTE
-        late = 2 * late + 1
-    return minute
+    if minute > after:
+        return minute
+    late = max(1, after // MINUTE - at // MINUTE)
+    while not _is_due_again(late):
+        late += 1
+    return (at // MINUTE + 1 + late) * MINUTE
+
+
+def _is_due_again(late: int) -> bool:
+    """After 1, 3, 7 and 15 minutes, then every 16: soon at first, and soon after an outage of any length."""
+    return late in (1, 3, 7) or (late > 0 and late % 16 == 15)

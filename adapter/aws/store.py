@@ -79,6 +79,7 @@ class Item(Model):
     deadline = NumberAttribute(null=True)
     retry = UnicodeAttribute(null=True)
     link = UnicodeAttribute(null=True)
+    rule = UnicodeAttribute(null=True)
     awaiters = UnicodeSetAttribute(null=True)
     awaited = BooleanAttribute(null=True)
     paused = UnicodeAttribute(null=True)
@@ -112,11 +113,12 @@ def to_item(record: Record, model: type[Item] = Item) -> dict[str, Any]:
         on_reject=record.on_reject or None,
         wake_at=record.wake_at,
         sent=record.sent or None,
-        due_shard=None if record.due_at is None else str(shard_of(record.id)),
+        due_shard=None if record.due_at is None else shard_of(record.id),
         due_at=record.due_at,
         deadline=record.deadline,
         retry=record.retry or None,
         link=record.link or None,
+        rule=record.rule or None,
         awaiters=set(record.awaiters) or None,
         # The stream's filter can't look for a set.
         awaited=bool(record.awaiters) or None,
@@ -168,6 +170,7 @@ def to_record(raw: Mapping[str, Any], model: type[Item] = Item) -> Record:
             deadline=_optional(item.deadline),
             retry=item.retry or "",
             link=item.link or "",
+            rule=item.rule or "",
             awaiters=frozenset(item.awaiters or ()),
             paused=item.paused or "",
             closed=bool(item.closed),
@@ -293,7 +296,7 @@ class DynamoStore:
             "wake_at": None if arming.wake_at is None else {"N": str(arming.wake_at)},
             "sent": {"BOOL": True} if arming.sent else None,
             "due_at": None if arming.due_at is None else {"N": str(arming.due_at)},
-            "due_shard": None if arming.due_at is None else {"S": str(shard_of(promise))},
+            "due_shard": None if arming.due_at is None else {"S": shard_of(promise)},
         }
         return self._update(
             promise,
@@ -324,6 +327,19 @@ class DynamoStore:
             promise, promises.close, sets={"closed": {"BOOL": True}}, condition="attribute_exists(pk)", values={}
         )
 
+    def delete(self, promise: str) -> Record | None:
+        deleted = self.client.delete_item(
+            TableName=self._table,
+            Key=_key(promise),
+            # Nothing but a schedule is ever removed by this.
+            ConditionExpression="attribute_not_exists(pk) OR #kind = :schedule",
+            ExpressionAttributeNames={"#kind": "kind"},
+            ExpressionAttributeValues={":schedule": {"S": Kind.SCHEDULE.value}},
+            ReturnValues="ALL_OLD",
+        )
+        raw = deleted.get("Attributes")
+        return to_record(raw, self._model) if raw else None
+
     def pause(self, promise: str, why: str) -> Written:
         return self._update(
             promise,
@@ -333,12 +349,12 @@ class DynamoStore:
             values=_STATES,
         )
 
-    def due(self, shard: int, until: int) -> Iterator[Sequence[Due]]:
+    def due(self, shard: str, until: int) -> Iterator[Sequence[Due]]:
         pages = self.client.get_paginator("query").paginate(
             TableName=self._table,
             IndexName="due",
             KeyConditionExpression="due_shard = :shard AND due_at < :until",
-            ExpressionAttributeValues={":shard": {"S": str(shard)}, ":until": {"N": str(until)}},
+            ExpressionAttributeValues={":shard": {"S": shard}, ":until": {"N": str(until)}},
         )
         for page in pages:
             yield [_due(raw) for raw in page["Items"]]

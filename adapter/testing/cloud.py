@@ -40,6 +40,8 @@ R = TypeVar("R")
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 BEGINNING = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 MICROSECOND = 1_000_000
+MAX_IDLE = 1_000
+"""Moments in a row at which only schedules, and what they start, moved."""
 DEFAULT_FUNCTION = "durable"
 """The Lambda of durable functions that neither the template nor a target places."""
 
@@ -132,6 +134,7 @@ class LocalCloud:
         self._running: list[str] = []
         self._attempt = 1
         self._run_of = ("", "")
+        self._moved: set[str] = set()
         self._waiting: dict[str, Tell] = {}
         self._kills: list[_Kill] = []
         self.lost: list[Invocation] = []
@@ -197,13 +200,17 @@ class LocalCloud:
     def wait(self, promise: str, timeout: float | None) -> Record | None:
         """Drive until the promise settles; None when ``timeout`` seconds of virtual time have passed first."""
         deadline = None if timeout is None else self._now + round(timeout * MICROSECOND)
+        idle = 0
         while True:
+            self._moved.clear()
             self.drive()
+            # Schedules go on for ever, whoever waits for something else.
+            idle = 0 if root_of(promise) in self._moved or not self._world.has_schedules() else idle + 1
             record = self.peek(promise)
             if record is None or not record.pending:
                 return record
             at = self._next_at()
-            if at is None:
+            if at is None or idle > MAX_IDLE:
                 raise self._stuck(record)
             if deadline is not None and at > deadline:
                 self._now = max(self._now, deadline)
@@ -438,6 +445,7 @@ class LocalCloud:
             fn=fn,
             detail=detail,
         )
+        self._moved.add(root_of(promise))
         for watcher in self.watchers:
             try:
                 watcher(event)

@@ -24,7 +24,7 @@ from adapter.testing.queues import QueuePoller
 from adapter.testing.stats import Stats
 from adapter.testing.streams import Poller
 from adapter.testing.template import Template
-from adapter.timers import SHARDS
+from adapter.timers import SCHEDULES, SHARDS
 
 _ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "testing",
@@ -87,11 +87,18 @@ class World:
     def send(self, queue: str, body: str) -> None:
         self.sqs.send_message(QueueUrl=queues.url_of(queue), MessageBody=body)
 
+    def has_schedules(self) -> bool:
+        self._stats.metered = False
+        try:
+            return any(page for page in self.store.due(SCHEDULES, 2**62))
+        finally:
+            self._stats.metered = True
+
     def due(self) -> set[int]:
         """The times in the index of due records; read without counting."""
         self._stats.metered = False
         try:
-            return {due.at for shard in range(SHARDS) for page in self.store.due(shard, 2**62) for due in page}
+            return {due.at for shard in SHARDS for page in self.store.due(shard, 2**62) for due in page}
         finally:
             self._stats.metered = True
 

@@ -58,7 +58,10 @@ class ModelStore:
     def pause(self, promise: str, why: str) -> Written:
         return self._keep(promises.pause(self.get(promise), why))
 
-    def due(self, shard: int, until: int) -> Iterator[Sequence[Due]]:
+    def delete(self, promise: str) -> Record | None:
+        return self.records.pop(promise, None)
+
+    def due(self, shard: str, until: int) -> Iterator[Sequence[Due]]:
         yield [
             Due(id=record.id, target=record.target, at=record.due_at, deadline=record.deadline)
             for record in sorted(self.records.values(), key=lambda record: record.due_at or 0)

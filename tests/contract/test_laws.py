@@ -236,6 +236,7 @@ FULL = Record(
     deadline=1_767_225_600_000_005,
     retry="{}",
     link="root",
+    rule="[]",
     awaiters=frozenset({"a~0", "b~1"}),
     paused="paused",
     closed=True,

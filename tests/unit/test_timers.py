@@ -21,11 +21,11 @@ def test_an_entry_is_sent_once_before_it_is_due(at: int) -> None:
 
 
 @given(at=times)
-def test_an_overdue_entry_is_sent_again_at_doubling_distances(at: int) -> None:
-    """What still stands may have been lost, or may be a function that can't run."""
+def test_an_overdue_entry_is_sent_again_soon_and_then_now_and_then(at: int) -> None:
+    """What still stands may have been lost, or may be a function that can't run; an outage may be long."""
     this = at // MINUTE * MINUTE
     late = [offset for offset in range(1, 70) if wanted(at, this + offset * MINUTE)]
-    assert late == [2, 4, 8, 16, 32, 64]
+    assert late == [2, 4, 8, 16, 32, 48, 64]
 
 
 @given(at=times, after=minutes)
@@ -49,7 +49,7 @@ def test_only_what_a_message_cannot_wait_for_is_far(now: int, ahead: int) -> Non
 @given(promise=st.text())
 def test_every_id_has_a_shard(promise: str) -> None:
     """The same each time."""
-    assert 0 <= shard_of(promise) == shard_of(promise) < SHARDS
+    assert shard_of(promise) in SHARDS
 
 
 def test_a_root_is_indexed_by_a_far_deadline_only() -> None:
