@@ -17,12 +17,12 @@ from __future__ import annotations
 
 from adapter import errors, handles
 from adapter.errors import DurableError
-from adapter.execution import Promise
 from adapter.functions import Durable, durable, now, promise, random, run, uuid4
 from adapter.handles import Handle, attach, cancel, reject, resolve
 from adapter.links import link
 from adapter.retries import Retry
 from adapter.schedules import When, schedule, schedules, unschedule
+from adapter.steps import Promise
 
 
 def _environment() -> handles.Host:

@@ -15,10 +15,11 @@ from typing import Any, assert_never
 from adapter import functions, retries
 from adapter.errors import BadMessage, CodecError, FunctionCrashed, NonDeterminismError
 from adapter.exceptions import decode_exception, encode_exception
-from adapter.execution import BY_PARENT, Behind, Done, Execution, Flush, Left, Suspended
+from adapter.execution import Execution
 from adapter.flushing import Caller, Flushing, Stale
 from adapter.loop import DurableLoop
 from adapter.messages import Cause, Message, Resume, Start
+from adapter.outcomes import BY_PARENT
 from adapter.ports import (
     Arm,
     Claim,
@@ -36,6 +37,7 @@ from adapter.ports import (
     Tell,
 )
 from adapter.promises import Arming, Firing, Record, Refusal, Refused, State, Written, parent_of, threshold_for
+from adapter.steps import Behind, Done, Flush, Left, Suspended
 from adapter.timers import is_far
 
 Steps = Generator[Operation, Any, str]
@@ -221,6 +223,9 @@ class _Run(Flushing):
                 case Suspended():
                     return (yield from self._suspend(execution, step))
                 case Done():
+                    for promise, error in execution.unheard():
+                        # Not lost: it is logged, and stays readable on the promise itself.
+                        yield Tell("unheard", promise, self.own.fn, {"error": error})
                     settle = self._settle_leaf(function, step.state, step.value) if execution.is_leaf else None
                     return (yield from settle or self._settle(step.state, step.value))
                 case Left():

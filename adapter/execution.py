@@ -17,12 +17,9 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import hashlib
 import heapq
-import uuid
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
 
 from adapter import waits
@@ -30,42 +27,23 @@ from adapter.errors import (
     CodecError,
     MixedIO,
     NonDeterminismError,
-    NotDurable,
     PayloadTooLarge,
     PromiseCancelled,
-    PromiseTimeout,
 )
-from adapter.exceptions import decode_exception, encode_exception
-from adapter.loop import MICROSECOND, NEVER, DurableFuture, DurableLoop, new_loop
+from adapter.exceptions import encode_exception
+from adapter.loop import MICROSECOND, DurableFuture, DurableLoop, new_loop
+from adapter.outcomes import deliver, moment
 from adapter.parking import park
 from adapter.promises import Kind, Record, State, Wake, child_id
 from adapter.retries import Retry
+from adapter.steps import Behind, Done, Flush, Left, Promise, Request, Scope, Step, Suspended, current
 
 R = TypeVar("R")
 
 CANCEL = "c"
 """The token of a cancellation in ``seen``; a child's is its ordinal, a timer's ``t`` and its ordinal."""
 
-BY_PARENT = '"by its parent"'
-"""The value of a promise that the function which made it has cancelled."""
-
 _CHILD, _TIMER, _CANCEL = range(3)
-
-current: contextvars.ContextVar[Scope | None] = contextvars.ContextVar("durable_scope", default=None)
-"""The scope whose code is running in this context."""
-
-
-class Promise(asyncio.Future[R]):
-    """The outcome, now or later, of something durable; awaited like any asyncio future.
-
-    ``id`` names it everywhere: hand it out, and whoever has access to the table can `resolve` it.
-    ``cancel()`` settles it ``rejected_canceled``, if it is still pending.
-    """
-
-    id: str
-
-    def __repr__(self) -> str:
-        return f"<Promise {self.id} {'settled' if self.done() else 'pending'}>"
 
 
 class _Open(DurableFuture, Promise[Any]):
@@ -84,113 +62,6 @@ class _Open(DurableFuture, Promise[Any]):
         return True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What the code asked for: ``args`` encoded; ``decode`` reads the outcome; ``inline`` runs an inline step.
-
-    ``deadline`` in logical microseconds; ``retry`` a policy of this call; ``link`` the root that it starts or awaits.
-    """
-
-    ordinal: int
-    kind: Kind
-    fn: str
-    args: str
-    digest: str
-    decode: Callable[[str], Any]
-    target: str = ""
-    inline: Callable[[], Any] | None = None
-    encode: Callable[[Any], str] | None = None
-    deadline: int | None = None
-    retry: str = ""
-    link: str = ""
-    tags: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flush:
-    """To be performed: the leader first and alone (None: it is stored), then the followers, the cancels, the expired.
-
-    ``direct``: the function then waits for the leader alone, whose settlement is to resume it.
-    """
-
-    leader: Request | None
-    followers: tuple[Request, ...]
-    seen: str
-    direct: bool
-    cancels: tuple[int, ...]
-    expired: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Suspended:
-    """Waits for ``waiting`` (ids) and until ``wake_at`` (microseconds).
-
-    ``direct``: what it waits for resumes it by itself, nothing is to be armed. ``consumed`` counted settlements are
-    known; ``need`` more could let the code move.
-    """
-
-    waiting: tuple[str, ...]
-    wake_at: int | None
-    direct: bool
-    consumed: int
-    need: int | None
-    on_reject: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
-    """The function ended: how its promise is to settle."""
-
-    state: State
-    value: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Left:
-    """The function goes on in an ordinary event loop, as this task."""
-
-    task: asyncio.Task[Any]
-    loop: DurableLoop
-
-
-Step = Flush | Suspended | Done | Left
-
-
-class Behind(Exception):
-    """The journal tells of a settlement that was loaded before it happened: load again."""
-
-
-class Scope:
-    """What code that runs for a promise may ask without a durable call: the same answers at every replay."""
-
-    def __init__(self, promise: str, now: int) -> None:
-        self._promise = promise
-        self._now = now
-        self._draws = 0
-
-    def now(self) -> int:
-        """Logical microseconds."""
-        return self._now
-
-    def uuid4(self) -> uuid.UUID:
-        return uuid.UUID(bytes=self._draw("uuid4"), version=4)
-
-    def random(self) -> float:
-        return int.from_bytes(self._draw("random")[:7], "big") / 2**56
-
-    def request(self, make: Callable[[int], Request]) -> Promise[Any]:
-        """A durable call. Only an execution can make one."""
-        raise NotDurable(
-            f"a durable call inside a plain def or an inline step ({self._promise}): only the body of an async @durable"
-            " function can make one; to start something with a life of its own, use .start(...)"
-        )
-
-    def _draw(self, purpose: str) -> bytes:
-        self._draws += 1
-        seed = f"{self._promise}\0{purpose}\0{self._draws}".encode("utf-8", "surrogatepass")
-        return hashlib.sha256(seed).digest()[:16]
-
-
 class Execution(Scope):
     """Drives one function over its records. Only this class delivers.
 
@@ -201,7 +72,6 @@ class Execution(Scope):
         encode_result: encodes what the function returns; raises CodecError.
         retry: the policy by which a body that made durable calls and raised is run again, within the same journal.
         leave: turns the loop into an ordinary one; without it real I/O is refused.
-        on_error: gets asyncio's context of an error that no code retrieved.
     """
 
     def __init__(
@@ -213,14 +83,13 @@ class Execution(Scope):
         encode_result: Callable[[Any], str],
         retry: Retry | None = None,
         leave: Callable[[DurableLoop], None] | None = None,
-        on_error: Callable[[dict[str, Any]], None] = lambda context: None,
     ) -> None:
         super().__init__(own.id, own.created_at)
         self.own = own
         self.records: dict[int, Record] = {}
         self.replaying = False
         self.left = False
-        self.loop = new_loop(own.id, own.created_at, self._on_io, on_error)
+        self.loop = new_loop(own.id, own.created_at, self._on_io, self._on_error)
         self._body = body
         self._encode_result = encode_result
         self._retry = retry
@@ -238,6 +107,8 @@ class Execution(Scope):
         self._consumed = 0
         self._latest = 0
         self._cancel_delivered = False
+        self._rejected: list[_Open] = []
+        self._errors: list[tuple[str, str]] = []
         self._winding_down = False
         for record in children:
             self.learn(record)
@@ -300,7 +171,7 @@ class Execution(Scope):
         if record.wake is Wake.COUNTED:
             self._consumed += 1
         if ordinal in self._open:
-            heapq.heappush(self._fresh, (_moment(record), ordinal))
+            heapq.heappush(self._fresh, (moment(record), ordinal))
 
     def resume(self, own: Record, children: Iterable[Record]) -> bool:
         """Go on from memory with what is new. False where another run wrote more than this one knows: replay."""
@@ -334,8 +205,25 @@ class Execution(Scope):
             if not self._deliver_next(now):
                 return self._rest()
 
+    def unheard(self) -> list[tuple[str, str]]:
+        """Failures that no code has asked for, once the function has ended: the promise, and the error's class.
+
+        Not its text, which may hold what no log should.
+        """
+        for promise in self._rejected:
+            if promise._log_traceback:
+                self._errors.append((promise.id, type(promise.exception()).__name__))
+        for task in self.loop.tasks:
+            if task is not self._main and task.done() and task._log_traceback:
+                self._errors.append((self.own.id, type(task.exception()).__name__))
+        found, self._errors, self._rejected = self._errors, [], []
+        return found
+
     def abandon(self) -> None:
         """Drop the suspended code without running any of its ``finally:`` blocks."""
+        for promise in self._rejected:
+            # Another run goes on, and hears of it or not.
+            promise._log_traceback = False
         for task in self.loop.tasks:
             if not task.done():
                 park(task)
@@ -388,7 +276,7 @@ class Execution(Scope):
         for request in asked:
             record = self.records.get(request.ordinal)
             if record is not None and not record.pending and request.ordinal in self._open:
-                heapq.heappush(self._fresh, (_moment(record), request.ordinal))
+                heapq.heappush(self._fresh, (moment(record), request.ordinal))
         wanted = {r.ordinal for r in missing}
         cancels = [c for c in cancels if c in wanted or self._is_pending(c)]
         expired = tuple(e for e in expired if e in self._open and (e in wanted or self._is_pending(e)))
@@ -496,7 +384,9 @@ class Execution(Scope):
             raise Behind(f"#{ordinal} of {self._name()}")
         self._close(ordinal)
         self.loop.now = max(self.loop.now, record.settled_at)
-        _settle(promise, record)
+        deliver(promise, record)
+        if record.rejected:
+            self._rejected.append(promise)
 
     def _deliver_timer(self, ordinal: int) -> None:
         timer = self.loop.timer(ordinal)
@@ -576,6 +466,11 @@ class Execution(Scope):
         self.left = True
         self._leave(self.loop)
 
+    def _on_error(self, context: dict[str, Any]) -> None:
+        """asyncio's word for a failure that no code retrieved: a task's, for instance."""
+        if not self.replaying:
+            self._errors.append((self.own.id, type(context.get("exception")).__name__))
+
     def _name(self) -> str:
         return f"{self.own.fn} ({self.own.id})"
 
@@ -610,41 +505,6 @@ async def attempts(execution: Execution, body: Callable[[], Coroutine[Any, Any, 
         execution.forget()
         await asyncio.sleep(delay / MICROSECOND)
         attempt += 1
-
-
-def _moment(record: Record) -> int:
-    """When a settlement is due for delivery.
-
-    What this function cancelled itself follows from a delivery that may not be in the journal yet: the replay makes it
-    again, and cancels again. So everything else comes first.
-    """
-    own = record.state is State.CANCELED and record.value == BY_PARENT
-    return NEVER if own else record.settled_at
-
-
-def _settle(promise: _Open, record: Record) -> None:
-    """Hand the outcome, decoded from what is stored, to the code: the first time as at every replay."""
-    match record.state:
-        case State.RESOLVED:
-            try:
-                promise.set_result(promise.request.decode(record.value))
-            except CodecError as unreadable:
-                _reject(promise, unreadable)
-        case State.REJECTED:
-            _reject(promise, decode_exception(record.value))
-        case State.CANCELED:
-            _reject(promise, PromiseCancelled(f"{promise.id} was cancelled"))
-        case _:
-            _reject(promise, PromiseTimeout(f"{promise.id} timed out"))
-
-
-def _reject(promise: _Open, error: BaseException) -> None:
-    if isinstance(error, StopIteration):
-        # A future can't carry it: inside a coroutine it would end the wrong thing.
-        error = RuntimeError(f"StopIteration: {error}")
-    promise.set_exception(error)
-    # A rejection that no code retrieves stays readable on the promise itself.
-    promise._log_traceback = False
 
 
 def _shorten(args: str, limit: int = 200) -> str:

@@ -7,16 +7,18 @@ is said where it matters.
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from adapter.errors import IdConflict, UnknownPromise
 from adapter.exceptions import encode_exception
-from adapter.execution import BY_PARENT, Execution, Flush, Request
+from adapter.execution import Execution
 from adapter.messages import Expire, Start
+from adapter.outcomes import BY_PARENT
 from adapter.ports import Create, Invoke, Many, Now, Operation, Register, RunCode, Schedule, Settle
 from adapter.promises import Kind, Record, Refused, State, Wake, Written, child_id, copied, digest_of
+from adapter.steps import Flush, Request
 from adapter.timers import indexed
 
 Performed = Generator[Operation, Any, None]
@@ -41,8 +43,8 @@ DISPATCHED = (Kind.CALL, Kind.LINK, Kind.DETACH)
 """What is to be set going once it is written."""
 
 
-def begin(root: Record) -> Generator[Operation, Any, tuple[bool, Record]]:
-    """Create a root and set it going: whether it was created, and what stands.
+def begin(root: Record, dispatched: Collection[str] = ()) -> Generator[Operation, Any, tuple[bool, Record]]:
+    """Create a root and set it going, unless it is among the ``dispatched``: whether it was created, and what stands.
 
     The promise before its invocation: died in between, the retry of the same request, which is known by ``by``,
     invokes. Its deadline before that: the root may settle, and nothing would be left to set it.
@@ -51,7 +53,8 @@ def begin(root: Record) -> Generator[Operation, Any, tuple[bool, Record]]:
     written: Written = yield Create(root)
     stands = written.stands if isinstance(written, Refused) else written
     assert stands is not None
-    again = bool(root.by) and stands.by == root.by and stands.digest == root.digest and stands.pending
+    mine = bool(root.by) and stands.by == root.by and stands.digest == root.digest
+    again = mine and stands.pending and root.id not in dispatched
     if not isinstance(written, Refused) or again:
         if stands.deadline is not None and stands.due_at is None:
             yield Schedule(stands.target, Expire(id=stands.id), stands.deadline)
@@ -121,7 +124,8 @@ class Flushing:
         """
         if link.fn:
             root = self._root_of(link, (yield Now()))
-            created, stands = yield from begin(root)
+            created, stands = yield from begin(root, self.dispatched)
+            self.dispatched.add(root.id)
             if stands.digest != root.digest:
                 error = IdConflict(f"{link.link!r} is already an execution of {stands.fn}, or has other arguments")
                 return (yield from self._settle_child(execution, link.id, State.REJECTED, encode_exception(error)))

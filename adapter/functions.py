@@ -20,11 +20,11 @@ from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
 from adapter import handles, maps, schemas
 from adapter.codec import Signature, decode
 from adapter.errors import CodecError, ConfigurationError, DuplicateName, NotDurable, UnknownFunction
-from adapter.execution import Promise, Request, Scope, current
 from adapter.handles import Handle
 from adapter.loop import MICROSECOND
 from adapter.promises import Kind, Record, check_payload, check_root_id, digest_of
 from adapter.retries import Retry
+from adapter.steps import Promise, Request, Scope, current
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -21,8 +21,8 @@ from adapter.errors import (
     UnknownPromise,
 )
 from adapter.exceptions import decode_exception
-from adapter.execution import Request, current
 from adapter.promises import Kind, Record, Refusal, Refused, State, Written, check_payload, digest_of, is_id
+from adapter.steps import Request, current
 
 R = TypeVar("R")
 T = TypeVar("T")

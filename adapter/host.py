@@ -13,13 +13,13 @@ from typing import Any, TypeVar
 from adapter.engine import Memory, respond
 from adapter.errors import ConfigurationError
 from adapter.exceptions import encode_exception
-from adapter.execution import Scope, current
 from adapter.flushing import Caller, begin
 from adapter.loop import MICROSECOND
 from adapter.messages import Cause, Resume, is_envelope, parse
 from adapter.ports import Invoke, Operation, Ports, RunCode, RunLeft
 from adapter.promises import Record, Refusal, Refused, State, Written, is_id
 from adapter.realio import run_to_end
+from adapter.steps import Scope, current
 from adapter.timers import SCHEDULES
 
 T = TypeVar("T")

@@ -18,10 +18,11 @@ from typing import Any
 
 from adapter import handles, schemas
 from adapter.errors import BadMessage, CallerError, ConfigurationError, NotDurable
-from adapter.execution import Execution, current
+from adapter.execution import Execution
 from adapter.loop import MICROSECOND
 from adapter.pages import page
 from adapter.promises import Kind, Record, Refused, State, check_payload, is_id
+from adapter.steps import current
 
 VERSION = "v1"
 MAX_BODY = 160 * 1024

@@ -9,11 +9,20 @@ import logging
 
 from aws_lambda_powertools import Logger
 
-from adapter.execution import Execution, current
+from adapter.execution import Execution
 from adapter.ports import Tell
+from adapter.steps import current
 
-_LEVELS = {"body": "debug", "paused": "error", "refused": "warning"}
-_KEPT = ("why", "state", "waiting", "wake_at")
+_LEVELS = {
+    "body": "debug",
+    "paused": "error",
+    "crashed": "error",
+    "dead letter": "error",
+    "refused": "warning",
+    "retrying": "warning",
+    "unheard": "warning",
+}
+_KEPT = ("why", "state", "waiting", "wake_at", "at", "crashes", "error", "schedule")
 
 
 class ReplayFilter(logging.Filter):
@@ -32,6 +41,8 @@ class LogWatcher:
         self.attempt = 1
 
     def tell(self, told: Tell) -> None:
+        if told.what == "running":
+            self.attempt = told.detail.get("attempt", 1)
         details = {key: value for key, value in told.detail.items() if key in _KEPT}
         log = getattr(self.logger, _LEVELS.get(told.what, "info"))
         log(

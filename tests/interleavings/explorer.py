@@ -35,12 +35,13 @@ from adapter.ports import (
     Now,
     Operation,
     Pause,
+    Register,
     RunCode,
     Settle,
     Tell,
 )
 from adapter.promises import Record, Refused, State, Wake, parent_of
-from adapter.resumer import resume_callee, resume_counted, resume_direct
+from adapter.resumer import resume_callee, resume_counted, resume_direct, settle_links
 
 LEAF = "explored.leaf"
 
@@ -91,6 +92,7 @@ class Rules:
 
     arm: Callable[[Record | None, Any], Any] = promises.arm
     settle: Callable[..., Any] = promises.settle
+    register: Callable[..., Any] = promises.register
     wakes: Callable[..., bool] = promises.wakes
     engine: Callable[..., Any] = respond
     counted: Callable[..., Any] = resume_counted
@@ -350,6 +352,8 @@ class Explorer:
                 written = self.rules.arm(standing, operation.arming)
             case Arrive():
                 written = promises.arrive(standing, operation.count)
+            case Register():
+                written = self.rules.register(standing, operation.awaiter)
             case Close():
                 written = promises.close(standing)
             case _:
@@ -372,7 +376,7 @@ class Explorer:
         if before is None or not before.pending or after.pending:
             return world
         canceled = after.state in (State.CANCELED, State.TIMEDOUT)
-        if after.wake is None and not canceled:
+        if after.wake is None and not canceled and not after.awaiters:
             return world
         told = Settlement(
             id=after.id,
@@ -383,6 +387,8 @@ class Explorer:
             wake=after.wake,
             reply_to=after.reply_to,
             state=after.state,
+            value=after.value,
+            awaiters=tuple(sorted(after.awaiters)),
         )
         return world._replace(waiting=_with(world.waiting, self._number(ResumerRun(told))))
 
@@ -431,6 +437,7 @@ class Explorer:
 
 
 def _resuming(settled: Settlement, rules: Rules) -> Any:
+    yield from settle_links(settled)
     yield from resume_callee(settled)
     parent = parent_of(settled.id)
     if settled.wake is Wake.DIRECT:

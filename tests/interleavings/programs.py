@@ -51,6 +51,12 @@ async def branches() -> list[str]:
     return list(await asyncio.gather(one("a"), one("b")))
 
 
+@durable(name="explored.shared")
+async def shared() -> list[str]:
+    """The same root twice: started once, awaited twice; it may settle at any moment of that."""
+    return list(await asyncio.gather(leaf.with_options(id="s")("a"), leaf.with_options(id="s")("a")))
+
+
 @durable(name="explored.diverging")
 async def diverging() -> list[str]:
     """Whoever sees only ``a`` waits for the outside world; whoever sees ``b``, too, goes on without it."""

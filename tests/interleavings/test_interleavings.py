@@ -11,7 +11,7 @@ from adapter import promises
 from adapter.engine import respond
 from adapter.functions import Durable
 from adapter.ports import Arm, Arrive, Create, Invoke, Many
-from adapter.promises import Record, Refusal, Refused
+from adapter.promises import Record, Refusal, Refused, State
 from adapter.resumer import resume_counted
 from tests.interleavings import programs
 from tests.interleavings.explorer import Explorer, Rules, Violation
@@ -39,6 +39,10 @@ EXPLORED = [
     (programs.branches, 0, 0, 1),
     (programs.branches, 1, 0, 0),
     (programs.diverging, 0, 0, 1),
+    (programs.shared, 0, 0, ANY_NUMBER),
+    (programs.shared, 2, 0, 0),
+    (programs.shared, 1, 1, 0),
+    (programs.shared, 1, 0, 1),
 ]
 
 
@@ -77,6 +81,14 @@ def test_a_race_can_go_either_way() -> None:
 
 def _arm_whatever_arrived(standing: Record | None, arming: Any) -> Any:
     return promises.arm(standing, replace(arming, arrivals=standing.arrivals if standing else 0))
+
+
+def _kept(standing: Record | None, registered: Any) -> Any:
+    return replace(registered, state=standing.state) if standing else registered
+
+
+def _register_whatever_stands(standing: Record | None, awaiter: str) -> Any:
+    return promises.register(replace(standing, state=State.PENDING), awaiter) if standing else None
 
 
 def _settle_again(standing: Record | None, state: Any, value: str, at: int) -> Any:
@@ -132,6 +144,13 @@ MUTATIONS = [
     ("arm without the arrivals", Rules(arm=_arm_whatever_arrived), programs.gather, 0, 0),
     ("settle without a condition", Rules(settle=_settle_again), programs.sequence, 0, 1),
     ("wake only at the threshold itself", Rules(counted=_acknowledge_before_invoking), programs.gather, 1, 0),
+    (
+        "register without a condition",
+        Rules(register=lambda standing, awaiter: _kept(standing, _register_whatever_stands(standing, awaiter))),
+        programs.shared,
+        0,
+        0,
+    ),
     ("never dispatch again", Rules(engine=_never_dispatch_again), programs.sequence, 1, 0),
     ("leave when superseded", Rules(engine=_leave_when_superseded), programs.diverging, 0, 1),
 ]

@@ -290,3 +290,55 @@ def test_a_duplicated_run_leaves_no_finally_block_to_run() -> None:
         cloud.drive()
         gc.collect()
         assert FINALLY == []
+
+
+def test_a_failure_that_nobody_awaits_is_told_and_stays_readable(any_cloud: LocalCloud) -> None:
+    """By its promise and class; its text may hold what no log should."""
+
+    @durable
+    async def careless() -> str:
+        fails("secret")
+        await step(1)
+        return "fine"
+
+    told: list[Any] = []
+    any_cloud.watchers.append(lambda event: told.append(event) if event.what == "unheard" else None)
+    handle = careless.start()
+    assert handle.result() == "fine"
+    assert {(event.promise, event.detail["error"]) for event in told} == {(f"{handle.id}~0", "Broken")}
+    with pytest.raises(Broken, match="secret"):
+        attach(f"{handle.id}~0").result()
+
+
+def test_a_failed_task_that_nobody_awaits_is_told(any_cloud: LocalCloud) -> None:
+    """asyncio would say so when the task is collected; here it is when the function ends."""
+
+    @durable
+    async def careless() -> str:
+        async def background() -> None:
+            await step(1)
+            raise Broken("secret")
+
+        task = asyncio.create_task(background())
+        await step(2)
+        await step(3)
+        return str(task.done())
+
+    told: list[Any] = []
+    any_cloud.watchers.append(lambda event: told.append(event) if event.what == "unheard" else None)
+    assert any_cloud.run(careless) == "True"
+    assert {event.detail["error"] for event in told} == {"Broken"}
+
+
+def test_a_failure_that_is_awaited_is_no_news(any_cloud: LocalCloud) -> None:
+    """Nor is one that a gather swallowed on purpose."""
+
+    @durable
+    async def careful() -> int:
+        found = await asyncio.gather(fails("a"), fails("b"), return_exceptions=True)
+        return len(found)
+
+    told: list[Any] = []
+    any_cloud.watchers.append(lambda event: told.append(event) if event.what == "unheard" else None)
+    assert any_cloud.run(careful) == 2
+    assert told == []
