@@ -36,7 +36,19 @@ from adapter.ports import (
     Settle,
     Tell,
 )
-from adapter.promises import Arming, Firing, Record, Refusal, Refused, State, Written, parent_of, threshold_for
+from adapter.promises import (
+    Arming,
+    Firing,
+    Record,
+    Refusal,
+    Refused,
+    State,
+    Written,
+    child_id,
+    parent_of,
+    threshold_for,
+)
+from adapter.spreading import gathered
 from adapter.steps import Behind, Done, Flush, Left, Suspended
 from adapter.timers import is_far
 
@@ -216,6 +228,9 @@ class _Run(Flushing):
         if execution.fresh:
             yield Tell("body", self.own.id, self.own.fn, {})
         while True:
+            for ordinal in execution.unread():
+                children = yield LoadChildren(child_id(self.own.id, ordinal))
+                execution.fill(ordinal, gathered(children))
             step = execution.advance((yield Now()))
             match step:
                 case Flush():

@@ -20,6 +20,7 @@ import contextvars
 import heapq
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import replace
 from typing import Any, NoReturn, TypeVar
 
 from adapter import waits
@@ -32,7 +33,7 @@ from adapter.errors import (
 )
 from adapter.exceptions import encode_exception
 from adapter.loop import MICROSECOND, DurableFuture, DurableLoop, new_loop
-from adapter.outcomes import deliver, moment
+from adapter.outcomes import SPREAD, deliver, moment
 from adapter.parking import park
 from adapter.promises import Kind, Record, State, Wake, child_id
 from adapter.retries import Retry
@@ -108,6 +109,7 @@ class Execution(Scope):
         self._latest = 0
         self._cancel_delivered = False
         self._rejected: list[_Open] = []
+        self._unread: list[int] = []
         self._errors: list[tuple[str, str]] = []
         self._winding_down = False
         for record in children:
@@ -168,10 +170,21 @@ class Execution(Scope):
         if record.pending:
             return
         self._latest = max(self._latest, record.settled_at)
+        if record.fn == SPREAD and record.state is State.RESOLVED:
+            self._unread.append(ordinal)
         if record.wake is Wake.COUNTED:
             self._consumed += 1
         if ordinal in self._open:
             heapq.heappush(self._fresh, (moment(record), ordinal))
+
+    def unread(self) -> list[int]:
+        """Blocks of a map that have ended, and whose outcomes are still to be read, for `fill`."""
+        found, self._unread = self._unread, []
+        return found
+
+    def fill(self, ordinal: int, outcomes: str) -> None:
+        """Before the next `advance`: the block's outcomes are what its settlement delivers."""
+        self.records[ordinal] = replace(self.records[ordinal], value=outcomes)
 
     def resume(self, own: Record, children: Iterable[Record]) -> bool:
         """Go on from memory with what is new. False where another run wrote more than this one knows: replay."""

@@ -6,6 +6,7 @@ by Lambda it runs, resumes or starts an execution; from anywhere else it is star
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import functools
 import inspect
@@ -106,20 +107,25 @@ class Durable(Generic[P, R]):
     @overload
     def map(
         self, items: Iterable[Any], *, max_concurrency: int | None = None, return_exceptions: Literal[False] = False
-    ) -> Coroutine[Any, Any, list[R]]: ...
+    ) -> asyncio.Task[list[R]]: ...
     @overload
     def map(
         self, items: Iterable[Any], *, max_concurrency: int | None = None, return_exceptions: bool
-    ) -> Coroutine[Any, Any, list[R | BaseException]]: ...
+    ) -> asyncio.Task[list[R | BaseException]]: ...
     def map(
         self, items: Iterable[Any], *, max_concurrency: int | None = None, return_exceptions: bool = False
-    ) -> Coroutine[Any, Any, list[Any]]:
+    ) -> asyncio.Task[list[Any]]:
         """Inside a durable function: call this one with each item; the results in the order of the items.
+
+        Hot, as a call is: the first calls are under way when the caller next awaits.
 
         Args:
             max_concurrency: how many calls are pending at most, crashes and resumes included.
             return_exceptions: give a failure in place of its result. Otherwise the first failure is raised, what is
                 pending is cancelled, and nothing further begins.
+
+        Raises:
+            ConfigurationError: ``max_concurrency`` isn't a positive whole number.
         """
         return maps.map_items(self, items, max_concurrency, return_exceptions)
 

@@ -9,6 +9,9 @@ from adapter.exceptions import decode_exception
 from adapter.loop import NEVER
 from adapter.promises import Record, State
 
+SPREAD = "adapter.spreading:spread"
+"""The function of a map's block, whose outcome is what its calls' promises hold."""
+
 BY_PARENT = '"by its parent"'
 """The value of a promise that the function which made it has cancelled."""
 

@@ -21,6 +21,7 @@ FILE_NAME: Final = "template.yaml"
 _TABLE: Final = "AWS::DynamoDB::Table"
 _FUNCTION: Final = "AWS::Serverless::Function"
 _QUEUE: Final = "AWS::SQS::Queue"
+_MINUTELY: Final = ("cron(* * * * ? *)", "rate(1 minute)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,7 +185,7 @@ def _function(stack: Stack, logical_id: str) -> FunctionSpec:
         max_retries=int(invoked.get("MaximumRetryAttempts", 2)),
         on_failure=None if on_failure.get("Type") != "SQS" else _queue_of(str(on_failure.get("Destination"))),
         minutely=any(
-            event["Type"] == "Schedule" and event["Properties"].get("Schedule") == "rate(1 minute)"
+            event["Type"] == "Schedule" and event["Properties"].get("Schedule") in _MINUTELY
             for event in properties.get("Events", {}).values()
         ),
     )

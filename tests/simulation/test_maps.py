@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from adapter import Retry, durable, errors
+from adapter import Retry, durable, errors, maps, spreading
 from adapter.testing import LocalCloud
 from adapter.testing.cloud import Event
 from tests.simulation.laws import Broken, items, step
@@ -89,11 +89,100 @@ def test_nothing_maps_to_nothing(any_cloud: LocalCloud) -> None:
     assert any_cloud.run(mapped, [], 3) == []
 
 
-def test_a_wide_map_costs_two_writes_for_each_item(cloud: LocalCloud) -> None:
-    """And spreads over partitions."""
-    assert cloud.run(wide.with_options(id="w"), 600) == sum(range(600))
-    assert cloud.stats.writes <= 2 * 600 + 20
-    assert len({item["pk"] for item in items(cloud)}) == 3
+def test_a_wide_map_costs_two_writes_for_each_item_and_few_for_its_blocks(cloud: LocalCloud) -> None:
+    """No function creates more of them than one partition holds; the parent reads what the blocks did."""
+    assert cloud.run(wide.with_options(id="w"), 520) == sum(range(520))
+    assert cloud.stats.writes <= 2 * 520 + 2 + 3 * 8
+    assert cloud.stats.resumes[wide] == 1
+    assert {item["pk"] for item in items(cloud)} == {"w", "w~0", "w~1", "w~2"}
+
+
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Maps of a few items go the way of wide ones."""
+    monkeypatch.setattr(maps, "WIDE", 4)
+    monkeypatch.setattr(spreading, "BLOCK", 3)
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("limit", [None, 1, 3, 100])
+def test_results_of_blocks_come_in_the_order_of_the_items(limit: int | None, any_cloud: LocalCloud) -> None:
+    """Whichever block is done first."""
+    durations = [50, 10, 40, 20, 30, 5, 60]
+    assert any_cloud.run(mapped, durations, limit) == durations
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("limit", [1, 2, 15])
+def test_blocks_share_the_limit(limit: int, any_cloud: LocalCloud) -> None:
+    """Counted in the table at every event."""
+    most = 0
+
+    def count(event: Event) -> None:
+        nonlocal most
+        pending = [item for item in items(any_cloud) if item["state"] == "pending" and item["fn"] == timed.name]
+        most = max(most, len(pending))
+
+    any_cloud.watchers.append(count)
+    any_cloud.run(mapped, [20, 10, 30, 10, 20, 10, 30], limit)
+    assert 1 <= most <= limit
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("limit", [None, 2])
+def test_the_first_failure_of_a_block_stops_all(limit: int | None, any_cloud: LocalCloud) -> None:
+    """Under its own class."""
+    with pytest.raises(Broken, match="three"):
+        any_cloud.run(picky_map, 20, limit)
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("limit", [None, 2])
+def test_failures_of_blocks_may_be_collected_in_their_places(limit: int | None, any_cloud: LocalCloud) -> None:
+    """The others go on, in their own block and in others."""
+    assert any_cloud.run(collecting, 6, limit) == ["0", "10", "20", "three", "40", "50"]
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_options_of_the_call_hold_in_its_blocks(any_cloud: LocalCloud) -> None:
+    """A deadline, for instance."""
+
+    @durable
+    async def bounded() -> list[str]:
+        found = await timed.with_options(timeout=15).map([10, 20, 10, 20, 10], return_exceptions=True)
+        return [type(one).__name__ for one in found]
+
+    kinds = any_cloud.run(bounded)
+    assert kinds[1] == kinds[3] == "PromiseTimeout"
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_results_of_a_block_may_be_larger_together_than_one_promise_holds(cloud: LocalCloud) -> None:
+    """They stay where they are."""
+
+    @durable
+    def large(value: int) -> str:
+        return str(value) * 100_000
+
+    @durable
+    async def collects() -> int:
+        return sum(len(text) for text in await large.map(range(6)))
+
+    assert cloud.run(collects) == 600_000
+
+
+def test_a_map_is_hot(cloud: LocalCloud) -> None:
+    """Its calls are under way when the caller next awaits anything."""
+
+    @durable
+    async def both() -> list[list[int]]:
+        first, second = timed.map([30, 30]), timed.map([30])
+        await asyncio.sleep(30)
+        return [await first, await second]
+
+    begun = cloud.now()
+    assert cloud.run(both) == [[30, 30], [30]]
+    assert (cloud.now() - begun).total_seconds() == 30
 
 
 @pytest.mark.parametrize("limit", [0, -1])
