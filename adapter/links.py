@@ -11,8 +11,8 @@ import base64
 import hashlib
 import hmac
 import json
+import math
 import os
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -42,27 +42,32 @@ def link(promise: str, *, expires_in: float, url: str | None = None) -> str:
     """A link by which whoever holds it can settle a promise, until it expires.
 
     Call it in a plain ``def`` step or from outside; in the body of an async durable function as ``await run(link, …)``,
-    which records it: the key may be another one at the next replay.
+    which records it: the key may be another one at the next replay. A step that is run again after a crash, or retried,
+    makes the same link again.
 
     Args:
         promise: its id, that of ``promise(...)`` for instance.
-        expires_in: seconds from now on.
+        expires_in: seconds from now on; in a step, from the time at which the step was called.
         url: of the Lambda whose handler is ``adapter.links.handler``; by default ``DURABLE_LINK_URL``.
 
     Raises:
+        BadMessage: no promise can have this id.
         ConfigurationError: there is no key (``DURABLE_LINK_SECRET``, ``DURABLE_LINK_SECRET_ARN``), or no URL.
         NotDurable: in the body of an async durable function.
     """
-    if isinstance(current.get(), Execution):
+    scope = current.get()
+    if isinstance(scope, Execution):
         raise NotDurable("link(...) in the body of a durable function isn't recorded: write await run(link, ...)")
-    if not is_id(promise):
-        raise BadMessage(f"{promise!r} can't be a promise's id")
-    if not expires_in > 0:
+    if not isinstance(promise, str) or not is_id(promise):
+        raise BadMessage(f"{promise!r} can't be a promise's id: give link(...) the promise's .id")
+    if not (isinstance(expires_in, int | float) and math.isfinite(expires_in) and expires_in > 0):
         raise ConfigurationError(f"expires_in is a positive number of seconds, got {expires_in!r}")
     base = url or os.environ.get("DURABLE_LINK_URL")
     if not base:
         raise ConfigurationError("set DURABLE_LINK_URL to the URL of the Lambda with the handler adapter.links.handler")
-    expires = handles.host().now() // MICROSECOND + round(expires_in)
+    now = handles.host().now() if scope is None else scope.now()
+    # Rounded up: no link is born expired.
+    expires = -(-now // MICROSECOND) + math.ceil(expires_in)
     return f"{base.rstrip('/')}/?token={sign(promise, expires, secret())}"
 
 
@@ -81,7 +86,8 @@ def verify(token: str, key: bytes) -> tuple[str, int]:
     version, _, rest = token.partition(".")
     claims, _, mac = rest.partition(".")
     # The whole token is compared: another spelling of the same bytes isn't the same token.
-    if version != VERSION or not hmac.compare_digest(mac.encode(), _text(_mac(claims, key)).encode()):
+    ours = token.isascii() and version == VERSION
+    if not ours or not hmac.compare_digest(mac.encode(), _text(_mac(claims, key)).encode()):
         raise BadMessage("the token isn't one of ours")
     promise, expires = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
     return promise, expires
@@ -111,7 +117,11 @@ def secret() -> bytes:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Lambda's entry for a Function URL: GET shows a promise, POST settles it with the JSON value in the body."""
+    """Lambda's entry for a Function URL: GET shows a promise, POST settles it with the JSON value in the body.
+
+    A crash before the settlement leaves the promise as it was; the same POST may be sent again. After one that came
+    later, the same POST is told that the promise is settled (409). Neither token nor body is ever logged.
+    """
     try:
         return _answer(HTTPStatus.OK, *_handled(event))
     except Refusal as refusal:
@@ -119,9 +129,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def _handled(event: dict[str, Any]) -> tuple[Any, str | None]:
-    token = str((event.get("queryStringParameters") or {}).get("token") or "")
+    token = str(_part(event, "queryStringParameters").get("token") or "")
     record = _promise(token)
-    method = str(event.get("requestContext", {}).get("http", {}).get("method", "")).upper()
+    method = str(_part(event, "requestContext", "http").get("method") or "").upper()
     description = _description(record)
     if method == "GET":
         wants_page = "text/html" in _header(event, "accept")
@@ -175,6 +185,8 @@ def _value(event: dict[str, Any], description: Any) -> str:
         text.encode()
     except (ValueError, RecursionError):
         raise Refusal(HTTPStatus.BAD_REQUEST, "the body must be one JSON value") from None
+    if schemas.nested_too_deep(value):
+        raise Refusal(HTTPStatus.BAD_REQUEST, f"the body is nested deeper than {schemas.MAX_NESTING} levels")
     if found := list(schemas.problems(description, value)):
         raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(found[:5]), expects=description)
     try:
@@ -194,20 +206,25 @@ def _body(event: dict[str, Any]) -> str:
         raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body has more than {MAX_BODY} bytes")
     try:
         text = base64.b64decode(text, validate=True).decode() if event.get("isBase64Encoded") else text
+        # A browser's form has one field; curl calls any body a form. No JSON value begins like the field.
+        if text.startswith("value=") and "application/x-www-form-urlencoded" in _header(event, "content-type"):
+            from urllib.parse import unquote_plus
+
+            text = unquote_plus(text.removeprefix("value="), errors="strict")
     except ValueError:
         raise Refusal(HTTPStatus.BAD_REQUEST, "the body must be UTF-8") from None
-    if "application/x-www-form-urlencoded" in _header(event, "content-type"):
-        # What a browser sends for the page of a GET.
-        from urllib.parse import parse_qs
-
-        return parse_qs(text).get("value", [""])[0]
     return text
 
 
 def _header(event: dict[str, Any], name: str) -> str:
-    headers = event.get("headers")
-    found: Callable[[str], Any] = headers.get if isinstance(headers, dict) else lambda key: None
-    return str(found(name) or "").lower()
+    return str(_part(event, "headers").get(name) or "").lower()
+
+
+def _part(event: Any, *names: str) -> dict[str, Any]:
+    """An object within the event; empty where there is none, or something else."""
+    for name in names:
+        event = event.get(name) if isinstance(event, dict) else None
+    return event if isinstance(event, dict) else {}
 
 
 def _answer(status: HTTPStatus, content: Any, html: str | None = None) -> dict[str, Any]:

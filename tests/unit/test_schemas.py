@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapter.codec import encode
@@ -78,7 +78,9 @@ def comparable(value: Any) -> bool:
     return not isinstance(value, decimal.Decimal) or not value.is_snan()
 
 
+# The first value of a type costs the import of what makes it, seconds on a busy machine.
 @pytest.mark.parametrize("annotation", TYPES, ids=str)
+@settings(deadline=None)
 @given(data=st.data())
 def test_whatever_the_codec_writes_fits_the_description(annotation: Any, data: st.DataObject) -> None:
     """Else a right answer would be refused."""
