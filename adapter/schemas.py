@@ -1,8 +1,8 @@
 """What a promise's type looks like as JSON: a small part of JSON Schema, written once, checked without the user's code.
 
 Whoever settles a promise from the outside world has neither its type nor the code that defines it. The description is
-never narrower than what the codec writes: what it can't express it leaves open, and the function that awaits the
-promise decodes the value by the type itself. Where it isn't open, what fits it can be decoded. Pure.
+never narrower than natural JSON, which `resolve` writes, too: what it can't express it leaves open, and the function
+that awaits the promise decodes the value by the type itself. Where it isn't open, what fits it can be decoded. Pure.
 """
 
 from __future__ import annotations
@@ -45,7 +45,6 @@ _SIMPLE: dict[Any, Schema] = {
     uuid.UUID: {"type": "string", "format": "uuid"},
 }
 _ARRAYS = (list, tuple, set, frozenset)
-_SCALARS = (bool, int, float, str)
 
 
 def describe(annotation: Any, depth: int = 0) -> Schema:
@@ -87,13 +86,8 @@ def _generic(origin: Any, args: tuple[Any, ...], depth: int) -> Schema:
 
 
 def _union(args: tuple[Any, ...], depth: int) -> Schema:
-    """``tagged``: the codec itself writes the name of the member beside the value."""
-    others = [arg for arg in args if arg is not type(None)]
     members = [describe(arg, depth) for arg in args]
-    if not all(members):
-        return {}
-    tagged = len(others) > 1 and not all(other in _SCALARS for other in others)
-    return {"anyOf": members, "tagged": True} if tagged else {"anyOf": members}
+    return {"anyOf": members} if all(members) else {}
 
 
 def _class(kind: type, depth: int) -> Schema:
@@ -185,9 +179,6 @@ def problems(schema: Any, value: Any, path: str = "$") -> Iterator[str]:
 
 def _in_union(schema: Schema, value: Any, path: str) -> Iterator[str]:
     members = schema["anyOf"]
-    if schema.get("tagged") and isinstance(value, dict) and value.keys() == {"$type", "value"}:
-        # Which member the name means, only the codec knows.
-        value = value["value"]
     if any(next(problems(member, value, path), None) is None for member in members):
         return
     meant = [member for member in members if _type(member) == _kind_of(value)]
@@ -216,6 +207,7 @@ def _in_object(schema: Schema, value: Any, path: str) -> Iterator[str]:
         yield f"{path}: expected object, got {_kind_of(value)}"
         return
     known, required = schema.get("properties"), schema.get("required")
+    values = schema.get("values")
     names = {name for name, _ in entries}
     for name in required if isinstance(required, list) else ():
         if name not in names:
@@ -224,7 +216,7 @@ def _in_object(schema: Schema, value: Any, path: str) -> Iterator[str]:
         if isinstance(known, dict) and name not in known:
             yield f"{path}.{name}: there is no such field"
         else:
-            yield from problems(known[name] if isinstance(known, dict) else schema.get("values"), item, f"{path}.{name}")
+            yield from problems(known[name] if isinstance(known, dict) else values, item, f"{path}.{name}")
 
 
 def _entries(value: Any) -> list[tuple[str, Any]] | None:
