@@ -20,13 +20,17 @@ from adapter import handles, schemas
 from adapter.errors import BadMessage, CallerError, ConfigurationError, NotDurable
 from adapter.execution import Execution
 from adapter.loop import MICROSECOND
-from adapter.pages import page
+from adapter.pages import page, said
 from adapter.promises import Kind, Record, Refused, State, check_payload, is_id
 from adapter.steps import current
 
 VERSION = "v1"
 MAX_BODY = 160 * 1024
 """Bytes: what a promise can hold."""
+
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'"
+"""The page runs nothing, loads nothing, and is shown in no other site's frame."""
 
 
 class Refusal(Exception):
@@ -133,8 +137,8 @@ def _handled(event: dict[str, Any]) -> tuple[Any, str | None]:
     record = _promise(token)
     method = str(_part(event, "requestContext", "http").get("method") or "").upper()
     description = _description(record)
+    wants_page = "text/html" in _header(event, "accept")
     if method == "GET":
-        wants_page = "text/html" in _header(event, "accept")
         state = {"state": record.state.value, "expects": description}
         return state, page(token, description, record.pending) if wants_page else None
     if method != "POST":
@@ -144,7 +148,7 @@ def _handled(event: dict[str, Any]) -> tuple[Any, str | None]:
     written = handles.host().settle(record.id, State.RESOLVED, _value(event, description))
     if isinstance(written, Refused):
         raise _settled(written.stands or record)
-    return {"state": written.state.value}, None
+    return {"state": written.state.value}, said("Thank you", "Your answer is kept.") if wants_page else None
 
 
 def _promise(token: str) -> Record:
@@ -235,6 +239,8 @@ def _answer(status: HTTPStatus, content: Any, html: str | None = None) -> dict[s
             "cache-control": "no-store",
             # The token is in the address: no other site may learn it.
             "referrer-policy": "no-referrer",
+            "x-content-type-options": "nosniff",
+            "content-security-policy": _POLICY,
         },
         "body": json.dumps(content) if html is None else html,
     }

@@ -23,9 +23,14 @@ _TEXT = """<p>Expected, as JSON: <code>{expected}</code></p>
 def page(token: str, description: Any, pending: bool) -> str:
     """HTML in which everything that comes from outside is escaped."""
     if not pending:
-        return _PAGE.format(title="Already answered", body="<p>There is nothing left to do here.</p>")
+        return said("Already answered", "There is nothing left to do here.")
     if description == {"type": "boolean"}:
         fields = _BUTTON.format(value="true", label="Yes") + _BUTTON.format(value="false", label="No")
     else:
         fields = _TEXT.format(expected=escape(json.dumps(description) if description else "anything"))
     return _PAGE.format(title="Your answer is needed", body=_FORM.format(token=escape(token), fields=fields))
+
+
+def said(title: str, text: str) -> str:
+    """HTML that asks for nothing."""
+    return _PAGE.format(title=escape(title), body=f"<p>{escape(text)}</p>")

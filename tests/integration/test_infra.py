@@ -138,3 +138,35 @@ def test_a_bad_record_never_blocks_its_shard(settled: StreamMapping) -> None:
     assert settled.max_record_age_s is not None
     assert settled.on_failure is not None
     assert settled.starting_position == "TRIM_HORIZON"
+
+
+def test_promises_are_settled_over_http_only_where_that_is_asked_for() -> None:
+    """The Function URL is public."""
+    body = parse(ROOT / "template.yaml")
+    assert body["Parameters"]["Links"]["Default"] == "false"
+    assert body["Resources"]["PublicLinks"]["Condition"] == "WithLinks"
+    assert "adapter.links.handler" not in {function.handler for function in FUNCTIONS}
+
+
+def test_whoever_has_a_link_may_call_its_function_by_its_url_alone() -> None:
+    """Lambda asks for both permissions; the second must not open the Invoke API to everyone."""
+    resources = transformed(ROOT / "infra" / "links.yaml")["Resources"].values()
+    public = [each["Properties"] for each in resources if each["Type"] == "AWS::Lambda::Permission"]
+    assert {(each["Principal"], each["Action"]) for each in public} == {
+        ("*", "lambda:InvokeFunctionUrl"),
+        ("*", "lambda:InvokeFunction"),
+    }
+    assert all(each.get("FunctionUrlAuthType") == "NONE" or each.get("InvokedViaFunctionUrl") for each in public)
+
+
+def test_the_function_of_links_reads_and_settles_and_does_nothing_else() -> None:
+    """It is the one that anybody can call."""
+    allowed = [
+        (statement["Action"], statement["Resource"])
+        for statement in statements(parse(ROOT / "infra" / "links.yaml"))
+        if statement["Effect"] == "Allow"
+    ]
+    assert allowed == [
+        (["dynamodb:GetItem", "dynamodb:UpdateItem"], {"Ref": "TableArn"}),
+        ("secretsmanager:GetSecretValue", {"Ref": "Key"}),
+    ]

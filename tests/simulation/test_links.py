@@ -207,8 +207,10 @@ def test_a_person_gets_a_page_with_two_buttons(cloud: LocalCloud) -> None:
     page = handler(request("GET", url, accept="text/html,*/*"), None)
     assert page["headers"]["content-type"].startswith("text/html")
     assert page["body"].count("<button") == 2
-    form = request("POST", url, "value=true", content_type="application/x-www-form-urlencoded")
-    assert handler(form, None)["statusCode"] == 200
+    form = request("POST", url, "value=true", content_type="application/x-www-form-urlencoded", accept="text/html")
+    answer = handler(form, None)
+    assert (answer["statusCode"], "Thank you" in answer["body"]) == (200, True)
+    assert "Already answered" in handler(request("GET", url, accept="text/html,*/*"), None)["body"]
     assert handle.result() is True
 
 

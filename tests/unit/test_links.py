@@ -348,3 +348,14 @@ def test_a_description_that_cannot_be_read_leaves_the_value_open(args: str, tabl
     table.records[PROMISE] = replace(table.records[PROMISE], args=args)
     assert status(event("GET", token_of(link(PROMISE, expires_in=60)))) == 200
     assert status(event("POST", token_of(link(PROMISE, expires_in=60)), "7")) == 200
+
+
+def test_a_page_shows_what_comes_from_outside_as_text(table: Table) -> None:
+    """A description holds names that the code's author chose, and the page runs nothing."""
+    description = {"enum": ["<script>alert(1)</script>", '"><b>']}
+    table.records[PROMISE] = replace(table.records[PROMISE], args=json.dumps(description))
+    token = token_of(link(PROMISE, expires_in=60))
+    answer = handler(event("GET", token, headers={"accept": "text/html"}), None)
+    assert "<script" not in answer["body"]
+    assert "<b>" not in answer["body"]
+    assert answer["headers"]["content-security-policy"].startswith("default-src 'none'")
