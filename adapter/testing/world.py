@@ -98,7 +98,10 @@ class World:
         """The times in the index of due records; read without counting."""
         self._stats.metered = False
         try:
-            return {due.at for shard in SHARDS for page in self.store.due(shard, 2**62) for due in page}
+            # One scan in place of a query for each shard: the cloud looks before every step in time.
+            pages = self.store.client.get_paginator("scan").paginate(TableName=self.table, IndexName="due")
+            items = [item for page in pages for item in page["Items"]]
+            return {int(item["due_at"]["N"]) for item in items if item["due_shard"]["S"] in SHARDS}
         finally:
             self._stats.metered = True
 
