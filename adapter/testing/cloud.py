@@ -32,7 +32,7 @@ from adapter.testing.stats import Stats
 from adapter.testing.streams import Poller
 from adapter.testing.template import FunctionSpec, default_template, find_template, load
 from adapter.testing.world import World
-from adapter.timers import MINUTE, next_sweep
+from adapter.timers import MINUTE, SCHEDULES, next_sweep
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -205,7 +205,7 @@ class LocalCloud:
             self._moved.clear()
             self.drive()
             # Schedules go on for ever, whoever waits for something else.
-            idle = 0 if root_of(promise) in self._moved or not self._world.has_schedules() else idle + 1
+            idle = 0 if root_of(promise) in self._moved or SCHEDULES not in self._world.due() else idle + 1
             record = self.peek(promise)
             if record is None or not record.pending:
                 return record
@@ -275,7 +275,8 @@ class LocalCloud:
         """The next one that sends anything. Those that would find nothing are neither run nor counted."""
         if not self._sweepers:
             return None
-        return min((next_sweep(at, self._swept) for at in self._world.due()), default=None)
+        times = (at for shard in self._world.due().values() for at in shard)
+        return min((next_sweep(at, self._swept) for at in times), default=None)
 
     def _jump(self, at: int) -> None:
         if self._next_sweep() == at:

@@ -13,7 +13,7 @@ DOLLARS_PER_READ_UNIT = 0.125e-6
 DOLLARS_PER_INVOCATION = 0.20e-6
 DOLLARS_PER_MESSAGE_REQUEST = 0.40e-6
 
-_WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem"})
+WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem"})
 _READS = frozenset({"GetItem", "Query"})
 
 
@@ -63,7 +63,7 @@ class Stats:
         """One request to DynamoDB, by its parameters and its parsed response. A refused write costs one, too."""
         if not self.metered:
             return
-        if operation in _WRITES:
+        if operation in WRITES:
             self.writes += 1
             written = parsed.get("Attributes") or parameters.get("Item") or {}
             self.write_units += max(1, math.ceil(item_size(written) / 1024))

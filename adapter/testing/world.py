@@ -21,10 +21,9 @@ from adapter.testing import queues
 from adapter.testing.intrinsics import REGION
 from adapter.testing.lambdas import environment
 from adapter.testing.queues import QueuePoller
-from adapter.testing.stats import Stats
+from adapter.testing.stats import WRITES, Stats
 from adapter.testing.streams import Poller
 from adapter.testing.template import Template
-from adapter.timers import SCHEDULES, SHARDS
 
 _ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "testing",
@@ -48,6 +47,7 @@ class World:
         self._invoked = invoked
         self._clock = clock
         self._stack = ExitStack()
+        self._due: dict[str, set[int]] | None = None
 
     def open(self) -> None:
         try:
@@ -87,23 +87,23 @@ class World:
     def send(self, queue: str, body: str) -> None:
         self.sqs.send_message(QueueUrl=queues.url_of(queue), MessageBody=body)
 
-    def has_schedules(self) -> bool:
-        self._stats.metered = False
-        try:
-            return any(page for page in self.store.due(SCHEDULES, 2**62))
-        finally:
-            self._stats.metered = True
+    def due(self) -> dict[str, set[int]]:
+        """The times in the index of due records, by shard; read without counting, and again only after a write."""
+        if self._due is None:
+            self._due = self._read_due()
+        return self._due
 
-    def due(self) -> set[int]:
-        """The times in the index of due records; read without counting."""
+    def _read_due(self) -> dict[str, set[int]]:
+        found: dict[str, set[int]] = {}
         self._stats.metered = False
         try:
-            # One scan in place of a query for each shard: the cloud looks before every step in time.
-            pages = self.store.client.get_paginator("scan").paginate(TableName=self.table, IndexName="due")
-            items = [item for page in pages for item in page["Items"]]
-            return {int(item["due_at"]["N"]) for item in items if item["due_shard"]["S"] in SHARDS}
+            # One scan in place of a query for each shard.
+            for page in self.store.client.get_paginator("scan").paginate(TableName=self.table, IndexName="due"):
+                for item in page["Items"]:
+                    found.setdefault(item["due_shard"]["S"], set()).add(int(item["due_at"]["N"]))
         finally:
             self._stats.metered = True
+        return found
 
     def close(self) -> None:
         self._stack.close()
@@ -124,6 +124,8 @@ class World:
         events.register("after-call.dynamodb.*", self._count)
 
     def _count(self, parsed: Any, model: Any, context: Any, **_: Any) -> None:
+        if model.name in WRITES:
+            self._due = None
         self._stats.count_request(model.name, context.get("parameters", {}), parsed)
 
     def _count_message(self, **_: Any) -> None:
