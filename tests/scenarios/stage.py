@@ -19,7 +19,7 @@ DAY = 86_400
 
 WEATHER = Faults(crash=0.05, duplicate=0.1, reorder=0.2, delay=0.1)
 SEEDS = (0, 1, 2, 3)
-"""0 is calm. In 3, besides its faults, no sandbox remembers anything: each resume is a replay from the table."""
+"""0 is calm. Under even ones, besides the faults, no sandbox remembers anything: each resume is a replay."""
 
 
 @contextmanager
@@ -27,7 +27,7 @@ def play(seed: int) -> Iterator[LocalCloud]:
     """A cloud for one scenario. When it is over, everything that was begun has to have come to its end."""
     with LocalCloud(seed=seed, faults=WEATHER if seed else None) as cloud:
         cloud.watchers.append(Limit(5_000))
-        if seed == 3:
+        if seed and seed % 2 == 0:
             cloud.watchers.append(lambda event: forget(cloud))
         yield cloud
         cloud.advance(HOUR)

@@ -1,0 +1,313 @@
+"""Cancellation is asyncio's: whoever cancels a call, its promise is settled at once, and its function may clean up."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from adapter import Promise, attach, cancel, durable, errors, promise
+from adapter.ports import Arm, Close, Create, Invoke, Schedule, Settle
+from adapter.testing import LocalCloud
+from tests.simulation.laws import COLD, HOUR, WARM, Broken, Weather, history, items, slow, step
+
+
+@durable
+async def stubborn() -> str:
+    """Cancelled, it cleans up for two hours, and then has a result all the same."""
+    try:
+        await asyncio.sleep(50 * HOUR)
+    except asyncio.CancelledError:
+        await slow(1, 2)
+        return "late"
+    return "in time"
+
+
+async def awaiting(one: Promise[str]) -> None:
+    await one
+
+
+@durable
+async def cancels_it() -> str:
+    asked = stubborn()
+    await asyncio.sleep(HOUR)
+    asked.cancel()
+    try:
+        return await asked
+    except asyncio.CancelledError:
+        return "cancelled"
+
+
+@durable
+async def has_a_timeout() -> str:
+    try:
+        async with asyncio.timeout(HOUR):
+            return await stubborn()
+    except TimeoutError:
+        return "timeout"
+
+
+@durable
+async def has_a_group_that_fails() -> str:
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(awaiting(stubborn()))
+            await asyncio.sleep(HOUR)
+            raise Broken("group")
+    except* Broken:
+        pass
+    return "failed"
+
+
+@durable
+async def fails_itself() -> str:
+    stubborn()
+    await asyncio.sleep(HOUR)
+    raise Broken("itself")
+
+
+@durable
+async def awaits_it() -> str:
+    try:
+        return await stubborn()
+    except errors.PromiseCancelled:
+        return "somebody cancelled it"
+
+
+WAYS: dict[str, tuple[Any, Callable[[], None]]] = {
+    "promise.cancel()": (cancels_it, lambda: None),
+    "timeout": (has_a_timeout, lambda: None),
+    "TaskGroup": (has_a_group_that_fails, lambda: None),
+    "failure": (fails_itself, lambda: None),
+    "Handle.cancel()": (awaits_it, lambda: attach("run-1").cancel()),
+    "cancel(id)": (awaits_it, lambda: cancel("run-1~0")),
+}
+WORDS = {"promise.cancel()": "cancelled", "timeout": "timeout", "TaskGroup": "failed", "cancel(id)": "somebody"}
+
+
+def closed(cloud: LocalCloud) -> set[str]:
+    return {str(item["id"]) for item in items(cloud) if item.get("closed")}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_cancelled_call_is_settled_at_once_and_its_late_result_is_refused(way: str, any_cloud: LocalCloud) -> None:
+    """While its clean-up goes on, which completes."""
+    function, from_outside = WAYS[way]
+    handle = function.start()
+    any_cloud.advance(HOUR)
+    from_outside()
+    any_cloud.advance(HOUR / 2)
+    callee, clean_up = attach("run-1~0"), attach("run-1~0.0")
+    assert (callee.status(), clean_up.status()) == ("rejected_canceled", "pending")
+    any_cloud.advance(3 * HOUR)
+    assert (callee.status(), clean_up.status()) == ("rejected_canceled", "resolved")
+    assert "run-1~0" in closed(any_cloud)
+    if way in WORDS:
+        assert handle.result().startswith(WORDS[way])
+    else:
+        assert handle.status() == ("rejected_canceled" if way == "Handle.cancel()" else "rejected")
+
+
+@pytest.mark.parametrize("way", ["promise.cancel()", "timeout", "TaskGroup"])
+def test_the_caller_does_not_wait_for_the_clean_up_of_what_it_cancelled(way: str, cloud: LocalCloud) -> None:
+    """It ends after its one hour, to the second."""
+    begun = cloud.now()
+    cloud.run(WAYS[way][0])
+    assert cloud.now() - begun == dt.timedelta(hours=1)
+
+
+AWAITED: dict[str, Callable[[], Any]] = {
+    "sleep": lambda: asyncio.sleep(50 * HOUR),
+    "promise": lambda: promise(str),
+    "call": lambda: slow(1, 50),
+    "gather": lambda: asyncio.gather(slow(1, 50), promise(str)),
+    "wait": lambda: asyncio.wait([slow(1, 50), promise(str)]),
+    "timeout": lambda: asyncio.wait_for(promise(str), 50 * HOUR),
+    "queue": lambda: asyncio.Queue[int]().get(),
+    "event": lambda: asyncio.Event().wait(),
+}
+
+
+@durable
+async def suspended(name: str) -> None:
+    try:
+        await AWAITED[name]()
+    except asyncio.CancelledError:
+        await step(7)
+        raise
+
+
+@pytest.mark.parametrize("name", AWAITED)
+def test_a_suspended_function_sees_the_cancellation_at_whatever_it_awaits(name: str, any_cloud: LocalCloud) -> None:
+    """Those promises are cancelled; the clean-up's call is the only one that resolves."""
+    handle = suspended.start(name)
+    any_cloud.advance(HOUR)
+    handle.cancel()
+    any_cloud.advance(HOUR)
+    states = [item["state"] for item in items(any_cloud) if str(item["id"]).startswith("run-1~")]
+    made = {"sleep": 0, "queue": 0, "event": 0, "gather": 2}.get(name, 1)
+    if name == "wait":
+        # asyncio.wait leaves what it waited for alone: the end of the function cancels it.
+        made = 2
+    assert sorted(states) == ["rejected_canceled"] * made + ["resolved"]
+    assert "run-1" in closed(any_cloud)
+
+
+def test_a_cancellation_goes_down_the_tree_and_each_function_cleans_up(any_cloud: LocalCloud) -> None:
+    """Three functions deep; a clean-up's own calls aren't cancelled."""
+
+    @durable
+    async def nested(depth: int) -> None:
+        try:
+            await (nested(depth - 1) if depth else promise(str))
+        finally:
+            await step(depth)
+
+    handle = nested.start(2)
+    any_cloud.advance(HOUR)
+    handle.cancel()
+    any_cloud.advance(HOUR)
+    down = ["run-1", "run-1~0", "run-1~0.0", "run-1~0.0.0"]
+    assert [attach(one).status() for one in down] == ["rejected_canceled"] * 4
+    assert [attach(one).result() for one in ("run-1~1", "run-1~0.1", "run-1~0.0.1")] == [2, 1, 0]
+    assert closed(any_cloud) >= {"run-1", "run-1~0", "run-1~0.0"}
+
+
+def test_a_clean_up_that_fails_leaves_the_outcome_as_it_is(any_cloud: LocalCloud) -> None:
+    """Nobody sees its exception; what it had started besides is cancelled."""
+
+    @durable
+    async def careless() -> None:
+        try:
+            await promise(str)
+        finally:
+            slow(1, 50)
+            await asyncio.sleep(HOUR)
+            raise Broken("clean-up")
+
+    handle = careless.start()
+    any_cloud.advance(HOUR)
+    handle.cancel()
+    any_cloud.advance(2 * HOUR)
+    with pytest.raises(errors.PromiseCancelled):
+        handle.result()
+    assert attach("run-1~1").status() == "rejected_canceled"
+    assert "run-1" in closed(any_cloud)
+
+
+@durable
+def cancels(promise_id: str) -> None:
+    cancel(promise_id)
+
+
+@durable
+async def never_begins(value: int) -> int:
+    return await step(value)
+
+
+@durable
+def never_printed(value: int) -> int:
+    return value
+
+
+@pytest.mark.parametrize("victim", [never_begins, never_printed])
+def test_a_call_that_is_cancelled_on_its_way_never_starts(victim: Any, cloud: LocalCloud) -> None:
+    """It was invoked, and cancelled from outside before its Lambda was there."""
+
+    @durable
+    async def caller() -> str:
+        cancels("run-1~1")
+        try:
+            return str(await victim(5))
+        except errors.PromiseCancelled:
+            return "cancelled"
+
+    assert cloud.run(caller) == "cancelled"
+    cloud.drive()
+    assert cloud.stats.bodies[victim] == 0
+    assert "run-1~1" in closed(cloud)
+
+
+@pytest.mark.parametrize("weather", [WARM, COLD], ids=lambda weather: weather.name)
+@pytest.mark.parametrize("victim", [never_begins, never_printed])
+def test_a_call_that_its_caller_cancels_in_the_same_turn_never_starts(victim: Any, weather: Weather) -> None:
+    """Nor is it invoked to no purpose."""
+
+    @durable
+    async def caller() -> bool:
+        asked = victim(5)
+        asked.cancel()
+        await step(1)
+        return bool(asked.cancelled())
+
+    with weather.cloud() as cloud:
+        assert cloud.run(caller) is True
+        assert cloud.stats.bodies[victim] == 0
+        assert attach("run-1~0").status() == "rejected_canceled"
+
+
+SIBLINGS = 8
+
+
+@durable
+async def group_of_many() -> list[int]:
+    order: list[int] = []
+
+    async def sibling(number: int) -> None:
+        try:
+            await slow(number, 50)
+        finally:
+            order.append(await step(number))
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for number in range(SIBLINGS):
+                group.create_task(sibling(number))
+            await asyncio.sleep(HOUR)
+            raise Broken("group")
+    except* Broken:
+        pass
+    await asyncio.sleep(HOUR)
+    return order
+
+
+def test_a_failed_group_cancels_in_the_order_of_creation_at_every_replay() -> None:
+    """The clean-ups' calls have their ordinals in this order, warm and cold alike."""
+    found = []
+    for weather in (WARM, COLD):
+        with weather.cloud() as cloud:
+            order: list[int] = cloud.run(group_of_many)
+            assert sorted(order) == [*range(SIBLINGS)]
+            cleaned = [attach(f"run-1~{SIBLINGS + number}").result() for number in range(SIBLINGS)]
+            assert cleaned == [*range(SIBLINGS)]
+            cloud.advance(HOUR)
+            found.append(history(cloud))
+    assert found[0] == found[1]
+
+
+@durable
+async def orderly() -> None:
+    try:
+        await promise(str)
+    finally:
+        await asyncio.sleep(HOUR / 6)
+        await step(1)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("operation", [Settle, Schedule, Arm, Create, Invoke, Close])
+def test_a_death_during_the_clean_up_is_made_good(operation: type[Any], when: str, cloud: LocalCloud) -> None:
+    """Around each operation that it makes."""
+    handle = orderly.start()
+    cloud.advance(HOUR)
+    for function in cloud._functions.values():
+        function.memory.clear()
+    handle.cancel()
+    cloud.kill(orderly, operation, when)
+    cloud.advance(2 * HOUR)
+    assert cloud._kills == []
+    assert attach("run-1~1").result() == 1
+    assert closed(cloud) == {"run-1"}
