@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 # The pure core decides what happens; it has to be covered nearly completely.
-CORE := adapter/codec.py,adapter/exceptions.py,adapter/promises.py,adapter/loop.py,adapter/execution.py,adapter/steps.py,adapter/outcomes.py,adapter/engine.py,adapter/flushing.py,adapter/waits.py,adapter/retries.py,adapter/timers.py,adapter/maps.py
+CORE := adapter/codec/*,adapter/exceptions.py,adapter/promises.py,adapter/loop.py,adapter/execution.py,adapter/steps.py,adapter/outcomes.py,adapter/engine.py,adapter/flushing.py,adapter/waits.py,adapter/retries.py,adapter/timers.py,adapter/maps.py
 CORE_COVERAGE := 95
 
 .DEFAULT_GOAL := help

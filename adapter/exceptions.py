@@ -13,6 +13,7 @@ import traceback
 import weakref
 from typing import Any
 
+from adapter.codec import Runtime, encode, from_data
 from adapter.errors import CodecError, RemoteError, RemoteTraceback
 
 _MAX_MESSAGE = 64 * 1024
@@ -99,19 +100,15 @@ def _part(data: Any, key: str, kind: type, default: Any) -> Any:
 
 def _stored(value: object) -> Any:
     """JSON data of what may be anything; None for what can't be kept, or is too large to."""
-    from adapter import codec  # only now: codec offers this module's functions as its own
-
     try:
-        text = codec.encode(value, codec.Runtime)
+        text = encode(value, Runtime)
     except CodecError:
         return None
     return json.loads(text) if len(text) <= _MAX_MESSAGE else None
 
 
 def _loaded(data: object) -> Any:
-    from adapter import codec
-
-    return codec.from_data(data, codec.Runtime)
+    return from_data(data, Runtime)
 
 
 def _arguments(exc: BaseException) -> object:

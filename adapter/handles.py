@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any, Generic, Protocol, TypeVar
 
-from adapter.codec import decode, encode_exception, encode_natural
+from adapter.codec import decode, encode_natural
 from adapter.errors import (
     AlreadySettled,
     ConfigurationError,
@@ -20,7 +20,7 @@ from adapter.errors import (
     Stuck,
     UnknownPromise,
 )
-from adapter.exceptions import decode_exception
+from adapter.exceptions import decode_exception, encode_exception
 from adapter.promises import Kind, Record, Refusal, Refused, State, Written, check_payload, digest_of, is_id
 from adapter.steps import Request, current
 

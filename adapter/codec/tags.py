@@ -1,0 +1,152 @@
+"""Plans where the annotation leaves several types open: a tag says which, if JSON alone doesn't tell it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from adapter.codec.annotations import name_of
+from adapter.codec.containers import collection_plan, mapping_plan
+from adapter.codec.plans import Convert, Mismatch, Plan, attempt, dumps, expected, refuse
+from adapter.codec.scalars import LEAVES, leaf_plan, read_leaf, scalar_plan, write_leaf
+
+
+class Runtime:
+    """An annotation: any supported value by its runtime type, with a tag wherever JSON alone wouldn't tell it."""
+
+
+def optional_plan(plan: Plan) -> Plan:
+    """No plan but that of None itself gives null, so null needs no tag."""
+
+    def encode(value: Any) -> Any:
+        return None if value is None else plan.encode(value)
+
+    def decode(data: Any) -> Any:
+        return None if data is None else plan.decode(data)
+
+    return Plan(f"{plan.name} | None", encode, decode, type(None), *plan.kinds)
+
+
+def union_plan(members: dict[str, Plan]) -> Plan:
+    """A union whose members JSON can't tell apart: each value carries the name of its member."""
+
+    def mismatch(value: Any) -> Mismatch:
+        return expected(" | ".join(plan.name for plan in members.values()), value)
+
+    def encode(value: Any) -> Any:
+        kind = type(value)
+        exact = {name: plan for name, plan in members.items() if kind in plan.kinds}
+        failures: list[Mismatch] = []
+        for name, plan in (exact | members).items():
+            try:
+                return {"$type": name, "value": plan.encode(value)}
+            except Mismatch as error:
+                failures.append(error)
+        raise failures[0] if len(exact) == 1 else mismatch(value)
+
+    def decode(data: Any) -> Any:
+        if type(data) is dict and data.keys() == {"$type", "value"} and type(data["$type"]) is str:
+            plan = members.get(data["$type"])
+            if plan is not None:
+                return plan.decode(data["value"])
+        for plan in members.values():
+            try:
+                return plan.decode(data)
+            except Mismatch:
+                continue
+        raise mismatch(data)
+
+    return Plan(" | ".join(members), encode, decode, *(kind for plan in members.values() for kind in plan.kinds))
+
+
+def literal_plan(name: str, values: tuple[Any, ...], plan_of: Callable[[type], Plan]) -> Plan:
+    """The values as such; one that reads like an earlier one, such as an Enum's name, is tagged with its class."""
+    forward: dict[tuple[type, Any], Any] = {}
+    backward: dict[str, Any] = {}
+    for value in values:
+        kind = type(value)
+        data = write_leaf(value) if kind in LEAVES else plan_of(kind).encode(value)
+        if dumps(data) in backward:
+            data = {"$type": name_of(kind), "value": data}
+        forward[kind, value] = data
+        backward[dumps(data)] = value
+    kinds = tuple({kind for kind, _ in forward})
+
+    def encode(value: Any) -> Any:
+        if type(value) not in kinds or (type(value), value) not in forward:
+            raise expected(name, value)
+        return forward[type(value), value]
+
+    def decode(data: Any) -> Any:
+        text = attempt(name, dumps, data)
+        if text not in backward:
+            raise expected(name, data)
+        return backward[text]
+
+    return Plan(name, encode, decode, *kinds)
+
+
+def _plain_plan(name: str, leaves: Mapping[type, Plan], *kinds: type, hint: str = "") -> Plan:
+    """By runtime type: what JSON has, ``kinds`` of collections, and ``leaves``; all that JSON lacks is tagged."""
+    plan = refuse(name, "")
+    items = collection_plan(name, plan, list, list, *kinds)
+    mapping = mapping_plan("dict", scalar_plan(str), plan)
+    encoders: dict[type, Convert] = {kind: _tagging(leaf, kind) for kind, leaf in leaves.items()}
+    encoders |= dict.fromkeys(LEAVES, write_leaf) | dict.fromkeys(items.kinds, items.encode) | {dict: mapping.encode}
+    decoders: dict[object, Convert] = {f"${kind.__name__}": _untagging(leaf, kind) for kind, leaf in leaves.items()}
+    decoders |= {"$int": read_leaf, "$float": read_leaf} | {f"${kind.__name__}": items.decode for kind in kinds}
+
+    def encode(value: Any) -> Any:
+        convert = encoders.get(type(value))
+        if convert is None:
+            raise Mismatch(f"expected {name}, got {type(value).__name__}{hint}")
+        return convert(value)
+
+    def decode_object(data: dict[str, Any]) -> Any:
+        convert = decoders.get(next(iter(data), "")) if leaves or len(data) == 1 else None
+        value = data if convert is None else convert(data)
+        return mapping.decode(data) if value is data else value
+
+    def decode(data: Any) -> Any:
+        kind = type(data)
+        if kind is list:
+            return items.decode(data)
+        if kind is dict:
+            return decode_object(data)
+        if kind not in LEAVES:
+            raise expected(name, data)
+        return read_leaf(data)
+
+    plan.become(Plan(name, encode, decode))
+    return plan
+
+
+def _tagging(plan: Plan, kind: type) -> Convert:
+    def encode(value: Any) -> Any:
+        data = plan.encode(value)
+        return data if type(data) is dict else {f"${kind.__name__}": data}
+
+    return encode
+
+
+def _untagging(plan: Plan, kind: type) -> Convert:
+    def decode(data: Any) -> Any:
+        clock = kind in (dt.datetime, dt.time)  # these understand their own tag
+        return plan.decode(data if clock or len(data) > 1 else data[f"${kind.__name__}"])
+
+    return decode
+
+
+ANY = _plain_plan("plain JSON", {}, tuple, hint="; annotate it with its type")
+
+
+@functools.cache
+def runtime_plan() -> Plan:
+    from decimal import Decimal  # this and the next only now: most processes never need them
+    from uuid import UUID
+
+    kinds: tuple[type, ...] = (bytes, bytearray, dt.datetime, dt.date, dt.time, dt.timedelta, Decimal, UUID)
+    leaves = {kind: plan for kind in kinds if (plan := leaf_plan(kind)) is not None}
+    return _plain_plan("a value of a known type", leaves, tuple, set, frozenset)

@@ -1,0 +1,103 @@
+"""Values to JSON text and back. Whatever happens inside leaves this module as a ``CodecError`` with its path."""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from adapter.codec.compiler import SHARED
+from adapter.codec.containers import convert_pairs, each, json_object
+from adapter.codec.plans import MAX_DEPTH, Mismatch, describe, dumps
+from adapter.codec.scalars import LEAVES
+from adapter.errors import CodecError
+
+
+def guarded(where: str, function: Callable[[], Any]) -> Any:
+    """The border of this module: whatever happens inside leaves it as a ``CodecError``."""
+    try:
+        return function()
+    except Mismatch as error:
+        message = ": ".join(part for part in (where, error.path, str(error)) if part)
+        raise CodecError(message) from None
+    except RecursionError:
+        raise CodecError(f"{where}: nested too deep, or contains itself".removeprefix(": ")) from None
+    except Exception as error:  # classes can bring hashes, comparisons and metaclasses that raise
+        raise CodecError(f"{where}: can't be stored: {describe(error)}".removeprefix(": ")) from error
+
+
+def json_text(data: Any) -> str:
+    text = dumps(data)
+    if text.count("[") + text.count("{") > MAX_DEPTH and _depth(data) > MAX_DEPTH:
+        raise Mismatch(f"nested deeper than {MAX_DEPTH} levels of JSON")
+    return text
+
+
+def _depth(data: Any) -> int:
+    depth, level = 0, [data]
+    while level:
+        branches = [node.values() if type(node) is dict else node for node in level if type(node) in (dict, list)]
+        depth, level = depth + 1, [node for branch in branches for node in branch]
+    return depth - 1
+
+
+def parse(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, TypeError) as error:
+        raise Mismatch(f"expected JSON text: {error}") from None
+
+
+def encode(value: object, annotation: object = Any, *, where: str = "") -> str:
+    """The compact JSON text of a value under its annotation."""
+    return str(guarded(where, lambda: json_text(SHARED.plan(annotation).encode(value))))
+
+
+def decode(text: str, annotation: object = Any, *, where: str = "") -> Any:
+    """The value that ``encode`` was given; takes natural JSON from elsewhere, too."""
+    return guarded(where, lambda: SHARED.plan(annotation).decode(parse(text)))
+
+
+def to_data(value: object, annotation: object) -> Any:
+    """What ``encode`` gives, as data to be put into a larger JSON document."""
+    return guarded("", lambda: parse(json_text(SHARED.plan(annotation).encode(value))))
+
+
+def from_data(data: object, annotation: object) -> Any:
+    return guarded("", lambda: SHARED.plan(annotation).decode(data))
+
+
+def encode_natural(value: object, *, where: str = "") -> str:
+    """JSON text by the value alone, for a reader whose annotation isn't known here: ``decode`` accepts it there."""
+    return str(guarded(where, lambda: json_text(_natural(value))))
+
+
+def _natural(value: Any) -> Any:
+    kind = type(value)
+    if kind in (list, tuple):
+        return each(_natural, value)
+    if kind in (set, frozenset):
+        return sorted(each(_natural, value), key=dumps)
+    if kind is dict:
+        pairs = convert_pairs(_natural, _natural, value.items())
+        return json_object(pairs) if all(type(name) is str for name in value) else pairs
+    if kind not in LEAVES and not issubclass(kind, enum.Enum):
+        names = getattr(kind, "__dataclass_fields__", None) or (
+            issubclass(kind, tuple) and getattr(kind, "_fields", None)
+        )
+        if names:
+            return _natural_fields(value, names)
+    return SHARED.plan(kind).encode(value)
+
+
+def _natural_fields(value: Any, names: Iterable[str]) -> Any:
+    pairs: list[Any] = []
+    name = ""
+    try:
+        for name in names:
+            if hasattr(value, name):  # neither ClassVar nor InitVar are stored, but the latter may have defaults
+                pairs.append([name, _natural(getattr(value, name))])
+    except Mismatch as error:
+        raise error.at(f".{name}") from None
+    return json_object(pairs)
