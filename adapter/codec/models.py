@@ -7,43 +7,52 @@ from typing import Any
 
 from adapter.codec.plans import Mismatch, Plan, attempt, dumps, expected
 
+_WAYS: list[dict[str, Any]] = [
+    {"mode": "python", "by_alias": True},
+    {"mode": "python", "by_alias": False},
+    {"mode": "json", "by_alias": True},  # for types that only pydantic knows, such as URLs
+]
+
 
 def model_plan(kind: Any, runtime: Plan) -> Plan:
+    model = _Model(kind, runtime)
+    return Plan(kind.__name__, model.encode, model.decode, kind)
+
+
+class _Model:
     """What its own dump and validation bring back equal, which is checked at every encoding."""
-    name = kind.__name__
-    ways: list[dict[str, Any]] = [
-        {"mode": "python", "by_alias": True},
-        {"mode": "python", "by_alias": False},
-        {"mode": "json", "by_alias": True},  # for types that only pydantic knows, such as URLs
-    ]
 
-    def dump(value: Any, way: dict[str, Any]) -> Any:
-        dumped = attempt(f"a {name} that can be dumped", value.model_dump, round_trip=True, warnings=False, **way)
-        return runtime.encode(_without_enums(dumped))
+    def __init__(self, kind: Any, runtime: Plan) -> None:
+        self.kind = kind
+        self.name = kind.__name__
+        self.runtime = runtime
 
-    def holds(value: Any, way: dict[str, Any], data: Any) -> bool:
-        restored = decode(data)
-        if attempt(f"a {name} that can be compared", lambda: bool(restored == value)):
-            return True
-        return '"$float":"nan"' in dumps(data) and bool(dumps(dump(restored, way)) == dumps(data))
-
-    def encode(value: Any) -> Any:
-        if type(value) is not kind:
-            raise expected(name, value)
-        failure = Mismatch(f"expected a {name} that its own model_validate restores from its model_dump")
-        for way in ways:
+    def encode(self, value: Any) -> Any:
+        if type(value) is not self.kind:
+            raise expected(self.name, value)
+        failure = Mismatch(f"expected a {self.name} that its own model_validate restores from its model_dump")
+        for way in _WAYS:
             try:
-                data = dump(value, way)
-                if holds(value, way, data):
+                data = self.dump(value, way)
+                if self.holds(value, way, data):
                     return data
             except Mismatch as error:
                 failure = error
         raise failure
 
-    def decode(data: Any) -> Any:
-        return attempt(name, kind.model_validate, runtime.decode(data))
+    def decode(self, data: Any) -> Any:
+        return attempt(self.name, self.kind.model_validate, self.runtime.decode(data))
 
-    return Plan(name, encode, decode, kind)
+    def dump(self, value: Any, way: dict[str, Any]) -> Any:
+        what = f"a {self.name} that can be dumped"
+        dumped = attempt(what, value.model_dump, round_trip=True, warnings=False, **way)
+        return self.runtime.encode(_without_enums(dumped))
+
+    def holds(self, value: Any, way: dict[str, Any], data: Any) -> bool:
+        restored = self.decode(data)
+        if attempt(f"a {self.name} that can be compared", lambda: bool(restored == value)):
+            return True
+        return '"$float":"nan"' in dumps(data) and bool(dumps(self.dump(restored, way)) == dumps(data))
 
 
 def _without_enums(value: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 from adapter.codec.annotations import name_of
 from adapter.codec.containers import collection_plan, mapping_plan
-from adapter.codec.plans import Convert, Mismatch, Plan, attempt, dumps, expected, refuse
+from adapter.codec.plans import Convert, Mismatch, Plan, attempt, dumps, expected
 from adapter.codec.scalars import LEAVES, leaf_plan, read_leaf, scalar_plan, write_leaf
 
 
@@ -88,45 +88,52 @@ def literal_plan(name: str, values: tuple[Any, ...], plan_of: Callable[[type], P
     return Plan(name, encode, decode, *kinds)
 
 
-def _plain_plan(name: str, leaves: Mapping[type, Plan], *kinds: type, hint: str = "") -> Plan:
+class _Plain:
     """By runtime type: what JSON has, ``kinds`` of collections, and ``leaves``; all that JSON lacks is tagged."""
-    plan = refuse(name, "")
-    items = collection_plan(name, plan, list, list, *kinds)
-    mapping = mapping_plan("dict", scalar_plan(str), plan)
-    encoders: dict[type, Convert] = {kind: _tagging(leaf, kind) for kind, leaf in leaves.items()}
-    encoders |= dict.fromkeys(LEAVES, write_leaf) | dict.fromkeys(items.kinds, items.encode) | {dict: mapping.encode}
-    decoders: dict[object, Convert] = {f"${kind.__name__}": _untagging(leaf, kind) for kind, leaf in leaves.items()}
-    decoders |= {"$int": read_leaf, "$float": read_leaf} | {f"${kind.__name__}": items.decode for kind in kinds}
 
-    def encode(value: Any) -> Any:
-        convert = encoders.get(type(value))
+    def __init__(self, name: str, leaves: Mapping[type, Plan], *kinds: type, hint: str = "") -> None:
+        self.name = name
+        self.hint = hint
+        self.tagged_leaves = bool(leaves)
+        self.plan = Plan(name, self.encode, self.decode)
+        self.items = items = collection_plan(name, self.plan, list, list, *kinds)
+        self.mapping = mapping_plan("dict", scalar_plan(str), self.plan)
+        self.encoders: dict[type, Convert] = {kind: _tagging(leaf, kind) for kind, leaf in leaves.items()}
+        self.encoders |= dict.fromkeys(LEAVES, write_leaf) | dict.fromkeys(items.kinds, items.encode)
+        self.encoders[dict] = self.mapping.encode
+        self.decoders: dict[object, Convert] = {_tag(kind): _untagging(leaf, kind) for kind, leaf in leaves.items()}
+        self.decoders |= {"$int": read_leaf, "$float": read_leaf} | {_tag(kind): items.decode for kind in kinds}
+
+    def encode(self, value: Any) -> Any:
+        convert = self.encoders.get(type(value))
         if convert is None:
-            raise Mismatch(f"expected {name}, got {type(value).__name__}{hint}")
+            raise Mismatch(f"expected {self.name}, got {type(value).__name__}{self.hint}")
         return convert(value)
 
-    def decode_object(data: dict[str, Any]) -> Any:
-        convert = decoders.get(next(iter(data), "")) if leaves or len(data) == 1 else None
-        value = data if convert is None else convert(data)
-        return mapping.decode(data) if value is data else value
-
-    def decode(data: Any) -> Any:
+    def decode(self, data: Any) -> Any:
         kind = type(data)
         if kind is list:
-            return items.decode(data)
+            return self.items.decode(data)
         if kind is dict:
-            return decode_object(data)
+            return self.decode_object(data)
         if kind not in LEAVES:
-            raise expected(name, data)
+            raise expected(self.name, data)
         return read_leaf(data)
 
-    plan.become(Plan(name, encode, decode))
-    return plan
+    def decode_object(self, data: dict[str, Any]) -> Any:
+        convert = self.decoders.get(next(iter(data), "")) if self.tagged_leaves or len(data) == 1 else None
+        value = data if convert is None else convert(data)
+        return self.mapping.decode(data) if value is data else value
+
+
+def _tag(kind: type) -> str:
+    return f"${kind.__name__}"
 
 
 def _tagging(plan: Plan, kind: type) -> Convert:
     def encode(value: Any) -> Any:
         data = plan.encode(value)
-        return data if type(data) is dict else {f"${kind.__name__}": data}
+        return data if type(data) is dict else {_tag(kind): data}
 
     return encode
 
@@ -134,12 +141,12 @@ def _tagging(plan: Plan, kind: type) -> Convert:
 def _untagging(plan: Plan, kind: type) -> Convert:
     def decode(data: Any) -> Any:
         clock = kind in (dt.datetime, dt.time)  # these understand their own tag
-        return plan.decode(data if clock or len(data) > 1 else data[f"${kind.__name__}"])
+        return plan.decode(data if clock or len(data) > 1 else data[_tag(kind)])
 
     return decode
 
 
-ANY = _plain_plan("plain JSON", {}, tuple, hint="; annotate it with its type")
+ANY = _Plain("plain JSON", {}, tuple, hint="; annotate it with its type").plan
 
 
 @functools.cache
@@ -149,4 +156,4 @@ def runtime_plan() -> Plan:
 
     kinds: tuple[type, ...] = (bytes, bytearray, dt.datetime, dt.date, dt.time, dt.timedelta, Decimal, UUID)
     leaves = {kind: plan for kind in kinds if (plan := leaf_plan(kind)) is not None}
-    return _plain_plan("a value of a known type", leaves, tuple, set, frozenset)
+    return _Plain("a value of a known type", leaves, tuple, set, frozenset).plan
