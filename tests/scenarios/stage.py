@@ -18,8 +18,8 @@ HOUR = 3_600
 DAY = 86_400
 
 WEATHER = Faults(crash=0.05, duplicate=0.1, reorder=0.2, delay=0.1)
-SEEDS = (0, 1, 2, 3)
-"""0 is calm. Under even ones, besides the faults, no sandbox remembers anything: each resume is a replay."""
+SEEDS = (0, 1, 2)
+"""0 is calm. Under the other even ones, besides the faults, no sandbox remembers anything: each resume is a replay."""
 
 
 @contextmanager
