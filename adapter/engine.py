@@ -192,7 +192,6 @@ class _Run(Flushing):
         while True:
             assert self.execution is not None
             try:
-                yield from self.dispatch_again(self.execution)
                 return (yield from self._drive(self.execution, function))
             except (Stale, Behind):
                 self.execution.abandon()
@@ -235,6 +234,9 @@ class _Run(Flushing):
             match step:
                 case Flush():
                     yield from self.flush(execution, step)
+                case Suspended() if orphans := self.orphans(execution):
+                    # Only now: the replay has come as far as it can, so what it cancels has been cancelled.
+                    yield from self.dispatch(execution, orphans)
                 case Suspended():
                     return (yield from self._suspend(execution, step))
                 case Done():

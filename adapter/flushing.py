@@ -98,17 +98,18 @@ class Flushing:
         # between is repaired by the retry of this request, which knows its children by their ``by``.
         stored = [execution.records[record.ordinal] for record in records]
         cancelled = set(flush.cancels)
-        yield from self._dispatch(execution, [r for r in stored if self._orphaned(r) and r.ordinal not in cancelled])
+        yield from self.dispatch(execution, [r for r in stored if self._orphaned(r) and r.ordinal not in cancelled])
 
-    def dispatch_again(self, execution: Execution) -> Performed:
+    def orphans(self, execution: Execution) -> list[Record]:
         """What an earlier attempt of this same request created, and perhaps died before invoking it."""
-        yield from self._dispatch(execution, [r for r in execution.records.values() if self._orphaned(r)])
+        return [record for record in execution.records.values() if self._orphaned(record)]
 
     def _orphaned(self, record: Record) -> bool:
         mine = record.by == self.caller.request_id and record.id not in self.dispatched
         return mine and record.pending and record.kind in DISPATCHED
 
-    def _dispatch(self, execution: Execution, records: list[Record]) -> Performed:
+    def dispatch(self, execution: Execution, records: list[Record]) -> Performed:
+        """Set going what is written: invoke calls, start and register roots."""
         calls = [Invoke(record.target, Start(id=record.id)) for record in records if record.kind is Kind.CALL]
         self.dispatched.update(record.id for record in records)
         if calls:

@@ -141,7 +141,7 @@ class Handle(Generic[R]):
         return Request(ordinal=ordinal, kind=Kind.LINK, fn="", args="", digest=digest, decode=self._read, link=self.id)
 
     def cancel(self) -> None:
-        """Settle it ``rejected_canceled``, if it is still pending."""
+        """Settle it ``rejected_canceled``: its function sees CancelledError. Raises as `resolve` does."""
         cancel(self.id)
 
     def _record(self) -> Record:

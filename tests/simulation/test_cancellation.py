@@ -311,3 +311,19 @@ def test_a_death_during_the_clean_up_is_made_good(operation: type[Any], when: st
     assert cloud._kills == []
     assert attach("run-1~1").result() == 1
     assert closed(cloud) == {"run-1"}
+
+
+def test_a_call_cancelled_in_its_own_turn_never_starts_though_its_caller_dies_twice(cloud: LocalCloud) -> None:
+    """What an attempt left behind is invoked only when the replay has come to where it was cancelled."""
+
+    @durable
+    async def caller() -> int:
+        call = step(1)
+        call.cancel()
+        return await step(2)
+
+    cloud.kill(caller, Create, "after")
+    cloud.kill(caller, Settle, "before")
+    assert cloud.run(caller.with_options(id="c")) == 2
+    assert attach("c~0").status() == "rejected_canceled"
+    assert cloud.stats.bodies[step] == 1
