@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import json
 from collections.abc import Callable, Iterable
@@ -83,9 +84,9 @@ def _natural(value: Any) -> Any:
         pairs = convert_pairs(_natural, _natural, value.items())
         return json_object(pairs) if all(type(name) is str for name in value) else pairs
     if kind not in LEAVES and not issubclass(kind, enum.Enum):
-        names = getattr(kind, "__dataclass_fields__", None) or (
-            issubclass(kind, tuple) and getattr(kind, "_fields", None)
-        )
+        # Not ``__dataclass_fields__``: that has class variables, too.
+        fields = dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ()
+        names = [field.name for field in fields] or (issubclass(kind, tuple) and getattr(kind, "_fields", None))
         if names:
             return _natural_fields(value, names)
     return SHARED.plan(kind).encode(value)

@@ -7,6 +7,7 @@ read, then the next. Nothing sleeps; `LocalCloud.advance` moves the clock.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import heapq
 import json
 from collections import deque
@@ -30,7 +31,7 @@ from adapter.testing.faults import Dice, Faults, Killed
 from adapter.testing.lambdas import RETRY_DELAYS, Function, Invocation
 from adapter.testing.stats import Stats
 from adapter.testing.streams import Poller
-from adapter.testing.template import FunctionSpec, default_template, find_template, load
+from adapter.testing.template import FunctionSpec, Template, default_template, find_template, load
 from adapter.testing.world import World
 from adapter.timers import MINUTE, SCHEDULES, next_sweep
 
@@ -118,7 +119,7 @@ class LocalCloud:
         if engine != "moto" or processes:
             raise ConfigurationError('this version of LocalCloud has engine="moto" and processes=False')
         path = Path(template) if template is not None else find_template(Path.cwd()) or default_template()
-        self.template = load(path)
+        self.template = _loaded(path, _written(path))
         self.stats = Stats()
         self.dice = Dice(seed, faults or Faults())
         self.watchers: list[Callable[[Event], None]] = []
@@ -470,6 +471,17 @@ class LocalCloud:
             for lost in self.lost
         ]
         return Stuck("\n".join([f"{record.fn} ({record.id}) can't move any more:", *(lines or ["  it never ran"])]))
+
+
+@functools.lru_cache(maxsize=8)
+def _loaded(path: Path, written: tuple[int, ...]) -> Template:
+    """Reading YAML takes longer than most runs; ``written`` tells one state of the files from another."""
+    return load(path)
+
+
+def _written(path: Path) -> tuple[int, ...]:
+    around = (*path.parent.glob("*.yaml"), *path.parent.glob("infra/*.yaml"))
+    return tuple(file.stat().st_mtime_ns for file in sorted({path, *around}))
 
 
 class _WatcherFailed(BaseException):

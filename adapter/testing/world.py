@@ -5,13 +5,16 @@ Product code keeps its own boto3 clients: the table is moto's, and `Invoke` is a
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
+from unittest.mock import patch
 
 import boto3
+import botocore.session
 from botocore.awsrequest import AWSResponse
 from moto import mock_aws
 
@@ -34,6 +37,9 @@ _ENVIRONMENT = {
     # moto doesn't answer the account-based hosts that newer botocore sends stream calls to.
     "AWS_ACCOUNT_ID_ENDPOINT_MODE": "disabled",
 }
+
+
+_loader = functools.cache(botocore.session.create_loader)
 
 
 class World:
@@ -60,6 +66,8 @@ class World:
         self._stack.enter_context(
             environment({k: v for k, v in _ENVIRONMENT.items() if k not in os.environ or "ENDPOINT" in k})
         )
+        # Each cloud makes clients of its own; parsing botocore's megabytes again would be most of its start.
+        self._stack.enter_context(patch.object(botocore.session, "create_loader", _loader))
         self._stack.enter_context(mock_aws())
         self._stack.enter_context(queues.virtual_time(self._clock))
         dynamodb = boto3.client("dynamodb", region_name=REGION)

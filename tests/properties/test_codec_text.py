@@ -1,10 +1,11 @@
 """The JSON text itself: what is written, what is understood, and how the rest is refused."""
 
 import datetime as dt
+import json
 import math
-from dataclasses import make_dataclass
+from dataclasses import InitVar, dataclass, make_dataclass
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -203,3 +204,15 @@ def test_json_that_breaks_its_annotation_is_refused_with_its_path(
     with pytest.raises(CodecError) as caught:
         decode(text, annotation)
     assert message is None or str(caught.value) == message
+
+
+def test_what_resolve_writes_of_a_dataclass_are_its_fields() -> None:
+    """Neither class variables nor what only its constructor takes."""
+
+    @dataclass
+    class Scaled:
+        kind: ClassVar[str] = "scaled"
+        value: int
+        scale: InitVar[int] = 1
+
+    assert json.loads(encode_natural(Scaled(3))) == {"value": 3}
