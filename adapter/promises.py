@@ -238,7 +238,7 @@ def settle(standing: Record | None, state: State, value: str, at: int) -> Writte
         return Refused(Refusal.UNKNOWN, None)
     if not standing.pending:
         return Refused(Refusal.SETTLED, standing)
-    return replace(standing, state=state, value=value, settled_at=at, due_at=None)
+    return replace(standing, state=state, value=value, settled_at=at, due_at=None, paused="")
 
 
 def close(standing: Record | None) -> Written:

@@ -258,7 +258,7 @@ class DynamoStore:
             promise,
             lambda standing: promises.settle(standing, state, value, at),
             sets=sets,
-            remove=("due_shard", "due_at"),
+            remove=("due_shard", "due_at", "paused"),
             condition="#state = :pending",
             values={":pending": {"S": State.PENDING}},
         )

@@ -8,7 +8,6 @@ import pytest
 
 from adapter.testing import LocalCloud
 from tests.scenarios.stage import SEEDS, Outside, play
-from tests.simulation.conftest import _what_every_cloud_reads_is_read_once  # noqa: F401
 
 
 @pytest.fixture(params=SEEDS, ids=lambda seed: f"seed-{seed}" if seed else "calm")
