@@ -6,6 +6,7 @@ STAMP := $(VENV)/.installed
 # The pure core decides what happens; it has to be covered nearly completely.
 CORE := adapter/codec/*,adapter/exceptions.py,adapter/promises.py,adapter/loop.py,adapter/execution.py,adapter/steps.py,adapter/outcomes.py,adapter/engine.py,adapter/flushing.py,adapter/waits.py,adapter/retries.py,adapter/timers.py,adapter/maps.py
 CORE_COVERAGE := 95
+PYTEST := --numprocesses=auto --dist=worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint clean
@@ -31,11 +32,13 @@ lint: setup  ## Style, types and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# What searches and what plays whole applications isn't measured: it would take half as long again.
 # coverage starts pytest, not the reverse: our own pytest plugin imports the package before pytest-cov would measure.
 test: lint  ## Lint, all tests, coverage
-	$(BIN)/python -m coverage run -m pytest --numprocesses=auto --dist=worksteal
+	$(BIN)/python -m coverage run -m pytest $(PYTEST) tests/unit tests/properties tests/contract tests/simulation
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
+	$(BIN)/python -m pytest $(PYTEST) tests/interleavings tests/scenarios tests/integration
 	@echo 'The pure core alone, at least $(CORE_COVERAGE) %:'
 	$(BIN)/python -m coverage report --include='$(CORE)' --fail-under=$(CORE_COVERAGE)
 
