@@ -39,6 +39,7 @@ from adapter.ports import (
 from adapter.promises import (
     Arming,
     Firing,
+    Kind,
     Record,
     Refusal,
     Refused,
@@ -192,6 +193,9 @@ class _Run(Flushing):
         while True:
             assert self.execution is not None
             try:
+                # Roots at once, though the replay may cancel the link: others may await the same one by now.
+                roots = [record for record in self.orphans(self.execution) if record.kind is not Kind.CALL]
+                yield from self.dispatch(self.execution, roots)
                 return (yield from self._drive(self.execution, function))
             except (Stale, Behind):
                 self.execution.abandon()
@@ -235,7 +239,7 @@ class _Run(Flushing):
                 case Flush():
                     yield from self.flush(execution, step)
                 case Suspended() if orphans := self.orphans(execution):
-                    # Only now: the replay has come as far as it can, so what it cancels has been cancelled.
+                    # Calls only now: the replay has come as far as it can, so what it cancels has been cancelled.
                     yield from self.dispatch(execution, orphans)
                 case Suspended():
                     return (yield from self._suspend(execution, step))
