@@ -10,10 +10,11 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch import EventType
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from adapter import handles
+from adapter.batches import process
 from adapter.engine import crashed
 from adapter.errors import BadMessage
 from adapter.host import EngineHost, drive
@@ -31,11 +32,7 @@ PAUSE = 30
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Lambda's entry for the queue of failed invocations; reports the messages that failed, one by one."""
     host: Any = handles.host()
-    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
-    response: Any = process_partial_response(
-        event=event, record_handler=lambda record: _bury(host, record), processor=processor, context=context
-    )
-    return dict(response)
+    return process(EventType.SQS, event, context, lambda record: _bury(host, record))
 
 
 def _bury(host: EngineHost, record: SQSRecord) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from html import escape
 from typing import Any
 
 _PAGE = """<!doctype html>
@@ -27,10 +26,17 @@ def page(token: str, description: Any, pending: bool) -> str:
     if description == {"type": "boolean"}:
         fields = _BUTTON.format(value="true", label="Yes") + _BUTTON.format(value="false", label="No")
     else:
-        fields = _TEXT.format(expected=escape(json.dumps(description) if description else "anything"))
-    return _PAGE.format(title="Your answer is needed", body=_FORM.format(token=escape(token), fields=fields))
+        fields = _TEXT.format(expected=_escaped(json.dumps(description) if description else "anything"))
+    return _PAGE.format(title="Your answer is needed", body=_FORM.format(token=_escaped(token), fields=fields))
 
 
 def said(title: str, text: str) -> str:
     """HTML that asks for nothing."""
-    return _PAGE.format(title=escape(title), body=f"<p>{escape(text)}</p>")
+    return _PAGE.format(title=_escaped(title), body=f"<p>{_escaped(text)}</p>")
+
+
+def _escaped(text: str) -> str:
+    # Only here: every Lambda loads this module, and few ever show a page.
+    from html import escape
+
+    return escape(text)

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable
 from typing import Any
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch import EventType
 from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
 
 from adapter import handles
+from adapter.batches import process
 from adapter.errors import BadMessage
 from adapter.host import EngineHost, drive
 from adapter.messages import Cause, Resume, Settlement
@@ -130,8 +131,4 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Lambda's entry for the table's stream; reports the records that failed, one by one."""
     host: Any = handles.host()
     batch = Batch(host, event.get("Records", []))
-    processor = BatchProcessor(event_type=EventType.DynamoDBStreams, raise_on_entire_batch_failure=False)
-    response: Any = process_partial_response(
-        event=event, record_handler=batch.process, processor=processor, context=context
-    )
-    return dict(response)
+    return process(EventType.DynamoDBStreams, event, context, batch.process)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
-import zoneinfo
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, ParamSpec
@@ -69,6 +68,9 @@ class _Rule:
         return self._cron_after(moment)
 
     def _cron_after(self, moment: int) -> int:
+        # Only here: every Lambda loads this module, and few ever ask when an occurrence is.
+        import zoneinfo
+
         from cronsim import CronSim, CronSimError
 
         try:
@@ -129,6 +131,7 @@ def schedule(
     now = host.now()
     when = when if isinstance(when, When) else When(when)
     rule = _Rule(when=when, start=now // SECOND * SECOND, timeout=fn.options.timeout)
+    first = rule.after(now)
     encoded = fn.encode_args(args, kwargs)
     record = Record(
         id=_id(name),
@@ -138,8 +141,8 @@ def schedule(
         args=encoded,
         digest=digest_of(Kind.SCHEDULE, fn.name, f"{when}\0{encoded}"),
         created_at=now,
-        wake_at=rule.after(now),
-        due_at=rule.after(now),
+        wake_at=first,
+        due_at=first,
         rule=rule.to_text(),
         retry=fn.options.called_with,
         tags=fn.options.tags,

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, assert_never
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch import EventType
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from adapter import handles
+from adapter.batches import process
 from adapter.errors import BadMessage
 from adapter.host import EngineHost, drive
 from adapter.messages import Cause, Expire, Occur, Resume, Start, Timed, parse_timed
@@ -63,11 +64,7 @@ def _schedule(due: Due) -> Schedule:
 def fire(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Lambda's entry for the queue of timers: invoke what is due; reports the messages that failed, one by one."""
     host: Any = handles.host()
-    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
-    response: Any = process_partial_response(
-        event=event, record_handler=lambda record: _fire(host, record), processor=processor, context=context
-    )
-    return dict(response)
+    return process(EventType.SQS, event, context, lambda record: _fire(host, record))
 
 
 def _fire(host: EngineHost, record: SQSRecord) -> None:
