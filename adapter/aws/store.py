@@ -10,19 +10,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from botocore.exceptions import ClientError
-from pynamodb.attributes import (
-    BooleanAttribute,
-    JSONAttribute,
-    NumberAttribute,
-    UnicodeAttribute,
-    UnicodeSetAttribute,
-)
-from pynamodb.models import Model
 
 from adapter import promises
-from adapter.errors import BadMessage, PayloadTooLarge
+from adapter.aws.items import VERSION, Item, check_size, to_item, to_record
+from adapter.aws.partitions import Partitions
 from adapter.promises import (
-    BUCKET,
     Arming,
     Firing,
     Kind,
@@ -30,161 +22,16 @@ from adapter.promises import (
     Refusal,
     Refused,
     State,
-    Wake,
     Written,
     key_of,
-    partition_of,
 )
 from adapter.timers import Due, shard_of
-
-VERSION = 1
-MAX_TEXT_BYTES = 350_000
-"""Of one item's arguments and value: DynamoDB's items hold 400 KB with everything."""
 
 _RUNNABLE = "(#state = :pending OR (#state IN (:canceled, :timedout) AND attribute_not_exists(#closed)))"
 _STATES = {":pending": {"S": State.PENDING}, ":canceled": {"S": State.CANCELED}, ":timedout": {"S": State.TIMEDOUT}}
 
 
-class Item(Model):
-    """One promise."""
-
-    class Meta:
-        table_name = ""
-
-    pk = UnicodeAttribute(hash_key=True)
-    sk = NumberAttribute(range_key=True)
-    v = NumberAttribute(default=VERSION)
-    id = UnicodeAttribute()
-    kind = UnicodeAttribute()
-    fn = UnicodeAttribute(null=True)
-    target = UnicodeAttribute(null=True)
-    args = UnicodeAttribute(null=True)
-    digest = UnicodeAttribute(null=True)
-    state = UnicodeAttribute()
-    value = UnicodeAttribute(null=True)
-    created_at = NumberAttribute()
-    settled_at = NumberAttribute(null=True)
-    by = UnicodeAttribute(null=True)
-    wake = UnicodeAttribute(null=True)
-    reply_to = UnicodeAttribute(null=True)
-    seen = UnicodeAttribute(null=True)
-    epoch = NumberAttribute(null=True)
-    arrivals = NumberAttribute(null=True)
-    threshold = NumberAttribute(null=True)
-    on_reject = BooleanAttribute(null=True)
-    wake_at = NumberAttribute(null=True)
-    sent = BooleanAttribute(null=True)
-    due_shard = UnicodeAttribute(null=True)
-    due_at = NumberAttribute(null=True)
-    deadline = NumberAttribute(null=True)
-    retry = UnicodeAttribute(null=True)
-    link = UnicodeAttribute(null=True)
-    rule = UnicodeAttribute(null=True)
-    awaiters = UnicodeSetAttribute(null=True)
-    awaited = BooleanAttribute(null=True)
-    paused = UnicodeAttribute(null=True)
-    closed = BooleanAttribute(null=True)
-    tags = JSONAttribute(null=True)
-
-
-def to_item(record: Record, model: type[Item] = Item) -> dict[str, Any]:
-    """The record as DynamoDB's typed JSON; what is empty isn't stored."""
-    pk, sk = key_of(record.id)
-    item = model(
-        pk=pk,
-        sk=sk,
-        id=record.id,
-        kind=record.kind.value,
-        fn=record.fn or None,
-        target=record.target or None,
-        args=record.args or None,
-        digest=record.digest or None,
-        state=record.state.value,
-        value=record.value or None,
-        created_at=record.created_at,
-        settled_at=record.settled_at or None,
-        by=record.by or None,
-        wake=record.wake.value if record.wake else None,
-        reply_to=record.reply_to or None,
-        seen=record.seen,
-        epoch=record.epoch or None,
-        arrivals=record.arrivals or None,
-        threshold=record.threshold,
-        on_reject=record.on_reject or None,
-        wake_at=record.wake_at,
-        sent=record.sent or None,
-        due_shard=None if record.due_at is None else shard_of(record.id),
-        due_at=record.due_at,
-        deadline=record.deadline,
-        retry=record.retry or None,
-        link=record.link or None,
-        rule=record.rule or None,
-        awaiters=set(record.awaiters) or None,
-        # The stream's filter can't look for a set.
-        awaited=bool(record.awaiters) or None,
-        paused=record.paused or None,
-        closed=record.closed or None,
-        tags=dict(record.tags) or None,
-    )
-    serialized: dict[str, Any] = item.serialize()
-    return serialized
-
-
-def to_record(raw: Mapping[str, Any], model: type[Item] = Item) -> Record:
-    """Read DynamoDB's typed JSON.
-
-    Raises:
-        BadMessage: an item of another version, or one that isn't a promise.
-    """
-    version = raw.get("v", {}).get("N")
-    if version != str(VERSION):
-        where = raw.get("pk", {}).get("S"), raw.get("sk", {}).get("N")
-        raise BadMessage(f"item {where} has format {version}, this code reads {VERSION}: deploy one version everywhere")
-    try:
-        item: Any = model()
-        item.deserialize(dict(raw))
-        if not item.id:
-            raise ValueError("it has no id")
-        return Record(
-            id=item.id,
-            kind=Kind(item.kind),
-            fn=item.fn or "",
-            target=item.target or "",
-            args=item.args or "",
-            digest=item.digest or "",
-            state=State(item.state),
-            value=item.value or "",
-            created_at=int(item.created_at),
-            settled_at=int(item.settled_at or 0),
-            by=item.by or "",
-            wake=Wake(item.wake) if item.wake else None,
-            reply_to=item.reply_to or "",
-            seen=item.seen,
-            epoch=int(item.epoch or 0),
-            arrivals=int(item.arrivals or 0),
-            threshold=_optional(item.threshold),
-            on_reject=bool(item.on_reject),
-            wake_at=_optional(item.wake_at),
-            sent=bool(item.sent),
-            due_at=_optional(item.due_at),
-            deadline=_optional(item.deadline),
-            retry=item.retry or "",
-            link=item.link or "",
-            rule=item.rule or "",
-            awaiters=frozenset(item.awaiters or ()),
-            paused=item.paused or "",
-            closed=bool(item.closed),
-            tags=item.tags or {},
-        )
-    except (TypeError, ValueError, AttributeError, KeyError) as unreadable:
-        raise BadMessage(f"an item isn't a promise: {unreadable}") from unreadable
-
-
-def _optional(number: float | None) -> int | None:
-    return None if number is None else int(number)
-
-
-class DynamoStore:
+class DynamoStore(Partitions):
     """`adapter.ports.Store` on a table."""
 
     def __init__(
@@ -203,31 +50,7 @@ class DynamoStore:
         found = self.client.get_item(TableName=self._table, Key=_key(promise), ConsistentRead=True).get("Item")
         return None if found is None else to_record(found, self._model)
 
-    def load(self, promise: str) -> tuple[Record | None, Sequence[Record]]:
-        # The function's own record before its children's: a settlement that is counted in it is then seen below it.
-        if promises.parent_of(promise) is not None:
-            own = self.get(promise)
-            return own, self.children(promise)
-        together = self._query(promise, promises.ROOT_ORDINAL)
-        roots = [record for record in together if record.id == promise]
-        children = [record for record in together if record.id != promise]
-        return (roots[0] if roots else None), [*children, *self._further(promise, 0, children)]
-
-    def children(self, promise: str, first: int = 0) -> Sequence[Record]:
-        bucket = first // BUCKET
-        found = self._query(partition_of(promise, bucket), first)
-        return [*found, *self._further(promise, bucket, found)]
-
-    def _further(self, promise: str, bucket: int, found: Sequence[Record]) -> list[Record]:
-        """The buckets after one that is full."""
-        further: list[Record] = []
-        while found and found[-1].ordinal % BUCKET == BUCKET - 1:
-            bucket += 1
-            found = self._query(partition_of(promise, bucket), bucket * BUCKET)
-            further.extend(found)
-        return further
-
-    def _query(self, partition: str, first: int) -> list[Record]:
+    def query(self, partition: str, first: int) -> list[Record]:
         pages = self.client.get_paginator("query").paginate(
             TableName=self._table,
             KeyConditionExpression="pk = :pk AND sk >= :first",
@@ -237,7 +60,7 @@ class DynamoStore:
         return [to_record(raw, self._model) for page in pages for raw in page["Items"]]
 
     def create(self, record: Record) -> Written:
-        _check_size(record.id, record.args, record.value)
+        check_size(record.id, record.args, record.value)
         try:
             self.client.put_item(
                 TableName=self._table,
@@ -250,7 +73,7 @@ class DynamoStore:
         return record
 
     def settle(self, promise: str, state: State, value: str, at: int) -> Written:
-        _check_size(promise, value)
+        check_size(promise, value)
         sets = {"state": {"S": state.value}, "settled_at": {"N": str(at)}}
         if value:
             sets["value"] = {"S": value}
@@ -443,9 +266,3 @@ def _refused(explained: Written) -> Refused:
 def _key(promise: str) -> dict[str, Any]:
     pk, sk = key_of(promise)
     return {"pk": {"S": pk}, "sk": {"N": str(sk)}}
-
-
-def _check_size(promise: str, *texts: str) -> None:
-    size = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
-    if size > MAX_TEXT_BYTES:
-        raise PayloadTooLarge(f"{promise}: {size} bytes of arguments or result; at most {MAX_TEXT_BYTES} can be stored")

@@ -6,12 +6,11 @@ read, then the next. Nothing sleeps; `LocalCloud.advance` moves the clock.
 
 from __future__ import annotations
 
+import bisect
 import datetime as dt
 import functools
-import heapq
 import json
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -23,17 +22,20 @@ from adapter.aws.timers import SqsTimers
 from adapter.aws.wiring import NoTimers
 from adapter.errors import ConfigurationError, Paused, Stuck
 from adapter.functions import Durable
-from adapter.host import CodeRunner, EngineHost
-from adapter.messages import is_envelope
-from adapter.ports import Operation, Ports, Tell, Timers
+from adapter.host import CodeRunner
+from adapter.ports import Clock, Operation, Ports, Tell, Timers
 from adapter.promises import Record, is_id, root_of
-from adapter.testing.faults import Dice, Faults, Killed
+from adapter.testing.activities import Activity
+from adapter.testing.faults import Dice, Faults, Kill, Killed
+from adapter.testing.hosting import InOrder, LocalHost, LocalPorts, Run, SkewedClock
+from adapter.testing.in_memory import MemoryWorld
 from adapter.testing.lambdas import RETRY_DELAYS, Function, Invocation
+from adapter.testing.service import Service
 from adapter.testing.stats import Stats
-from adapter.testing.streams import Poller
-from adapter.testing.template import FunctionSpec, Template, default_template, find_template, load
+from adapter.testing.streams import Lane
+from adapter.testing.template import Template, default_template, find_template, load
 from adapter.testing.world import World
-from adapter.timers import MINUTE, SCHEDULES, next_sweep
+from adapter.timers import MINUTE, next_sweep
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -43,6 +45,9 @@ BEGINNING = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 MICROSECOND = 1_000_000
 MAX_IDLE = 1_000
 """Moments in a row at which only schedules, and what they start, moved."""
+LANES = 4
+"""Shards of the stream, where they may be out of step."""
+ENGINES: dict[str, type[World | MemoryWorld]] = {"moto": World, "memory": MemoryWorld}
 DEFAULT_FUNCTION = "durable"
 """The Lambda of durable functions that neither the template nor a target places."""
 
@@ -59,43 +64,6 @@ class Event:
     detail: Mapping[str, Any]
 
 
-@dataclass(frozen=True, kw_only=True)
-class LocalPorts(Ports):
-    """Ports with a fault before and after each call to the outside."""
-
-    fault: Callable[[Operation, str], None]
-
-    def perform(self, operation: Operation) -> Any:
-        self.fault(operation, "before")
-        result = super().perform(operation)
-        self.fault(operation, "after")
-        return result
-
-
-class InOrder:
-    """`adapter.ports.Pool` without threads: the same order at every run."""
-
-    def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
-        return [function(item) for item in items]
-
-
-class LocalHost(EngineHost):
-    """The engine inside the cloud; whoever waits makes the cloud go on."""
-
-    def __init__(self, cloud: LocalCloud, ports: Ports, memory: Any = None) -> None:
-        super().__init__(ports, memory)
-        self._cloud = cloud
-
-    def new_id(self) -> str:
-        return self._cloud.new_id()
-
-    def get(self, promise: str) -> Record | None:
-        return self._cloud.peek(promise)
-
-    def wait(self, promise: str, timeout: float | None) -> Record | None:
-        return self._cloud.wait(promise, timeout)
-
-
 class LocalCloud:
     """The table, its stream, the functions and the clock of an application, in this process.
 
@@ -104,7 +72,8 @@ class LocalCloud:
         faults: what goes wrong, and how often.
         template: the SAM template; by default the nearest ``template.yaml`` above the working directory, else the
             infrastructure that ships with the package. Functions that it doesn't name run in Lambdas made up for them.
-        engine: ``"moto"``; others come with later versions.
+        engine: ``"moto"``: the product's own code for DynamoDB and SQS runs, against an emulator in this process.
+            ``"memory"``: our own store behind the same port, for thousands of runs.
         processes: must be False in this version.
     """
 
@@ -116,29 +85,28 @@ class LocalCloud:
         engine: str = "moto",
         processes: bool = False,
     ) -> None:
-        if engine != "moto" or processes:
-            raise ConfigurationError('this version of LocalCloud has engine="moto" and processes=False')
+        if engine not in ENGINES or processes:
+            raise ConfigurationError(f"this version of LocalCloud has the engines {', '.join(ENGINES)}, in one process")
         path = Path(template) if template is not None else find_template(Path.cwd()) or default_template()
         self.template = _loaded(path, _written(path))
         self.stats = Stats()
         self.dice = Dice(seed, faults or Faults())
         self.watchers: list[Callable[[Event], None]] = []
+        self.engine = engine
+        self.service = Service(self.template, self.dice, self)
         self._now = _microseconds(BEGINNING)
-        self._world = World(self.template, self.stats, self._enqueue, self.clock)
-        self._functions = {spec.name: Function(spec) for spec in self.template.functions}
+        lanes = LANES if self.dice.faults.reorder else 1
+        self._world = ENGINES[engine](self.template, self.stats, self.service.enqueue, self.clock, lanes)
         self._sweepers = [spec.name for spec in self.template.functions if spec.minutely]
-        self._ready: deque[Invocation] = deque()
-        self._later: list[tuple[int, int, Invocation]] = []
         self._swept = self._now // MINUTE * MINUTE
-        self._count = 0
         self._ids = 0
-        self._running: list[str] = []
-        self._attempt = 1
-        self._run_of = ("", "")
+        self._runs: list[Run] = []
+        self._active: list[Activity] = []
+        self._paused: list[tuple[int, Activity]] = []
+        self._skews: dict[str, int] = {}
         self._moved: set[str] = set()
         self._waiting: dict[str, Tell] = {}
-        self._kills: list[_Kill] = []
-        self.lost: list[Invocation] = []
+        self._kills: list[Kill] = []
 
     def __enter__(self) -> Self:
         self._world.open()
@@ -149,10 +117,17 @@ class LocalCloud:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        while self._paused:
+            self._paused.pop()[1].drop()
         handles.leave(self._host)
-        for function in self._functions.values():
+        for function in self.service.functions.values():
             function.memory.clear()
         self._world.close()
+
+    @property
+    def lost(self) -> list[Invocation]:
+        """What failed for good, and nothing caught."""
+        return self.service.lost
 
     # What a test does.
 
@@ -194,7 +169,7 @@ class LocalCloud:
 
         The engine's own Lambdas go by the name of their handler, ``"adapter.sweeper.sweep"`` for instance.
         """
-        self._kills.append(_Kill(getattr(fn, "name", str(fn)), operation, when))
+        self._kills.append(Kill(getattr(fn, "name", str(fn)), operation, when))
 
     # What the hosts and ports of the cloud ask.
 
@@ -206,7 +181,7 @@ class LocalCloud:
             self._moved.clear()
             self.drive()
             # Schedules go on for ever, whoever waits for something else.
-            idle = 0 if root_of(promise) in self._moved or SCHEDULES not in self._world.due() else idle + 1
+            idle = 0 if root_of(promise) in self._moved or not self._world.has_schedules() else idle + 1
             record = self.peek(promise)
             if record is None or not record.pending:
                 return record
@@ -225,6 +200,10 @@ class LocalCloud:
             return self._world.store.get(promise) if is_id(promise) else None
         finally:
             self.stats.metered = True
+
+    def records(self) -> list[Record]:
+        """Everything in the table, by id; read without counting."""
+        return self._world.records()
 
     def new_id(self) -> str:
         self._ids += 1
@@ -245,39 +224,97 @@ class LocalCloud:
             self._waiting.pop(told.id, None)
         self._emit(told.what, told.id, told.fn, told.detail)
 
-    # One thing after the other.
+    def told(self, what: str, detail: dict[str, Any]) -> None:
+        """`adapter.testing.service.Surroundings`."""
+        self._emit(what, "", "", detail)
+
+    def send(self, queue: str, body: str) -> None:
+        self._world.send(queue, body)
+
+    # One thing after the other, or, where the seed has it so, one within the other.
 
     def _step(self) -> bool:
-        if self._ready:
-            self._invoke(self._next_ready())
+        resumable = [entry for entry in self._paused if entry[0] <= self._now]
+        if resumable and self.dice.random.random() < 0.5:
+            return self._go_on(self.dice.random.choice(resumable))
+        starts = [self._invoke_next, self._deliver_changes, self._receive]
+        if self.dice.draw("reorder"):
+            self.dice.random.shuffle(starts)
+        if any(start() for start in starts):
             return True
-        polled = [self._poll(poller) for poller in self._world.pollers]
-        return any(polled) or self._receive()
+        return bool(resumable) and self._go_on(self.dice.random.choice(resumable))
+
+    def _go_on(self, entry: tuple[int, Activity]) -> bool:
+        self._paused.remove(entry)
+        self._resume(entry[1])
+        return True
+
+    def _begin(self, code: Callable[[], object]) -> None:
+        """Run it to its end; or, where invocations overtake each other, until it is interrupted."""
+        if self.dice.faults.reorder:
+            self._resume(Activity(code))
+        else:
+            code()
+
+    def _resume(self, activity: Activity) -> None:
+        self._active.append(activity)
+        try:
+            activity.resume()
+        finally:
+            self._active.remove(activity)
+        if not activity.done:
+            self._paused.append((self._now + self.dice.late(), activity))
+
+    def _invoke_next(self) -> bool:
+        if not self.service.ready:
+            return False
+        invocation = self.service.take()
+        self._begin(lambda: self.service.invoke(invocation))
+        return True
+
+    def _deliver_changes(self) -> bool:
+        for poller in self._world.pollers:
+            for lane, fresh in poller.fetch():
+                lane.not_before = self._now + self.dice.late()
+                if self.dice.draw("duplicate"):
+                    # Drawn once for what is new: a copy of a copy would never come to an end.
+                    lane.backlog.extend(lane.backlog[-fresh:])
+        lanes = [lane for lane in self._lanes() if lane.not_before <= self._now]
+        if not lanes:
+            return False
+        chosen = [self.dice.random.choice(lanes)] if self.dice.faults.reorder else lanes
+        for lane in chosen:
+            limit = self.dice.random.randint(1, len(lane.backlog)) if self.dice.draw("reorder") else None
+            self._begin(functools.partial(lane.deliver, self.service.deliver, limit))
+        return True
+
+    def _lanes(self) -> list[Lane]:
+        """Those that have something to hand over, and a function free to take it."""
+        return [lane for poller in self._world.pollers for lane in poller.lanes if lane.backlog and not lane.busy]
 
     def _receive(self) -> bool:
         """Hand over what falls due in the queues."""
         due = [poller for poller in self._world.queues if (at := poller.next_at()) is not None and at <= self._now]
         for poller in due:
-            poller.deliver(self._deliver)
+            self._begin(functools.partial(poller.deliver, self.service.deliver))
         return bool(due)
-
-    def _next_ready(self) -> Invocation:
-        if len(self._ready) > 1 and self.dice.draw("reorder"):
-            self._ready.rotate(-self.dice.random.randrange(len(self._ready)))
-        return self._ready.popleft()
 
     def _next_at(self) -> int | None:
         """The next moment at which something happens."""
-        moments = [self._later[0][0] if self._later else None, self._next_sweep()]
+        moments = [self.service.next_at(), self._next_sweep()]
         moments += [poller.next_at() for poller in self._world.queues]
+        moments += [lane.not_before for lane in self._lanes()]
+        moments += [at for at, _ in self._paused]
         return min((at for at in moments if at is not None), default=None)
 
     def _next_sweep(self) -> int | None:
         """The next one that sends anything. Those that would find nothing are neither run nor counted."""
         if not self._sweepers:
             return None
-        times = (at for shard in self._world.due().values() for at in shard)
-        return min((next_sweep(at, self._swept) for at in times), default=None)
+        minutes = self._world.due_minutes()
+        # What lies ahead is sent in its order; what is overdue, each at a minute of its own.
+        overdue = bisect.bisect_right(minutes, self._swept // MINUTE + 1)
+        return min((next_sweep(minute * MINUTE, self._swept) for minute in minutes[: overdue + 1]), default=None)
 
     def _jump(self, at: int) -> None:
         if self._next_sweep() == at:
@@ -285,119 +322,38 @@ class LocalCloud:
             time = (EPOCH + dt.timedelta(microseconds=at)).strftime("%Y-%m-%dT%H:%M:%SZ")
             for name in self._sweepers:
                 event = {"source": "aws.events", "detail-type": "Scheduled Event", "time": time, "detail": {}}
-                self._ready.append(self._invocation(name, json.dumps(event)))
+                self.service.ready.append(self.service.invocation(name, json.dumps(event)))
         self._now = max(self._now, at)
-        while self._later and self._later[0][0] <= self._now:
-            self._ready.append(heapq.heappop(self._later)[2])
+        self.service.pass_time()
 
-    def _enqueue(self, function: str, payload: str) -> None:
-        """Lambda's Invoke: the event is accepted, and run some time."""
-        copies = 2 if self.dice.draw("duplicate") else 1
-        invocation = self._invocation(function, payload)
-        for _ in range(copies):
-            if self.dice.draw("delay"):
-                self._push(self._now + self.dice.random.randrange(5 * MICROSECOND), invocation)
-            else:
-                self._ready.append(invocation)
-
-    def _invocation(self, function: str, payload: str) -> Invocation:
-        self._count += 1
-        return Invocation(function=function, payload=payload, request_id=f"request-{self._count}")
-
-    def _push(self, at: int, invocation: Invocation) -> None:
-        self._count += 1
-        heapq.heappush(self._later, (at, self._count, invocation))
-
-    def _invoke(self, invocation: Invocation) -> None:
-        try:
-            self._call(invocation.function, invocation)
-        except (Killed, Exception):
-            self._retry(invocation)
-
-    def _retry(self, invocation: Invocation) -> None:
-        function = self._functions[invocation.function]
-        # The sandbox is gone, and what it remembered.
-        function.memory.clear()
-        if invocation.attempt > function.spec.max_retries:
-            self._give_up(invocation, function.spec.on_failure or self._dead_letters())
-            return
-        delay = RETRY_DELAYS[min(invocation.attempt, len(RETRY_DELAYS)) - 1]
-        again = Invocation(
-            function=invocation.function,
-            payload=invocation.payload,
-            request_id=invocation.request_id,
-            attempt=invocation.attempt + 1,
-        )
-        self._push(self._now + delay, again)
-
-    def _give_up(self, invocation: Invocation, queue: str | None) -> None:
-        """Lambda's on-failure destination; `lost` keeps what nothing catches."""
-        payload = json.loads(invocation.payload)
-        if queue is None or not is_envelope(payload):
-            self.lost.append(invocation)
-        if queue is not None:
-            context = {"requestId": invocation.request_id, "condition": "RetriesExhausted"}
-            context["functionArn"] = invocation.function
-            self._world.send(queue, json.dumps({"requestContext": context, "requestPayload": payload}))
-
-    def _dead_letters(self) -> str | None:
-        """Where what fails in a function that no template defines goes: as in those that one does, by the handler."""
-        buriers = {spec.name for spec in self.template.functions if spec.handler == "adapter.deadletters.handler"}
-        return next((m.queue for m in self.template.queue_mappings if m.function in buriers), None)
-
-    def _poll(self, poller: Poller) -> bool:
-        fetched = poller.fetch()
-        if fetched and self.dice.draw("duplicate"):
-            # Drawn once for what is new: a copy of a copy would never come to an end.
-            poller.backlog.extend(poller.backlog[-fetched:])
-        return bool(poller.backlog) and poller.deliver(self._deliver)
-
-    def _deliver(self, function: str, event: dict[str, Any], attempt: int) -> Any:
-        invocation = self._invocation(function, json.dumps(event))
-        invocation.attempt = attempt
-        return self._call(function, invocation)
-
-    def _call(self, name: str, invocation: Invocation) -> Any:
-        function = self._function(name)
+    def attempt(self, function: Function, invocation: Invocation) -> Any:
+        """`adapter.testing.service.Surroundings`: one attempt, as Lambda makes it."""
+        name = function.spec.name
         self.stats.invocations += 1
-        self._running.append(name)
-        self._attempt = invocation.attempt
-        for kill in self._kills:
-            kill.armed = kill.fn == function.spec.handler
         host = LocalHost(self, self._ports(name), function.memory)
-        handles.enter(host)
+        run = Run(function, invocation, host, self._active[-1] if self._active else None)
+        run.enter(self._runs)
         try:
             return function.call(invocation, lambda event, context: host.handle(event, context, None))
         except Killed:
-            self._emit("killed", *self._run_of, {"attempt": invocation.attempt})
+            self._emit("killed", run.promise, run.fn, {"attempt": invocation.attempt})
             raise
         except Exception as error:
             detail = {"error": f"{type(error).__name__}: {error}", "attempt": invocation.attempt}
-            self._emit("failed", *self._run_of, detail)
+            self._emit("failed", run.promise, run.fn, detail)
             raise
         finally:
-            handles.leave(host)
-            self._running.pop()
-            self._run_of = ("", "")
-            for kill in self._kills:
-                kill.armed = False
-
-    def _function(self, name: str) -> Function:
-        if name not in self._functions:
-            spec = FunctionSpec(
-                logical_id=name, name=name, handler="", memory_mb=512, timeout_s=60, environment={}, max_retries=2
-            )
-            self._functions[name] = Function(spec)
-        return self._functions[name]
+            run.leave()
 
     # Wiring.
 
     def _ports(self, function: str) -> Ports:
+        clock = SkewedClock(self.clock, self._skew(function))
         return LocalPorts(
             store=self._world.store,
             invoker=LambdaInvoker(self._world.lambda_client),
-            timers=self._timers(),
-            clock=_Clock(self),
+            timers=self._timers(clock),
+            clock=clock,
             runner=CodeRunner(),
             watcher=self,
             pool=InOrder(),
@@ -406,9 +362,14 @@ class LocalCloud:
             fault=self._fault,
         )
 
-    def _timers(self) -> Timers:
+    def _skew(self, function: str) -> int:
+        if function not in self._skews:
+            self._skews[function] = self.dice.skew()
+        return self._skews[function]
+
+    def _timers(self, clock: Clock) -> Timers:
         urls = {spec.environment.get("DURABLE_TIMERS", "") for spec in self.template.functions} - {""}
-        return SqsTimers(self._world.sqs, urls.pop(), _Clock(self)) if urls else NoTimers()
+        return SqsTimers(self._world.sqs, urls.pop(), clock) if urls else NoTimers()
 
     def _prefix(self) -> str:
         prefixes = {spec.environment.get("DURABLE_PREFIX", "") for spec in self.template.functions}
@@ -423,26 +384,29 @@ class LocalCloud:
         return fn if place is None else fn.with_options(target=place.removeprefix(self._prefix()))
 
     def _fault(self, operation: Operation, when: str) -> None:
+        run = self._runs[-1] if self._runs else None
+        if run is None:
+            return
         if isinstance(operation, Tell):
             if operation.what == "running":
-                self._run_of = (operation.id, operation.fn)
-                for kill in self._kills:
-                    kill.armed = kill.fn == operation.fn
-            return
-        if not self._running:
+                run.promise, run.fn = operation.id, operation.fn
             return
         for kill in self._kills:
-            if kill.armed and when == kill.when and isinstance(operation, kill.operation):
+            if kill.fn in (run.fn, run.function.spec.handler) and kill.meets(operation, when):
                 self._kills.remove(kill)
                 raise Killed
-        if self._attempt <= len(RETRY_DELAYS) and self.dice.draw("crash"):
+        if run.invocation.attempt <= len(RETRY_DELAYS) and self.dice.draw("crash"):
             raise Killed
+        if run.activity is not None and self.dice.draw("reorder"):
+            run.leave()
+            run.activity.pause()
+            run.enter(self._runs)
 
     def _emit(self, what: str, promise: str, fn: str, detail: Mapping[str, Any]) -> None:
         event = Event(
             at=self._now,
             what=what,
-            function=self._running[-1] if self._running else "",
+            function=self._runs[-1].function.spec.name if self._runs else "",
             promise=promise,
             fn=fn,
             detail=detail,
@@ -468,7 +432,7 @@ class LocalCloud:
         ]
         lines += [
             f"  an invocation of {lost.function} failed {lost.attempt} times: {lost.payload[:120]}"
-            for lost in self.lost
+            for lost in self.service.lost
         ]
         return Stuck("\n".join([f"{record.fn} ({record.id}) can't move any more:", *(lines or ["  it never ran"])]))
 
@@ -490,22 +454,6 @@ class _WatcherFailed(BaseException):
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error))
         self.error = error
-
-
-@dataclass(frozen=True)
-class _Clock:
-    cloud: LocalCloud
-
-    def now(self) -> int:
-        return self.cloud.clock()
-
-
-@dataclass
-class _Kill:
-    fn: str
-    operation: type[Any]
-    when: str
-    armed: bool = False
 
 
 def _microseconds(time: dt.datetime) -> int:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, fields
+from typing import Any
 
 from adapter.errors import ConfigurationError
+
+SKEW = 2_000_000
+"""Microseconds by which the clock of a Lambda may be wrong."""
 
 
 class Killed(BaseException):
@@ -17,17 +21,20 @@ class Faults:
     """Probabilities per opportunity, drawn from the cloud's seed.
 
     Args:
-        crash: a Lambda dies before or after one of its calls to the outside. Its third attempt is spared: what follows
-            on exhausted retries is the dead letters' affair, which this version doesn't have yet.
+        crash: a Lambda dies before or after one of its calls to the outside. An invocation's third attempt is spared,
+            so that a function's outcome doesn't depend on the weather: who dies for good settles as `FunctionCrashed`.
         duplicate: an invocation or a batch of stream records comes twice.
-        reorder: an invocation overtakes those before it.
-        delay: an invocation comes up to five seconds late.
+        reorder: an invocation or a batch overtakes those before it; a run is interrupted by others between two of its
+            calls; the stream's shards are out of step.
+        delay: an invocation or a batch comes up to five seconds late; clocks of Lambdas differ by up to four seconds.
+        lose: an invocation never comes. The watchdog notices, after a while.
     """
 
     crash: float = 0.0
     duplicate: float = 0.0
     reorder: float = 0.0
     delay: float = 0.0
+    lose: float = 0.0
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -48,3 +55,23 @@ class Dice:
         hit = probability > 0 and self.random.random() < probability
         self.drawn[kind] += hit
         return hit
+
+    def late(self) -> int:
+        """How late something is: microseconds, mostly 0."""
+        return self.random.randrange(5_000_000) if self.draw("delay") else 0
+
+    def skew(self) -> int:
+        """How wrong a Lambda's clock is: microseconds."""
+        return self.random.randint(-SKEW, SKEW) if self.faults.delay else 0
+
+
+@dataclass
+class Kill:
+    """A Lambda, by its function or handler, is to die once, ``"before"`` or ``"after"`` its next such operation."""
+
+    fn: str
+    operation: type[Any]
+    when: str
+
+    def meets(self, operation: object, when: str) -> bool:
+        return when == self.when and isinstance(operation, self.operation)

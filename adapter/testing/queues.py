@@ -1,15 +1,15 @@
-"""SQS queues, read as Lambda's event source mapping reads them, on moto under the virtual clock."""
+"""SQS queues, read as Lambda's event source mapping reads them, under the virtual clock."""
 
 from __future__ import annotations
 
+import hashlib
+import heapq
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 from unittest.mock import patch
-
-from moto.sqs import models as moto_sqs
 
 from adapter.testing.faults import Killed
 from adapter.testing.intrinsics import ACCOUNT, REGION
@@ -19,13 +19,29 @@ from adapter.testing.template import QueueMapping, QueueSpec
 MILLISECOND = 1_000
 """In microseconds."""
 
+SECOND = 1_000_000
+MAX_DELAY_S = 900
+
+
+class Queue(Protocol):
+    """What an event source mapping asks of a queue. A message is what SQS's ``ReceiveMessage`` gives."""
+
+    def next_at(self) -> int | None:
+        """When its first message can be received: microseconds."""
+        ...
+
+    def receive(self, most: int) -> list[dict[str, Any]]: ...
+    def delete(self, message: dict[str, Any]) -> None: ...
+
 
 @contextmanager
 def virtual_time(clock: Callable[[], int]) -> Iterator[None]:
     """moto counts delays and visibility by the real clock, which stands still in comparison."""
+    from moto.sqs import models
+
     with (
-        patch.object(moto_sqs, "unix_time_millis", lambda *_: clock() / MILLISECOND),
-        patch.object(moto_sqs, "unix_time", lambda *_: clock() / MILLISECOND / 1_000),
+        patch.object(models, "unix_time_millis", lambda *_: clock() / MILLISECOND),
+        patch.object(models, "unix_time", lambda *_: clock() / MILLISECOND / 1_000),
     ):
         yield
 
@@ -49,30 +65,99 @@ def url_of(queue: str) -> str:
 
 
 @dataclass
+class MotoQueue:
+    """A queue of moto's."""
+
+    client: Any
+    name: str
+
+    def next_at(self) -> int | None:
+        from moto.sqs.models import sqs_backends
+
+        queue = sqs_backends[ACCOUNT][REGION].queues[self.name]
+        moments = [max(message.delayed_until, message.visible_at + 1) for message in queue._messages]
+        return round(min(moments) * MILLISECOND) if moments else None
+
+    def receive(self, most: int) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.client.receive_message(
+            QueueUrl=url_of(self.name), MaxNumberOfMessages=most, MessageSystemAttributeNames=["All"]
+        ).get("Messages", [])
+        return found
+
+    def delete(self, message: dict[str, Any]) -> None:
+        self.client.delete_message(QueueUrl=url_of(self.name), ReceiptHandle=message["ReceiptHandle"])
+
+
+@dataclass
+class MemoryQueue:
+    """A queue in memory. ``send`` puts what was received too often into another."""
+
+    spec: QueueSpec
+    clock: Callable[[], int]
+    send: Callable[[str, str], None]
+    _waiting: list[tuple[int, int, dict[str, Any]]] = field(default_factory=list)
+    _taken: dict[str, tuple[int, int, dict[str, Any]]] = field(default_factory=dict)
+    _count: int = 0
+
+    def put(self, body: str, delay_s: int = 0) -> None:
+        self._count += 1
+        message = {
+            "MessageId": f"{self.spec.name}-{self._count}",
+            "ReceiptHandle": f"{self.spec.name}-{self._count}",
+            "Body": body,
+            "MD5OfBody": hashlib.md5(body.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest(),
+            "Attributes": {"ApproximateReceiveCount": "0"},
+        }
+        heapq.heappush(self._waiting, (self.clock() + delay_s * SECOND, self._count, message))
+
+    def next_at(self) -> int | None:
+        moments = [at for at, _, _ in (*self._waiting[:1], *self._taken.values())]
+        return min(moments, default=None)
+
+    def receive(self, most: int) -> list[dict[str, Any]]:
+        now = self.clock()
+        for handle in [handle for handle, (at, _, _) in self._taken.items() if at <= now]:
+            heapq.heappush(self._waiting, self._taken.pop(handle))
+        found: list[dict[str, Any]] = []
+        while self._waiting and self._waiting[0][0] <= now and len(found) < most:
+            _, number, message = heapq.heappop(self._waiting)
+            received = int(message["Attributes"]["ApproximateReceiveCount"]) + 1
+            if self.spec.dead_letters is not None and received > self.spec.max_receives:
+                self.send(self.spec.dead_letters, message["Body"])
+                continue
+            message = {**message, "Attributes": {"ApproximateReceiveCount": str(received)}}
+            self._taken[message["ReceiptHandle"]] = (now + self.spec.visibility_s * SECOND, number, message)
+            found.append(message)
+        return found
+
+    def delete(self, message: dict[str, Any]) -> None:
+        self._taken.pop(message["ReceiptHandle"], None)
+
+    def bodies(self) -> list[str]:
+        """What is in it, for a look."""
+        return [message["Body"] for _, _, message in (*self._waiting, *self._taken.values())]
+
+
+@dataclass
 class QueuePoller:
     """Follows one queue for one event source mapping."""
 
-    client: Any
+    queue: Queue
     mapping: QueueMapping
 
     def next_at(self) -> int | None:
         """When its first message can be received: microseconds."""
-        queue = moto_sqs.sqs_backends[ACCOUNT][REGION].queues[self.mapping.queue]
-        moments = [max(message.delayed_until, message.visible_at + 1) for message in queue._messages]
-        return round(min(moments) * MILLISECOND) if moments else None
+        return self.queue.next_at()
 
     def deliver(self, deliver: Deliver) -> None:
         """Hand one batch to the function; what it doesn't acknowledge comes again after the queue's timeout."""
-        url = url_of(self.mapping.queue)
-        received = self.client.receive_message(
-            QueueUrl=url, MaxNumberOfMessages=self.mapping.batch_size, MessageSystemAttributeNames=["All"]
-        ).get("Messages", [])
+        received = self.queue.receive(self.mapping.batch_size)
         if not received:
             return
         failed = self._failed(received, deliver)
         for message in received:
             if message["MessageId"] not in failed:
-                self.client.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+                self.queue.delete(message)
 
     def _failed(self, received: list[dict[str, Any]], deliver: Deliver) -> set[str]:
         every = {message["MessageId"] for message in received}

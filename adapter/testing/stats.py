@@ -61,16 +61,23 @@ class Stats:
 
     def count_request(self, operation: str, parameters: Mapping[str, Any], parsed: Mapping[str, Any]) -> None:
         """One request to DynamoDB, by its parameters and its parsed response. A refused write costs one, too."""
-        if not self.metered:
-            return
         if operation in WRITES:
-            self.writes += 1
-            written = parsed.get("Attributes") or parameters.get("Item") or {}
-            self.write_units += max(1, math.ceil(item_size(written) / 1024))
+            self.count_write(item_size(parsed.get("Attributes") or parameters.get("Item") or {}))
         elif operation in _READS:
-            self.reads += 1
             items = parsed.get("Items") or [parsed.get("Item") or {}]
-            self.read_units += max(1, math.ceil(sum(item_size(item) for item in items) / 4096))
+            self.count_read(sum(item_size(item) for item in items))
+
+    def count_write(self, size: int) -> None:
+        """One write of an item of so many bytes."""
+        if self.metered:
+            self.writes += 1
+            self.write_units += max(1, math.ceil(size / 1024))
+
+    def count_read(self, size: int) -> None:
+        """One consistent read of so many bytes."""
+        if self.metered:
+            self.reads += 1
+            self.read_units += max(1, math.ceil(size / 4096))
 
 
 def item_size(item: Mapping[str, Any]) -> int:

@@ -18,17 +18,20 @@ import botocore.session
 from botocore.awsrequest import AWSResponse
 from moto import mock_aws
 
+from adapter.aws.items import to_record
 from adapter.aws.store import DynamoStore
 from adapter.errors import ConfigurationError
+from adapter.promises import Record
 from adapter.testing import queues
 from adapter.testing.intrinsics import REGION
 from adapter.testing.lambdas import environment
-from adapter.testing.queues import QueuePoller
+from adapter.testing.queues import MotoQueue, QueuePoller
 from adapter.testing.stats import WRITES, Stats
-from adapter.testing.streams import Poller
+from adapter.testing.streams import Poller, TableStream
 from adapter.testing.template import Template
+from adapter.timers import MINUTE, SCHEDULES
 
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",
     "AWS_SESSION_TOKEN": "testing",
@@ -46,14 +49,20 @@ class World:
     """The services, between `open` and `close`."""
 
     def __init__(
-        self, template: Template, stats: Stats, invoked: Callable[[str, str], None], clock: Callable[[], int]
+        self,
+        template: Template,
+        stats: Stats,
+        invoked: Callable[[str, str], None],
+        clock: Callable[[], int],
+        lanes: int = 1,
     ) -> None:
         self._template = template
         self._stats = stats
         self._invoked = invoked
         self._clock = clock
+        self._lanes = lanes
         self._stack = ExitStack()
-        self._due: dict[str, set[int]] | None = None
+        self._due: list[tuple[str, int]] | None = None
 
     def open(self) -> None:
         try:
@@ -64,7 +73,7 @@ class World:
 
     def _open(self) -> None:
         self._stack.enter_context(
-            environment({k: v for k, v in _ENVIRONMENT.items() if k not in os.environ or "ENDPOINT" in k})
+            environment({k: v for k, v in ENVIRONMENT.items() if k not in os.environ or "ENDPOINT" in k})
         )
         # Each cloud makes clients of its own; parsing botocore's megabytes again would be most of its start.
         self._stack.enter_context(patch.object(botocore.session, "create_loader", _loader))
@@ -73,7 +82,7 @@ class World:
         dynamodb = boto3.client("dynamodb", region_name=REGION)
         for table in self._template.tables:
             dynamodb.create_table(**table.create_table_arguments)
-        self.table = self._only_table()
+        self.table = only_table(self._template)
         self.store = DynamoStore(self.table, REGION)
         self._meter(self.store.client)
         self.lambda_client = boto3.client("lambda", region_name=REGION)
@@ -84,47 +93,48 @@ class World:
             for t in self._template.tables
         }
         self.pollers = [
-            Poller(client=streams, arn=str(arns[mapping.table]), mapping=mapping) for mapping in self._template.mappings
+            Poller(TableStream(streams, str(arns[mapping.table])).read, mapping, self._lanes)
+            for mapping in self._template.mappings
         ]
-
         self.sqs = boto3.client("sqs", region_name=REGION)
         self.sqs.meta.events.register("after-call.sqs.SendMessage", self._count_message)
         queues.create(self.sqs, self._template.queues)
-        self.queues = [QueuePoller(self.sqs, mapping) for mapping in self._template.queue_mappings]
+        self.queues = [
+            QueuePoller(MotoQueue(self.sqs, mapping.queue), mapping) for mapping in self._template.queue_mappings
+        ]
 
     def send(self, queue: str, body: str) -> None:
         self.sqs.send_message(QueueUrl=queues.url_of(queue), MessageBody=body)
 
-    def due(self) -> dict[str, set[int]]:
-        """The times in the index of due records, by shard; read without counting, and again only after a write."""
+    def due_minutes(self) -> list[int]:
+        """The minutes in which anything is due, in order."""
+        return sorted({at // MINUTE for _, at in self._entries()})
+
+    def has_schedules(self) -> bool:
+        return any(shard == SCHEDULES for shard, _ in self._entries())
+
+    def records(self) -> list[Record]:
+        """Everything in the table, by id; read without counting."""
+        return sorted((to_record(item) for item in self._scan()), key=lambda record: record.id)
+
+    def _entries(self) -> list[tuple[str, int]]:
+        """The index of due records; read without counting, and again only after a write."""
         if self._due is None:
-            self._due = self._read_due()
+            # One scan in place of a query for each shard.
+            items = self._scan(IndexName="due")
+            self._due = [(item["due_shard"]["S"], int(item["due_at"]["N"])) for item in items]
         return self._due
 
-    def _read_due(self) -> dict[str, set[int]]:
-        found: dict[str, set[int]] = {}
+    def _scan(self, **index: str) -> list[dict[str, Any]]:
         self._stats.metered = False
         try:
-            # One scan in place of a query for each shard.
-            for page in self.store.client.get_paginator("scan").paginate(TableName=self.table, IndexName="due"):
-                for item in page["Items"]:
-                    found.setdefault(item["due_shard"]["S"], set()).add(int(item["due_at"]["N"]))
+            pages = self.store.client.get_paginator("scan").paginate(TableName=self.table, **index)
+            return [item for page in pages for item in page["Items"]]
         finally:
             self._stats.metered = True
-        return found
 
     def close(self) -> None:
         self._stack.close()
-
-    def _only_table(self) -> str:
-        keyed = [
-            table.name
-            for table in self._template.tables
-            if {key["AttributeName"] for key in table.create_table_arguments["KeySchema"]} == {"pk", "sk"}
-        ]
-        if len(keyed) != 1:
-            raise ConfigurationError(f"the template must define one table with the keys pk and sk, it has {keyed}")
-        return keyed[0]
 
     def _meter(self, client: Any) -> None:
         events = client.meta.events
@@ -145,6 +155,18 @@ class World:
         json.loads(body)
         self._invoked(function, bytes(body).decode())
         return _Answer(request.url, 202, {}, None)
+
+
+def only_table(template: Template) -> str:
+    """The name of the promises' table."""
+    keyed = [
+        table.name
+        for table in template.tables
+        if {key["AttributeName"] for key in table.create_table_arguments["KeySchema"]} == {"pk", "sk"}
+    ]
+    if len(keyed) != 1:
+        raise ConfigurationError(f"the template must define one table with the keys pk and sk, it has {keyed}")
+    return keyed[0]
 
 
 class _Answer(AWSResponse):  # type: ignore[misc]

@@ -12,6 +12,7 @@ from adapter import promises
 from adapter.aws.store import DynamoStore
 from adapter.ports import Store
 from adapter.promises import Arming, Firing, Record, Refused, State, Written, parent_of
+from adapter.testing.memory import MemoryStore
 from adapter.testing.stats import Stats
 from adapter.testing.template import default_template, load
 from adapter.testing.world import World
@@ -91,4 +92,14 @@ def model() -> Iterator[ModelStore]:
     yield ModelStore()
 
 
-STORES: dict[str, Callable[[], AbstractContextManager[Store]]] = {"dynamo-on-moto": dynamo_on_moto, "model": model}
+@contextmanager
+def memory() -> Iterator[MemoryStore]:
+    """The store of local clouds with ``engine="memory"``."""
+    yield MemoryStore()
+
+
+STORES: dict[str, Callable[[], AbstractContextManager[Store]]] = {
+    "dynamo-on-moto": dynamo_on_moto,
+    "memory": memory,
+    "model": model,
+}

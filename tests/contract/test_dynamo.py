@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from adapter.aws.store import DynamoStore, to_item, to_record
+from adapter.aws.items import to_item, to_record
+from adapter.aws.store import DynamoStore
 from adapter.errors import BadMessage
 from adapter.promises import Arming, Record, State, child_id, key_of
 

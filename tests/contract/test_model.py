@@ -18,6 +18,7 @@ from hypothesis.stateful import (
 )
 
 from adapter import promises
+from adapter.aws import partitions
 from adapter.aws import store as aws_store
 from adapter.ports import Store
 from adapter.promises import Arming, Record, State, child_id
@@ -129,7 +130,7 @@ def small_buckets() -> Iterator[None]:
     """Two children per partition, so that few children cross borders."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(promises, "BUCKET", 2)
-        patch.setattr(aws_store, "BUCKET", 2)
+        patch.setattr(partitions, "BUCKET", 2)
         yield
 
 

@@ -15,7 +15,8 @@ import pytest
 
 from adapter import durable, handles
 from adapter.aws import wiring
-from adapter.aws.store import DynamoStore, to_item
+from adapter.aws.items import to_item
+from adapter.aws.store import DynamoStore
 from adapter.aws.wiring import AwsHost, Threads
 from adapter.errors import BadMessage, ConfigurationError, InvalidId, PayloadTooLarge, UnknownPromise
 from adapter.host import CodeRunner
@@ -28,7 +29,7 @@ from adapter.promises import (
     key_of,
 )
 from adapter.testing import LocalCloud
-from adapter.testing.streams import Poller
+from adapter.testing.streams import Poller, TableStream
 from adapter.testing.template import StreamMapping
 from tests.contract.stores import STORES, dynamo_on_moto
 
@@ -62,7 +63,7 @@ async def races() -> list[int]:
 
 def test_as_completed_of_coroutines_replays_exactly(cloud: LocalCloud) -> None:
     """I4: asyncio makes a set of them first, and plain coroutines hash by address."""
-    cloud.watchers.append(lambda event: [setattr(f.memory, "size", 0) for f in cloud._functions.values()])
+    cloud.watchers.append(lambda event: [setattr(f.memory, "size", 0) for f in cloud.service.functions.values()])
     assert cloud.run(races) == list(range(20))
 
 
@@ -253,9 +254,9 @@ def polled() -> Iterator[Any]:
             on_failure=None,
             **settings,
         )
-        poller = Poller(client=Shard(names), arn="arn", mapping=mapping)
+        poller = Poller(TableStream(Shard(names), "arn").read, mapping)
         poller.fetch()
-        return poller
+        return poller.lanes[0]
 
     return make
 

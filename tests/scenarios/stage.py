@@ -25,7 +25,7 @@ SEEDS = (0, 1, 2)
 @contextmanager
 def play(seed: int) -> Iterator[LocalCloud]:
     """A cloud for one scenario. When it is over, everything that was begun has to have come to its end."""
-    with LocalCloud(seed=seed, faults=WEATHER if seed else None) as cloud:
+    with LocalCloud(seed=seed, faults=WEATHER if seed else None, engine="memory" if seed else "moto") as cloud:
         cloud.watchers.append(Limit(5_000))
         if seed and seed % 2 == 0:
             cloud.watchers.append(lambda event: forget(cloud))

@@ -303,7 +303,7 @@ def test_a_death_during_the_clean_up_is_made_good(operation: type[Any], when: st
     """Around each operation that it makes."""
     handle = orderly.start()
     cloud.advance(HOUR)
-    for function in cloud._functions.values():
+    for function in cloud.service.functions.values():
         function.memory.clear()
     handle.cancel()
     cloud.kill(orderly, operation, when)

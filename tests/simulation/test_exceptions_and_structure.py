@@ -158,7 +158,7 @@ def test_a_suspended_functions_finally_blocks_do_not_run(any_cloud: LocalCloud) 
     for _ in range(3):
         any_cloud.advance(HOUR)
         gc.collect()
-    for function in any_cloud._functions.values():
+    for function in any_cloud.service.functions.values():
         function.memory.clear()
     gc.collect()
     assert FINALLY == []

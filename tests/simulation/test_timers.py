@@ -196,5 +196,5 @@ def _deliver(cloud: LocalCloud, envelope: dict[str, Any]) -> None:
 
     record = cloud.peek("run-1")
     assert record is not None
-    cloud._enqueue(record.target, json.dumps(envelope))
+    cloud.service.enqueue(record.target, json.dumps(envelope))
     cloud.drive()

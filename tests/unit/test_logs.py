@@ -100,7 +100,7 @@ def log() -> Iterator[tuple[logging.Logger, io.StringIO]]:
 
 
 def forget(cloud: LocalCloud) -> None:
-    for function in cloud._functions.values():
+    for function in cloud.service.functions.values():
         function.memory.size = 0
 
 

@@ -12,7 +12,8 @@ import pytest
 from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
 
 from adapter import resumer
-from adapter.aws.store import DynamoStore, to_item
+from adapter.aws.items import to_item
+from adapter.aws.store import DynamoStore
 from adapter.errors import BadMessage
 from adapter.messages import Cause, Resume, parse
 from adapter.promises import Arming, Kind, Record, State, Wake, child_id, key_of
@@ -74,8 +75,8 @@ class Table:
 
     def invoked(self) -> list[tuple[str, Resume]]:
         """What was invoked since the last look, in order."""
-        found = [(one.function, parse(json.loads(one.payload))) for one in self.cloud._ready]
-        self.cloud._ready.clear()
+        found = [(one.function, parse(json.loads(one.payload))) for one in self.cloud.service.ready]
+        self.cloud.service.ready.clear()
         return found  # type: ignore[return-value]
 
     def arrivals(self, name: str) -> int:
@@ -110,10 +111,10 @@ def local() -> Iterator[LocalCloud]:
 @pytest.fixture
 def table(local: LocalCloud) -> Iterator[Table]:
     """Nothing invoked yet, nothing counted."""
-    local._ready.clear()
+    local.service.ready.clear()
     local.stats.reset()
     yield Table(local)
-    local._ready.clear()
+    local.service.ready.clear()
 
 
 def test_a_parent_is_counted_once_per_batch_and_resumed_once(table: Table) -> None:

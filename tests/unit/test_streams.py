@@ -9,7 +9,7 @@ import pytest
 
 from adapter.errors import ConfigurationError
 from adapter.testing.faults import Killed
-from adapter.testing.streams import Poller, as_event
+from adapter.testing.streams import Poller, TableStream, as_event
 from adapter.testing.template import StreamMapping
 
 ARN = "arn:aws:dynamodb:us-east-1:1:table/t/stream/1"
@@ -91,7 +91,7 @@ def poller(stream: Stream, **settings: Any) -> Poller:
         "report_item_failures": True,
         "on_failure": None,
     }
-    return Poller(client=stream, arn=ARN, mapping=StreamMapping(**{**defaults, **settings}))
+    return Poller(TableStream(stream, ARN).read, StreamMapping(**{**defaults, **settings}))
 
 
 def names(records: list[dict[str, Any]]) -> list[str]:
@@ -102,7 +102,7 @@ def drain(polling: Poller, function: Function, limit: int = 50) -> None:
     """Until nothing is left."""
     polling.fetch()
     for _ in range(limit):
-        if not polling.deliver(function):
+        if not polling.lanes[0].deliver(function):
             return
     pytest.fail(f"still {names(polling.backlog)}")
 
@@ -119,7 +119,7 @@ def test_nothing_new_is_nothing_to_deliver() -> None:
     function = Function()
     polling = poller(Stream([]))
     polling.fetch()
-    assert polling.deliver(function) is False
+    assert polling.lanes[0].deliver(function) is False
     assert function.batches == []
 
 

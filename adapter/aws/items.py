@@ -1,0 +1,171 @@
+"""A promise as an item of the table: PynamoDB's model, and the way from a record to DynamoDB's typed JSON and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pynamodb.attributes import (
+    BooleanAttribute,
+    JSONAttribute,
+    NumberAttribute,
+    UnicodeAttribute,
+    UnicodeSetAttribute,
+)
+from pynamodb.models import Model
+
+from adapter.errors import BadMessage, PayloadTooLarge
+from adapter.promises import Kind, Record, State, Wake, key_of
+from adapter.timers import shard_of
+
+VERSION = 1
+"""Of the items' format; another is refused by name."""
+
+MAX_TEXT_BYTES = 350_000
+"""Of one item's arguments and value: DynamoDB's items hold 400 KB with everything."""
+
+
+class Item(Model):
+    """One promise."""
+
+    class Meta:
+        table_name = ""
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = NumberAttribute(range_key=True)
+    v = NumberAttribute(default=VERSION)
+    id = UnicodeAttribute()
+    kind = UnicodeAttribute()
+    fn = UnicodeAttribute(null=True)
+    target = UnicodeAttribute(null=True)
+    args = UnicodeAttribute(null=True)
+    digest = UnicodeAttribute(null=True)
+    state = UnicodeAttribute()
+    value = UnicodeAttribute(null=True)
+    created_at = NumberAttribute()
+    settled_at = NumberAttribute(null=True)
+    by = UnicodeAttribute(null=True)
+    wake = UnicodeAttribute(null=True)
+    reply_to = UnicodeAttribute(null=True)
+    seen = UnicodeAttribute(null=True)
+    epoch = NumberAttribute(null=True)
+    arrivals = NumberAttribute(null=True)
+    threshold = NumberAttribute(null=True)
+    on_reject = BooleanAttribute(null=True)
+    wake_at = NumberAttribute(null=True)
+    sent = BooleanAttribute(null=True)
+    due_shard = UnicodeAttribute(null=True)
+    due_at = NumberAttribute(null=True)
+    deadline = NumberAttribute(null=True)
+    retry = UnicodeAttribute(null=True)
+    link = UnicodeAttribute(null=True)
+    rule = UnicodeAttribute(null=True)
+    awaiters = UnicodeSetAttribute(null=True)
+    awaited = BooleanAttribute(null=True)
+    paused = UnicodeAttribute(null=True)
+    closed = BooleanAttribute(null=True)
+    tags = JSONAttribute(null=True)
+
+
+def to_item(record: Record, model: type[Item] = Item) -> dict[str, Any]:
+    """The record as DynamoDB's typed JSON; what is empty isn't stored."""
+    pk, sk = key_of(record.id)
+    item = model(
+        pk=pk,
+        sk=sk,
+        id=record.id,
+        kind=record.kind.value,
+        fn=record.fn or None,
+        target=record.target or None,
+        args=record.args or None,
+        digest=record.digest or None,
+        state=record.state.value,
+        value=record.value or None,
+        created_at=record.created_at,
+        settled_at=record.settled_at or None,
+        by=record.by or None,
+        wake=record.wake.value if record.wake else None,
+        reply_to=record.reply_to or None,
+        seen=record.seen,
+        epoch=record.epoch or None,
+        arrivals=record.arrivals or None,
+        threshold=record.threshold,
+        on_reject=record.on_reject or None,
+        wake_at=record.wake_at,
+        sent=record.sent or None,
+        due_shard=None if record.due_at is None else shard_of(record.id),
+        due_at=record.due_at,
+        deadline=record.deadline,
+        retry=record.retry or None,
+        link=record.link or None,
+        rule=record.rule or None,
+        awaiters=set(record.awaiters) or None,
+        # The stream's filter can't look for a set.
+        awaited=bool(record.awaiters) or None,
+        paused=record.paused or None,
+        closed=record.closed or None,
+        tags=dict(record.tags) or None,
+    )
+    serialized: dict[str, Any] = item.serialize()
+    return serialized
+
+
+def to_record(raw: Mapping[str, Any], model: type[Item] = Item) -> Record:
+    """Read DynamoDB's typed JSON.
+
+    Raises:
+        BadMessage: an item of another version, or one that isn't a promise.
+    """
+    version = raw.get("v", {}).get("N")
+    if version != str(VERSION):
+        where = raw.get("pk", {}).get("S"), raw.get("sk", {}).get("N")
+        raise BadMessage(f"item {where} has format {version}, this code reads {VERSION}: deploy one version everywhere")
+    try:
+        item: Any = model()
+        item.deserialize(dict(raw))
+        if not item.id:
+            raise ValueError("it has no id")
+        return Record(
+            id=item.id,
+            kind=Kind(item.kind),
+            fn=item.fn or "",
+            target=item.target or "",
+            args=item.args or "",
+            digest=item.digest or "",
+            state=State(item.state),
+            value=item.value or "",
+            created_at=int(item.created_at),
+            settled_at=int(item.settled_at or 0),
+            by=item.by or "",
+            wake=Wake(item.wake) if item.wake else None,
+            reply_to=item.reply_to or "",
+            seen=item.seen,
+            epoch=int(item.epoch or 0),
+            arrivals=int(item.arrivals or 0),
+            threshold=_optional(item.threshold),
+            on_reject=bool(item.on_reject),
+            wake_at=_optional(item.wake_at),
+            sent=bool(item.sent),
+            due_at=_optional(item.due_at),
+            deadline=_optional(item.deadline),
+            retry=item.retry or "",
+            link=item.link or "",
+            rule=item.rule or "",
+            awaiters=frozenset(item.awaiters or ()),
+            paused=item.paused or "",
+            closed=bool(item.closed),
+            tags=item.tags or {},
+        )
+    except (TypeError, ValueError, AttributeError, KeyError) as unreadable:
+        raise BadMessage(f"an item isn't a promise: {unreadable}") from unreadable
+
+
+def _optional(number: float | None) -> int | None:
+    return None if number is None else int(number)
+
+
+def check_size(promise: str, *texts: str) -> None:
+    """Raise PayloadTooLarge where an item couldn't hold the texts."""
+    size = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
+    if size > MAX_TEXT_BYTES:
+        raise PayloadTooLarge(f"{promise}: {size} bytes of arguments or result; at most {MAX_TEXT_BYTES} can be stored")

@@ -1,0 +1,43 @@
+"""How a function's promises are read, where they lie in partitions of `adapter.promises.BUCKET` children each."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from adapter.promises import BUCKET, ROOT_ORDINAL, Record, parent_of, partition_of
+
+
+class Partitions(ABC):
+    """The reads of `adapter.ports.Store` over two requests: one item, and one partition from a sort key on."""
+
+    @abstractmethod
+    def get(self, promise: str) -> Record | None: ...
+
+    @abstractmethod
+    def query(self, partition: str, first: int) -> list[Record]:
+        """The partition's records from the sort key ``first`` on, in order, strongly consistent."""
+
+    def load(self, promise: str) -> tuple[Record | None, Sequence[Record]]:
+        # The function's own record before its children's: a settlement that is counted in it is then seen below it.
+        if parent_of(promise) is not None:
+            own = self.get(promise)
+            return own, self.children(promise)
+        together = self.query(promise, ROOT_ORDINAL)
+        roots = [record for record in together if record.id == promise]
+        children = [record for record in together if record.id != promise]
+        return (roots[0] if roots else None), [*children, *self._further(promise, 0, children)]
+
+    def children(self, promise: str, first: int = 0) -> Sequence[Record]:
+        bucket = first // BUCKET
+        found = self.query(partition_of(promise, bucket), first)
+        return [*found, *self._further(promise, bucket, found)]
+
+    def _further(self, promise: str, bucket: int, found: Sequence[Record]) -> list[Record]:
+        """The buckets after one that is full."""
+        further: list[Record] = []
+        while found and found[-1].ordinal % BUCKET == BUCKET - 1:
+            bucket += 1
+            found = self.query(partition_of(promise, bucket), bucket * BUCKET)
+            further.extend(found)
+        return further

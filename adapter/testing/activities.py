@@ -1,0 +1,57 @@
+"""Code that can be interrupted between two operations, so that invocations overlap: one at a time, in a known order."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from adapter.testing.faults import Killed
+
+
+class Activity:
+    """Runs code in a thread of its own, which only ever runs while somebody waits in `resume`."""
+
+    def __init__(self, code: Callable[[], object]) -> None:
+        self._code = code
+        self._go = threading.Semaphore(0)
+        self._back = threading.Semaphore(0)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._dropped = False
+        self._error: BaseException | None = None
+        self.done = False
+
+    def resume(self) -> None:
+        """Go on until it pauses or ends; raises what the code raised."""
+        if self._thread.ident is None:
+            self._thread.start()
+        self._go.release()
+        self._back.acquire()
+        if self._error is not None:
+            raise self._error
+
+    def pause(self) -> None:
+        """Called by the code itself: let others go on, until `resume`."""
+        self._back.release()
+        self._go.acquire()
+        if self._dropped:
+            raise Killed
+
+    def drop(self) -> None:
+        """End it where it stands, as a crash would."""
+        self._dropped = True
+        while not self.done:
+            self.resume()
+        self._thread.join()
+
+    def _run(self) -> None:
+        self._go.acquire()
+        try:
+            if not self._dropped:
+                self._code()
+        except Killed:
+            pass
+        except BaseException as error:
+            self._error = error
+        finally:
+            self.done = True
+            self._back.release()

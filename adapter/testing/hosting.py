@@ -1,0 +1,93 @@
+"""The engine inside a local cloud: ports with faults around each call, and a host whose waiting drives the cloud."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from adapter import handles
+from adapter.host import EngineHost
+from adapter.ports import Operation, Ports
+from adapter.promises import Record
+from adapter.testing.activities import Activity
+from adapter.testing.lambdas import environment
+
+if TYPE_CHECKING:
+    from adapter.testing.cloud import LocalCloud
+    from adapter.testing.lambdas import Function, Invocation
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalPorts(Ports):
+    """Ports with a fault before and after each call to the outside."""
+
+    fault: Callable[[Operation, str], None]
+
+    def perform(self, operation: Operation) -> Any:
+        self.fault(operation, "before")
+        result = super().perform(operation)
+        self.fault(operation, "after")
+        return result
+
+
+class InOrder:
+    """`adapter.ports.Pool` without threads: the same order at every run."""
+
+    def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+        return [function(item) for item in items]
+
+
+@dataclass(frozen=True)
+class SkewedClock:
+    """A Lambda's clock: the cloud's, wrong by ``skew`` microseconds."""
+
+    read: Callable[[], int]
+    skew: int = 0
+
+    def now(self) -> int:
+        return self.read() + self.skew
+
+
+class LocalHost(EngineHost):
+    """The engine inside the cloud; whoever waits makes the cloud go on."""
+
+    def __init__(self, cloud: LocalCloud, ports: Ports, memory: Any = None) -> None:
+        super().__init__(ports, memory)
+        self._cloud = cloud
+
+    def new_id(self) -> str:
+        return self._cloud.new_id()
+
+    def get(self, promise: str) -> Record | None:
+        return self._cloud.peek(promise)
+
+    def wait(self, promise: str, timeout: float | None) -> Record | None:
+        return self._cloud.wait(promise, timeout)
+
+
+@dataclass(eq=False)
+class Run:
+    """One attempt of an invocation, in a function; ``promise`` and ``fn`` once it runs one."""
+
+    function: Function
+    invocation: Invocation
+    host: LocalHost
+    activity: Activity | None = None
+    promise: str = ""
+    fn: str = ""
+    _stack: ExitStack = field(default_factory=ExitStack)
+
+    def enter(self, running: list[Run]) -> None:
+        """From here on this process is the Lambda: its host, its environment."""
+        self._stack = ExitStack()
+        self._stack.enter_context(environment(self.function.spec.environment))
+        handles.enter(self.host)
+        self._stack.callback(handles.leave, self.host)
+        running.append(self)
+        self._stack.callback(running.remove, self)
+
+    def leave(self) -> None:
+        """It isn't any more, or for a while."""
+        self._stack.close()

@@ -1,0 +1,199 @@
+"""The table in memory: `adapter.promises`' transitions on a dict, an index of what is due, and a stream of changes.
+
+Linear in the number of promises, and a hundred times as fast as an emulator: for thousands of runs. What DynamoDB
+itself can refuse (an item's size, an expression) isn't here; the store's contract is held by the same tests.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from adapter import promises
+from adapter.aws.items import check_size, to_item
+from adapter.aws.partitions import Partitions
+from adapter.errors import ConfigurationError
+from adapter.promises import Arming, Firing, Kind, Record, Refused, State, Written, key_of
+from adapter.testing.stats import Stats, item_size
+from adapter.timers import MINUTE, SCHEDULES, Due, shard_of
+
+ARN = "arn:aws:dynamodb:us-east-1:123456789012:table/memory/stream/1"
+
+
+@dataclass
+class _Partition:
+    """Records by sort key; ``keys`` are sorted."""
+
+    keys: list[int] = field(default_factory=list)
+    records: dict[int, Record] = field(default_factory=dict)
+
+    def put(self, key: int, record: Record) -> None:
+        if key not in self.records:
+            bisect.insort(self.keys, key)
+        self.records[key] = record
+
+    def pop(self, key: int) -> None:
+        self.keys.remove(key)
+        del self.records[key]
+
+
+class MemoryStore(Partitions):
+    """`adapter.ports.Store` in memory. ``changes`` is its stream: as Lambda hands its records over."""
+
+    def __init__(self, stats: Stats | None = None) -> None:
+        self.changes: list[dict[str, Any]] = []
+        self._stats = stats or Stats()
+        self._partitions: dict[str, _Partition] = {}
+        self._items: dict[str, dict[str, Any]] = {}
+        self._sizes: dict[str, int] = {}
+        self._due: dict[str, list[tuple[int, str]]] = {}
+        self._minutes: list[int] = []
+        self._per_minute: Counter[int] = Counter()
+        self._number = 0
+
+    # Reads.
+
+    def get(self, promise: str) -> Record | None:
+        found = self._peek(promise)
+        self._read([found] if found else [])
+        return found
+
+    def query(self, partition: str, first: int) -> list[Record]:
+        known = self._partitions.get(partition)
+        found: list[Record] = []
+        if known is not None:
+            found = [known.records[key] for key in known.keys[bisect.bisect_left(known.keys, first) :]]
+        self._read(found)
+        return found
+
+    def due(self, shard: str, until: int) -> Iterator[Sequence[Due]]:
+        self._stats.count_read(0)
+        entries = self._due.get(shard, [])
+        found = [self._peek(promise) for _, promise in entries[: bisect.bisect_left(entries, (until, ""))]]
+        yield [
+            Due(id=record.id, target=record.target, at=record.due_at, deadline=record.deadline)
+            for record in found
+            if record is not None and record.due_at is not None
+        ]
+
+    def due_minutes(self) -> list[int]:
+        """The minutes in which anything is due, in order."""
+        return self._minutes
+
+    def has_schedules(self) -> bool:
+        return bool(self._due.get(SCHEDULES))
+
+    def records(self) -> list[Record]:
+        """Everything, by key."""
+        return [partition.records[key] for _, partition in sorted(self._partitions.items()) for key in partition.keys]
+
+    # Writes.
+
+    def create(self, record: Record) -> Written:
+        check_size(record.id, record.args, record.value)
+        return self._write(record.id, promises.create(self._peek(record.id), record))
+
+    def settle(self, promise: str, state: State, value: str, at: int) -> Written:
+        check_size(promise, value)
+        return self._write(promise, promises.settle(self._peek(promise), state, value, at))
+
+    def claim(self, promise: str, firing: Firing | None = None) -> Written:
+        return self._write(promise, promises.claim(self._peek(promise), firing))
+
+    def register(self, promise: str, awaiter: str) -> Written:
+        return self._write(promise, promises.register(self._peek(promise), awaiter))
+
+    def arm(self, promise: str, arming: Arming) -> Written:
+        return self._write(promise, promises.arm(self._peek(promise), arming))
+
+    def arrive(self, promise: str, count: int) -> Written:
+        return self._write(promise, promises.arrive(self._peek(promise), count))
+
+    def close(self, promise: str) -> Written:
+        return self._write(promise, promises.close(self._peek(promise)))
+
+    def pause(self, promise: str, why: str) -> Written:
+        return self._write(promise, promises.pause(self._peek(promise), why))
+
+    def delete(self, promise: str) -> Record | None:
+        standing = self._peek(promise)
+        if standing is not None and standing.kind is not Kind.SCHEDULE:
+            raise ConfigurationError(f"{promise} isn't a schedule: nothing else is ever removed")
+        self._stats.count_write(self._sizes.get(promise, 0))
+        if standing is not None:
+            self._index(standing, None)
+            partition, key = key_of(promise)
+            self._partitions[partition].pop(key)
+            self._stream(promise, self._items.pop(promise), None)
+            del self._sizes[promise]
+        return standing
+
+    # Bookkeeping.
+
+    def _peek(self, promise: str) -> Record | None:
+        partition, key = key_of(promise)
+        known = self._partitions.get(partition)
+        return None if known is None else known.records.get(key)
+
+    def _read(self, found: Sequence[Record]) -> None:
+        self._stats.count_read(sum(self._sizes[record.id] for record in found))
+
+    def _write(self, promise: str, written: Written) -> Written:
+        if isinstance(written, Refused):
+            self._stats.count_write(0)
+            return written
+        partition, key = key_of(promise)
+        self._index(self._peek(promise), written)
+        self._partitions.setdefault(partition, _Partition()).put(key, written)
+        item = to_item(written)
+        self._stream(promise, self._items.get(promise), item)
+        self._items[promise] = item
+        self._sizes[promise] = item_size(item)
+        self._stats.count_write(self._sizes[promise])
+        return written
+
+    def _index(self, old: Record | None, new: Record | None) -> None:
+        before = None if old is None or old.due_at is None else (old.due_at, old.id)
+        after = None if new is None or new.due_at is None else (new.due_at, new.id)
+        if before == after:
+            return
+        if before is not None:
+            entries = self._due[shard_of(before[1])]
+            del entries[bisect.bisect_left(entries, before)]
+            self._tally(before[0] // MINUTE, -1)
+        if after is not None:
+            bisect.insort(self._due.setdefault(shard_of(after[1]), []), after)
+            self._tally(after[0] // MINUTE, 1)
+
+    def _tally(self, minute: int, change: int) -> None:
+        self._per_minute[minute] += change
+        if not self._per_minute[minute]:
+            self._minutes.remove(minute)
+        elif change > 0 and self._per_minute[minute] == 1:
+            bisect.insort(self._minutes, minute)
+
+    def _stream(self, promise: str, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
+        self._number += 1
+        name = "INSERT" if old is None else "REMOVE" if new is None else "MODIFY"
+        image = new or old or {}
+        change: dict[str, Any] = {
+            "Keys": {"pk": image["pk"], "sk": image["sk"]},
+            "SequenceNumber": f"{self._number:021d}",
+            "StreamViewType": "NEW_AND_OLD_IMAGES",
+        }
+        if new is not None:
+            change["NewImage"] = new
+        if old is not None:
+            change["OldImage"] = old
+        self.changes.append(
+            {
+                "eventID": str(self._number),
+                "eventName": name,
+                "eventSource": "aws:dynamodb",
+                "eventSourceARN": ARN,
+                "dynamodb": change,
+            }
+        )
