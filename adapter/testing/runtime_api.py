@@ -100,7 +100,8 @@ class RuntimeApi:
             if left <= 0:
                 raise TimeoutError
             ready = [key for key, _ in self._selector.select(min(left, _TICK_SECONDS))]
-            for connection in (key.data for key in ready if key.data is not None):
+            connections: list[_Connection] = [key.data for key in ready if key.data is not None]
+            for connection in connections:
                 if (request := connection.read()) is not None:
                     self._asking = connection
                     return request

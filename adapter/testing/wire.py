@@ -46,12 +46,12 @@ def perform(client: Any, operation: str, body: bytes) -> Answer:
 
 def _client_error(model: Any, response: Mapping[str, Any]) -> Answer:
     error = dict(response["Error"])
-    code = error.get("QueryErrorCode", error["Code"])
+    code = str(error.get("QueryErrorCode", error["Code"]))
     shape = model.shape_for_error_code(code)
     # What belongs to the error itself, the old item of a failed condition for instance.
     details = {name: _map(response[name], shape.members[name], _write) for name in _members(shape) if name in response}
-    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
-    answer = _error(status, code, error.get("Message", ""), details)
+    status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400))
+    answer = _error(status, code, str(error.get("Message", "")), details)
     if "QueryErrorCode" not in error:
         return answer
     # SQS spoke another protocol once, with codes that its clients know still.

@@ -49,7 +49,9 @@ def test_no_credentials_of_this_machine_reach_a_function(spec: Spec, monkeypatch
 
 
 def test_what_a_handler_raises_is_told_by_type_and_message(environments: Environments, spec: Spec) -> None:
-    with pytest.raises(HandlerFailed, match=r"local-refuse raised LookupError: no tea here\n(.|\n)*functions\.py") as failed:
+    with pytest.raises(
+        HandlerFailed, match=r"local-refuse raised LookupError: no tea here\n(.|\n)*functions\.py"
+    ) as failed:
         environments.call(spec("functions.refuse"), '{"what": "tea"}', "request-1")
 
     assert (failed.value.type, failed.value.message) == ("LookupError", "no tea here")
@@ -127,7 +129,7 @@ def test_one_that_was_killed_while_idle_fails_no_call(environments: Environments
 
 
 def test_a_process_is_killed_at_its_functions_timeout(environments: Environments, spec: Spec, tmp_path: Path) -> None:
-    with pytest.raises(TimedOut, match="local-stay .* ran longer than its 1 seconds"):
+    with pytest.raises(TimedOut, match=r"local-stay .* ran longer than its 1 seconds"):
         environments.call(spec("functions.stay", timeout_s=1), f'{{"started": "{tmp_path / "it"}"}}', "request-1")
 
     assert environments.pids() == []
@@ -141,11 +143,6 @@ def test_past_its_memory_a_process_is_killed(environments: Environments, spec: S
         environments.call(one, '{"mb": 256}', "request-2")
 
     assert environments.pids() == []
-
-
-def test_the_engine_with_all_its_clients_fits_in_lambdas_smallest_size(environments: Environments, spec: Spec) -> None:
-    """128 MB hold boto3, PynamoDB and Powertools: the module imports them all."""
-    assert environments.call(spec("functions.fill", memory_mb=128), '{"mb": 1}', "request-1") == 1
 
 
 def test_one_that_exits_tells_how_and_what_it_printed(environments: Environments, spec: Spec) -> None:
