@@ -187,7 +187,7 @@ class Environment:
         return {
             "Content-Type": "application/json",
             "Lambda-Runtime-Aws-Request-Id": request_id,
-            "Lambda-Runtime-Deadline-Ms": str(round(deadline * 1000)),
+            "Lambda-Runtime-Deadline-Ms": str(int(deadline * 1000)),
             "Lambda-Runtime-Invoked-Function-Arn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{self._spec.name}",
             "Lambda-Runtime-Trace-Id": f"Root=1-{int(deadline):08x}-{os.urandom(12).hex()};Sampled=0",
         }

@@ -33,6 +33,10 @@ class NoSuchFunction(Exception):
     """No function has the name that is invoked."""
 
 
+class HangUp(Exception):
+    """There is no answer: the connection ends, and what hasn't taken effect never will."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Call:
     """A request that a process sent; ``caller`` is the access key that it was signed with."""
@@ -44,7 +48,7 @@ class Call:
 
 Seen = Callable[[Call, str], None]
 """Told of a call twice: ``"before"`` it takes effect, and ``"after"``, with the answer still unsent. Whoever kills the
-caller then has killed it exactly there."""
+caller and raises `HangUp` has killed it exactly there."""
 
 
 class Gateway:
@@ -56,6 +60,9 @@ class Gateway:
         invoked: what Invoke does; the caller gets 202, or 404 where it raises `NoSuchFunction`.
         lock: held around every use of a client.
         seen: is told of every call.
+
+    `failures` keeps what a client or a callback raised that AWS wouldn't answer; the caller saw a 500, and may have
+    tried again.
     """
 
     def __init__(
@@ -70,6 +77,7 @@ class Gateway:
         self._invoked = invoked
         self._lock = lock
         self._seen = seen
+        self.failures: list[Exception] = []
         self._server = _Server(self)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="gateway")
         self._thread.start()
@@ -93,7 +101,21 @@ class Gateway:
         self._server.server_close()
 
     def answer(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """One request, whichever service it is for."""
+        """One request, whichever service it is for.
+
+        Raises:
+            HangUp: whoever watches wants no answer.
+        """
+        try:
+            return self._route(method, url, headers, body)
+        except HangUp:
+            raise
+        except Exception as error:
+            # moto's ValueError at some bad conditions, say.
+            self.failures.append(error)
+            return _refusal(500, "InternalServerError", f"{type(error).__name__}: {error}")
+
+    def _route(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         caller = _access_key(headers.get("Authorization", ""))
         path = urlsplit(url).path
         if target := headers.get("X-Amz-Target"):
@@ -199,9 +221,9 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         try:
             answer = self.server.gateway.answer(self.command, self.path, self.headers, body)  # type: ignore[arg-type]
-        except Exception as error:
-            # moto raises on some requests that AWS refuses; the caller sees what it said.
-            answer = _refusal(500, "InternalServerError", f"{type(error).__name__}: {error}")
+        except HangUp:
+            self.close_connection = True
+            return
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)

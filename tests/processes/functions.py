@@ -29,8 +29,13 @@ def describe(event: Any, context: Any) -> dict[str, Any]:
 
 
 def clocks(event: Any, context: Any) -> dict[str, int]:
-    """The engine's clock and the machine's, in microseconds."""
-    return {"engine": SystemClock().now(), "machine": time.time_ns() // 1_000, "pid": os.getpid()}
+    """The engine's clock and the machine's, in microseconds; milliseconds to the deadline."""
+    return {
+        "engine": SystemClock().now(),
+        "machine": time.time_ns() // 1_000,
+        "left": context.get_remaining_time_in_millis(),
+        "pid": os.getpid(),
+    }
 
 
 def refuse(event: Any, context: Any) -> None:

@@ -11,12 +11,12 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ConnectionClosedError
 from moto import mock_aws
 
 from adapter.aws.store import DynamoStore
 from adapter.promises import Kind, Record, Refused, State
-from adapter.testing.gateway import Call, Gateway, NoSuchFunction
+from adapter.testing.gateway import Call, Gateway, HangUp, NoSuchFunction
 from adapter.testing.lambdas import environment
 
 REGION = "us-east-1"
@@ -205,6 +205,25 @@ def test_whoever_watches_is_told_before_and_after_with_the_callers_key(aws: Aws)
     assert aws.seen == [(sent, "before"), (sent, "after"), (invoked, "before"), (invoked, "after")]
 
 
+@pytest.mark.parametrize(("moment", "takes_effect"), [("before", False), ("after", True)])
+def test_hung_up_before_a_call_it_takes_no_effect_and_after_it_all_of_it(
+    aws: Aws, moment: str, takes_effect: bool
+) -> None:
+    """Either way there is no answer, and nothing that the gateway's owner would have to hear of."""
+
+    def hang_up(call: Call, when: str) -> None:
+        if when == moment:
+            raise HangUp
+
+    item = {"pk": {"S": "a"}, "sk": {"N": "0"}}
+    with Gateway(aws.behind, lambda function, payload: None, threading.Lock(), hang_up) as aws.gateway:
+        with pytest.raises(ConnectionClosedError):
+            aws.client("dynamodb").put_item(TableName="promises", Item=item)
+        assert aws.gateway.failures == []
+
+    assert aws.behind["dynamodb"].scan(TableName="promises")["Items"] == ([item] if takes_effect else [])
+
+
 def test_no_client_is_used_without_the_lock_and_lambda_never_under_it(aws: Aws) -> None:
     """moto isn't safe under threads; a callback that takes another lock mustn't wait for one that waits for ours."""
     held: list[bool] = []
@@ -221,6 +240,22 @@ def test_no_client_is_used_without_the_lock_and_lambda_never_under_it(aws: Aws) 
     aws.client("lambda").invoke(FunctionName="ship", InvocationType="Event", Payload=b"{}")
     assert held == [True, True, True]
     assert aws.locked_when_invoked == [False]
+
+
+def test_what_a_callback_raises_is_kept_and_told_as_the_services_failure(aws: Aws) -> None:
+    """A client would take it for a passing fault of AWS, so whoever made the gateway has to hear of it."""
+    broken = LookupError("no queue for it")
+
+    def invoked(function: str, payload: str) -> None:
+        raise broken
+
+    with Gateway(aws.behind, invoked, threading.Lock()) as gateway:
+        aws.gateway = gateway
+        with pytest.raises(ClientError, match="LookupError: no queue for it") as failed:
+            aws.client("lambda").invoke(FunctionName="ship", InvocationType="Event", Payload=b"{}")
+
+    assert failed.value.response["ResponseMetadata"]["HTTPStatusCode"] == 500
+    assert gateway.failures == [broken]
 
 
 def test_what_no_service_answers_is_named(aws: Aws) -> None:
