@@ -66,6 +66,7 @@ class Environment:
         self.request_id = ""
         self._api = RuntimeApi()
         self._output = tempfile.TemporaryFile()  # noqa: SIM115
+        self._read = 0
         self._lock = threading.Lock()
         self._closed = False
         handler = spec.handler or HANDLER
@@ -109,6 +110,13 @@ class Environment:
             raise TimedOut(self._describe(f"ran longer than its {self._spec.timeout_s} seconds")) from None
         finally:
             self.request_id = ""
+
+    def printed(self) -> str:
+        """What it has printed since this was last asked; of a process that has ended, too, until `close`."""
+        size = os.fstat(self._output.fileno()).st_size
+        text = os.pread(self._output.fileno(), size - self._read, self._read).decode(errors="replace")
+        self._read = size
+        return text
 
     def kill(self) -> bool:
         """SIGKILL to the process and what it started; True where it was alive. Returns when it has ended."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +18,8 @@ from typing import Any, Self
 from adapter.errors import ConfigurationError
 from adapter.testing.environment import Environment, EnvironmentDied, HandlerFailed
 from adapter.testing.template import FunctionSpec
+
+Printed = Callable[[str, str, str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,16 +41,26 @@ class Environments:
             credentials are.
         directory: where the code is: the processes' working directory and ``LAMBDA_TASK_ROOT``.
         limit: how many environments one function has at most; further calls wait for a free one.
+        printed: is handed what an invocation has printed, however it ended: the function's name, the request id, the
+            text. Called by the thread that called.
 
     Raises:
         ConfigurationError: awslambdaric isn't installed, or this isn't Linux.
     """
 
-    def __init__(self, *, variables: Mapping[str, str], directory: Path, limit: int = 4) -> None:
+    def __init__(
+        self,
+        *,
+        variables: Mapping[str, str],
+        directory: Path,
+        limit: int = 4,
+        printed: Printed = lambda function, request_id, text: None,
+    ) -> None:
         _check_platform()
         self._variables = dict(variables)
         self._directory = directory
         self._limit = limit
+        self._printed = printed
         self._changed = threading.Condition()
         self._all: dict[str, list[Environment]] = {}
         self._idle: dict[str, list[Environment]] = {}
@@ -83,7 +95,10 @@ class Environments:
             healthy = True
             raise
         finally:
+            text = environment.printed()
             self._release(spec.name, environment, healthy)
+            if text:
+                self._printed(spec.name, request_id, text)
 
     def kill(self, victim: int | str) -> int:
         """Send SIGKILL to the process with this id, or to all processes of a function, and wait for their end.

@@ -42,6 +42,10 @@ def refuse(event: Any, context: Any) -> None:
     raise LookupError(f"no {event['what']} here")
 
 
+def say(event: Any, context: Any) -> None:
+    print(event)
+
+
 def leave(event: Any, context: Any) -> None:
     print("about to leave")
     sys.exit(7)

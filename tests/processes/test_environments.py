@@ -150,6 +150,23 @@ def test_one_that_exits_tells_how_and_what_it_printed(environments: Environments
         environments.call(function("functions.leave"), "{}", "request-1")
 
 
+def test_what_an_invocation_prints_is_handed_on_however_it_ends() -> None:
+    """Once, under its own request id, though a warm process goes on printing into the same file."""
+    printed: list[tuple[str, str, str]] = []
+    with Environments(variables={}, directory=ROOT, printed=lambda *told: printed.append(told)) as service:
+        for number in (1, 2):
+            service.call(function("functions.say"), f'"ö{number}"', f"request-{number}")
+        service.call(function("functions.fill"), '{"mb": 1}', "request-3")
+        with pytest.raises(EnvironmentDied):
+            service.call(function("functions.leave"), "{}", "request-4")
+
+    assert printed == [
+        ("local-say", "request-1", "ö1\n"),
+        ("local-say", "request-2", "ö2\n"),
+        ("local-leave", "request-4", "about to leave\n"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("handler", "why"),
     [
