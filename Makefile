@@ -20,7 +20,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo 'Python 3.11 or later is needed; choose one with: make setup PYTHON=python3.13' >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[testing,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[testing,processes,dev]'
 	@touch $@
 
 demo: setup  ## Run the example on a local cloud, crashes included
@@ -38,7 +38,7 @@ test: lint  ## Lint, all tests, coverage
 	$(BIN)/python -m coverage run -m pytest $(PYTEST) tests/unit tests/properties tests/contract tests/simulation
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
-	$(BIN)/python -m pytest $(PYTEST) tests/interleavings tests/scenarios tests/integration
+	$(BIN)/python -m pytest $(PYTEST) tests/interleavings tests/scenarios tests/processes tests/integration
 	@echo 'The pure core alone, at least $(CORE_COVERAGE) %:'
 	$(BIN)/python -m coverage report --include='$(CORE)' --fail-under=$(CORE_COVERAGE)
 

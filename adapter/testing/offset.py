@@ -1,0 +1,38 @@
+"""How far the clocks of functions in other processes are ahead of the machine's: one number in shared memory."""
+
+from __future__ import annotations
+
+import mmap
+from pathlib import Path
+
+VARIABLE = "DURABLE_CLOCK_OFFSET"
+"""Names the file, in a process's environment."""
+
+_BYTES = 8
+
+
+class ClockOffset:
+    """Microseconds in a file that several processes map; a change is seen by all of them at once.
+
+    ``create`` is for the one that made up the file's name; without it, the file must be there.
+    """
+
+    def __init__(self, path: Path, *, create: bool = False) -> None:
+        if create:
+            path.write_bytes(bytes(_BYTES))
+        with path.open("r+b") as file:
+            self._map = mmap.mmap(file.fileno(), _BYTES)
+        # One aligned number, copied whole: no reader sees half of a change.
+        self._number = memoryview(self._map).cast("q")
+
+    @property
+    def microseconds(self) -> int:
+        return self._number[0]
+
+    @microseconds.setter
+    def microseconds(self, offset: int) -> None:
+        self._number[0] = offset
+
+    def close(self) -> None:
+        self._number.release()
+        self._map.close()
