@@ -257,7 +257,7 @@ def test_siblings_of_a_failed_task_are_cancelled_in_the_order_of_their_creation(
     cameras = ["yard", "gate", "roof", "hall", "lift", "cellar"]
     handle = night.start(cameras)
     stage.advance(1.5 * HOUR)
-    for function in stage._functions.values():
+    for function in stage.service.functions.values():
         function.memory.clear()
     assert handle.result() == cameras
     assert outside.log == [f"{camera} off" for camera in cameras]

@@ -61,7 +61,7 @@ def test_an_order_that_drifted_waits_for_the_fix_and_goes_on(stage: LocalCloud) 
     async def drifted() -> str:
         return await reserve("kettle")
 
-    for function in stage._functions.values():
+    for function in stage.service.functions.values():
         function.memory.clear()
     resolve("order-1~1", True)
     with pytest.raises(errors.NonDeterminismError, match="kettle"):

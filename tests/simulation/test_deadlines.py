@@ -73,7 +73,7 @@ def test_a_call_in_time_is_not_touched(any_cloud: LocalCloud) -> None:
 def test_a_deadline_holds_in_any_weather(any_cloud: LocalCloud) -> None:
     """A function's own deadline reaches down to what it called."""
     with pytest.raises(errors.PromiseTimeout):
-        any_cloud.run(hurried.with_options(id="h"), HOUR)
+        any_cloud.run(hurried.with_options(id="h", timeout=900), HOUR)
     any_cloud.advance(HOUR)
     assert attach("h").status() == "rejected_timedout"
     assert attach("h~0").status() == "rejected_canceled"

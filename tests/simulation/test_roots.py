@@ -72,7 +72,7 @@ def test_two_executions_await_the_same_root(any_cloud: LocalCloud) -> None:
 def test_other_arguments_under_the_same_id_are_a_conflict(any_cloud: LocalCloud) -> None:
     """Raised where it is awaited; the shared root goes on."""
     first = sharer.start(3)
-    any_cloud.drive()
+    any_cloud.advance(600)
     with pytest.raises(errors.IdConflict, match="shared"):
         any_cloud.run(sharer, 4)
     assert first.result() == 3
@@ -81,7 +81,7 @@ def test_other_arguments_under_the_same_id_are_a_conflict(any_cloud: LocalCloud)
 def test_cancelling_one_who_shares_leaves_the_root_to_the_others(any_cloud: LocalCloud) -> None:
     """Only the link is cancelled."""
     first, second = sharer.start(3), sharer.start(3)
-    any_cloud.drive()
+    any_cloud.advance(600)
     first.cancel()
     assert second.result() == 3
     with pytest.raises(errors.PromiseCancelled):
@@ -145,9 +145,9 @@ def test_an_execution_may_await_what_has_settled_long_ago(any_cloud: LocalCloud)
 def test_several_executions_may_await_a_promise_from_outside(any_cloud: LocalCloud) -> None:
     """One answer for all."""
     asked = asker.start()
-    any_cloud.drive()
+    any_cloud.advance(600)
     followers = [follower.start(f"{asked.id}~0") for _ in range(3)]
-    any_cloud.drive()
+    any_cloud.advance(600)
     resolve(f"{asked.id}~0", True)
     assert [handle.result() for handle in (asked, *followers)] == [True] * 4
 
@@ -171,7 +171,7 @@ def test_awaiting_a_cancelled_root_raises_at_the_await(any_cloud: LocalCloud) ->
     """PromiseCancelled, as for a call."""
     other = slowly.start(1)
     waiting = follower.start(other.id)
-    any_cloud.drive()
+    any_cloud.advance(600)
     other.cancel()
     with pytest.raises(errors.PromiseCancelled):
         waiting.result()
