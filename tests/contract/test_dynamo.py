@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from adapter.aws.store import DynamoStore, to_item, to_record
 from adapter.errors import BadMessage
 from adapter.promises import Arming, Record, State, child_id, key_of
+from tests.contract.tables import Table
 
 
 def put(store: DynamoStore, record: Record, **attributes: Any) -> None:
@@ -111,9 +112,9 @@ def test_an_item_lies_under_the_key_of_its_id(dynamo: DynamoStore, promise: str)
     assert to_record(raw(dynamo, promise)) == record
 
 
-def test_other_errors_of_aws_pass_through(root: str, dynamo: DynamoStore) -> None:
+def test_other_errors_of_aws_pass_through(root: str, table: Table) -> None:
     """The platform's retry deals with them; none is mistaken for a refusal."""
-    absent = DynamoStore("no-such-table", "us-east-1")
+    absent = table.second("no-such-table")
     for call in (
         lambda: absent.get(root),
         lambda: absent.load(root),
@@ -138,7 +139,7 @@ def test_an_item_whose_count_is_no_number_is_not_counted(dynamo: DynamoStore, ro
     assert raw(dynamo, root)["arrivals"] == {"S": "many"}
 
 
-def test_stores_of_different_tables_do_not_share_them(dynamo: DynamoStore, root: str) -> None:
+def test_stores_of_different_tables_do_not_share_them(table: Table, dynamo: DynamoStore, root: str) -> None:
     """PynamoDB keeps its connection on the model; each store has a model of its own."""
     before = dynamo.client.describe_table(TableName=dynamo._table)["Table"]
     dynamo.client.create_table(
@@ -147,7 +148,7 @@ def test_stores_of_different_tables_do_not_share_them(dynamo: DynamoStore, root:
         AttributeDefinitions=[d for d in before["AttributeDefinitions"] if d["AttributeName"] in ("pk", "sk")],
         BillingMode="PAY_PER_REQUEST",
     )
-    second = DynamoStore("second", "us-east-1")
+    second = table.second("second")
     second.create(Record(id=root))
     assert dynamo.get(root) is None
     assert second.get(root) == Record(id=root)

@@ -1,0 +1,90 @@
+"""The template's table on each engine that plays DynamoDB, under the real store.
+
+A further engine joins by a line in `TABLES`: a context manager that gives an empty table.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import boto3
+
+from adapter.aws.store import DynamoStore
+from adapter.testing.intrinsics import REGION
+from adapter.testing.lambdas import environment
+from adapter.testing.stats import Stats
+from adapter.testing.streams import Poller
+from adapter.testing.template import StreamMapping, default_template, load
+from adapter.testing.world import World
+from tests.servers import ministack
+
+_CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_SESSION_TOKEN": "testing",
+    "AWS_DEFAULT_REGION": REGION,
+}
+_numbers = itertools.count()
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with its store, and the client that reads its stream."""
+
+    store: DynamoStore
+    name: str
+    streams: Any
+    mapping: StreamMapping
+
+    def poller(self) -> Poller:
+        """Reads the stream from its beginning, as the resumer's event source mapping does."""
+        return Poller(client=self.streams, arn=self._stream(), mapping=self.mapping)
+
+    def unfiltered(self) -> Poller:
+        """The same, of every record."""
+        return Poller(client=self.streams, arn=self._stream(), mapping=replace(self.mapping, filters=()))
+
+    def second(self, name: str) -> DynamoStore:
+        """The store of another table on the same engine, whether there is one or not."""
+        meta = self.store.client.meta
+        return DynamoStore(name, meta.region_name, meta.endpoint_url)
+
+    def _stream(self) -> str:
+        described = self.store.client.describe_table(TableName=self.name)["Table"]
+        return str(described["LatestStreamArn"])
+
+
+@contextmanager
+def on_moto() -> Iterator[Table]:
+    """In this process; not atomic under threads."""
+    template = load(default_template())
+    world = World(template, Stats(), lambda function, payload: None, lambda: 0)
+    world.open()
+    try:
+        (poller,) = world.pollers
+        yield Table(world.store, world.table, poller.client, poller.mapping)
+    finally:
+        world.close()
+
+
+@contextmanager
+def on_ministack() -> Iterator[Table]:
+    """Over HTTP; a table of its own on a server that others use, too."""
+    endpoint = ministack()
+    template = load(default_template())
+    (spec,), (mapping,) = template.tables, template.mappings
+    name = f"{spec.name}-{next(_numbers)}"
+    with environment(_CREDENTIALS):
+        store = DynamoStore(name, REGION, endpoint)
+        streams = boto3.client("dynamodbstreams", region_name=REGION, endpoint_url=endpoint)
+        with closing(store.client), closing(streams):
+            store.client.create_table(**{**spec.create_table_arguments, "TableName": name})
+            yield Table(store, name, streams, mapping)
+            store.client.delete_table(TableName=name)
+
+
+TABLES: dict[str, Callable[[], AbstractContextManager[Table]]] = {"moto": on_moto, "ministack": on_ministack}
