@@ -74,8 +74,13 @@ def _start() -> Server:
 
 
 def _environment(port: int) -> dict[str, str]:
-    """DynamoDB alone, and no second port."""
-    return {"SERVICES": "dynamodb", "IOT_MTLS_ENABLED": "0", "SFTP_ENABLED": "0", "GATEWAY_PORT": str(port)}
+    """DynamoDB and its streams alone, and no second port."""
+    return {
+        "SERVICES": "dynamodb,dynamodbstreams",
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "GATEWAY_PORT": str(port),
+    }
 
 
 def _await_answer(server: Server) -> None:

@@ -139,6 +139,14 @@ def test_an_item_whose_count_is_no_number_is_not_counted(dynamo: DynamoStore, ro
     assert raw(dynamo, root)["arrivals"] == {"S": "many"}
 
 
+def test_nothing_but_a_schedule_can_be_deleted(dynamo: DynamoStore, root: str) -> None:
+    """A mistaken id must not cost an execution."""
+    dynamo.create(Record(id=root))
+    with pytest.raises(ClientError, match="ConditionalCheckFailedException"):
+        dynamo.delete(root)
+    assert dynamo.get(root) == Record(id=root)
+
+
 def test_stores_of_different_tables_do_not_share_them(table: Table, dynamo: DynamoStore, root: str) -> None:
     """PynamoDB keeps its connection on the model; each store has a model of its own."""
     before = dynamo.client.describe_table(TableName=dynamo._table)["Table"]
