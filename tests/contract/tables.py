@@ -5,7 +5,9 @@ A further engine joins by a line in `TABLES`: a context manager that gives an em
 
 from __future__ import annotations
 
+import functools
 import itertools
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, replace
@@ -21,6 +23,9 @@ from adapter.testing.streams import Poller
 from adapter.testing.template import StreamMapping, default_template, load
 from adapter.testing.world import World
 from tests.servers import ministack
+
+ENDPOINT = "CONTRACT_ENDPOINT"
+"""The variable that names a DynamoDB which is running already, to be held to the contract, too."""
 
 _CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "testing",
@@ -72,19 +77,29 @@ def on_moto() -> Iterator[Table]:
 
 
 @contextmanager
-def on_ministack() -> Iterator[Table]:
+def at(endpoint: str) -> Iterator[Table]:
     """Over HTTP; a table of its own on a server that others use, too."""
-    endpoint = ministack()
     template = load(default_template())
     (spec,), (mapping,) = template.tables, template.mappings
-    name = f"{spec.name}-{next(_numbers)}"
+    name = f"{spec.name}-{os.getpid()}-{next(_numbers)}"
     with environment(_CREDENTIALS):
         store = DynamoStore(name, REGION, endpoint)
         streams = boto3.client("dynamodbstreams", region_name=REGION, endpoint_url=endpoint)
         with closing(store.client), closing(streams):
             store.client.create_table(**{**spec.create_table_arguments, "TableName": name})
-            yield Table(store, name, streams, mapping)
-            store.client.delete_table(TableName=name)
+            try:
+                yield Table(store, name, streams, mapping)
+            finally:
+                store.client.delete_table(TableName=name)
+
+
+@contextmanager
+def on_ministack() -> Iterator[Table]:
+    """On the server that this process of tests has."""
+    with at(ministack()) as table:
+        yield table
 
 
 TABLES: dict[str, Callable[[], AbstractContextManager[Table]]] = {"moto": on_moto, "ministack": on_ministack}
+if ENDPOINT in os.environ:
+    TABLES["endpoint"] = functools.partial(at, os.environ[ENDPOINT])

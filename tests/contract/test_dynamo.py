@@ -150,16 +150,18 @@ def test_nothing_but_a_schedule_can_be_deleted(dynamo: DynamoStore, root: str) -
 def test_stores_of_different_tables_do_not_share_them(table: Table, dynamo: DynamoStore, root: str) -> None:
     """PynamoDB keeps its connection on the model; each store has a model of its own."""
     before = dynamo.client.describe_table(TableName=dynamo._table)["Table"]
+    name = f"{table.name}-second"
     dynamo.client.create_table(
-        TableName="second",
+        TableName=name,
         KeySchema=before["KeySchema"],
         AttributeDefinitions=[d for d in before["AttributeDefinitions"] if d["AttributeName"] in ("pk", "sk")],
         BillingMode="PAY_PER_REQUEST",
     )
-    second = table.second("second")
+    second = table.second(name)
     second.create(Record(id=root))
     assert dynamo.get(root) is None
     assert second.get(root) == Record(id=root)
+    dynamo.client.delete_table(TableName=name)
 
 
 def test_an_endpoint_can_be_given() -> None:
