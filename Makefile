@@ -2,6 +2,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+MINISTACK := .ministack
+MINISTACK_STAMP := $(MINISTACK)/.installed
 
 # The pure core decides what happens; it has to be covered nearly completely.
 CORE := adapter/codec/*,adapter/exceptions.py,adapter/promises.py,adapter/loop.py,adapter/execution.py,adapter/steps.py,adapter/outcomes.py,adapter/engine.py,adapter/flushing.py,adapter/waits.py,adapter/retries.py,adapter/timers.py,adapter/maps.py
@@ -14,7 +16,7 @@ PYTEST := --numprocesses=auto --dist=worksteal
 help:  ## Show what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(STAMP)  ## Create .venv with everything that demo and test need
+setup: $(STAMP) $(MINISTACK_STAMP)  ## Create .venv and .ministack, with everything that demo and test need
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -23,10 +25,16 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[testing,processes,dev]'
 	@touch $@
 
-demo: setup  ## Run the example on a local cloud, crashes included
+# A second DynamoDB for the store's contract, apart from .venv: it pins a botocore of its own.
+$(MINISTACK_STAMP): constraints-ministack.txt
+	$(PYTHON) -m venv --clear $(MINISTACK)
+	$(MINISTACK)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-ministack.txt ministack
+	@touch $@
+
+demo: $(STAMP)  ## Run the example on a local cloud, crashes included
 	$(BIN)/python -m handlers.demo
 
-lint: setup  ## Style, types and the direction of imports
+lint: $(STAMP)  ## Style, types and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -34,7 +42,8 @@ lint: setup  ## Style, types and the direction of imports
 
 # What searches and what plays whole applications isn't measured: it would take half as long again.
 # coverage starts pytest, not the reverse: our own pytest plugin imports the package before pytest-cov would measure.
-test: lint  ## Lint, all tests, coverage
+test: export REQUIRE_MINISTACK := 1
+test: lint $(MINISTACK_STAMP)  ## Lint, all tests, coverage
 	$(BIN)/python -m coverage run -m pytest $(PYTEST) tests/unit tests/properties tests/contract tests/simulation
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
@@ -42,6 +51,6 @@ test: lint  ## Lint, all tests, coverage
 	@echo 'The pure core alone, at least $(CORE_COVERAGE) %:'
 	$(BIN)/python -m coverage report --include='$(CORE)' --fail-under=$(CORE_COVERAGE)
 
-clean:  ## Remove what was built, .venv included
-	rm -rf $(VENV) .aws-sam .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
+clean:  ## Remove what was built, the environments included
+	rm -rf $(VENV) $(MINISTACK) .aws-sam .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -250,7 +250,7 @@ def _expression(
 def _due(raw: Mapping[str, Any]) -> Due:
     return Due(
         id=raw["id"]["S"],
-        target=raw["target"]["S"],
+        target=raw.get("target", {}).get("S", ""),
         at=int(raw["due_at"]["N"]),
         deadline=int(raw["deadline"]["N"]) if "deadline" in raw else None,
     )

@@ -87,13 +87,13 @@ class World:
         self._meter(self.store.client)
         self.lambda_client = boto3.client("lambda", region_name=REGION)
         self.lambda_client.meta.events.register_first("before-send.lambda.Invoke", self._answer_invoke)
-        streams = boto3.client("dynamodbstreams", region_name=REGION)
+        self.streams = boto3.client("dynamodbstreams", region_name=REGION)
         arns = {
             t.name: dynamodb.describe_table(TableName=t.name)["Table"].get("LatestStreamArn")
             for t in self._template.tables
         }
         self.pollers = [
-            Poller(TableStream(streams, str(arns[mapping.table])).read, mapping, self._lanes)
+            Poller(TableStream(self.streams, str(arns[mapping.table])).read, mapping, self._lanes)
             for mapping in self._template.mappings
         ]
         self.sqs = boto3.client("sqs", region_name=REGION)

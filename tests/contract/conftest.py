@@ -11,7 +11,9 @@ import pytest
 
 from adapter.aws.store import DynamoStore
 from adapter.ports import Store
-from tests.contract.stores import STORES, dynamo_on_moto
+from tests import servers
+from tests.contract.stores import STORES
+from tests.contract.tables import TABLES, Table
 
 _roots = itertools.count()
 
@@ -25,6 +27,13 @@ def _service_models_are_read_once() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _servers_end_with_the_tests() -> Iterator[None]:
+    """Those that no test has asked for never started."""
+    yield
+    servers.stop_all()
+
+
 @pytest.fixture(scope="module", params=STORES)
 def store(request: pytest.FixtureRequest) -> Iterator[Store]:
     """Every store, one after the other; tests keep apart by `root`."""
@@ -32,11 +41,17 @@ def store(request: pytest.FixtureRequest) -> Iterator[Store]:
         yield made
 
 
-@pytest.fixture(scope="module")
-def dynamo() -> Iterator[DynamoStore]:
-    """DynamoDB's store, for what only it can get wrong."""
-    with dynamo_on_moto() as made:
+@pytest.fixture(scope="module", params=TABLES)
+def table(request: pytest.FixtureRequest) -> Iterator[Table]:
+    """A table with its stream on every engine, one after the other."""
+    with TABLES[request.param]() as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def dynamo(table: Table) -> DynamoStore:
+    """DynamoDB's store, for what only it can get wrong."""
+    return table.store
 
 
 @pytest.fixture

@@ -9,14 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 from adapter import promises
-from adapter.aws.store import DynamoStore
 from adapter.ports import Store
 from adapter.promises import Arming, Firing, Record, Refused, State, Written, parent_of
 from adapter.testing.memory import MemoryStore
-from adapter.testing.stats import Stats
-from adapter.testing.template import default_template, load
-from adapter.testing.world import World
 from adapter.timers import Due, shard_of
+from tests.contract.tables import TABLES
 
 
 class ModelStore:
@@ -76,17 +73,6 @@ class ModelStore:
 
 
 @contextmanager
-def dynamo_on_moto() -> Iterator[DynamoStore]:
-    """The real store, on the table that the template defines, on moto."""
-    world = World(load(default_template()), Stats(), lambda function, payload: None, lambda: 0)
-    world.open()
-    try:
-        yield world.store
-    finally:
-        world.close()
-
-
-@contextmanager
 def model() -> Iterator[ModelStore]:
     """The model itself: what is a law for the stores has to be one for it."""
     yield ModelStore()
@@ -98,8 +84,17 @@ def memory() -> Iterator[MemoryStore]:
     yield MemoryStore()
 
 
+def _dynamo(engine: str) -> Callable[[], AbstractContextManager[Store]]:
+    @contextmanager
+    def opened() -> Iterator[Store]:
+        with TABLES[engine]() as table:
+            yield table.store
+
+    return opened
+
+
 STORES: dict[str, Callable[[], AbstractContextManager[Store]]] = {
-    "dynamo-on-moto": dynamo_on_moto,
+    **{f"dynamo-on-{engine}": _dynamo(engine) for engine in TABLES},
     "memory": memory,
     "model": model,
 }

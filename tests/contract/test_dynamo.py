@@ -11,6 +11,7 @@ from adapter.aws.items import to_item, to_record
 from adapter.aws.store import DynamoStore
 from adapter.errors import BadMessage
 from adapter.promises import Arming, Record, State, child_id, key_of
+from tests.contract.tables import Table
 
 
 def put(store: DynamoStore, record: Record, **attributes: Any) -> None:
@@ -112,9 +113,9 @@ def test_an_item_lies_under_the_key_of_its_id(dynamo: DynamoStore, promise: str)
     assert to_record(raw(dynamo, promise)) == record
 
 
-def test_other_errors_of_aws_pass_through(root: str, dynamo: DynamoStore) -> None:
+def test_other_errors_of_aws_pass_through(root: str, table: Table) -> None:
     """The platform's retry deals with them; none is mistaken for a refusal."""
-    absent = DynamoStore("no-such-table", "us-east-1")
+    absent = table.second("no-such-table")
     for call in (
         lambda: absent.get(root),
         lambda: absent.load(root),
@@ -139,19 +140,29 @@ def test_an_item_whose_count_is_no_number_is_not_counted(dynamo: DynamoStore, ro
     assert raw(dynamo, root)["arrivals"] == {"S": "many"}
 
 
-def test_stores_of_different_tables_do_not_share_them(dynamo: DynamoStore, root: str) -> None:
+def test_nothing_but_a_schedule_can_be_deleted(dynamo: DynamoStore, root: str) -> None:
+    """A mistaken id must not cost an execution."""
+    dynamo.create(Record(id=root))
+    with pytest.raises(ClientError, match="ConditionalCheckFailedException"):
+        dynamo.delete(root)
+    assert dynamo.get(root) == Record(id=root)
+
+
+def test_stores_of_different_tables_do_not_share_them(table: Table, dynamo: DynamoStore, root: str) -> None:
     """PynamoDB keeps its connection on the model; each store has a model of its own."""
     before = dynamo.client.describe_table(TableName=dynamo._table)["Table"]
+    name = f"{table.name}-second"
     dynamo.client.create_table(
-        TableName="second",
+        TableName=name,
         KeySchema=before["KeySchema"],
         AttributeDefinitions=[d for d in before["AttributeDefinitions"] if d["AttributeName"] in ("pk", "sk")],
         BillingMode="PAY_PER_REQUEST",
     )
-    second = DynamoStore("second", "us-east-1")
+    second = table.second(name)
     second.create(Record(id=root))
     assert dynamo.get(root) is None
     assert second.get(root) == Record(id=root)
+    dynamo.client.delete_table(TableName=name)
 
 
 def test_an_endpoint_can_be_given() -> None:

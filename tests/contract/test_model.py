@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -21,11 +22,15 @@ from adapter import promises
 from adapter.aws import partitions
 from adapter.aws import store as aws_store
 from adapter.ports import Store
-from adapter.promises import Arming, Record, State, child_id
+from adapter.promises import Arming, Firing, Record, State, child_id
+from adapter.timers import shard_of
 from tests.contract.stores import STORES, ModelStore
 from tests.contract.strategies import RUNNABLE, SETTLED, counts, created, texts, times
 
 _examples = itertools.count()
+
+instants = st.integers(1, 3)
+"""So few that a firing often meets what is armed."""
 
 
 class Agreement(RuleBasedStateMachine):
@@ -54,17 +59,24 @@ class Agreement(RuleBasedStateMachine):
     @rule(data=st.data())
     def create(self, data: st.DataObject) -> None:
         """The first record of an id stands."""
-        self.both("create", data.draw(created(self.family())))
+        record = data.draw(created(self.family()))
+        # What is in the index has a target: it is where time's message goes.
+        self.both("create", replace(record, target=record.target or "f"))
 
     @rule(data=st.data(), state=st.sampled_from(SETTLED), value=texts, at=times)
     def settle(self, data: st.DataObject, state: State, value: str, at: int) -> None:
         """The first settlement stands."""
         self.both("settle", self.one(data), state, value, at)
 
-    @rule(data=st.data())
-    def claim(self, data: st.DataObject) -> None:
-        """A run takes over."""
-        self.both("claim", self.one(data))
+    @rule(data=st.data(), firing=st.none() | st.builds(Firing, instants, st.integers(-1, 2)))
+    def claim(self, data: st.DataObject, firing: Firing | None) -> None:
+        """A run takes over, by a count or by a timer."""
+        self.both("claim", self.one(data), firing)
+
+    @rule(data=st.data(), awaiter=st.sampled_from(["a~0", "b~1"]))
+    def register(self, data: st.DataObject, awaiter: str) -> None:
+        """A link waits for it."""
+        self.both("register", self.one(data), awaiter)
 
     @rule(data=st.data(), off=st.sampled_from([0, 0, 0, 1, -1]), threshold=st.none() | counts, on_reject=st.booleans())
     def arm(self, data: st.DataObject, off: int, threshold: int | None, on_reject: bool) -> None:
@@ -78,7 +90,9 @@ class Agreement(RuleBasedStateMachine):
             state=data.draw(st.just(stands.state) | states if stands.state in RUNNABLE else states),
             threshold=threshold,
             on_reject=on_reject,
-            wake_at=data.draw(st.none() | times),
+            wake_at=data.draw(st.none() | instants | times),
+            sent=data.draw(st.booleans()),
+            due_at=data.draw(st.none() | instants | times),
         )
         self.both("arm", promise, arming)
 
@@ -112,6 +126,15 @@ class Agreement(RuleBasedStateMachine):
         own, children = self.store.load(promise)
         assert (own, list(children)) == (self.model.get(promise), list(self.model.children(promise)))
 
+    @rule(data=st.data(), until=instants | times)
+    def due(self, data: st.DataObject, until: int) -> None:
+        """What time has to wake, of all that is in one shard."""
+        shard = shard_of(self.one(data))
+        found = [entry for page in self.store.due(shard, until) for entry in page if entry.id in self.model.records]
+        assert [entry.at for entry in found] == sorted(entry.at for entry in found)
+        assert set(found) == {entry for page in self.model.due(shard, until) for entry in page}
+        assert len(found) == len(set(found))
+
     @invariant()
     def the_family_is_the_same(self) -> None:
         """Every record, after every step: a refusal has written nothing."""
@@ -137,7 +160,7 @@ def small_buckets() -> Iterator[None]:
 @pytest.mark.usefixtures("small_buckets")
 @pytest.mark.parametrize("name", STORES)
 def test_a_store_agrees_with_the_pure_transitions_after_every_step(name: str) -> None:
-    """Random histories of creates, settlements, claims, armings, arrivals, closings, pauses and reads."""
+    """Random histories of creates, settlements, claims, links, armings, arrivals, closings, pauses and reads."""
     with STORES[name]() as store:
         machine = type("Agreement", (Agreement,), {"store": store})
         run_state_machine_as_test(

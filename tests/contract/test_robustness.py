@@ -21,7 +21,7 @@ from adapter.aws.wiring import AwsHost, Threads
 from adapter.errors import BadMessage, ConfigurationError, InvalidId, PayloadTooLarge, UnknownPromise
 from adapter.host import CodeRunner
 from adapter.loop import new_loop
-from adapter.ports import Ports, Store
+from adapter.ports import Ports
 from adapter.promises import (
     Arming,
     Record,
@@ -31,21 +31,14 @@ from adapter.promises import (
 from adapter.testing import LocalCloud
 from adapter.testing.streams import Poller, TableStream
 from adapter.testing.template import StreamMapping
-from tests.contract.stores import STORES, dynamo_on_moto
+from tests.contract.tables import TABLES
 
 
-@pytest.fixture(params=STORES)
-def store(request: pytest.FixtureRequest) -> Iterator[Store]:
+@pytest.fixture(params=TABLES)
+def dynamo(request: pytest.FixtureRequest) -> Iterator[DynamoStore]:
     """Each test its own: beside a store on moto no cloud can be open."""
-    with STORES[request.param]() as made:
-        yield made
-
-
-@pytest.fixture
-def dynamo() -> Iterator[DynamoStore]:
-    """Likewise."""
-    with dynamo_on_moto() as made:
-        yield made
+    with TABLES[request.param]() as made:
+        yield made.store
 
 
 @durable(name="robustness:step")

@@ -1,0 +1,167 @@
+"""The laws of what time and other executions ask of a store: the index of what is due, schedules, links."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from adapter.ports import Store
+from adapter.promises import SCHEDULE, Arming, Firing, Kind, Record, Refusal, Refused, State, child_id
+from adapter.timers import SCHEDULES, SHARDS, Due, shard_of
+
+FOREVER = 2**53
+
+
+def due(store: Store, promise: str, until: int = FOREVER) -> list[Due]:
+    """The entries of one promise, whichever shard they are in."""
+    return [entry for shard in SHARDS for page in store.due(shard, until) for entry in page if entry.id == promise]
+
+
+def armed(store: Store, promise: str, at: int | None = 10) -> Record:
+    """A function that is suspended until then."""
+    store.create(Record(id=promise, target="f"))
+    result = store.arm(promise, Arming(epoch=0, arrivals=0, wake_at=at, due_at=at))
+    assert isinstance(result, Record)
+    return result
+
+
+def test_an_entry_says_all_that_the_sweeper_needs(store: Store, root: str) -> None:
+    """It sends a message without reading the record."""
+    store.create(Record(id=root, target="f", due_at=7, deadline=9))
+    assert due(store, root) == [Due(id=root, target="f", at=7, deadline=9)]
+    child = child_id(root, 0)
+    armed(store, child)
+    assert due(store, child) == [Due(id=child, target="f", at=10, deadline=None)]
+
+
+def test_what_is_due_later_is_not_among_what_is_due(store: Store, root: str) -> None:
+    """Exactly then is later, too: the windows of two sweeps don't overlap."""
+    armed(store, root, at=10)
+    assert due(store, root, until=10) == []
+    assert [entry.at for entry in due(store, root, until=11)] == [10]
+
+
+def test_an_entry_is_in_the_shard_of_its_promise(store: Store, root: str) -> None:
+    """The sweeper reads each shard once."""
+    armed(store, root)
+    holding = [shard for shard in SHARDS if any(e.id == root for page in store.due(shard, FOREVER) for e in page)]
+    assert holding == [shard_of(root)]
+
+
+def test_entries_come_in_the_order_in_which_they_are_due(store: Store, root: str) -> None:
+    """Of numbers, not of their digits."""
+    times = [9, 100, 20, 3, 1_000]
+    for at in times:
+        store.create(Record(id=f"{SCHEDULE}{root}-{at}", kind=Kind.SCHEDULE, target="f", due_at=at))
+    found = [entry for page in store.due(SCHEDULES, FOREVER) for entry in page if f"{root}-" in entry.id]
+    assert [entry.at for entry in found] == sorted(times)
+
+
+def test_a_record_that_waits_for_no_time_has_no_entry(store: Store, root: str) -> None:
+    """The index is sparse: a sweep costs what is due."""
+    armed(store, root, at=None)
+    assert due(store, root) == []
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        lambda store, root: store.settle(root, State.RESOLVED, "1", 1),
+        lambda store, root: store.settle(root, State.CANCELED, "", 1),
+        lambda store, root: store.claim(root),
+        lambda store, root: store.claim(root, Firing(at=10)),
+        lambda store, root: store.arm(root, Arming(epoch=1, arrivals=0)),
+    ],
+    ids=["settled", "cancelled", "claimed", "claimed by its firing", "armed without a time"],
+)
+def test_an_entry_vanishes_when_its_wait_has_ended(
+    store: Store, root: str, ending: Callable[[Store, str], object]
+) -> None:
+    """With the write that ends it: nobody sends for it any more."""
+    armed(store, root)
+    assert len(due(store, root)) == 1
+    assert isinstance(ending(store, root), Record)
+    assert due(store, root) == []
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        lambda store, root: store.arrive(root, 1),
+        lambda store, root: store.pause(root, "drift"),
+        lambda store, root: store.register(root, "other~0"),
+        lambda store, root: store.arm(root, Arming(epoch=0, arrivals=0, due_at=99)),
+        lambda store, root: store.claim(root, Firing(at=9)),
+    ],
+    ids=["arrival", "pause", "link", "overtaken arming", "firing of another timer"],
+)
+def test_an_entry_stays_as_long_as_its_function_waits(
+    store: Store, root: str, between: Callable[[Store, str], object]
+) -> None:
+    """I3: whatever else happens, time will wake it."""
+    armed(store, root)
+    before = due(store, root)
+    between(store, root)
+    assert due(store, root) == before
+
+
+def test_an_entry_moves_when_its_function_waits_for_another_time(store: Store, root: str) -> None:
+    """There is one entry at most."""
+    armed(store, root)
+    store.arm(root, Arming(epoch=1, arrivals=0, wake_at=77, due_at=77))
+    assert [entry.at for entry in due(store, root)] == [77]
+
+
+def test_entries_that_fill_more_than_one_page_are_all_found(store: Store, root: str) -> None:
+    """DynamoDB answers a query with at most a megabyte at a time."""
+    names = [f"{SCHEDULE}{root}-{number}" for number in range(12)]
+    for number, name in enumerate(names):
+        store.create(Record(id=name, kind=Kind.SCHEDULE, target="x" * 100_000, due_at=100 + number))
+    found = [entry.id for page in store.due(SCHEDULES, FOREVER) for entry in page]
+    assert [name for name in found if name in names] == names
+    for name in names:
+        store.delete(name)
+
+
+def test_a_schedule_that_is_deleted_is_gone(store: Store, root: str) -> None:
+    """From the table and from the index; who deletes it again is told that there was none."""
+    schedule = Record(id=f"{SCHEDULE}{root}", kind=Kind.SCHEDULE, target="f", due_at=5, rule="[]")
+    store.create(schedule)
+    assert store.delete(schedule.id) == schedule
+    assert store.get(schedule.id) is None
+    assert due(store, schedule.id) == []
+    assert store.delete(schedule.id) is None
+    assert store.create(schedule) == schedule
+
+
+def test_every_link_that_registered_is_on_the_record_once(store: Store, root: str) -> None:
+    """A retry registers again, and changes nothing."""
+    store.create(Record(id=root))
+    for link in ("a~0", "b~1", "a~0"):
+        assert isinstance(store.register(root, link), Record)
+    assert store.get(root) == Record(id=root, awaiters=frozenset({"a~0", "b~1"}))
+    settled = store.settle(root, State.RESOLVED, "1", 1)
+    assert isinstance(settled, Record)
+    assert settled.awaiters == {"a~0", "b~1"}
+
+
+@pytest.mark.parametrize("state", [State.RESOLVED, State.REJECTED, State.CANCELED, State.TIMEDOUT])
+def test_a_link_to_what_has_settled_is_told_the_outcome(store: Store, root: str, state: State) -> None:
+    """It settles by that, and nobody would look for it on the record any more."""
+    store.create(Record(id=root))
+    settled = store.settle(root, state, "1", 1)
+    assert store.register(root, "a~0") == Refused(Refusal.SETTLED, settled)
+    assert store.register(f"{root}-unknown", "a~0") == Refused(Refusal.UNKNOWN, None)
+    assert store.get(root) == settled
+
+
+def test_a_firing_claims_only_what_it_was_set_for(store: Store, root: str) -> None:
+    """Or what its sender is still on its way to arm."""
+    record = armed(store, root, at=10)
+    assert store.claim(root, Firing(at=9)) == Refused(Refusal.SUPERSEDED, record)
+    assert store.claim(root, Firing(at=9, epoch=0)) == Refused(Refusal.SUPERSEDED, record)
+    claimed = store.claim(root, Firing(at=9, epoch=1))
+    assert claimed == replace(record, epoch=2, due_at=None)
+    assert store.claim(root, Firing(at=10)) == replace(claimed, epoch=3)

@@ -1,0 +1,259 @@
+"""The stream of the template's table, through the template's own filters: what the resumer is handed, and what not.
+
+Read by our poller, which reads as Lambda's event source mapping does; the records are the engine's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
+
+from adapter.aws.store import DynamoStore, to_item, to_record
+from adapter.messages import Settlement
+from adapter.promises import SCHEDULE, Arming, Kind, Record, State, Wake, child_id
+from adapter.resumer import settlement
+from adapter.testing.streams import Poller
+from tests.contract.strategies import SETTLED
+from tests.contract.tables import TABLES, Table
+
+CLEANED_UP = [State.CANCELED, State.TIMEDOUT]
+
+
+Records = list[dict[str, Any]]
+Delivered = Callable[[], Records]
+
+
+@pytest.fixture
+def delivered(table: Table) -> Delivered:
+    """What is new for the resumer, in the order in which it comes."""
+    return following(table.poller())
+
+
+@pytest.fixture
+def recorded(table: Table) -> Delivered:
+    """What is new in the stream, filters aside."""
+    return following(table.unfiltered())
+
+
+def following(poller: Poller) -> Delivered:
+    """What tests before this one did to the table is passed over."""
+    poller.fetch()
+    poller.backlog.clear()
+    return lambda: drained(poller)
+
+
+def drained(poller: Poller) -> Records:
+    """All batches that there are, each handled at once."""
+    records: Records = []
+
+    def handle(function: str, event: dict[str, Any], attempt: int) -> None:
+        assert len(event["Records"]) <= poller.mapping.batch_size
+        records.extend(event["Records"])
+
+    poller.fetch()
+    while poller.deliver(handle):
+        pass
+    return records
+
+
+def read(record: dict[str, Any]) -> Settlement:
+    """As the resumer reads it."""
+    return settlement(DynamoDBRecord(record))
+
+
+@pytest.mark.parametrize("wake", Wake)
+@pytest.mark.parametrize("state", SETTLED)
+def test_a_settlement_that_a_parent_waits_for_is_delivered_with_all_that_the_resumer_needs(
+    dynamo: DynamoStore, delivered: Delivered, root: str, state: State, wake: Wake
+) -> None:
+    """I3: each outcome, of either wake; whose, how, and which Lambda to invoke."""
+    child = Record(id=child_id(root, 0), target="callee", wake=wake, reply_to="caller")
+    dynamo.create(child)
+    dynamo.settle(child.id, state, '"v"', 1)
+    (record,) = delivered()
+    assert read(record) == Settlement(
+        id=child.id,
+        kind="call",
+        target="callee",
+        rejected=state is not State.RESOLVED,
+        canceled=state in CLEANED_UP,
+        wake=wake,
+        reply_to="caller",
+        state=state,
+        value='"v"',
+    )
+
+
+@pytest.mark.parametrize("kind", [Kind.EXTERNAL, Kind.LINK])
+def test_a_settlement_from_outside_is_delivered_to_whom_waits(
+    dynamo: DynamoStore, delivered: Delivered, root: str, kind: Kind
+) -> None:
+    """It has no callee; its parent waits all the same."""
+    promise = child_id(root, 0)
+    dynamo.create(Record(id=promise, kind=kind, wake=Wake.COUNTED, reply_to="caller"))
+    dynamo.settle(promise, State.RESOLVED, "1", 1)
+    assert [read(record).id for record in delivered()] == [promise]
+
+
+@pytest.mark.parametrize("state", CLEANED_UP)
+def test_a_call_that_was_settled_from_above_is_delivered_though_nobody_waits(
+    dynamo: DynamoStore, delivered: Delivered, root: str, state: State
+) -> None:
+    """The callee has to clean up. What isn't a call has none."""
+    for promise, kind in ((root, Kind.CALL), (child_id(root, 0), Kind.EXTERNAL), (child_id(root, 1), Kind.LINK)):
+        dynamo.create(Record(id=promise, kind=kind, target="callee"))
+        dynamo.settle(promise, state, "", 1)
+    assert [(read(record).id, read(record).target) for record in delivered()] == [(root, "callee")]
+
+
+@pytest.mark.parametrize("state", SETTLED)
+def test_the_settlement_of_a_root_is_delivered_to_all_that_await_it(
+    dynamo: DynamoStore, delivered: Delivered, root: str, state: State
+) -> None:
+    """The links are in the record itself, all of them."""
+    dynamo.create(Record(id=root, target="callee"))
+    for link in ("a~0", "b~1"):
+        dynamo.register(root, link)
+    dynamo.settle(root, state, "1", 1)
+    (record,) = delivered()
+    assert sorted(read(record).awaiters) == ["a~0", "b~1"]
+
+
+@pytest.mark.parametrize("state", [State.RESOLVED, State.REJECTED])
+def test_a_settlement_that_nobody_waits_for_is_dropped(
+    dynamo: DynamoStore, delivered: Delivered, root: str, state: State
+) -> None:
+    """Of a root, and of a child that its parent forgot: nothing is invoked, nothing is paid."""
+    for promise in (root, child_id(root, 0)):
+        dynamo.create(Record(id=promise, target="callee", reply_to="caller"))
+        dynamo.settle(promise, state, "1", 1)
+    assert delivered() == []
+
+
+@pytest.mark.parametrize("wake", [None, *Wake])
+def test_what_is_no_settlement_is_dropped(
+    dynamo: DynamoStore, delivered: Delivered, root: str, wake: Wake | None
+) -> None:
+    """Creating, arriving, claiming, arming, pausing, registering; a step created with its outcome; a schedule."""
+    dynamo.create(Record(id=root, target="callee", wake=wake))
+    dynamo.arrive(root, 1)
+    dynamo.claim(root)
+    dynamo.arm(root, Arming(epoch=1, arrivals=1, threshold=2, on_reject=True, wake_at=9, due_at=9))
+    dynamo.pause(root, "drift")
+    dynamo.register(root, "a~0")
+    dynamo.create(Record(id=child_id(root, 0), kind=Kind.INLINE, state=State.RESOLVED, value="1", wake=wake))
+    dynamo.create(Record(id=child_id(root, 1), kind=Kind.INLINE, state=State.REJECTED, value="1", wake=wake))
+    dynamo.create(Record(id=f"{SCHEDULE}{root}", kind=Kind.SCHEDULE, target="f", due_at=5))
+    dynamo.delete(f"{SCHEDULE}{root}")
+    assert delivered() == []
+
+
+@pytest.mark.parametrize("wake", [None, *Wake])
+def test_what_happens_after_the_settlement_is_dropped(
+    dynamo: DynamoStore, delivered: Delivered, root: str, wake: Wake | None
+) -> None:
+    """A cancelled function that cleans up: its cancellation is delivered once, by the write that made it."""
+    dynamo.create(Record(id=root, target="callee", wake=wake))
+    dynamo.register(root, "a~0")
+    dynamo.settle(root, State.CANCELED, "", 1)
+    assert len(delivered()) == 1
+    dynamo.settle(root, State.RESOLVED, "1", 2)
+    dynamo.create(Record(id=root))
+    dynamo.arrive(root, 1)
+    dynamo.claim(root)
+    dynamo.arm(root, Arming(epoch=1, arrivals=1, state=State.CANCELED, threshold=2, wake_at=9, due_at=9))
+    dynamo.pause(root, "drift")
+    dynamo.close(root)
+    assert delivered() == []
+
+
+def test_a_stream_record_has_both_images_as_stored(dynamo: DynamoStore, recorded: Delivered, root: str) -> None:
+    """The filters look at both; a value that only looks alike in one of them would be a lost wake."""
+    before = Record(
+        id=root, target="f", wake=Wake.COUNTED, epoch=2, on_reject=True, awaiters=frozenset({"a~0"}), tags={"å": "1"}
+    )
+    dynamo.create(before)
+    after = dynamo.settle(root, State.REJECTED, "x" * 300_000, 7)
+    assert isinstance(after, Record)
+    created, settled = recorded()
+    assert created["eventName"] == "INSERT"
+    assert "OldImage" not in created["dynamodb"]
+    assert created["dynamodb"]["NewImage"] == settled["dynamodb"]["OldImage"] == to_item(before)
+    assert settled["eventName"] == "MODIFY"
+    assert to_record(settled["dynamodb"]["NewImage"]) == after
+    assert settled["dynamodb"]["Keys"] == {"pk": {"S": root}, "sk": {"N": "-1"}}
+
+
+def test_the_changes_of_an_item_come_in_order(dynamo: DynamoStore, recorded: Delivered, root: str) -> None:
+    """Each old image is the new image of the record before; the last is what is stored."""
+    promises = [root, child_id(root, 0), child_id(root, 1)]
+    for promise in promises:
+        dynamo.create(Record(id=promise, target="f"))
+    for number in range(10):
+        for promise in promises:
+            dynamo.arrive(promise, 1)
+            dynamo.arm(promise, Arming(epoch=number, arrivals=number + 1, threshold=number))
+    for promise in promises:
+        dynamo.settle(promise, State.RESOLVED, "1", 1)
+    records = recorded()
+    for promise in promises:
+        changes = [one["dynamodb"] for one in records if one["dynamodb"]["NewImage"]["id"] == {"S": promise}]
+        assert len(changes) == 22
+        assert [change.get("OldImage") for change in changes] == [None, *(c["NewImage"] for c in changes[:-1])]
+        assert to_record(changes[-1]["NewImage"]) == dynamo.get(promise)
+
+
+def test_every_settlement_is_delivered_once_over_all_batches(
+    dynamo: DynamoStore, delivered: Delivered, root: str
+) -> None:
+    """Without a fault none comes twice, neither now nor when the stream is read on."""
+    promises = [child_id(root, number) for number in range(120)]
+    for promise in promises:
+        dynamo.create(Record(id=promise, wake=Wake.COUNTED))
+    for promise in promises:
+        dynamo.settle(promise, State.RESOLVED, "1", 1)
+    assert [read(record).id for record in delivered()] == promises
+    assert delivered() == []
+    late = child_id(root, 999)
+    dynamo.create(Record(id=late, wake=Wake.DIRECT))
+    dynamo.settle(late, State.RESOLVED, "1", 1)
+    assert [read(record).id for record in delivered()] == [late]
+
+
+def test_of_many_settlements_of_one_promise_one_is_delivered(
+    dynamo: DynamoStore, delivered: Delivered, root: str
+) -> None:
+    """I2: a refused write leaves no trace in the stream."""
+    dynamo.create(Record(id=root, wake=Wake.DIRECT))
+    for number in range(5):
+        dynamo.settle(root, SETTLED[number % 4], str(number), number + 1)
+    assert [(read(record).state, read(record).value) for record in delivered()] == [(SETTLED[0], "0")]
+
+
+def test_no_record_has_the_identity_of_another(dynamo: DynamoStore, recorded: Delivered, root: str) -> None:
+    """A partial batch response names the record that failed by its sequence number."""
+    for number in range(50):
+        dynamo.create(Record(id=child_id(root, number)))
+    changes = recorded()
+    numbers = [one["dynamodb"]["SequenceNumber"] for one in changes]
+    assert len(set(numbers)) == len({one["eventID"] for one in changes}) == 50
+    assert numbers == sorted(numbers, key=int)
+
+
+@pytest.mark.parametrize("table", [engine for engine in TABLES if engine != "moto"], indirect=True)
+def test_settlements_by_many_threads_are_each_delivered_once(
+    dynamo: DynamoStore, delivered: Delivered, root: str
+) -> None:
+    """With the value that stands. moto isn't atomic under threads."""
+    promises = [child_id(root, number) for number in range(32)]
+    for promise in promises:
+        dynamo.create(Record(id=promise, wake=Wake.COUNTED))
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda n: dynamo.settle(promises[n // 4], State.RESOLVED, str(n), 1), range(128)))
+    settled = [read(record) for record in delivered()]
+    assert sorted(one.id for one in settled) == sorted(promises)
+    assert {one.id: one.value for one in settled} == {one.id: one.value for one in dynamo.children(root)}
