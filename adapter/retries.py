@@ -117,4 +117,4 @@ def read(text: str) -> Retry:
         attempts = math.inf if data["attempts"] is None else data["attempts"]
         return Retry(**{**data, "attempts": attempts})
     except (ValueError, TypeError, KeyError, RecursionError, ConfigurationError) as unreadable:
-        raise BadMessage(f"a retry policy can't be read: {unreadable}") from unreadable
+        raise BadMessage(f"a retry policy can't be read: {str(unreadable)[:300]}") from None

@@ -68,7 +68,7 @@ class _Rule:
         else:
             following = self._cron_after(moment)
         if following >= LATEST:
-            raise ConfigurationError(f"{self.when.expression!r} has no further occurrence before the year 10000")
+            raise ConfigurationError(f"{self.when.expression[:80]!r} has no further occurrence before the year 10000")
         return following
 
     def _cron_after(self, moment: int) -> int:
@@ -82,11 +82,11 @@ class _Rule:
             found = next(CronSim(self.when.expression, local))
         except (CronSimError, zoneinfo.ZoneInfoNotFoundError, ValueError, OverflowError) as unreadable:
             raise ConfigurationError(
-                f"{self.when} isn't a schedule: five fields of cron, as in '0 3 * * *', or a rate, as in"
+                f"{self.when.expression[:80]!r} in {self.when.timezone[:80]!r} isn't a schedule: five fields of cron, as in '0 3 * * *', or a rate, as in"
                 f" 'rate(5 minutes)' ({unreadable})"
             ) from None
         except StopIteration:
-            raise ConfigurationError(f"{self.when.expression!r} has no further occurrence") from None
+            raise ConfigurationError(f"{self.when.expression[:80]!r} has no further occurrence") from None
         return (found - _EPOCH) // dt.timedelta(microseconds=1)
 
     def to_text(self) -> str:

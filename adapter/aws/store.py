@@ -181,7 +181,7 @@ def to_record(raw: Mapping[str, Any], model: type[Item] = Item) -> Record:
             tags=_tags(item.tags),
         )
     except (TypeError, ValueError, AttributeError, KeyError, ArithmeticError, RecursionError) as unreadable:
-        raise BadMessage(f"an item isn't a promise: {unreadable}") from unreadable
+        raise BadMessage(f"an item isn't a promise: {str(unreadable)[:300]}") from unreadable
 
 
 def _optional(number: float | None) -> int | None:
