@@ -119,7 +119,8 @@ def parse_timed(event: Mapping[str, Any]) -> Timed:
         raise BadMessage(f"an envelope must be an object, got {type(event).__name__}")
     version = event.get(MARK)
     if type(version) is not int or version != VERSION:
-        raise BadMessage(f"this code reads envelopes of version {VERSION}, got {named(version)}: deploy it everywhere")
+        got = type(version).__name__ if isinstance(version, str) else named(version)
+        raise BadMessage(f"this code reads envelopes of version {VERSION}, got {got}: deploy it everywhere")
     if "start" in event:
         attempt, crashes = _whole(event, "attempt", 1, least=1), _whole(event, "crashes", 0, least=0)
         return Start(id=_id(event, "start"), attempt=attempt, crashes=crashes)

@@ -82,8 +82,8 @@ class _Rule:
             found = next(CronSim(self.when.expression, local))
         except (CronSimError, zoneinfo.ZoneInfoNotFoundError, ValueError, OverflowError) as unreadable:
             raise ConfigurationError(
-                f"{self.when.expression[:80]!r} in {self.when.timezone[:80]!r} isn't a schedule: five fields of cron, as in '0 3 * * *', or a rate, as in"
-                f" 'rate(5 minutes)' ({unreadable})"
+                f"{self.when.expression[:80]!r} in {self.when.timezone[:80]!r} isn't a schedule: five fields of cron,"
+                f" as in '0 3 * * *', or a rate, as in 'rate(5 minutes)' ({unreadable})"
             ) from None
         except StopIteration:
             raise ConfigurationError(f"{self.when.expression[:80]!r} has no further occurrence") from None
