@@ -7,9 +7,37 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 
+from adapter import handles
+from adapter.errors import BadMessage, DurableError
+from adapter.ports import Tell
+
 
 def process(kind: EventType, event: dict[str, Any], context: Any, handle: Callable[[Any], None]) -> dict[str, Any]:
-    """The partial batch response of ``handle`` over the event's records."""
+    """The partial batch response of ``handle`` over the event's records.
+
+    Raises:
+        BadMessage: it isn't an event of an event source.
+    """
+
+    def watched(record: Any) -> None:
+        try:
+            handle(record)
+        except Exception as error:
+            # What others raise may hold payloads, in its text.
+            text = f"{type(error).__name__}: {error}" if isinstance(error, DurableError) else type(error).__name__
+            host: Any = handles.host()
+            host.ports.perform(Tell("unhandled", "", "", {"error": text}))
+            raise
+
+    records_of(event)
     processor = BatchProcessor(event_type=kind, raise_on_entire_batch_failure=False)
-    response: Any = process_partial_response(event=event, record_handler=handle, processor=processor, context=context)
+    response: Any = process_partial_response(event=event, record_handler=watched, processor=processor, context=context)
     return dict(response)
+
+
+def records_of(event: Any) -> list[dict[str, Any]]:
+    """The records of an event source's event. Raises as `process` does."""
+    records = event.get("Records") if isinstance(event, dict) else None
+    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+        raise BadMessage("this Lambda is triggered by an event source, whose events have a list of Records")
+    return records

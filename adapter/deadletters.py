@@ -66,9 +66,9 @@ def read(body: str) -> Start | Resume | None:
     """
     try:
         payload = json.loads(body)["requestPayload"]
-    except (ValueError, TypeError, KeyError) as unreadable:
+    except (ValueError, TypeError, KeyError, RecursionError) as unreadable:
         raise BadMessage(f"not a message of an on-failure destination: {unreadable!r}") from None
     try:
         return parse(payload)
-    except (BadMessage, AttributeError):
+    except BadMessage:
         return None

@@ -170,7 +170,7 @@ class _Run(Flushing):
             return (yield from self._until_rest(function))
         except NonDeterminismError as drift:
             yield Pause(self.own.id, str(drift))
-            yield Tell("paused", self.own.id, self.own.fn, {"drift": str(drift)})
+            yield Tell("paused", self.own.id, self.own.fn, {"drift": str(drift), "why": drift.brief})
             return "paused"
         finally:
             if self.execution is not None:
@@ -190,6 +190,7 @@ class _Run(Flushing):
         return retries.read(self.own.retry) if self.own.retry else function.options.retry or retries.LEAF
 
     def _until_rest(self, function: functions.Durable[..., Any]) -> Steps:
+        behind = ""
         while True:
             assert self.execution is not None
             try:
@@ -197,8 +198,12 @@ class _Run(Flushing):
                 roots = [record for record in self.orphans(self.execution) if record.kind is not Kind.CALL]
                 yield from self.dispatch(self.execution, roots)
                 return (yield from self._drive(self.execution, function))
-            except (Stale, Behind):
+            except (Stale, Behind) as news:
                 self.execution.abandon()
+                if isinstance(news, Behind):
+                    if behind == str(news):
+                        raise _contradicted(news) from None
+                    behind = str(news)
                 own, children = yield Load(self.own.id)
                 if own is None or not own.runnable:
                     return "refused"
@@ -334,6 +339,12 @@ class _Run(Flushing):
 
 def _unknown(promise: str) -> BadMessage:
     return BadMessage(f"an envelope names the promise {promise!r}, which doesn't exist")
+
+
+def _contradicted(news: Behind) -> NonDeterminismError:
+    """A journal is written after what it tells of, so whoever loads again reads that, too."""
+    told = f"the journal tells of {news}, which hasn't happened: it was written by hand, or by another version"
+    return NonDeterminismError(f"{told}. Repair it, then start the execution again under the same id.", brief=told)
 
 
 def crashed(own: Record, children: Sequence[Record]) -> Steps:

@@ -120,7 +120,14 @@ class Stuck(OperatorError):
 
 
 class NonDeterminismError(OperatorError):
-    """A replay asked for something other than what is stored; shows both. The execution is paused."""
+    """A replay asked for something other than what is stored; shows both. The execution is paused.
+
+    ``brief`` says the same without arguments, for logs.
+    """
+
+    def __init__(self, message: str = "", brief: str = "") -> None:
+        super().__init__(message)
+        self.brief = brief
 
 
 class Paused(NonDeterminismError, Stuck):

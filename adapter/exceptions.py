@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 import traceback
+import types
 import weakref
 from typing import Any
 
@@ -168,18 +169,27 @@ def _find(name: str) -> type[BaseException] | None:
     """The class of this name, if it is loaded, is an exception, and may be raised on behalf of another machine."""
     module, _, path = name.partition(":")
     found: Any = _LOCAL.get(name) if "<locals>" in path else _walk(sys.modules.get(module), path)
-    if not isinstance(found, type) or not issubclass(found, BaseException):
+    if not issubclass(type(found), type) or not issubclass(found, BaseException):
         return None
     if f"{found.__module__}:{found.__qualname__}" != name or issubclass(found, _control_flow()):
         return None
-    return found
+    kind: type[BaseException] = found
+    return kind
 
 
 def _walk(found: Any, path: str) -> Any:
-    """Through ``__dict__`` alone: a module's ``__getattr__`` may import."""
+    """Through the own dictionaries of modules and classes alone: what asks any other object may import, or run code."""
     for step in path.split("."):
-        found = getattr(found, "__dict__", {}).get(step)
+        kind = type(found)
+        if issubclass(kind, types.ModuleType):
+            # Not the module's own way of looking up: a lazy module would load itself.
+            found = object.__getattribute__(found, "__dict__").get(step)
+        else:
+            found = _own(found).get(step) if issubclass(kind, type) else None
     return found
+
+
+_own: Any = type.__dict__["__dict__"].__get__
 
 
 def _control_flow() -> tuple[type[BaseException], ...]:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import heapq
+import re
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
@@ -26,6 +27,7 @@ from typing import Any, NoReturn, TypeVar
 from adapter import waits
 from adapter.errors import (
     CodecError,
+    InvalidId,
     MixedIO,
     NonDeterminismError,
     PayloadTooLarge,
@@ -35,7 +37,7 @@ from adapter.exceptions import encode_exception
 from adapter.loop import MICROSECOND, DurableFuture, DurableLoop, new_loop
 from adapter.outcomes import SPREAD, deliver, moment
 from adapter.parking import park
-from adapter.promises import Kind, Record, State, Wake, child_id
+from adapter.promises import Kind, Record, State, Wake, child_id, is_id
 from adapter.retries import Retry
 from adapter.steps import Behind, Done, Flush, Left, Promise, Request, Scope, Step, Suspended, current
 
@@ -43,6 +45,8 @@ R = TypeVar("R")
 
 CANCEL = "c"
 """The token of a cancellation in ``seen``; a child's is its ordinal, a timer's ``t`` and its ordinal."""
+
+_TOKEN = re.compile(r"c|(?P<timer>t?)(?P<ordinal>0|[1-9][0-9]{0,14})", re.ASCII)
 
 _CHILD, _TIMER, _CANCEL = range(3)
 
@@ -130,6 +134,8 @@ class Execution(Scope):
                 " or into an inline step: run(...)"
             )
         request = make(self._next_ordinal)
+        if not is_id(child_id(self.own.id, request.ordinal)):
+            raise InvalidId(f"{self._name()} is nested too deep: the id of a further child would be too long")
         self._next_ordinal += 1
         promise = _Open(self, request)
         self._asked.append(request)
@@ -365,12 +371,15 @@ class Execution(Scope):
         if not recorded:
             self.replaying = False
         self._unrecorded.append(token)
-        if token == CANCEL:
+        known = _TOKEN.fullmatch(token)
+        if known is None:
+            self._drift(None, None, f"the journal tells of {token[:40]!r}, which is no delivery")
+        elif token == CANCEL:
             self._deliver_cancellation()
-        elif token.startswith("t"):
-            self._deliver_timer(int(token[1:]))
+        elif known["timer"]:
+            self._deliver_timer(int(known["ordinal"]))
         else:
-            self._deliver_settlement(int(token))
+            self._deliver_settlement(int(known["ordinal"]))
         return True
 
     def _candidate(self, now: int) -> str | None:
@@ -409,6 +418,8 @@ class Execution(Scope):
 
     def _deliver_cancellation(self) -> None:
         assert self._main is not None
+        if self.own.pending:
+            raise Behind(f"the cancellation of {self._name()}")
         self._cancel_delivered = True
         self.loop.now = max(self.loop.now, self.own.settled_at)
         self._main.cancel(self.own.state.value)
@@ -488,17 +499,18 @@ class Execution(Scope):
         return f"{self.own.fn} ({self.own.id})"
 
     def _drift(self, asked: Request | None, stored: Record | None, why: str = "") -> NoReturn:
-        lines = [f"{self._name()} drifted from its history" + (f": {why}" if why else "")]
-        if stored is not None:
-            lines.append(f"  stored:  #{stored.ordinal} {stored.kind} {stored.fn} {_shorten(stored.args)}")
-        elif asked is not None:
-            lines.append(f"  stored:  nothing under #{asked.ordinal}, though the journal goes on")
-        if asked is not None:
-            lines.append(f"  present: #{asked.ordinal} {asked.kind} {asked.fn} {_shorten(asked.args)}")
-        else:
-            lines.append("  present: nothing")
-        lines.append("Deploy code that replays the history, then start the execution again under the same id.")
-        raise NonDeterminismError("\n".join(lines))
+        head = f"{self._name()} drifted from its history" + (f": {why}" if why else "")
+        was = f"#{stored.ordinal} {stored.kind} {stored.fn}" if stored is not None else "nothing"
+        if stored is None and asked is not None:
+            was = f"nothing under #{asked.ordinal}, though the journal goes on"
+        present = f"#{asked.ordinal} {asked.kind} {asked.fn}" if asked is not None else "nothing"
+        lines = [
+            head,
+            f"  stored:  {was} {_shorten(stored.args)}" if stored is not None else f"  stored:  {was}",
+            f"  present: {present} {_shorten(asked.args)}" if asked is not None else f"  present: {present}",
+            "Deploy code that replays the history, then start the execution again under the same id.",
+        ]
+        raise NonDeterminismError("\n".join(lines), brief=f"{head}; stored: {was}; present: {present}")
 
 
 async def attempts(execution: Execution, body: Callable[[], Coroutine[Any, Any, R]], policy: Retry) -> R:

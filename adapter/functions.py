@@ -11,7 +11,6 @@ import datetime as dt
 import functools
 import inspect
 import json
-import math
 import sys
 import uuid as uuid_module
 from collections.abc import Callable, Coroutine, Iterable, Mapping
@@ -32,6 +31,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_LONGEST = 100 * 365 * 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -317,9 +317,9 @@ def durable(
 
 
 def _seconds(timeout: float | None) -> float | None:
-    if timeout is None or (timeout > 0 and math.isfinite(timeout)):
+    if timeout is None or 0 < timeout <= _LONGEST:
         return timeout
-    raise ConfigurationError(f"timeout is a positive number of seconds, got {timeout!r}")
+    raise ConfigurationError(f"timeout is a positive number of seconds, at most 100 years of them, got {timeout!r}")
 
 
 def _deadline(scope: Scope, timeout: float | None) -> int | None:

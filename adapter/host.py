@@ -17,7 +17,7 @@ from adapter.flushing import Caller, begin
 from adapter.loop import MICROSECOND
 from adapter.messages import Cause, Resume, is_envelope, parse
 from adapter.ports import Invoke, Operation, Ports, RunCode, RunLeft
-from adapter.promises import Record, Refusal, Refused, State, Written, is_id
+from adapter.promises import SCHEDULE, Record, Refusal, Refused, State, Written, is_id
 from adapter.realio import run_to_end
 from adapter.steps import Scope, current
 from adapter.timers import SCHEDULES
@@ -163,7 +163,8 @@ def identity_of(event: Any, request_id: str) -> str:
     """The id of the root that an event starts: the event's own identity, so that its redelivery starts nothing new."""
     found = [*_header_identity(event), *_source_identity(event)]
     text = found[0] if found else request_id
-    if 0 < len(text.encode()) <= 256 and text.isprintable() and "~" not in text:
+    # Not printable first: a lone surrogate has no encoding.
+    if text.isprintable() and "~" not in text and not text.startswith(SCHEDULE) and 0 < len(text.encode()) <= 256:
         return text
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -172,15 +173,17 @@ def _header_identity(event: Any) -> list[str]:
     headers = event.get("headers") if isinstance(event, dict) else None
     if not isinstance(headers, dict):
         return []
-    return [str(value) for name, value in headers.items() if str(name).lower() == "idempotency-key" and value]
+    texts = [(name, value) for name, value in headers.items() if isinstance(name, str) and isinstance(value, str)]
+    return [value for name, value in texts if name.lower() == "idempotency-key" and value]
 
 
 def _source_identity(event: Any) -> list[str]:
     if not isinstance(event, dict):
         return []
     records = event.get("Records")
-    if isinstance(records, list) and records and all(isinstance(r, dict) and r.get("messageId") for r in records):
-        return ["-".join(str(record["messageId"]) for record in records)]
+    if isinstance(records, list) and records and all(isinstance(r, dict) for r in records):
+        found = [record.get("messageId") for record in records]
+        return ["-".join(found)] if all(isinstance(one, str) and one for one in found) else []
     if isinstance(event.get("detail-type"), str) and isinstance(event.get("id"), str):
         return [event["id"]]
     return []

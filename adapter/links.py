@@ -133,9 +133,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def _handled(event: dict[str, Any]) -> tuple[Any, str | None]:
-    token = str(_part(event, "queryStringParameters").get("token") or "")
+    token = _said(_part(event, "queryStringParameters"), "token")
     record = _promise(token)
-    method = str(_part(event, "requestContext", "http").get("method") or "").upper()
+    method = _said(_part(event, "requestContext", "http"), "method").upper()
     description = _description(record)
     wants_page = "text/html" in _header(event, "accept")
     if method == "GET":
@@ -171,9 +171,11 @@ def _settled(record: Record) -> Refusal:
 
 def _description(record: Record) -> Any:
     try:
-        return json.loads(record.args or "{}")
-    except ValueError:
+        description = json.loads(record.args or "{}")
+    except (ValueError, RecursionError):
         return {}
+    # What isn't of this version's writing is left open, as a type that it couldn't describe is.
+    return {} if schemas.nested_too_deep(description) else description
 
 
 def _value(event: dict[str, Any], description: Any) -> str:
@@ -221,7 +223,12 @@ def _body(event: dict[str, Any]) -> str:
 
 
 def _header(event: dict[str, Any], name: str) -> str:
-    return str(_part(event, "headers").get(name) or "").lower()
+    return _said(_part(event, "headers"), name).lower()
+
+
+def _said(part: dict[str, Any], name: str) -> str:
+    found = part.get(name)
+    return found if isinstance(found, str) else ""
 
 
 def _part(event: Any, *names: str) -> dict[str, Any]:

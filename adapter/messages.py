@@ -16,6 +16,9 @@ from adapter.promises import Firing, State, Wake, is_id, parent_of
 VERSION = 1
 MARK = "lambda-await"
 
+_LARGEST = 2**63
+"""No count and no time is larger; a table's number has no room for much more."""
+
 
 class Cause(StrEnum):
     """Why a function is invoked again."""
@@ -112,12 +115,14 @@ def parse(event: Mapping[str, Any]) -> Message:
 
 def parse_timed(event: Mapping[str, Any]) -> Timed:
     """Read any envelope. Raises as `parse` does."""
-    if event.get(MARK) != VERSION:
-        raise BadMessage(
-            f"this code reads envelopes of version {VERSION}, got {event.get(MARK)!r}: deploy it everywhere"
-        )
+    if not isinstance(event, Mapping):
+        raise BadMessage(f"an envelope must be an object, got {type(event).__name__}")
+    version = event.get(MARK)
+    if type(version) is not int or version != VERSION:
+        got = type(version).__name__ if isinstance(version, str) else named(version)
+        raise BadMessage(f"this code reads envelopes of version {VERSION}, got {got}: deploy it everywhere")
     if "start" in event:
-        attempt, crashes = _whole(event, "attempt", 1), _whole(event, "crashes", 0)
+        attempt, crashes = _whole(event, "attempt", 1, least=1), _whole(event, "crashes", 0, least=0)
         return Start(id=_id(event, "start"), attempt=attempt, crashes=crashes)
     if "expire" in event:
         return Expire(id=_id(event, "expire"))
@@ -125,9 +130,18 @@ def parse_timed(event: Mapping[str, Any]) -> Timed:
         return Occur(id=_id(event, "occur"), at=_whole(event, "at"))
     cause = _text(event, "cause")
     if cause not in set(Cause):
-        raise BadMessage(f"an envelope resumes for an unknown cause: {cause!r}")
+        raise BadMessage(f"an envelope resumes for an unknown cause: {named(cause)}")
     firing = Firing(_whole(event, "at"), _whole(event, "epoch", -1)) if "at" in event else None
-    return Resume(id=_id(event, "resume"), cause=Cause(cause), firing=firing, crashes=_whole(event, "crashes", 0))
+    crashes = _whole(event, "crashes", 0, least=0)
+    return Resume(id=_id(event, "resume"), cause=Cause(cause), firing=firing, crashes=crashes)
+
+
+def named(value: object) -> str:
+    """A value in an error's text: text, a bool or a small number as such, anything else by its class."""
+    if isinstance(value, str):
+        return repr(value[:80])
+    small = value is None or isinstance(value, bool) or (isinstance(value, int) and abs(value) < _LARGEST)
+    return repr(value) if small else type(value).__name__
 
 
 def _text(event: Mapping[str, Any], key: str) -> str:
@@ -144,10 +158,12 @@ def _id(event: Mapping[str, Any], key: str) -> str:
     return promise
 
 
-def _whole(event: Mapping[str, Any], key: str, default: int | None = None) -> int:
+def _whole(event: Mapping[str, Any], key: str, default: int | None = None, least: int = -_LARGEST) -> int:
     value = event.get(key, default)
     if not isinstance(value, int) or isinstance(value, bool):
         raise BadMessage(f"an envelope's {key!r} must be an integer, got {type(value).__name__}")
+    if not least <= value < _LARGEST:
+        raise BadMessage(f"an envelope's {key!r} can't be {named(value)}: it is from {least} on, below 2**63")
     return value
 
 

@@ -35,7 +35,11 @@ def deliver(promise: Any, record: Record) -> None:
             except CodecError as unreadable:
                 _reject(promise, unreadable)
         case State.REJECTED:
-            _reject(promise, decode_exception(record.value))
+            try:
+                error: BaseException = decode_exception(record.value)
+            except CodecError as unreadable:
+                error = unreadable
+            _reject(promise, error)
         case State.CANCELED:
             _reject(promise, PromiseCancelled(f"{promise.id} was cancelled"))
         case _:

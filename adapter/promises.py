@@ -38,7 +38,7 @@ MAX_ID_CHARACTERS = 2_000
 MAX_PAYLOAD_BYTES = 160 * 1024
 """Of a promise's arguments, and of its outcome: both share an item, which DynamoDB bounds at 400 KB."""
 
-_ID = re.compile(r"[^~]+(~(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*)?", re.DOTALL)
+_ID = re.compile(r"[^~]+(~(0|[1-9][0-9]{0,14})(\.(0|[1-9][0-9]{0,14}))*)?", re.DOTALL)
 
 
 class State(StrEnum):
@@ -150,7 +150,13 @@ def check_root_id(root: str) -> str:
 
 def is_id(promise: str) -> bool:
     """Whether a promise could have this id: a root's, or a root's with the path of a child."""
-    return len(promise) <= MAX_ID_CHARACTERS and _ID.fullmatch(promise) is not None
+    if len(promise) > MAX_ID_CHARACTERS or _ID.fullmatch(promise) is None:
+        return False
+    try:
+        # A key of the table is UTF-8, at most 2,048 bytes of it.
+        return promise.isascii() or len(promise.encode()) <= MAX_ID_CHARACTERS
+    except UnicodeEncodeError:
+        return False
 
 
 def check_payload(text: str, what: str) -> str:

@@ -13,12 +13,12 @@ from aws_lambda_powertools.utilities.batch import EventType
 from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
 
 from adapter import handles
-from adapter.batches import process
+from adapter.batches import process, records_of
 from adapter.errors import BadMessage
 from adapter.host import EngineHost, drive
 from adapter.messages import Cause, Resume, Settlement
 from adapter.ports import Arrive, Invoke, Operation, Settle, Tell
-from adapter.promises import Kind, Refused, State, Wake, Written, copied, wakes
+from adapter.promises import Kind, Refused, State, Wake, Written, copied, is_id, wakes
 
 Waking = Generator[Operation, Any, str]
 
@@ -29,15 +29,21 @@ def settlement(record: DynamoDBRecord) -> Settlement:
     Raises:
         BadMessage: it isn't a promise that settled.
     """
-    raw = record.raw_event.get("dynamodb", {}).get("NewImage") or {}
+    raw = _object(_object(record.raw_event, "dynamodb"), "NewImage")
 
     def text(name: str) -> str:
-        return str(raw.get(name, {}).get("S", ""))
+        found = _object(raw, name).get("S")
+        return found if isinstance(found, str) else ""
 
     state, promise = text("state"), text("id")
-    if state not in set(State) or state == State.PENDING or not promise:
-        raise BadMessage(f"a stream record of {promise or 'an unknown item'} isn't a settlement: state {state!r}")
-    wake = text("wake")
+    if state not in set(State) or state == State.PENDING or not is_id(promise):
+        what = repr(promise[:80]) if promise else "an unknown item"
+        raise BadMessage(f"a stream record of {what} isn't a settlement: state {state[:40]!r}")
+    wake, awaiters = text("wake"), _object(raw, "awaiters").get("SS", [])
+    if not isinstance(awaiters, list) or not all(isinstance(one, str) and is_id(one) for one in awaiters):
+        raise BadMessage(f"a stream record of {promise[:80]!r} names awaiters that can't be promises")
+    if wake == Wake.DIRECT and not text("reply_to"):
+        raise BadMessage(f"a stream record of {promise[:80]!r} wakes its parent, and doesn't say where that runs")
     return Settlement(
         id=promise,
         kind=text("kind"),
@@ -48,8 +54,14 @@ def settlement(record: DynamoDBRecord) -> Settlement:
         reply_to=text("reply_to"),
         state=State(state),
         value=text("value"),
-        awaiters=tuple(raw.get("awaiters", {}).get("SS", ())),
+        awaiters=tuple(awaiters),
     )
+
+
+def _object(data: Any, name: str) -> dict[str, Any]:
+    """An object within another; empty where there is none."""
+    found = data.get(name) if isinstance(data, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def resume_callee(settled: Settlement) -> Waking:
@@ -97,7 +109,7 @@ class Batch:
         for raw in records:
             try:
                 one = settlement(DynamoDBRecord(raw))
-            except Exception:
+            except BadMessage:
                 continue
             if one.wake is Wake.COUNTED and one.parent is not None:
                 self._counted.setdefault(one.parent, []).append(one)
@@ -130,5 +142,5 @@ class Batch:
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Lambda's entry for the table's stream; reports the records that failed, one by one."""
     host: Any = handles.host()
-    batch = Batch(host, event.get("Records", []))
+    batch = Batch(host, records_of(event))
     return process(EventType.DynamoDBStreams, event, context, batch.process)

@@ -17,6 +17,9 @@ from adapter.errors import BadMessage, CallerError, ConfigurationError, Operator
 
 MICROSECOND = 1_000_000
 
+_LONGEST = 100 * 365 * 86_400.0
+"""Seconds: no delay is longer, whatever the policy says. What is due must have a date."""
+
 
 def _named(classes: Any) -> tuple[str, ...]:
     classes = classes if isinstance(classes, Sequence) and not isinstance(classes, str) else (classes,)
@@ -64,7 +67,7 @@ class Retry:
     def __post_init__(self) -> None:
         object.__setattr__(self, "on", _named(self.on))
         object.__setattr__(self, "never", _named(self.never))
-        whole = self.attempts == math.inf or self.attempts == int(self.attempts)
+        whole = self.attempts == math.inf or self.attempts % 1 == 0
         sensible = (
             whole and self.attempts >= 1 and self.initial >= 0 and self.backoff >= 1 and self.max_delay >= 0,
             0 <= self.jitter <= 1 and (self.attempt_timeout is None or self.attempt_timeout > 0),
@@ -84,8 +87,12 @@ class Retry:
 
     def delay(self, attempt: int, seed: str) -> int:
         """Microseconds between the ``attempt``-th and the next, whole seconds."""
-        # The exponent is bounded: a float has no room for the thousandth power.
-        longest = min(self.max_delay, self.initial * self.backoff ** min(attempt - 1, 64))
+        try:
+            # The exponent is bounded: nobody waits for the thousandth power of an integer.
+            grown = self.initial * float(self.backoff) ** min(attempt - 1, 64)
+        except OverflowError:
+            grown = math.inf
+        longest = min(self.max_delay, grown, _LONGEST)
         drawn = int.from_bytes(hashlib.sha256(f"{seed}\0{attempt}".encode()).digest()[:7], "big") / 2**56
         seconds = longest * (1 - self.jitter * drawn)
         return 0 if seconds < 1 else math.ceil(seconds) * MICROSECOND
@@ -109,5 +116,5 @@ def read(text: str) -> Retry:
         data = json.loads(text)
         attempts = math.inf if data["attempts"] is None else data["attempts"]
         return Retry(**{**data, "attempts": attempts})
-    except (ValueError, TypeError, KeyError, ConfigurationError) as unreadable:
-        raise BadMessage(f"a retry policy can't be read: {unreadable}") from unreadable
+    except (ValueError, TypeError, KeyError, RecursionError, ConfigurationError) as unreadable:
+        raise BadMessage(f"a retry policy can't be read: {str(unreadable)[:300]}") from None

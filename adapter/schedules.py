@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from typing import Any, ParamSpec
 
 from adapter import handles
-from adapter.errors import ConfigurationError, IdConflict, UnknownPromise
+from adapter.errors import BadMessage, ConfigurationError, IdConflict, UnknownPromise
 from adapter.flushing import begin
 from adapter.functions import Durable
 from adapter.messages import Occur
 from adapter.ports import Arm, Create, Delete, Get, Now, Operation, Schedule, Tell
 from adapter.promises import SCHEDULE, Arming, Kind, Record, Refused, Written, check_root_id, digest_of
-from adapter.timers import SECOND, is_far
+from adapter.timers import LATEST, SECOND, is_far
 
 P = ParamSpec("P")
 
@@ -64,8 +64,12 @@ class _Rule:
         """
         if rate := _RATE.fullmatch(self.when.expression):
             step = int(rate[1]) * _UNITS[rate[2]] * SECOND
-            return self.start + ((moment - self.start) // step + 1) * step
-        return self._cron_after(moment)
+            following = self.start + ((moment - self.start) // step + 1) * step
+        else:
+            following = self._cron_after(moment)
+        if following >= LATEST:
+            raise ConfigurationError(f"{self.when.expression[:80]!r} has no further occurrence before the year 10000")
+        return following
 
     def _cron_after(self, moment: int) -> int:
         # Only here: every Lambda loads this module, and few ever ask when an occurrence is.
@@ -78,11 +82,11 @@ class _Rule:
             found = next(CronSim(self.when.expression, local))
         except (CronSimError, zoneinfo.ZoneInfoNotFoundError, ValueError, OverflowError) as unreadable:
             raise ConfigurationError(
-                f"{self.when} isn't a schedule: five fields of cron, as in '0 3 * * *', or a rate, as in"
-                f" 'rate(5 minutes)' ({unreadable})"
+                f"{self.when.expression[:80]!r} in {self.when.timezone[:80]!r} isn't a schedule: five fields of cron,"
+                f" as in '0 3 * * *', or a rate, as in 'rate(5 minutes)' ({unreadable})"
             ) from None
         except StopIteration:
-            raise ConfigurationError(f"{self.when.expression!r} has no further occurrence") from None
+            raise ConfigurationError(f"{self.when.expression[:80]!r} has no further occurrence") from None
         return (found - _EPOCH) // dt.timedelta(microseconds=1)
 
     def to_text(self) -> str:
@@ -92,7 +96,14 @@ class _Rule:
 
 
 def _rule(record: Record) -> _Rule:
-    expression, timezone, catch_up, start, timeout = json.loads(record.rule)
+    try:
+        expression, timezone, catch_up, start, timeout = json.loads(record.rule)
+        known = isinstance(expression, str) and isinstance(timezone, str) and isinstance(catch_up, bool)
+        known = known and type(start) is int and 0 <= start < LATEST
+        if not known or not (timeout is None or (isinstance(timeout, int | float) and 0 < timeout < LATEST)):
+            raise TypeError("something is of another type, or no time")
+    except (ValueError, TypeError, RecursionError) as unreadable:
+        raise BadMessage(f"the rule of {record.id} can't be read: {unreadable}") from None
     return _Rule(when=When(expression, timezone, catch_up), start=start, timeout=timeout)
 
 
@@ -179,6 +190,8 @@ def occur(promise: str, at: int) -> Generator[Operation, Any, str]:
     if record is None or record.wake_at != at:
         # Moved on, removed, or made anew.
         return "stale"
+    if not 0 <= at < LATEST:
+        raise BadMessage(f"{promise} is to occur at {at}, which is no time in microseconds")
     now = yield Now()
     rule = _rule(record)
     following = rule.after(at)
@@ -235,6 +248,8 @@ def _id(name: str) -> str:
 
 def _seen(record: Record) -> Scheduled:
     rule = _rule(record)
+    if not 0 <= (record.wake_at or 0) < LATEST:
+        raise BadMessage(f"{record.id} is to occur at {record.wake_at}, which is no time in microseconds")
     return Scheduled(
         name=record.id.removeprefix(SCHEDULE),
         fn=record.fn,

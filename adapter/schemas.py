@@ -210,7 +210,7 @@ def _in_object(schema: Schema, value: Any, path: str) -> Iterator[str]:
     values = schema.get("values")
     names = {name for name, _ in entries}
     for name in required if isinstance(required, list) else ():
-        if name not in names:
+        if isinstance(name, str) and name not in names:
             yield f"{path}.{name}: it is missing"
     for name, item in entries:
         if isinstance(known, dict) and name not in known:

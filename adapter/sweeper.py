@@ -22,7 +22,7 @@ from adapter.messages import Cause, Expire, Occur, Resume, Start, Timed, parse_t
 from adapter.ports import Invoke, Many, Schedule, Settle, Tell
 from adapter.promises import SCHEDULE, Firing, State
 from adapter.schedules import occur
-from adapter.timers import MINUTE, SECOND, SHARDS, Due, wanted
+from adapter.timers import LATEST, MINUTE, SECOND, SHARDS, Due, wanted
 
 
 def sweep(event: dict[str, Any], context: Any) -> dict[str, int]:
@@ -40,6 +40,8 @@ def _minute(event: dict[str, Any]) -> int:
     """The minute that this sweep is for: the same at a retry, however late that comes."""
     try:
         at = datetime.fromisoformat(event["time"])
+        if at.tzinfo is None:
+            raise ValueError("it has no time zone")
     except (KeyError, TypeError, ValueError) as unreadable:
         raise BadMessage(f"the sweeper is triggered by a schedule, whose events have a time: {unreadable!r}") from None
     return int(at.timestamp()) * SECOND // MINUTE * MINUTE
@@ -47,9 +49,13 @@ def _minute(event: dict[str, Any]) -> int:
 
 def _pages(host: EngineHost, minute: int) -> Iterator[list[Due]]:
     for shard in SHARDS:
-        for page in host.ports.store.due(shard, minute + 2 * MINUTE):
-            if found := [due for due in page if wanted(due.at, minute)]:
-                yield found
+        try:
+            for page in host.ports.store.due(shard, minute + 2 * MINUTE):
+                if found := [due for due in page if wanted(due.at, minute)]:
+                    yield found
+        except BadMessage as unreadable:
+            # The others fall due all the same.
+            host.ports.perform(Tell("unhandled", "", "", {"error": f"BadMessage: {unreadable}"}))
 
 
 def _schedule(due: Due) -> Schedule:
@@ -96,8 +102,11 @@ def read(body: str) -> tuple[str, Timed, int]:
     try:
         data = json.loads(body)
         target, at = data["target"], data["at"]
-        if not isinstance(target, str) or not isinstance(at, int):
+        if not isinstance(target, str) or type(at) is not int:
             raise TypeError("target or at is of another type")
+        if not 0 <= at < LATEST:
+            # Else it would be sent again, and again, until then.
+            raise ValueError("at isn't a time in microseconds, from 1970 on and before the year 10000")
         return target, parse_timed(data["message"]), at
-    except (ValueError, TypeError, KeyError, AttributeError) as unreadable:
+    except (ValueError, TypeError, KeyError, RecursionError) as unreadable:
         raise BadMessage(f"a message in the queue of timers can't be read: {unreadable!r}") from None

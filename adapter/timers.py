@@ -18,6 +18,9 @@ MINUTE = 60 * SECOND
 HORIZON = 15 * MINUTE
 """Microseconds by which a message can be delayed."""
 
+LATEST = 253_402_300_800 * SECOND
+"""The year 10000: nothing is due then or later."""
+
 SCHEDULES = "schedules"
 """The shard that has all schedules, so that they can be listed."""
 

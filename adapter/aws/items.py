@@ -15,7 +15,7 @@ from pynamodb.attributes import (
 from pynamodb.models import Model
 
 from adapter.errors import BadMessage, PayloadTooLarge
-from adapter.promises import Kind, Record, State, Wake, key_of
+from adapter.promises import Kind, Record, State, Wake, is_id, key_of
 from adapter.timers import shard_of
 
 VERSION = 1
@@ -123,8 +123,12 @@ def to_record(raw: Mapping[str, Any], model: type[Item] = Item) -> Record:
     try:
         item: Any = model()
         item.deserialize(dict(raw))
-        if not item.id:
-            raise ValueError("it has no id")
+        if not is_id(item.id or ""):
+            raise ValueError("it has no id that a promise could have")
+        if key_of(item.id) != (item.pk, item.sk):
+            raise ValueError(f"its id {item.id[:80]!r} isn't that of its key")
+        if item.closed is False:
+            raise ValueError("closed is stored only where it is true")
         return Record(
             id=item.id,
             kind=Kind(item.kind),
@@ -134,14 +138,14 @@ def to_record(raw: Mapping[str, Any], model: type[Item] = Item) -> Record:
             digest=item.digest or "",
             state=State(item.state),
             value=item.value or "",
-            created_at=int(item.created_at),
-            settled_at=int(item.settled_at or 0),
+            created_at=_whole(item.created_at),
+            settled_at=_whole(item.settled_at or 0),
             by=item.by or "",
             wake=Wake(item.wake) if item.wake else None,
             reply_to=item.reply_to or "",
             seen=item.seen,
-            epoch=int(item.epoch or 0),
-            arrivals=int(item.arrivals or 0),
+            epoch=_whole(item.epoch or 0),
+            arrivals=_whole(item.arrivals or 0),
             threshold=_optional(item.threshold),
             on_reject=bool(item.on_reject),
             wake_at=_optional(item.wake_at),
@@ -154,14 +158,27 @@ def to_record(raw: Mapping[str, Any], model: type[Item] = Item) -> Record:
             awaiters=frozenset(item.awaiters or ()),
             paused=item.paused or "",
             closed=bool(item.closed),
-            tags=item.tags or {},
+            tags=_tags(item.tags),
         )
-    except (TypeError, ValueError, AttributeError, KeyError) as unreadable:
-        raise BadMessage(f"an item isn't a promise: {unreadable}") from unreadable
+    except (TypeError, ValueError, AttributeError, KeyError, ArithmeticError, RecursionError) as unreadable:
+        raise BadMessage(f"an item isn't a promise: {str(unreadable)[:300]}") from unreadable
 
 
 def _optional(number: float | None) -> int | None:
-    return None if number is None else int(number)
+    return None if number is None else _whole(number)
+
+
+def _whole(number: float) -> int:
+    """Conditions compare what is stored: a number that is read as another one would be refused for ever."""
+    if number != int(number):
+        raise ValueError(f"{number} isn't a whole number")
+    return int(number)
+
+
+def _tags(tags: Any) -> dict[str, str]:
+    if not isinstance(tags or {}, dict) or not all(isinstance(value, str) for value in (tags or {}).values()):
+        raise ValueError("its tags aren't texts by name")
+    return tags or {}
 
 
 def check_size(promise: str, *texts: str) -> None:

@@ -20,6 +20,7 @@ _LEVELS = {
     "dead letter": "error",
     "refused": "warning",
     "retrying": "warning",
+    "unhandled": "warning",
     "unheard": "warning",
 }
 _KEPT = ("why", "state", "waiting", "wake_at", "at", "crashes", "error", "schedule")

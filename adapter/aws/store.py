@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from adapter import promises
 from adapter.aws.items import VERSION, Item, check_size, to_item, to_record
 from adapter.aws.partitions import Partitions
+from adapter.errors import BadMessage
 from adapter.promises import (
     Arming,
     Firing,
@@ -179,8 +180,14 @@ class DynamoStore(Partitions):
             KeyConditionExpression="due_shard = :shard AND due_at < :until",
             ExpressionAttributeValues={":shard": {"S": shard}, ":until": {"N": str(until)}},
         )
+        unreadable: list[str] = []
         for page in pages:
-            yield [_due(raw) for raw in page["Items"]]
+            found = [_due(raw) for raw in page["Items"]]
+            unreadable += [one for one in found if isinstance(one, str)]
+            yield [one for one in found if isinstance(one, Due)]
+        if unreadable:
+            # Only now: they keep no other from being read.
+            raise BadMessage(f"entries of the index that can't be read: {', '.join(unreadable[:10])}")
 
     def _update(
         self,
@@ -247,13 +254,16 @@ def _expression(
     return " ".join(parts), names, values
 
 
-def _due(raw: Mapping[str, Any]) -> Due:
-    return Due(
-        id=raw["id"]["S"],
-        target=raw.get("target", {}).get("S", ""),
-        at=int(raw["due_at"]["N"]),
-        deadline=int(raw["deadline"]["N"]) if "deadline" in raw else None,
-    )
+def _due(raw: Mapping[str, Any]) -> Due | str:
+    """An entry of the index; its key's text where it isn't one."""
+    try:
+        deadline = int(raw["deadline"]["N"]) if "deadline" in raw else None
+        due = Due(id=raw["id"]["S"], target=raw["target"]["S"], at=int(raw["due_at"]["N"]), deadline=deadline)
+        if promises.is_id(due.id) and due.target:
+            return due
+    except (KeyError, ValueError):
+        pass
+    return repr((raw.get("pk", {}).get("S"), raw.get("sk", {}).get("N")))
 
 
 def _refused(explained: Written) -> Refused:

@@ -48,7 +48,7 @@ class Signature:
             raise CodecError(f"{self._name}(): expected an object of arguments, got {type(data).__name__}")
         unknown = data.keys() - self._signature.parameters.keys()
         if unknown:
-            raise CodecError(f"{self._name}(): has no parameter {min(unknown)!r}, but it is stored")
+            raise CodecError(f"{self._name}(): has no parameter {min(unknown)[:80]!r}, but it is stored")
         for parameter in self._signature.parameters.values():
             if _is_required(parameter) and parameter.name not in data:
                 raise CodecError(f"{self._name}(): argument {parameter.name!r} is missing")

@@ -14,6 +14,8 @@ from adapter.codec.plans import MAX_DEPTH, Mismatch, describe, dumps
 from adapter.codec.scalars import LEAVES
 from adapter.errors import CodecError
 
+MAX_MESSAGE = 1_000
+
 
 def guarded(where: str, function: Callable[[], Any]) -> Any:
     """The border of this module: whatever happens inside leaves it as a ``CodecError``."""
@@ -21,7 +23,8 @@ def guarded(where: str, function: Callable[[], Any]) -> Any:
         return function()
     except Mismatch as error:
         message = ": ".join(part for part in (where, error.path, str(error)) if part)
-        raise CodecError(message) from None
+        # A path has keys of the data in it, of any length.
+        raise CodecError(message if len(message) <= MAX_MESSAGE else f"{message[:MAX_MESSAGE]}…") from None
     except RecursionError:
         raise CodecError(f"{where}: nested too deep, or contains itself".removeprefix(": ")) from None
     except Exception as error:  # classes can bring hashes, comparisons and metaclasses that raise

@@ -30,10 +30,11 @@ from adapter.promises import Firing, State, child_id
 ids = st.from_regex(r"[^~]{1,20}(~(0|[1-9][0-9]{0,3})(\.(0|[1-9][0-9]{0,3})){0,3})?", fullmatch=True)
 
 whole = st.integers(-(2**62), 2**62)
+counts = st.integers(0, 2**62)
 messages = st.one_of(
-    st.builds(Start, id=ids, attempt=whole, crashes=whole),
+    st.builds(Start, id=ids, attempt=st.integers(1, 2**62), crashes=counts),
     st.builds(
-        Resume, id=ids, cause=st.sampled_from(Cause), firing=st.none() | st.builds(Firing, whole, whole), crashes=whole
+        Resume, id=ids, cause=st.sampled_from(Cause), firing=st.none() | st.builds(Firing, whole, whole), crashes=counts
     ),
     st.builds(Expire, id=ids),
 )

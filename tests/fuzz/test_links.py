@@ -1,0 +1,157 @@
+"""Whatever is sent to the links' address, and whatever stands in the table: an answer, and at most one settlement."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapter import errors, handles
+from adapter.links import handler, sign, verify
+from adapter.promises import Kind, Record, State, Written, settle
+from adapter.schemas import describe
+from tests.fuzz.strategies import anything, deep, jsons, mutated, quick, read, swollen
+
+KEY = "k" * 32
+TOKEN = sign("order-7~0", 2_000, KEY.encode())
+
+
+@dataclass
+class Table:
+    """A host with one external promise. The transitions are the real ones."""
+
+    records: dict[str, Record] = field(default_factory=dict)
+
+    def reset(self, description: str) -> Record:
+        record = Record(id="order-7~0", kind=Kind.EXTERNAL, args=description)
+        self.records = {record.id: record}
+        return record
+
+    def get(self, promise: str) -> Record | None:
+        return self.records.get(promise)
+
+    def settle(self, promise: str, state: State, value: str) -> Written:
+        written = settle(self.records.get(promise), state, value, 5)
+        if isinstance(written, Record):
+            self.records[promise] = written
+        return written
+
+    def now(self) -> int:
+        return 1_000_000_000
+
+
+@pytest.fixture
+def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
+    monkeypatch.setenv("DURABLE_LINK_SECRET", KEY)
+    made = Table()
+    handles.enter(made)  # type: ignore[arg-type]
+    yield made
+    handles.leave(made)  # type: ignore[arg-type]
+
+
+def event(method: str, body: Any = None, accept: str = "") -> dict[str, Any]:
+    return {
+        "headers": {"accept": accept, "content-type": "application/x-www-form-urlencoded"},
+        "queryStringParameters": {"token": TOKEN},
+        "requestContext": {"http": {"method": method}},
+        "body": body,
+        "isBase64Encoded": False,
+    }
+
+
+EVENTS = [
+    event("GET", accept="text/html"),
+    event("GET"),
+    event("POST", "true"),
+    event("POST", "value=%7B%7D", "text/html"),
+]
+SHAPES = [describe(list[dict[str, int]]), describe(bool | str), {"enum": ["a", 1]}, describe(tuple[int, str])]
+SHAPES += [{"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}]
+STATUSES = {200, 400, 403, 404, 405, 409, 410, 413, 422}
+
+
+def answered(table: Table, request: Any, before: Record) -> None:
+    """An HTTP answer; the promise is as it was, unless a POST settled it."""
+    answer = handler(request, None)
+    assert answer["statusCode"] in STATUSES
+    if answer["headers"]["content-type"] == "application/json":
+        json.loads(answer["body"])
+    json.dumps(answer).encode()
+    after = table.records[before.id]
+    posted = isinstance(request, dict) and answer["statusCode"] == 200 and after.state is State.RESOLVED
+    assert after == before or posted
+
+
+@quick
+@given(request=mutated(EVENTS) | mutated(EVENTS, deep) | anything)
+def test_every_request_is_answered(table: Table, request: Any) -> None:
+    """Whoever holds a token may send anything."""
+    before = table.reset(json.dumps(describe(bool)))
+    answered(table, swollen(request), before)
+
+
+@quick
+@given(body=jsons([True, {"a": 1}, [1, "x"]]), shape=st.sampled_from(SHAPES), accept=st.sampled_from(["", "text/html"]))
+def test_every_body_is_answered(table: Table, body: str, shape: Any, accept: str) -> None:
+    """What is kept is JSON of the promise's shape."""
+    before = table.reset(json.dumps(shape))
+    answered(table, event("POST", swollen(body), accept), before)
+    if table.records[before.id].state is State.RESOLVED:
+        json.loads(table.records[before.id].value)
+
+
+@quick
+@given(
+    description=jsons(SHAPES), request=st.sampled_from([*EVENTS, event("POST", '{"a": 1}'), event("POST", '[1, "x"]')])
+)
+def test_every_description_in_the_table_is_answered_by(table: Table, description: str, request: Any) -> None:
+    """By hand, or by another version: what can't be read leaves the value open."""
+    answered(table, request, table.reset(swollen(description)))
+
+
+@pytest.mark.parametrize(
+    "description",
+    [
+        '{"anyOf": [' * 3_000 + "]}" * 3_000,
+        "[" * 100_000,
+        '{"type": "object", "required": [[], {}]}',
+        '{"enum": [[]]}',
+        "5",
+    ],
+    ids=range(5),
+)
+def test_a_description_that_no_version_wrote_breaks_no_link(table: Table, description: str) -> None:
+    """Those of the first three raised RecursionError or TypeError, at every request."""
+    before = table.reset(description)
+    for request in EVENTS:
+        answered(table, request, before)
+        before = table.records[before.id]
+
+
+@quick
+@given(
+    token=mutated([TOKEN.split(".")]).map(lambda parts: ".".join(map(str, parts)) if isinstance(parts, list) else "")
+)
+def test_a_token_is_verified_or_refused(token: str) -> None:
+    """By its signature, before anything in it is read."""
+    found = read(lambda text: verify(text, KEY.encode()), token)
+    assert (found == ("order-7~0", 2_000)) == (token == TOKEN)
+    assert found is None or token == TOKEN
+
+
+def test_a_record_that_cannot_be_read_fails_with_an_error_of_ours(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not as if there were no promise: the answer is the platform's 502, the log names the item."""
+
+    def unreadable(promise: str) -> Record:
+        raise errors.BadMessage("an item isn't a promise")
+
+    monkeypatch.setattr(table, "get", unreadable)
+    with pytest.raises(errors.BadMessage):
+        handler(event("GET"), None)

@@ -1,0 +1,196 @@
+"""Whatever a queue, a stream or another Lambda brings: a message of ours, or an error of ours. Nothing third."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
+from hypothesis import given
+
+from adapter import deadletters, resumer, sweeper
+from adapter.aws.store import to_item
+from adapter.batches import records_of
+from adapter.errors import BadMessage
+from adapter.host import identity_of
+from adapter.messages import (
+    MARK,
+    VERSION,
+    Cause,
+    Expire,
+    Occur,
+    Resume,
+    Settlement,
+    Start,
+    parse,
+    parse_timed,
+    to_event,
+)
+from adapter.promises import Firing, Record, State, Wake, check_root_id, is_id
+from adapter.timers import LATEST
+from tests.fuzz.strategies import anything, deep, jsons, mutated, quick, read, swollen
+
+ENVELOPES = [
+    to_event(Start(id="order-7~0.2", attempt=2, crashes=1)),
+    to_event(Resume(id="order-7", cause=Cause.TIMER, firing=Firing(1_767_225_600_000_000, 3), crashes=2)),
+    to_event(Expire(id="order-7")),
+    to_event(Occur(id="schedule:nightly", at=1_767_225_600_000_000)),
+]
+TIMED = [{"at": 1_767_225_600_000_000, "target": "shop", "message": envelope} for envelope in ENVELOPES]
+DEAD = [
+    {"requestContext": {"requestId": "1", "condition": "RetriesExhausted"}, "requestPayload": one} for one in ENVELOPES
+]
+
+
+def settled(**more: Any) -> dict[str, Any]:
+    record = Record(id="order-7~0", fn="f", target="shop", state=State.CANCELED, reply_to="shop", settled_at=5, **more)
+    return {"eventName": "MODIFY", "dynamodb": {"SequenceNumber": "1", "NewImage": to_item(record)}}
+
+
+CHANGES = [settled(wake=Wake.DIRECT), settled(wake=Wake.COUNTED), settled(awaiters=frozenset({"other~3"}))]
+
+
+@quick
+@given(event=mutated(ENVELOPES) | mutated(ENVELOPES, deep) | anything)
+def test_an_envelope_is_read_or_refused(event: Any) -> None:
+    """What is read says the same when it is written again."""
+    message = read(parse_timed, event)
+    if message is not None:
+        assert parse_timed(json.loads(json.dumps(to_event(message)))) == message
+        assert is_id(message.id)
+    assert isinstance(read(parse, event), Start | Resume | None)
+
+
+@quick
+@given(body=jsons(TIMED))
+def test_a_body_of_the_timers_queue_is_read_or_refused(body: str) -> None:
+    """What is read is due at a time that will come."""
+    found = read(sweeper.read, body)
+    if found is not None:
+        target, message, at = found
+        assert isinstance(target, str)
+        assert type(at) is int
+        assert 0 <= at < LATEST
+        assert parse_timed(to_event(message)) == message
+
+
+@quick
+@given(body=jsons(DEAD))
+def test_a_dead_letter_is_read_or_refused(body: str) -> None:
+    """A count that isn't one would try for ever, or at a time that is none."""
+    found = read(deadletters.read, body)
+    assert isinstance(found, Start | Resume | None)
+    assert found is None or found.crashes >= 0
+
+
+@quick
+@given(change=mutated(CHANGES).filter(lambda change: isinstance(change, dict)))
+def test_a_change_of_the_stream_is_read_or_refused(change: dict[str, Any]) -> None:
+    """What is read names promises only, and whom it wakes can be invoked."""
+    one: Settlement | None = read(resumer.settlement, DynamoDBRecord(change))
+    if one is not None:
+        assert is_id(one.id)
+        assert all(map(is_id, one.awaiters))
+        assert one.state is not State.PENDING
+        assert one.wake is not Wake.DIRECT or one.reply_to
+
+
+@quick
+@given(event=mutated([{"source": "aws.events", "time": "2026-01-01T00:00:00Z"}]) | anything)
+def test_an_event_of_the_sweeper_has_a_minute_or_is_refused(event: Any) -> None:
+    """A time without a zone would be another one on another machine."""
+    minute = read(sweeper._minute, event)
+    assert minute is None or minute % 60_000_000 == 0
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00", "2026-01-01T00:00:00", "0001-01-01T00:00:00+23:59", 5, None])
+def test_a_time_without_a_zone_is_no_time_of_a_sweep(time: Any) -> None:
+    """The first one raised OverflowError."""
+    if time == "0001-01-01T00:00:00+23:59":
+        assert sweeper._minute({"time": time}) < 0
+        return
+    with pytest.raises(BadMessage):
+        sweeper._minute({"time": time})
+
+
+@quick
+@given(event=mutated([{"Records": [{"messageId": "1", "body": "{}"}]}]) | anything)
+def test_an_event_of_an_event_source_has_records_or_is_refused(event: Any) -> None:
+    """Of objects."""
+    records = read(records_of, event)
+    assert records is None or all(isinstance(record, dict) for record in records)
+
+
+EVENTS = [
+    {"headers": {"Idempotency-Key": "key"}, "body": "{}"},
+    {"Records": [{"messageId": "1"}, {"messageId": "2"}]},
+    {"detail-type": "order", "id": "1", "detail": {}},
+]
+
+
+@quick
+@given(event=mutated(EVENTS) | mutated(EVENTS, deep) | anything)
+def test_every_event_identifies_a_root_with_an_id_that_can_be_one(event: Any) -> None:
+    """Whoever sends it chooses the key: a lone surrogate raised UnicodeEncodeError."""
+    root = identity_of(swollen(event), "request-1")
+    assert check_root_id(root) == root
+
+
+@pytest.mark.parametrize("key", ["schedule:nightly", "a~0", "\ud800", "x" * 300, "\u202eabc", "\0", " "])
+def test_no_idempotency_key_is_read_as_another_kind_of_id(key: str) -> None:
+    """A root in a schedule's name was swept as a schedule."""
+    assert check_root_id(identity_of({"headers": {"idempotency-key": key}}, "request-1"))
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {MARK: True, "start": "r"},
+        {MARK: 1.0, "start": "r"},
+        {MARK: VERSION, "start": "r", "crashes": -5},
+        {MARK: VERSION, "start": "r", "attempt": 0},
+        {MARK: VERSION, "start": "r", "attempt": 10**4_000},
+        {MARK: 10**5_000, "start": "r"},
+        {MARK: VERSION, "resume": "r", "cause": "timer", "at": 2**63},
+        {MARK: VERSION, "start": "r~" + "9" * 40},
+        {MARK: VERSION, "start": "\ud800"},
+        {MARK: VERSION, "start": "ä" * 1_500},
+    ],
+    ids=range(10),
+)
+def test_what_no_version_ever_wrote_is_refused(event: dict[str, Any]) -> None:
+    """Each of these was read once, and failed later: in the table, in a sum, or never."""
+    with pytest.raises(BadMessage):
+        parse(event)
+
+
+@pytest.mark.parametrize("at", [True, -1, 1.5, 10**18, 10**300, None])
+def test_a_timer_beyond_all_calendars_is_refused(at: Any) -> None:
+    """It was sent again every 15 minutes, for ever."""
+    with pytest.raises(BadMessage):
+        sweeper.read(json.dumps({**TIMED[0], "at": at}))
+
+
+@pytest.mark.parametrize("reader", [sweeper.read, deadletters.read])
+@pytest.mark.parametrize("body", ["[" * 100_000, '{"a":' * 100_000, "9" * 5_000])
+def test_a_body_deeper_than_any_stack_is_refused(reader: Any, body: str) -> None:
+    """It was a RecursionError."""
+    with pytest.raises(BadMessage):
+        reader(body)
+
+
+def test_a_change_without_a_lambda_to_wake_is_refused() -> None:
+    """It was invoked all the same, under an empty name."""
+    change = settled(wake=Wake.DIRECT)
+    del change["dynamodb"]["NewImage"]["reply_to"]
+    with pytest.raises(BadMessage, match="order-7~0"):
+        resumer.settlement(DynamoDBRecord(change))
+
+
+def test_the_changes_that_are_mutated_here_are_valid_themselves() -> None:
+    """Else every law of this file would hold in vain."""
+    assert all(resumer.settlement(DynamoDBRecord(change)).id == "order-7~0" for change in CHANGES)
+    assert [parse_timed(one).id for one in ENVELOPES] == ["order-7~0.2", "order-7", "order-7", "schedule:nightly"]
+    assert [sweeper.read(json.dumps(one))[0] for one in TIMED] == ["shop"] * 4
+    assert [deadletters.read(json.dumps(one)) is None for one in DEAD] == [False, False, True, True]

@@ -1,0 +1,168 @@
+"""Whatever is in the table, written by hand or by another version: read as what it is, or refused by name."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapter import retries
+from adapter.aws import store
+from adapter.aws.store import to_item, to_record
+from adapter.errors import BadMessage, ConfigurationError
+from adapter.ports import Create, Get, Now
+from adapter.promises import Kind, Record, State, Wake, key_of
+from adapter.retries import Retry
+from adapter.schedules import When, _Rule, occur
+from adapter.timers import Due
+from tests.fuzz.strategies import jsons, mutated, quick, read, texts
+
+ITEMS = [
+    to_item(Record(id="order-7", fn="f", target="shop", args="{}", epoch=2, arrivals=1, threshold=3, wake_at=5)),
+    to_item(Record(id="order-7~0.300", kind=Kind.INLINE, state=State.RESOLVED, value="1", settled_at=5, seen="")),
+    to_item(Record(id="order-7~1", wake=Wake.COUNTED, reply_to="shop", seen="0,t1", tags={"a": "b"}, closed=True)),
+]
+
+digits = st.sampled_from(["0", "-1", "1.5", "1E+30", "1E+125", "-1E-130", "9" * 38, "007"]) | st.integers().map(str)
+attributes = st.one_of(
+    st.builds(lambda text: {"S": text}, texts | st.sampled_from(["<deep list>", "[]", '{"a": 1}', "pending", "call"])),
+    st.builds(lambda text: {"N": text}, digits),
+    st.builds(lambda value: {"BOOL": value}, st.booleans()),
+    st.builds(lambda some: {"SS": some}, st.lists(texts, min_size=1, max_size=2)),
+    st.sampled_from([{"NULL": True}, {"B": b"x"}, {"NS": ["1"]}, {"BS": [b"x"]}, {"L": [{"S": "x"}]}, {"M": {}}]),
+)
+
+
+@st.composite
+def items(draw: st.DrawFn) -> dict[str, Any]:
+    """Typed as DynamoDB types them, since it does: any attribute missing, of another type, or unknown."""
+    item = dict(draw(st.sampled_from(ITEMS)))
+    names = st.sampled_from([*store.Item.get_attributes(), "ttl", "size"])
+    for name, value in draw(st.lists(st.tuples(names, st.none() | attributes), min_size=1, max_size=3)):
+        item.pop(name, None)
+        item.update({} if value is None else {name: value})
+    return item
+
+
+@quick
+@given(item=items())
+def test_an_item_is_a_record_or_is_refused(item: dict[str, Any]) -> None:
+    """I6: what is read is what would be written, under the same key."""
+    record = read(to_record, item)
+    if record is not None:
+        again = to_item(record)
+        assert to_record(again) == record
+        assert (again["pk"], again["sk"]) == (item["pk"], {"N": str(int(float(item["sk"]["N"])))})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"v": {"N": "2"}},
+        {"v": {"S": "1"}},
+        {"id": {"S": "order-8"}},
+        {"id": {"S": "order-7~"}},
+        {"sk": {"N": "0"}},
+        {"kind": {"S": "saga"}},
+        {"state": {"S": "running"}},
+        {"wake": {"S": "fast"}},
+        {"epoch": {"N": "1.5"}},
+        {"tags": {"S": "[" * 100_000}},
+        {"tags": {"S": "[1]"}},
+        {"tags": {"S": '{"a": 1}'}},
+        {"closed": {"BOOL": False}},
+        {"created_at": {"NULL": True}},
+    ],
+    ids=lambda wrong: "-".join(wrong),
+)
+def test_an_item_that_this_version_never_wrote_is_refused(wrong: dict[str, Any]) -> None:
+    """A condition on what was read as another value would be refused for ever; a strange id is another's key."""
+    with pytest.raises(BadMessage):
+        to_record({**ITEMS[0], **wrong})
+
+
+@quick
+@given(item=items())
+def test_an_entry_of_the_index_is_due_or_is_named(item: dict[str, Any]) -> None:
+    """By its key, for whoever has to mend it."""
+    entry = store._due({"due_at": {"N": "5"}, **item})
+    assert isinstance(entry, Due) or repr(item.get("pk", {}).get("S")) in entry
+
+
+POLICIES = [json.loads(Retry().to_text()), json.loads(Retry(attempts=float("inf"), never=(ValueError,)).to_text())]
+
+
+@quick
+@given(text=jsons(POLICIES), attempt=st.integers(1, 2**63 - 1))
+def test_a_policy_is_read_or_refused(text: str, attempt: int) -> None:
+    """What is read decides: a time that comes, and whether there is one."""
+    policy = read(retries.read, text)
+    if policy is not None:
+        delay = policy.delay(attempt, "order-7")
+        assert type(delay) is int
+        assert 0 <= delay <= 100 * 365 * 86_400 * 1_000_000
+        assert policy.again(ValueError(), attempt) in (True, False)
+
+
+@pytest.mark.parametrize(
+    "policy", [Retry(backoff=1e10), Retry(backoff=10**400, max_delay=float("inf")), Retry(initial=1e300)]
+)
+def test_a_policy_that_grows_beyond_all_numbers_has_a_delay(policy: Retry) -> None:
+    """The exponent was bounded, the power wasn't: OverflowError."""
+    assert policy.delay(100, "order-7") > 0
+
+
+@pytest.mark.parametrize("attempts", [float("-inf"), float("nan"), 1.5, 0])
+def test_attempts_that_are_no_count_are_refused(attempts: float) -> None:
+    """The first one raised OverflowError, the second ValueError."""
+    with pytest.raises(ConfigurationError):
+        Retry(attempts=attempts)
+
+
+NOW = 1_767_225_600_000_000
+RULES = [["0 3 * * *", "Europe/Berlin", True, NOW, None], ["rate(5 minutes)", "UTC", False, NOW, 60.0]]
+
+
+@quick
+@given(rule=jsons(RULES), at=st.sampled_from([NOW, 0, -1, 2**62, 10**30]))
+def test_a_rule_makes_a_schedule_occur_or_is_refused(rule: str, at: int) -> None:
+    """And nothing is created by one that is refused."""
+    created: list[Record] = []
+
+    def run(text: str) -> str:
+        steps = occur("schedule:nightly", at)
+        answer: Any = None
+        try:
+            while True:
+                match steps.send(answer):
+                    case Get():
+                        answer = Record(id="schedule:nightly", kind=Kind.SCHEDULE, wake_at=at, rule=text, target="shop")
+                    case Now():
+                        answer = NOW
+                    case Create(record):
+                        created.append(record)
+                        answer = record
+                    case _:
+                        answer = None
+        except StopIteration as ended:
+            return str(ended.value)
+
+    assert read(run, rule) in ("occurred", None)
+    assert all(key_of(record.id) for record in created)
+
+
+def test_a_rate_that_ends_after_all_calendars_is_refused() -> None:
+    """It was an OverflowError, after the schedule had been made."""
+    with pytest.raises(ConfigurationError, match="no further occurrence"):
+        _Rule(when=When("rate(999999999 weeks)"), start=NOW).after(NOW)
+
+
+@quick
+@given(item=mutated(ITEMS).filter(lambda item: isinstance(item, dict)))
+def test_a_version_is_asked_before_anything_else(item: dict[str, Any]) -> None:
+    """A later format may have any other shape."""
+    with pytest.raises(BadMessage, match="format 2"):
+        to_record({**item, "v": {"N": "2"}, "pk": {"S": "order-7"}, "sk": {"N": "-1"}})

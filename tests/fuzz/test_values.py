@@ -1,0 +1,260 @@
+"""Encoded values, arguments and exceptions with anything in them: read or refused; nothing is imported, nothing run."""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+import json
+import os
+import subprocess
+import sys
+import types
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, NamedTuple, TypedDict
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapter import functions
+from adapter.codec import Runtime, Signature, decode, encode
+from adapter.errors import CodecError, DurableError, RemoteError
+from adapter.exceptions import decode_exception, encode_exception
+from adapter.messages import MARK, VERSION, parse_timed
+from adapter.retries import Retry
+from adapter.retries import read as read_policy
+from tests.fuzz.strategies import NAMES, jsons, quick, read, swollen
+
+
+class Color(enum.Enum):
+    RED = "red"
+
+
+@dataclass
+class Item:
+    price: Decimal
+    color: Color = Color.RED
+    parent: Item | None = None
+
+
+class Point(NamedTuple):
+    x: int
+    y: float = 0.0
+
+
+class Options(TypedDict, total=False):
+    tags: set[str]
+    at: dt.datetime
+
+
+EXAMPLES: list[tuple[Any, Any]] = [
+    (Item, Item(Decimal("1.50"), parent=Item(Decimal(2)))),
+    (list[Item | Point], [Item(Decimal(1)), Point(1)]),
+    (Options, {"tags": {"a"}, "at": dt.datetime(2026, 1, 1, tzinfo=dt.UTC)}),
+    (dict[UUID, bytes], {UUID(int=1): b"x"}),
+    (tuple[dt.timedelta, dt.date, dt.time], (dt.timedelta(1), dt.date(2026, 1, 1), dt.time(3))),
+    (int | str | None, 2**70),
+    (Runtime, [dt.datetime(2026, 1, 1, tzinfo=dt.UTC), {1, 2}, (Decimal(1),), {"$x": 1}, b"y", float("nan")]),
+    (Any, {"$int": "x", "a": [1.5, None]}),
+]
+
+
+@quick
+@given(which=st.sampled_from(range(len(EXAMPLES))), data=st.data())
+def test_a_value_is_read_or_refused(which: int, data: st.DataObject) -> None:
+    """What is read is stored as a value that is read the same."""
+    annotation, example = EXAMPLES[which]
+    text = data.draw(jsons([json.loads(encode(example, annotation))]))
+    try:
+        value = decode(swollen(text), annotation)
+        again = encode(value, annotation)
+    except CodecError:
+        return
+    assert encode(decode(again, annotation), annotation) == again
+
+
+def charge(card: str, item: Item, *more: Point, times: int = 1, **extra: Color) -> list[int]:
+    return []
+
+
+SIGNATURE = Signature(charge, "shop:charge")
+ARGUMENTS = SIGNATURE.encode_args(("4711", Item(Decimal(1)), Point(1)), {"times": 2, "front": Color.RED})
+
+
+@quick
+@given(text=jsons([json.loads(ARGUMENTS)]))
+def test_arguments_are_read_or_refused(text: str) -> None:
+    """What is read can be called with."""
+    found = read(SIGNATURE.decode_args, text)
+    if found is not None:
+        charge(*found[0], **found[1])
+    read(SIGNATURE.decode_result, text)
+
+
+@quick
+@given(text=jsons(["event", {"price": "1"}]))
+def test_an_event_becomes_an_argument_or_is_refused(text: str) -> None:
+    """Lambda hands over any JSON."""
+    try:
+        event = json.loads(swollen(text))
+    except (ValueError, RecursionError):
+        return
+    assert isinstance(read(Signature(lambda item: item, "f").encode_event, event), str | None)
+
+
+class Declined(Exception):
+    def __init__(self, reason: str) -> None:
+        raise AssertionError("a constructor of the user's ran on data")
+
+
+def raised() -> list[Any]:
+    group = ExceptionGroup("both", [KeyError("x"), OSError(2, "no", "file")])
+    group.add_note("noted")
+    return [json.loads(encode_exception(one)) for one in (group, ImportError("x", name="y"), ValueError(1, b"2"))]
+
+
+@quick
+@given(text=jsons([*raised(), {"class": f"{__name__}:Declined", "message": "m", "args": ["m"]}]))
+def test_an_exception_is_read_or_refused(text: str) -> None:
+    """What is read can be raised, and is nobody's control flow; it crosses the next border, too."""
+    found = read(decode_exception, text)
+    assert found is None or isinstance(found, BaseException)
+    assert not isinstance(found, (SystemExit, KeyboardInterrupt, GeneratorExit))
+    if found is not None:
+        decode_exception(encode_exception(found))
+
+
+# Names in data. The audit hook can't be taken off again, so it is there once and listens only when told to.
+
+_HEARD: list[str] = []
+_LISTENING: list[bool] = []
+_ALARMING = (
+    "import",
+    "exec",
+    "compile",
+    "os.system",
+    "subprocess.Popen",
+    "os.exec",
+    "os.posix_spawn",
+    "pickle.find_class",
+)
+
+
+def _hear(event: str, args: tuple[Any, ...]) -> None:
+    if _LISTENING and event in _ALARMING:
+        _HEARD.append(f"{event} {args[:1]}")
+
+
+sys.addaudithook(_hear)
+
+
+class _Lazy(types.ModuleType):
+    """As `importlib.util.LazyLoader` makes them: any look at it loads it."""
+
+    def __getattribute__(self, name: str) -> Any:
+        _HEARD.append(f"a look at {name} of a lazy module")
+        return super().__getattribute__(name)
+
+
+class _Proxy:
+    """As context-local proxies are: any attribute of it is somebody else's code."""
+
+    def __getattribute__(self, name: str) -> Any:
+        _HEARD.append(f"a look at {name} of a proxy")
+        raise LookupError(name)
+
+
+class Boom(Exception):
+    def __new__(cls, *args: Any) -> Boom:
+        _HEARD.append("a constructor")
+        return super().__new__(cls, *args)
+
+
+proxy = _Proxy()
+# What a path through this very module would reach.
+__all__ = ["os", "subprocess", "proxy"]
+PLANTED = [
+    *NAMES,
+    "lazy_module:Error",
+    f"{__name__}:proxy",
+    f"{__name__}:proxy.x",
+    f"{__name__}:Boom",
+    "this:s",
+    "os:_Environ",
+]
+PLANTED += [
+    f"{__name__}:os.system",
+    f"{__name__}:sys.exit",
+    f"{__name__}:subprocess.Popen",
+    "builtins:exit",
+    "builtins:SystemExit",
+]
+
+
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[str], Any], str], list[str]]:
+    """What is imported, executed or looked at while a name from data is read."""
+    monkeypatch.setitem(sys.modules, "lazy_module", _Lazy("lazy_module"))
+
+    def listen(reader: Callable[[str], Any], name: str) -> list[str]:
+        # Once beforehand: plans are compiled, and what they need is imported, at the first use of an annotation.
+        decode('"x"', Runtime)
+        known = set(sys.modules)
+        _HEARD.clear()
+        _LISTENING.append(True)
+        try:
+            with suppress(DurableError):
+                reader(name)
+        finally:
+            _LISTENING.clear()
+        return [*_HEARD, *(f"{module} was imported" for module in set(sys.modules) - known)]
+
+    return listen
+
+
+READERS: dict[str, Callable[[str], Any]] = {
+    "exception": lambda name: decode_exception(json.dumps({"class": name, "message": "m", "args": ["true"]})),
+    "member of a group": lambda name: decode_exception(
+        json.dumps({"class": "builtins:ExceptionGroup", "message": "m", "args": ["m"], "group": [{"class": name}]})
+    ),
+    "attribute": lambda name: decode_exception(
+        json.dumps({"class": "builtins:ImportError", "message": "m", "attributes": {name: name, "__class__": name}})
+    ),
+    "union": lambda name: decode(json.dumps({"$type": name, "value": "true"}), Item | Point),
+    "tag": lambda name: decode(json.dumps({f"${name}": "true"}), Runtime),
+    "enum": lambda name: decode(json.dumps(name), Color),
+    "field": lambda name: decode(json.dumps({"price": "1", name: 1, "__class__": name}), Item),
+    "argument": lambda name: SIGNATURE.decode_args(json.dumps({name: 1, "__globals__": name})),
+    "function": functions.find,
+    "policy": lambda name: read_policy(
+        json.dumps({**json.loads(Retry().to_text()), "on": [name], "never": [name]})
+    ).again(ValueError(), 1),
+    "envelope": lambda name: parse_timed({MARK: VERSION, "resume": name, "cause": name}),
+}
+
+
+@pytest.mark.parametrize("where", READERS)
+@pytest.mark.parametrize("name", PLANTED)
+def test_no_name_in_data_imports_or_runs_anything(heard: Any, where: str, name: str) -> None:
+    """I7. Names are compared with what is here already; a lazy module isn't even looked at."""
+    assert heard(READERS[where], name) == []
+
+
+def test_the_ear_hears_what_it_is_to_hear(heard: Any) -> None:
+    """Else the law above would hold in vain."""
+    assert heard(lambda name: compile(name, "", "eval"), "1")
+    assert heard(lambda name: getattr(sys.modules["lazy_module"], "x", None), "")
+
+
+@pytest.mark.parametrize(
+    "name", ["os:system", "builtins:eval", "subprocess:Popen", "nowhere:Error", "lazy_module:Error"]
+)
+def test_what_names_no_exception_of_this_process_is_a_remote_error(name: str) -> None:
+    """It carries the name, and nothing else comes of it."""
+    error = decode_exception(json.dumps({"class": name, "message": "m"}))
+    assert type(error) is RemoteError
+    assert error.class_name in (name.replace(":", "."), name.partition(":")[2])
