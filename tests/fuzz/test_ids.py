@@ -183,6 +183,6 @@ def test_a_function_that_nests_deeper_than_ids_can_be_long_is_told_so(cloud: Loc
     assert is_id(deep)
     assert not is_id(child_id(deep, 10))
     cloud._world.store.create(Record(id=deep, fn="fuzz:digs", target="durable", args="{}"))
-    cloud._enqueue("durable", json.dumps(to_event(Start(id=deep))))
+    cloud.service.enqueue("durable", json.dumps(to_event(Start(id=deep))))
     with pytest.raises(InvalidId, match="nested too deep"):
         attach(deep).result()

@@ -130,7 +130,7 @@ def test_a_drift_is_logged_by_functions_and_ordinals_and_shown_with_arguments(lo
 
     handle = drifts.with_options(id="drifting").start()
     log.cloud.drive()
-    for function in log.cloud._functions.values():
+    for function in log.cloud.service.functions.values():
         function.memory.clear()
     suffix = "present"
     resolve("drifting~1", SECRET)
@@ -171,7 +171,7 @@ def test_dead_letters_are_logged_without_what_they_carry(log: Log) -> None:
 def test_a_bad_envelope_is_logged_by_what_is_wrong_with_it(log: Log, envelope: dict[str, Any]) -> None:
     """Not by what else is in it."""
     charge.with_options(id="known").start("other card").result()
-    log.cloud._enqueue("durable", json.dumps(envelope))
+    log.cloud.service.enqueue("durable", json.dumps(envelope))
     log.cloud.advance(6 * 3_600)
     assert log.keeps_the_secret()
     assert all("BadMessage" in one for one in log.cloud.raised)

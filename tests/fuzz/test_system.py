@@ -134,11 +134,11 @@ def test_a_bad_envelope_of_a_known_promise_ends(table: Table, envelope: dict[str
     """It is tried as often as any invocation, and put aside; the promise is as it was, and still runs."""
     table.put(to_item(Record(id="known", fn="fuzz:step", target="durable", args='{"value": 4}')))
     before = table.items()
-    table.cloud._enqueue("durable", json.dumps(envelope))
+    table.cloud.service.enqueue("durable", json.dumps(envelope))
     table.cloud.advance(12 * HOUR)
     assert table.cloud._next_at() is None
     assert table.items() == before
-    table.cloud._enqueue("durable", json.dumps({MARK: VERSION, "start": "known"}))
+    table.cloud.service.enqueue("durable", json.dumps({MARK: VERSION, "start": "known"}))
     assert attach("known").result() == 4
 
 
@@ -198,12 +198,12 @@ def test_a_record_that_cannot_be_read_ends_every_message_and_stays(table: Table,
     good = to_item(Record(id="damaged", fn="fuzz:step", target="durable", args='{"value": 4}'))
     table.put({**good, **damage})
     before = table.items()
-    table.cloud._enqueue("durable", json.dumps({MARK: VERSION, "start": "damaged"}))
+    table.cloud.service.enqueue("durable", json.dumps({MARK: VERSION, "start": "damaged"}))
     table.cloud.advance(12 * HOUR)
     assert table.cloud._next_at() is None
     assert table.items() == before
     table.put(good)
-    table.cloud._enqueue("durable", json.dumps({MARK: VERSION, "start": "damaged"}))
+    table.cloud.service.enqueue("durable", json.dumps({MARK: VERSION, "start": "damaged"}))
     assert attach("damaged").result() == 4
 
 
@@ -211,7 +211,7 @@ def test_a_journal_that_contradicts_itself_pauses_the_execution(table: Table) ->
     """It was loaded again and again, in one invocation that never ended."""
     handle = races.with_options(id="raced").start()
     table.cloud.drive()
-    for function in table.cloud._functions.values():
+    for function in table.cloud.service.functions.values():
         function.memory.clear()
     pending = Record(id="raced~2", kind=Kind.EXTERNAL, fn="?", wake=Wake.COUNTED, reply_to="durable", seen="0,1,2")
     table.put(to_item(pending))
