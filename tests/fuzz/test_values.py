@@ -77,6 +77,16 @@ def test_a_value_is_read_or_refused(which: int, data: st.DataObject) -> None:
     assert encode(decode(again, annotation), annotation) == again
 
 
+@pytest.mark.parametrize("offset", [1, -1, 999_999])
+@pytest.mark.parametrize(
+    "value", [dt.datetime(2000, 1, 1, tzinfo=dt.UTC), dt.time(3, tzinfo=dt.UTC)], ids=["datetime", "time"]
+)
+def test_an_offset_that_python_reads_as_none_is_refused(value: Any, offset: int) -> None:
+    """It came back as UTC: another instant, and no error."""
+    with pytest.raises(CodecError, match="offset"):
+        encode(value.replace(tzinfo=dt.timezone(dt.timedelta(microseconds=offset))), type(value))
+
+
 _BUILT: list[object] = []
 
 
