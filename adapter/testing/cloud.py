@@ -179,7 +179,7 @@ class LocalCloud:
     def wait(self, promise: str, timeout: float | None) -> Record | None:
         """Drive until the promise settles; None when ``timeout`` seconds of virtual time have passed first."""
         deadline = None if timeout is None else self._now + round(timeout * MICROSECOND)
-        idle = 0
+        idle = self._looks = 0
         while True:
             self._moved.clear()
             self.drive()
