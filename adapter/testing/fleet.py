@@ -38,7 +38,7 @@ from adapter.ports import (
 from adapter.testing import placing, telling
 from adapter.testing.driver import Driver, Work
 from adapter.testing.environment import CannotBegin, InvocationFailed
-from adapter.testing.environments import Environments
+from adapter.testing.environments import Environments, Running
 from adapter.testing.faults import Kill
 from adapter.testing.gateway import Call, Gateway, HangUp
 from adapter.testing.in_memory import MemoryWorld
@@ -117,6 +117,8 @@ class Fleet(Driver):
 
     def close(self) -> None:
         self._stack.close()
+        # What was ended by that.
+        self._errors.clear()
 
     def verify(self) -> None:
         if self._errors:
@@ -241,15 +243,20 @@ class Fleet(Driver):
                 self._changed.notify_all()
             if not self.kills and not self.dice.faults.crash:
                 return
-            running = next((one for one in self._environments.running() if one.access_key == call.caller), None)
-            attempt = next(
-                (a for a in self._attempts if running and a.invocation.request_id == running.request_id), None
-            )
-            if running is None or attempt is None or not self._dies(attempt, call, when):
+            for attempt, running in self._processes():
+                if running.access_key == call.caller and self._dies(attempt, call, when):
+                    attempt.killed = True
+                    break
+            else:
                 return
-            attempt.killed = True
         self._environments.kill(running.pid)
         raise HangUp
+
+    def _processes(self) -> list[tuple[Attempt, Running]]:
+        """The invocations under way, and the processes that they are in."""
+        attempts = {attempt.invocation.request_id: attempt for attempt in self._attempts}
+        running = self._environments.running()
+        return [(attempts[one.request_id], one) for one in running if one.request_id in attempts]
 
     def _dies(self, attempt: Attempt, call: Call, when: str) -> bool:
         if attempt.killed:
@@ -262,17 +269,13 @@ class Fleet(Driver):
         return attempt.invocation.attempt <= len(RETRY_DELAYS) and self.dice.draw("crash")
 
     def _kill_midway(self) -> None:
-        for entry in list(self._midway):
-            victims = [attempt for attempt in self._attempts if self._runs(attempt, entry[0])]
-            if victims and entry[1]():
-                self._midway.remove(entry)
-                victims[0].killed = True
-                requests = [
-                    one.pid
-                    for one in self._environments.running()
-                    if one.request_id == victims[0].invocation.request_id
-                ]
-                self._environments.kill(requests[0])
+        for fn, once in [entry for entry in self._midway if entry[1]()]:
+            for attempt, running in self._processes():
+                if self._runs(attempt, fn):
+                    self._midway.remove((fn, once))
+                    attempt.killed = True
+                    self._environments.kill(running.pid)
+                    break
 
     def _runs(self, attempt: Attempt, fn: str) -> bool:
         """Whether it is a durable function's, by its name, or a Lambda's, by its handler's."""
