@@ -20,7 +20,7 @@ from adapter import handles
 from adapter.errors import ConfigurationError, Paused, Stuck
 from adapter.functions import Durable
 from adapter.ports import Tell
-from adapter.promises import Record, is_id, root_of
+from adapter.promises import Kind, Record, is_id, root_of
 from adapter.testing.driver import Driver
 from adapter.testing.faults import Dice, Faults, Kill
 from adapter.testing.fleet import Fleet
@@ -42,6 +42,8 @@ BEGINNING = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 MICROSECOND = 1_000_000
 MAX_IDLE = 1_000
 """Moments in a row at which only schedules, and what they start, moved."""
+MAX_LOOKS = 3
+"""Of the watchdog in a row, with nothing else done in between."""
 LANES = 4
 """Shards of the stream, where they may be out of step."""
 ENGINES: dict[str, type[World | MemoryWorld]] = {"moto": World, "memory": MemoryWorld}
@@ -106,6 +108,7 @@ class LocalCloud:
         self._swept = self.clock() // MINUTE * MINUTE
         self._ids = 0
         self._moved: set[str] = set()
+        self._looks = 0
         self._waiting: dict[str, Tell] = {}
 
     def __enter__(self) -> Self:
@@ -197,13 +200,13 @@ class LocalCloud:
         while True:
             self._moved.clear()
             self.drive()
-            # Schedules go on for ever, whoever waits for something else.
-            idle = 0 if root_of(promise) in self._moved or not self._world.has_schedules() else idle + 1
+            # Schedules go on for ever, and so do looks at what doesn't move.
+            idle = 0 if root_of(promise) in self._moved else idle + 1
             record = self.peek(promise)
             if record is None or not record.pending:
                 return record
             at = self._next_at()
-            if at is None or idle > MAX_IDLE:
+            if at is None or idle > MAX_IDLE or self._looks_in_vain():
                 raise self._stuck(record)
             if deadline is not None and at > deadline:
                 self._driver.reach(deadline)
@@ -235,6 +238,7 @@ class LocalCloud:
             self.stats.bodies[told.fn] += 1
         elif told.what == "running" and told.detail["why"] != "started":
             self.stats.resumes[told.fn] += 1
+        self._looks = self._looks + 1 if told.what == "looked" else 0
         if told.what == "suspended":
             self._waiting[told.id] = told
         elif told.what in ("settled", "closed"):
@@ -294,13 +298,22 @@ class LocalCloud:
             fn=fn,
             detail=detail,
         )
-        self._moved.add(root_of(promise))
+        if what != "looked":
+            self._moved.add(root_of(promise))
         for watcher in self.watchers:
             try:
                 watcher(event)
             except Exception as error:
                 # The test's own failure: no Lambda's.
                 raise _WatcherFailed(error) from error
+
+    def _looks_in_vain(self) -> bool:
+        """The watchdog, which never gives up, finds nothing to mend, and time won't move anything either."""
+        if self._looks <= MAX_LOOKS:
+            return False
+        pending = [record for record in self.records() if record.pending and record.kind is not Kind.SCHEDULE]
+        asleep = any(record.expects is not None and record.wake_at is not None for record in pending)
+        return not asleep and not any((record.deadline or 0) > self.clock() for record in pending)
 
     def _stuck(self, record: Record) -> Stuck:
         family = {told.id: told for told in self._waiting.values() if root_of(told.id) == root_of(record.id)}

@@ -31,6 +31,7 @@ from adapter.ports import (
     Invoke,
     Operation,
     Pause,
+    Postpone,
     Register,
     Schedule,
     Settle,
@@ -56,7 +57,7 @@ LIMIT_PER_FUNCTION = 4
 
 CALLS: dict[type[Any], str] = {
     Create: "PutItem",
-    **dict.fromkeys((Settle, Claim, Arm, Arrive, Close, Pause, Register), "UpdateItem"),
+    **dict.fromkeys((Settle, Claim, Arm, Arrive, Close, Pause, Postpone, Register), "UpdateItem"),
     Delete: "DeleteItem",
     Invoke: "Invoke",
     Schedule: "SendMessage",
