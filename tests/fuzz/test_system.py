@@ -23,7 +23,7 @@ from adapter.messages import MARK, VERSION, Cause, Message, Resume, Start
 from adapter.ports import Operation, Ports
 from adapter.promises import Kind, Record, State, Wake, key_of
 from adapter.testing import LocalCloud
-from adapter.testing.cloud import InOrder
+from adapter.testing.hosting import InOrder
 from adapter.testing.intrinsics import ACCOUNT, REGION
 from tests.contract.stores import ModelStore
 from tests.fuzz.strategies import quick
