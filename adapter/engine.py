@@ -26,6 +26,7 @@ from adapter.ports import (
     Claim,
     Close,
     Get,
+    Invoke,
     Load,
     LoadChildren,
     Now,
@@ -55,8 +56,8 @@ from adapter.steps import Behind, Done, Flush, Left, Suspended
 from adapter.timers import MINUTE, WATCH, is_far, watched
 
 Steps = Generator[Operation, Any, str]
-"""Ends with a word for what came of it: ``settled``, ``suspended``, ``retrying``, ``refused``, ``paused``, ``closed``
-or ``stuck``."""
+"""Ends with a word for what came of it: ``settled``, ``suspended``, ``yielded`` (to a fresh invocation), ``retrying``,
+``refused``, ``paused``, ``closed`` or ``stuck``."""
 
 
 @dataclass(slots=True)
@@ -265,11 +266,11 @@ class _Run(Flushing):
         if execution.fresh:
             yield Tell("body", self.own.id, self.own.fn, {})
         while True:
-            for ordinal in execution.unread():
-                children = yield LoadChildren(child_id(self.own.id, ordinal))
-                execution.fill(ordinal, gathered(children))
+            yield from self._read_blocks(execution)
             step = execution.advance((yield Now()))
             match step:
+                case Flush() if (yield from self.is_late(step)):
+                    return (yield from self._yield())
                 case Flush():
                     yield from self.flush(execution, step)
                 case Suspended() if orphans := self.orphans(execution):
@@ -288,6 +289,17 @@ class _Run(Flushing):
                     return (yield from self._settle_leaf(function, state, value))
                 case _:
                     assert_never(step)
+
+    def _read_blocks(self, execution: Execution) -> Generator[Operation, Any, None]:
+        for ordinal in execution.unread():
+            children = yield LoadChildren(child_id(self.own.id, ordinal))
+            execution.fill(ordinal, gathered(children))
+
+    def _yield(self) -> Steps:
+        """Go on in a fresh invocation. Died before it is made: the platform's retry of this one goes on just so."""
+        yield Invoke(self.own.target, Resume(id=self.own.id, cause=Cause.AGAIN))
+        yield Tell("yielded", self.own.id, self.own.fn, {})
+        return "yielded"
 
     def _settle_leaf(self, function: functions.Durable[..., Any], state: State, value: str) -> Steps:
         """Settle a function that made no durable call; or, where it failed, have it run again from its beginning."""

@@ -16,7 +16,7 @@ from adapter.exceptions import encode_exception
 from adapter.execution import Execution
 from adapter.messages import Expire, Start
 from adapter.outcomes import BY_PARENT
-from adapter.ports import Create, Invoke, Many, Now, Operation, Register, RunCode, Schedule, Settle
+from adapter.ports import Create, Invoke, Many, Now, Operation, Register, Remaining, RunCode, Schedule, Settle
 from adapter.promises import Kind, Record, Refused, State, Wake, Written, child_id, copied, digest_of, ordinal_of
 from adapter.steps import Flush, Request
 from adapter.timers import indexed
@@ -74,8 +74,22 @@ class Flushing:
         self.own = Record(id="")
         self.dispatched: set[str] = set()
         self.checking = False
+        self.flushed = False
+        self.longest = 0
+
+    def is_late(self, flush: Flush) -> Generator[Operation, Any, bool]:
+        """Whether inline steps are asked for that this invocation can hardly finish: a fresh one has all its time.
+
+        The first flush of an invocation is never late, so that each gets on.
+        """
+        requests = [*([flush.leader] if flush.leader else []), *flush.followers]
+        if not self.flushed or not any(request.kind is Kind.INLINE for request in requests):
+            return False
+        left: int = yield Remaining()
+        return left < max(self.caller.limit // 10, self.longest * 3 // 2)
 
     def flush(self, execution: Execution, flush: Flush) -> Performed:
+        self.flushed = True
         requests = [*([flush.leader] if flush.leader else []), *flush.followers]
         inline = [request for request in requests if request.kind is Kind.INLINE]
         remote = [request for request in requests if request.kind is not Kind.INLINE]
@@ -188,7 +202,9 @@ class Flushing:
             assert request.encode is not None
             scope = child_id(self.own.id, request.ordinal)
             codes.append(RunCode(scope, execution.now(), request.inline, request.encode))
+        begun: int = yield Now()
         outcomes: list[tuple[State, str]] = yield Many(tuple(codes))
+        self.longest = max(self.longest, (yield Now()) - begun)
         for request, (state, value) in zip(requests, outcomes, strict=True):
             if request.ordinal in execution.records:
                 # Announced, by this run or by one that died.

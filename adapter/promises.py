@@ -19,11 +19,11 @@ most one arms. ``arrivals`` may count a settlement twice, never zero times: a wa
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from adapter import paths
 from adapter.errors import InvalidId, PayloadTooLarge
 
 ROOT_ORDINAL = -1
@@ -37,8 +37,6 @@ MAX_ROOT_ID_BYTES = 512
 MAX_ID_CHARACTERS = 2_000
 MAX_PAYLOAD_BYTES = 160 * 1024
 """Of a promise's arguments, and of its outcome: both share an item, which DynamoDB bounds at 400 KB."""
-
-_ID = re.compile(r"[^~]+(~(0|[1-9][0-9]{0,14})(\.(0|[1-9][0-9]{0,14}))*)?", re.DOTALL)
 
 
 class State(StrEnum):
@@ -152,7 +150,8 @@ def check_root_id(root: str) -> str:
 
 def is_id(promise: str) -> bool:
     """Whether a promise could have this id: a root's, or a root's with the path of a child."""
-    if len(promise) > MAX_ID_CHARACTERS or _ID.fullmatch(promise) is None:
+    root, tilde, path = promise.partition("~")
+    if len(promise) > MAX_ID_CHARACTERS or not root or (tilde and not paths.is_path(path)):
         return False
     try:
         # A key of the table is UTF-8, at most 2,048 bytes of it.
@@ -174,7 +173,8 @@ def check_payload(text: str, what: str) -> str:
 
 def child_id(parent: str, ordinal: int) -> str:
     """``order-7`` → ``order-7~0`` → ``order-7~0.2``."""
-    return f"{parent}.{ordinal}" if "~" in parent else f"{parent}~{ordinal}"
+    root, _, path = parent.partition("~")
+    return f"{root}~{paths.extend(path, ordinal)}"
 
 
 def parent_of(promise: str) -> str | None:
@@ -182,14 +182,14 @@ def parent_of(promise: str) -> str | None:
     root, tilde, path = promise.partition("~")
     if not tilde:
         return None
-    head, dot, _ = path.rpartition(".")
-    return f"{root}~{head}" if dot else root
+    above = paths.shorten(path)
+    return f"{root}~{above}" if above else root
 
 
 def ordinal_of(promise: str) -> int:
     """The ordinal within the parent, `ROOT_ORDINAL` for a root."""
     _, tilde, path = promise.partition("~")
-    return int(path.rpartition(".")[2]) if tilde else ROOT_ORDINAL
+    return paths.last(path) if tilde else ROOT_ORDINAL
 
 
 def root_of(promise: str) -> str:

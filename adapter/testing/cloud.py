@@ -171,6 +171,13 @@ class LocalCloud:
             self.drive()
         self._driver.reach(target)
 
+    def elapse(self, seconds: float) -> None:
+        """Inside of a function's code: it takes so long. Its Lambda is ended when it exceeds its timeout.
+
+        Nothing else happens meanwhile; what fell due is driven afterwards.
+        """
+        self._driver.elapse(round(seconds * MICROSECOND))
+
     def now(self) -> dt.datetime:
         """The virtual time, aware, in UTC."""
         return EPOCH + dt.timedelta(microseconds=self.clock())

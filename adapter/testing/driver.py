@@ -76,6 +76,10 @@ class Driver:
         """Let it be so late; never go back."""
         raise NotImplementedError
 
+    def elapse(self, microseconds: int) -> None:
+        """Let the code of the Lambda that runs take so long."""
+        raise ConfigurationError("a function in a process of its own takes the time that it takes")
+
     def drive(self) -> None:
         """Until nothing runs, and nothing is ready."""
         raise NotImplementedError

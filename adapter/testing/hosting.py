@@ -69,7 +69,10 @@ class LocalHost(EngineHost):
 
 @dataclass(eq=False)
 class Run:
-    """One attempt of an invocation, in a function; ``promise`` and ``fn`` once it runs one."""
+    """One attempt of an invocation, in a function; ``promise`` and ``fn`` once it runs one.
+
+    ``ran``: for how many microseconds its code has run.
+    """
 
     function: Function
     invocation: Invocation
@@ -77,6 +80,7 @@ class Run:
     activity: Activity | None = None
     promise: str = ""
     fn: str = ""
+    ran: int = 0
     _stack: ExitStack = field(default_factory=ExitStack)
 
     def enter(self, running: list[Run]) -> None:
