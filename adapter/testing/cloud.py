@@ -10,6 +10,7 @@ import bisect
 import datetime as dt
 import functools
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,16 +19,18 @@ from typing import Any, ParamSpec, Self, TypeVar
 
 from adapter import handles
 from adapter.aws.invoker import LambdaInvoker
+from adapter.aws.sealed import EVERYTHING, SealedStore
+from adapter.aws.sealing import Sealing, cipher_named
 from adapter.aws.timers import SqsTimers
 from adapter.aws.wiring import NoTimers
 from adapter.errors import ConfigurationError, Paused, Stuck
 from adapter.functions import Durable
 from adapter.host import CodeRunner
-from adapter.ports import Clock, Operation, Ports, Tell, Timers
+from adapter.ports import Clock, Payloads, Ports, Tell, Timers
 from adapter.promises import Record, is_id, root_of
 from adapter.testing.activities import Activity
 from adapter.testing.faults import Dice, Faults, Kill, Killed
-from adapter.testing.hosting import InOrder, LocalHost, LocalPorts, Run, SkewedClock
+from adapter.testing.hosting import InOrder, LocalHost, LocalPayloads, LocalPorts, Run, SkewedClock
 from adapter.testing.in_memory import MemoryWorld
 from adapter.testing.lambdas import RETRY_DELAYS, Function, Invocation
 from adapter.testing.service import Service
@@ -110,6 +113,8 @@ class LocalCloud:
 
     def __enter__(self) -> Self:
         self._world.open()
+        self._cipher = cipher_named(self.template.variable("DURABLE_CIPHER") or os.environ.get("DURABLE_CIPHER", ""))
+        self._looking = self._store(self._bucket())
         self._host = LocalHost(self, self._ports(DEFAULT_FUNCTION))
         handles.enter(self._host)
         return self
@@ -197,13 +202,13 @@ class LocalCloud:
         """Read a record without counting it as the application's read."""
         self.stats.metered = False
         try:
-            return self._world.store.get(promise) if is_id(promise) else None
+            return self._looking.get(promise) if is_id(promise) else None
         finally:
             self.stats.metered = True
 
     def records(self) -> list[Record]:
         """Everything in the table, by id; read without counting."""
-        return self._world.records()
+        return [self._looking.read(record, EVERYTHING) for record in self._world.records()]
 
     def new_id(self) -> str:
         self._ids += 1
@@ -349,8 +354,10 @@ class LocalCloud:
 
     def _ports(self, function: str) -> Ports:
         clock = SkewedClock(self.clock, self._skew(function))
+        bucket = self._bucket()
+        store = self._store(None if bucket is None else LocalPayloads(bucket, self.stats, self._fault))
         return LocalPorts(
-            store=self._world.store,
+            store=store,
             invoker=LambdaInvoker(self._world.lambda_client),
             timers=self._timers(clock),
             clock=clock,
@@ -359,8 +366,16 @@ class LocalCloud:
             pool=InOrder(),
             prefix=self._prefix(),
             default_target=function,
+            largest=store.sealing.largest,
             fault=self._fault,
         )
+
+    def _bucket(self) -> Payloads | None:
+        name = self.template.variable("DURABLE_BUCKET")
+        return self._world.bucket(name) if name else None
+
+    def _store(self, payloads: Payloads | None) -> SealedStore:
+        return SealedStore(self._world.store, Sealing(payloads, self._cipher), InOrder())
 
     def _skew(self, function: str) -> int:
         if function not in self._skews:
@@ -383,7 +398,7 @@ class LocalCloud:
         place = next((spec.name for spec in self.template.functions if spec.handler == handler), None)
         return fn if place is None else fn.with_options(target=place.removeprefix(self._prefix()))
 
-    def _fault(self, operation: Operation, when: str) -> None:
+    def _fault(self, operation: object, when: str) -> None:
         run = self._runs[-1] if self._runs else None
         if run is None:
             return
