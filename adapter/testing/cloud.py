@@ -172,7 +172,8 @@ class LocalCloud:
     def kill(self, fn: Durable[..., Any] | str, operation: type[Any], when: str = "after") -> None:
         """Kill one run of a function, once: its Lambda dies ``"before"`` or ``"after"`` its next such operation.
 
-        The engine's own Lambdas go by the name of their handler, ``"adapter.sweeper.sweep"`` for instance.
+        The engine's own Lambdas go by the name of their handler, ``"adapter.sweeper.sweep"`` for instance; any Lambda
+        by its own name, too, also while it loads, before it is known what it will run.
         """
         self._kills.append(Kill(getattr(fn, "name", str(fn)), operation, when))
 
@@ -407,7 +408,7 @@ class LocalCloud:
                 run.promise, run.fn = operation.id, operation.fn
             return
         for kill in self._kills:
-            if kill.fn in (run.fn, run.function.spec.handler) and kill.meets(operation, when):
+            if kill.fn in (run.fn, run.function.spec.handler, run.function.spec.name) and kill.meets(operation, when):
                 self._kills.remove(kill)
                 raise Killed
         if run.invocation.attempt <= len(RETRY_DELAYS) and self.dice.draw("crash"):
