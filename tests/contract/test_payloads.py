@@ -10,12 +10,14 @@ import pytest
 
 from adapter.aws.items import MAX_TEXT_BYTES
 from adapter.aws.sealed import SealedStore
-from adapter.aws.sealing import INLINE_BYTES, Sealing
+from adapter.aws.sealing import INLINE_BYTES, Sealing, in_object
 from adapter.errors import PayloadTooLarge
 from adapter.ports import Cipher
-from adapter.promises import Kind, Record, Refused, State, Stored, child_id
+from adapter.promises import Kind, Record, Refused, State, Stored, Written, child_id
 from adapter.testing.cloud import ENGINES
 from adapter.testing.hosting import InOrder
+from adapter.testing.in_memory import MemoryBucket
+from adapter.testing.memory import MemoryStore
 from adapter.testing.stats import Stats
 from adapter.testing.template import default_template, load
 from tests.ciphers import toy
@@ -164,3 +166,62 @@ def test_whoever_carries_an_outcome_on_reads_nothing(world: Any, sealed: SealedS
     found = sealed.get(link)
     assert found is not None
     assert found == replace(first, value=text)
+
+
+class Watchful(MemoryStore):
+    """Looks for the object of each key that it is given."""
+
+    def __init__(self, bucket: MemoryBucket) -> None:
+        super().__init__()
+        self.bucket = bucket
+        self.looked = 0
+
+    def create(self, record: Record) -> Written:
+        self.look(record.args, record.value)
+        return super().create(record)
+
+    def settle(self, promise: str, state: State, value: str, at: int) -> Written:
+        self.look(value)
+        return super().settle(promise, state, value, at)
+
+    def look(self, *texts: str) -> None:
+        for text in texts:
+            if in_object(text):
+                self.looked += 1
+                assert self.bucket.get(text.rpartition("@")[2])
+
+
+def test_an_object_is_there_before_any_item_names_it() -> None:
+    """Else a crash between the two would leave a promise that nobody can read."""
+    bucket, large = MemoryBucket(), "x" * 20_000
+    store = Watchful(bucket)
+    sealed = SealedStore(store, Sealing(bucket), InOrder())
+    sealed.create(Record(id="a", args=large))
+    sealed.create(Record(id="b~0", kind=Kind.LINK, link="a", args=large))
+    sealed.settle("a", State.RESOLVED, large, 1)
+    found = store.get("a")
+    assert found is not None
+    sealed.settle("b~0", State.RESOLVED, Stored(found.value, "a"), 2)
+    assert store.looked == 4
+
+
+def test_what_is_put_again_is_as_young_as_its_last_use() -> None:
+    """Whoever removes old objects spares those that a start has just put, and not yet named."""
+    bucket = Puts()
+    sealed = SealedStore(MemoryStore(), Sealing(bucket), InOrder())
+    for _ in range(2):
+        sealed.create(Record(id="a", args="x" * 20_000))
+    assert len(bucket.puts) == 2
+    assert len(set(bucket.puts)) == 1
+
+
+class Puts(MemoryBucket):
+    """Remembers each put."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.puts: list[str] = []
+
+    def put(self, key: str, text: str) -> None:
+        self.puts.append(key)
+        super().put(key, text)
