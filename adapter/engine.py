@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, assert_never
 
 from adapter import functions, retries
@@ -205,7 +205,8 @@ class _Run(Flushing):
         written: Written = yield Settle(self.own.id, State.TIMEDOUT, "", guarded=True)
         stands = written.stands if isinstance(written, Refused) else written
         assert stands is not None
-        self.own = stands
+        # A write reads no arguments again.
+        self.own = replace(stands, args=self.own.args)
 
     def _policy(self, function: functions.Durable[..., Any]) -> retries.Retry:
         return retries.read(self.own.retry) if self.own.retry else function.options.retry or retries.LEAF

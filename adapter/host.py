@@ -149,6 +149,9 @@ class EngineHost:
     def now(self) -> int:
         return self.ports.clock.now()
 
+    def largest(self) -> int:
+        return self.ports.largest
+
     def get(self, promise: str) -> Record | None:
         return self.ports.store.get(promise) if is_id(promise) else None
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol, assert_never
 
 from adapter.loop import DurableLoop
 from adapter.messages import Message, Timed
-from adapter.promises import Arming, Firing, Record, State, Written
+from adapter.promises import MAX_PAYLOAD_BYTES, Arming, Firing, Record, State, Written
 from adapter.timers import WATCH, Due
 
 
@@ -220,6 +220,33 @@ class Store(Protocol):
         ...
 
 
+class Payloads(Protocol):
+    """Texts that are too large for the table, by key. One that was put is never changed."""
+
+    def put(self, key: str, text: str) -> None: ...
+    def get(self, key: str) -> str:
+        """The text.
+
+        Raises:
+            BadMessage: there is none under the key.
+        """
+        ...
+
+    def copy(self, key: str, to: str) -> None:
+        """Put what is under one key under another one, too. Raises as `get` does."""
+        ...
+
+
+class Cipher(Protocol):
+    """Encrypts user data before it is stored. ``context`` isn't secret, and has to be the same for both.
+
+    Threads call it side by side. ``encrypt`` may give another text each time.
+    """
+
+    def encrypt(self, text: str, context: Mapping[str, str]) -> str: ...
+    def decrypt(self, text: str, context: Mapping[str, str]) -> str: ...
+
+
 class Invoker(Protocol):
     """Lambda's asynchronous invocation: at least once, some time."""
 
@@ -263,7 +290,7 @@ class Ports:
     """Everything that the engine needs of one place it runs in.
 
     ``prefix`` turns the target ``charge`` into the Lambda's name ``mystack-charge``; ``default_target`` is where a
-    function without a target runs if nobody called it from a Lambda.
+    function without a target runs if nobody called it from a Lambda. ``largest``: bytes of arguments, or of an outcome.
     """
 
     store: Store
@@ -275,6 +302,7 @@ class Ports:
     pool: Pool
     prefix: str = ""
     default_target: str = ""
+    largest: int = MAX_PAYLOAD_BYTES
 
     def perform(self, operation: Operation) -> Any:
         """Perform one operation: one call to the outside, which either happened or raised."""

@@ -38,6 +38,9 @@ MAX_ID_CHARACTERS = 2_000
 MAX_PAYLOAD_BYTES = 160 * 1024
 """Of a promise's arguments, and of its outcome: both share an item, which DynamoDB bounds at 400 KB."""
 
+MAX_OBJECT_BYTES = 50_000_000
+"""The same, where a bucket takes what an item doesn't: a Lambda has to hold it, encoded and decoded."""
+
 
 class State(StrEnum):
     """The states of the Durable Promise specification."""
@@ -68,6 +71,21 @@ class Wake(StrEnum):
 
     DIRECT = "direct"
     COUNTED = "counted"
+
+
+class Stored(str):
+    """A text as the table has it, which hasn't been read: perhaps encrypted, perhaps no more than an object's key.
+
+    ``origin``: the promise that it was stored for.
+    """
+
+    __slots__ = ("origin",)
+    origin: str
+
+    def __new__(cls, text: str, origin: str) -> Stored:
+        made = super().__new__(cls, text)
+        made.origin = origin
+        return made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,14 +178,14 @@ def is_id(promise: str) -> bool:
         return False
 
 
-def check_payload(text: str, what: str) -> str:
+def check_payload(text: str, what: str, limit: int = MAX_PAYLOAD_BYTES, remedy: str = "") -> str:
     """Return the text if it can be stored.
 
     Raises:
-        PayloadTooLarge: it is longer than 160 KiB in UTF-8.
+        PayloadTooLarge: it has more than ``limit`` bytes in UTF-8.
     """
-    if len(text) > MAX_PAYLOAD_BYTES // 4 and (size := len(text.encode())) > MAX_PAYLOAD_BYTES:
-        raise PayloadTooLarge(f"{what}: {size} bytes as JSON; at most {MAX_PAYLOAD_BYTES} can be stored")
+    if len(text) > limit // 4 and (size := len(text.encode())) > limit:
+        raise PayloadTooLarge(f"{what}: {size} bytes as JSON; at most {limit} can be stored{remedy}")
     return text
 
 

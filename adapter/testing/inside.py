@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from adapter.ports import Operation, Tell
+from adapter.ports import Tell
 from adapter.testing.activities import Activity
 from adapter.testing.driver import Driver, Work
 from adapter.testing.faults import Kill, Killed
@@ -77,7 +77,7 @@ class Inside(Driver):
         finally:
             run.leave()
 
-    def fault(self, operation: Operation, when: str) -> None:
+    def fault(self, operation: object, when: str) -> None:
         run = self._runs[-1] if self._runs else None
         if run is None:
             return
@@ -86,7 +86,7 @@ class Inside(Driver):
                 run.promise, run.fn = operation.id, operation.fn
             return
         for kill in self.kills:
-            if kill.fn in (run.fn, run.function.spec.handler) and kill.meets(operation, when):
+            if kill.fn in (run.fn, run.function.spec.handler, run.function.spec.name) and kill.meets(operation, when):
                 self.kills.remove(kill)
                 raise Killed
         if run.ran > run.function.spec.timeout_s * SECOND:

@@ -37,7 +37,7 @@ class Context:
     function_name: str
     memory_limit_in_mb: int
     timeout_s: int
-    ran: Callable[[], int]
+    ran: Callable[[], int] = int
     function_version: str = "$LATEST"
     log_group_name: str = ""
     log_stream_name: str = ""
