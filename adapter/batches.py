@@ -25,11 +25,12 @@ def process(kind: EventType, event: dict[str, Any], context: Any, handle: Callab
         except Exception as error:
             # What others raise may hold payloads, in its text.
             text = f"{type(error).__name__}: {error}" if isinstance(error, DurableError) else type(error).__name__
-            host: Any = handles.host()
             host.ports.perform(Tell("unhandled", "", "", {"error": text}))
             raise
 
     records_of(event)
+    host: Any = handles.host()
+    host.begin(context)
     processor = BatchProcessor(event_type=kind, raise_on_entire_batch_failure=False)
     response: Any = process_partial_response(event=event, record_handler=watched, processor=processor, context=context)
     return dict(response)

@@ -107,6 +107,9 @@ class EngineHost:
         self.ports = ports
         self.memory = memory or Memory()
 
+    def begin(self, context: Any) -> None:
+        """An invocation of Lambda begins, in its own time."""
+
     def handle(
         self,
         event: Any,
@@ -115,6 +118,7 @@ class EngineHost:
         timeout: float | None = None,
     ) -> dict[str, Any]:
         """Lambda's entry: run the promise of an envelope, or start a root with any other event as its argument."""
+        self.begin(context)
         request_id = str(context.aws_request_id)
         if is_envelope(event):
             message = parse(event)

@@ -29,6 +29,7 @@ from adapter.watchdog import look
 def sweep(event: dict[str, Any], context: Any) -> dict[str, int]:
     """Lambda's entry for the schedule of once a minute: send the entries of the minute after next, and the overdue."""
     host: Any = handles.host()
+    host.begin(context)
     minute = _minute(event)
     sent = 0
     for page in _pages(host, minute):

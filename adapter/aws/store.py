@@ -38,7 +38,14 @@ class DynamoStore(Partitions):
     def __init__(
         self, table: str, region: str | None = None, endpoint: str | None = None, connections: int = 32
     ) -> None:
-        meta: dict[str, Any] = {"table_name": table, "max_pool_connections": connections}
+        # PynamoDB's own attempts are few, and short: `adapter.aws.patience` goes on as long as there is time.
+        meta: dict[str, Any] = {
+            "table_name": table,
+            "max_pool_connections": connections,
+            "connect_timeout_seconds": 2,
+            "read_timeout_seconds": 10,
+            "max_retry_attempts": 1,
+        }
         if region:
             meta["region"] = region
         if endpoint:

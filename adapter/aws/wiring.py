@@ -17,10 +17,12 @@ from typing import Any
 
 import boto3
 from aws_lambda_powertools import Logger
+from botocore.config import Config
 
 from adapter import handles
 from adapter.aws.invoker import LambdaInvoker
 from adapter.aws.logs import LogWatcher, silence_replays
+from adapter.aws.patience import Patience, PatientPorts
 from adapter.aws.payloads import Cached, S3Payloads
 from adapter.aws.sealed import SealedStore
 from adapter.aws.sealing import Sealing, cipher_named
@@ -29,10 +31,12 @@ from adapter.aws.timers import SqsTimers
 from adapter.errors import ConfigurationError, Paused
 from adapter.host import CodeRunner, EngineHost
 from adapter.messages import Timed
-from adapter.ports import Ports
 from adapter.promises import Record
 
 POLL_SECONDS = (0.05, 2.0)
+
+# botocore's own attempts are few: how long to go on is a question of the Lambda's time, which it doesn't know.
+_BRIEF = Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
 
 
 class SystemClock:
@@ -64,6 +68,11 @@ class NoTimers:
 
 class AwsHost(EngineHost):
     """The engine on AWS. Whoever waits for a result from outside polls, with growing pauses."""
+
+    ports: PatientPorts
+
+    def begin(self, context: Any) -> None:
+        self.ports.patience.begin(context.get_remaining_time_in_millis() / 1_000)
 
     def new_id(self) -> str:
         return uuid.uuid4().hex
@@ -101,10 +110,11 @@ def host() -> handles.Host:
     clock, queue = SystemClock(), os.environ.get("DURABLE_TIMERS")
     pool, sealing = Threads(32), _sealing()
     store = DynamoStore(table, os.environ.get("AWS_REGION"), os.environ.get("AWS_ENDPOINT_URL_DYNAMODB"))
-    ports = Ports(
+    ports = PatientPorts(
+        patience=Patience(),
         store=SealedStore(store, sealing, pool),
-        invoker=LambdaInvoker(boto3.client("lambda")),
-        timers=SqsTimers(boto3.client("sqs"), queue, clock) if queue else NoTimers(),
+        invoker=LambdaInvoker(boto3.client("lambda", config=_BRIEF)),
+        timers=SqsTimers(boto3.client("sqs", config=_BRIEF), queue, clock) if queue else NoTimers(),
         clock=clock,
         runner=CodeRunner(),
         watcher=LogWatcher(Logger()),

@@ -1,0 +1,104 @@
+"""What AWS refuses for a while is asked again, as long as the Lambda has time; then the platform's retry takes over.
+
+Asking again is safe for every operation: a write that did happen, though its answer was lost, is then refused by its
+own condition, with what stands, as it is for a duplicate of the invocation.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+
+from adapter.ports import Many, Operation, Ports, RunCode, RunLeft, Tell
+
+R = TypeVar("R")
+
+FIRST_PAUSE = 0.1
+LONGEST_PAUSE = 10.0
+"""Seconds; each pause is drawn from nothing to twice as much as the one before could be."""
+
+MARGIN = 0.1
+"""Of an invocation's time, kept for what follows, and for failing in good order."""
+
+OUTSIDE = 30.0
+"""Seconds of patience where no Lambda's time is running out."""
+
+_PASSING = frozenset(
+    {
+        "EC2ThrottledException",
+        "InternalError",
+        "InternalServerError",
+        "KMSThrottlingException",
+        "LimitExceededException",
+        "OverLimit",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "ServiceException",
+        "ServiceUnavailable",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
+
+
+def passes(error: BaseException) -> bool:
+    """Whether what AWS answered, or that it didn't, may be otherwise in a moment."""
+    if isinstance(error, ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return error.response.get("Error", {}).get("Code") in _PASSING or status == 429 or status >= 500
+    return isinstance(error, HTTPClientError | ConnectionError)
+
+
+class Patience:
+    """How long to go on asking. One for each sandbox, which runs one invocation at a time."""
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] = time.sleep,
+        draw: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self._clock = clock
+        self._sleep = sleep
+        self._draw = draw
+        self._end: float | None = None
+
+    def begin(self, remaining: float) -> None:
+        """An invocation begins, which may run for so many seconds."""
+        self._end = self._clock() + remaining * (1 - MARGIN)
+
+    def call(self, code: Callable[[], R]) -> R:
+        """Call, and again where it fails in passing; raises the last failure when the time is up."""
+        end = self._end if self._end is not None else self._clock() + OUTSIDE
+        longest = FIRST_PAUSE
+        while True:
+            try:
+                return code()
+            except Exception as error:
+                pause = self._draw(0, longest)
+                if not passes(error) or self._clock() + pause >= end:
+                    raise
+            self._sleep(pause)
+            longest = min(2 * longest, LONGEST_PAUSE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatientPorts(Ports):
+    """Ports that ask again."""
+
+    patience: Patience
+
+    def perform(self, operation: Operation) -> Any:
+        if isinstance(operation, Many | RunCode | RunLeft | Tell):
+            # The parts of the first are performed one by one; of a user's code only its own policy knows.
+            return Ports.perform(self, operation)
+        return self.patience.call(lambda: Ports.perform(self, operation))
