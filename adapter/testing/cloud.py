@@ -22,7 +22,8 @@ from adapter.errors import ConfigurationError, Paused, Stuck
 from adapter.functions import Durable
 from adapter.ports import Tell
 from adapter.promises import Kind, Record, is_id, root_of
-from adapter.testing.driver import Driver
+from adapter.testing.driver import AnyWorld, Driver
+from adapter.testing.endpoint import EndpointWorld
 from adapter.testing.faults import Dice, Faults, Kill
 from adapter.testing.fleet import Fleet
 from adapter.testing.hosting import LocalHost
@@ -47,7 +48,7 @@ MAX_LOOKS = 3
 """Of the watchdog in a row, with nothing else done in between."""
 LANES = 4
 """Shards of the stream, where they may be out of step."""
-ENGINES: dict[str, type[World | MemoryWorld]] = {"moto": World, "memory": MemoryWorld}
+ENGINES: dict[str, Callable[..., AnyWorld]] = {"moto": World, "memory": MemoryWorld}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +72,8 @@ class LocalCloud:
         template: the SAM template; by default the nearest ``template.yaml`` above the working directory, else the
             infrastructure that ships with the package. Functions that it doesn't name run in Lambdas made up for them.
         engine: ``"moto"``: the product's own code for DynamoDB and SQS runs, against an emulator in this process.
-            ``"memory"``: our own store behind the same port, for thousands of runs.
+            ``"memory"``: our own store behind the same port, for thousands of runs. A URL: the table is on the
+            DynamoDB that is running there (ministack, DynamoDB Local), the rest in memory.
         processes: each function in operating-system processes of its own, under AWS's runtime interface client, several
             at the same time. They need ``lambda-await[processes]`` and ``engine="moto"``. Functions can only be those
             of modules that can be imported; a function sees the template's environment variables, not this process's.
@@ -87,8 +89,11 @@ class LocalCloud:
         engine: str = "moto",
         processes: bool = False,
     ) -> None:
-        if engine not in ENGINES:
-            raise ConfigurationError(f"this version of LocalCloud has the engines {', '.join(ENGINES)}, not {engine!r}")
+        make_world = ENGINES.get(engine)
+        if engine.startswith(("http://", "https://")):
+            make_world = functools.partial(EndpointWorld, engine)
+        if make_world is None:
+            raise ConfigurationError(f"an engine is {', '.join(ENGINES)}, or the URL of a DynamoDB, not {engine!r}")
         if processes and engine != "moto":
             raise ConfigurationError(f"functions in processes reach AWS over HTTP: engine='moto', not {engine!r}")
         found = Path(template) if template is not None else find_template(Path.cwd())
@@ -102,7 +107,7 @@ class LocalCloud:
         self.service = Service(self.template, self.dice, self)
         self._kills: list[Kill] = []
         lanes = LANES if self.dice.faults.reorder else 1
-        self._world = ENGINES[engine](self.template, self.stats, self.service.enqueue, self.clock, lanes)
+        self._world = make_world(self.template, self.stats, self.service.enqueue, self.clock, lanes)
         kind = Fleet if processes else Inside
         self._driver: Driver = kind(self, self._world, self._kills, _microseconds(BEGINNING))
         self._sweepers = [spec.name for spec in self.template.functions if spec.minutely]

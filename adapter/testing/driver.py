@@ -20,6 +20,7 @@ from adapter.aws.wiring import NoTimers
 from adapter.errors import ConfigurationError
 from adapter.host import CodeRunner
 from adapter.ports import Clock, Payloads, Timers
+from adapter.testing.endpoint import EndpointWorld
 from adapter.testing.faults import Kill
 from adapter.testing.hosting import InOrder, LocalPayloads, LocalPorts, SkewedClock
 from adapter.testing.in_memory import MemoryWorld
@@ -30,6 +31,8 @@ from adapter.testing.world import World
 
 if TYPE_CHECKING:
     from adapter.testing.cloud import LocalCloud
+
+AnyWorld = World | MemoryWorld | EndpointWorld
 
 DEFAULT_FUNCTION = "durable"
 """The Lambda of durable functions that neither the template nor a target places."""
@@ -52,7 +55,7 @@ class Driver:
 
     running = ""
 
-    def __init__(self, cloud: LocalCloud, world: World | MemoryWorld, kills: list[Kill]) -> None:
+    def __init__(self, cloud: LocalCloud, world: AnyWorld, kills: list[Kill]) -> None:
         self.cloud = cloud
         self.service = cloud.service
         self.dice = cloud.dice

@@ -36,15 +36,13 @@ from adapter.ports import (
     Settle,
 )
 from adapter.testing import placing, telling
-from adapter.testing.driver import Driver, Work
+from adapter.testing.driver import AnyWorld, Driver, Work
 from adapter.testing.environment import CannotBegin, InvocationFailed
 from adapter.testing.environments import Environments, Running
 from adapter.testing.faults import Kill
 from adapter.testing.gateway import Call, Gateway, HangUp
-from adapter.testing.in_memory import MemoryWorld
 from adapter.testing.lambdas import RETRY_DELAYS, Function, Invocation
 from adapter.testing.offset import ClockOffset
-from adapter.testing.world import World
 
 if TYPE_CHECKING:
     from adapter.testing.cloud import LocalCloud
@@ -80,7 +78,7 @@ class Attempt:
 class Fleet(Driver):
     """Calls handlers in processes; time is the machine's, and ahead of it by what was jumped over."""
 
-    def __init__(self, cloud: LocalCloud, world: World | MemoryWorld, kills: list[Kill], beginning: int) -> None:
+    def __init__(self, cloud: LocalCloud, world: AnyWorld, kills: list[Kill], beginning: int) -> None:
         super().__init__(cloud, world, kills)
         self._still = beginning
         self._offset: ClockOffset | None = None

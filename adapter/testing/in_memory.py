@@ -21,7 +21,30 @@ from adapter.testing.template import Template
 from adapter.testing.world import ENVIRONMENT, only_table
 
 
-class MemoryWorld:
+class Services:
+    """Queues, buckets and Lambda in memory."""
+
+    def __init__(
+        self, template: Template, stats: Stats, invoked: Callable[[str, str], None], clock: Callable[[], int]
+    ) -> None:
+        self._queues = {spec.name: MemoryQueue(spec, clock, self.send) for spec in template.queues}
+        self.buckets = {name: MemoryBucket() for name in template.buckets}
+        self.sqs = _Sqs(self._queues, stats)
+        self.lambda_client = _Lambda(invoked)
+        self.queues = [QueuePoller(self._queues[mapping.queue], mapping) for mapping in template.queue_mappings]
+
+    def send(self, queue: str, body: str) -> None:
+        self._queues[queue].put(body)
+
+    def bucket(self, name: str) -> MemoryBucket:
+        return self.buckets[name]
+
+    def objects(self) -> dict[str, str]:
+        """Everything in the buckets, by key."""
+        return {key: text for bucket in self.buckets.values() for key, text in bucket.objects.items()}
+
+
+class MemoryWorld(Services):
     """What `adapter.testing.world.World` is on moto."""
 
     def __init__(
@@ -32,16 +55,11 @@ class MemoryWorld:
         clock: Callable[[], int],
         lanes: int = 1,
     ) -> None:
-        self._template = template
+        super().__init__(template, stats, invoked, clock)
         self._stack = ExitStack()
         self.table = only_table(template)
         self.store = MemoryStore(stats)
-        self._queues = {spec.name: MemoryQueue(spec, clock, self.send) for spec in template.queues}
-        self._buckets = {name: MemoryBucket() for name in template.buckets}
-        self.sqs = _Sqs(self._queues, stats)
-        self.lambda_client = _Lambda(invoked)
         self.pollers = [Poller(_Tail(self.store.changes).read, mapping, lanes) for mapping in template.mappings]
-        self.queues = [QueuePoller(self._queues[mapping.queue], mapping) for mapping in template.queue_mappings]
 
     def open(self) -> None:
         # User code may make clients of its own: they must not reach an account.
@@ -49,16 +67,6 @@ class MemoryWorld:
 
     def close(self) -> None:
         self._stack.close()
-
-    def bucket(self, name: str) -> MemoryBucket:
-        return self._buckets[name]
-
-    def objects(self) -> dict[str, str]:
-        """Everything in the buckets, by key."""
-        return {key: text for bucket in self._buckets.values() for key, text in bucket.objects.items()}
-
-    def send(self, queue: str, body: str) -> None:
-        self._queues[queue].put(body)
 
     def due_minutes(self) -> list[int]:
         return self.store.due_minutes()

@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from adapter.ports import Tell
 from adapter.testing.activities import Activity
-from adapter.testing.driver import Driver, Work
+from adapter.testing.driver import AnyWorld, Driver, Work
 from adapter.testing.faults import Kill, Killed
 from adapter.testing.hosting import LocalHost, Run
-from adapter.testing.in_memory import MemoryWorld
 from adapter.testing.lambdas import RETRY_DELAYS, Function, Invocation
-from adapter.testing.world import World
 from adapter.timers import SECOND
 
 if TYPE_CHECKING:
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
 class Inside(Driver):
     """Calls handlers here."""
 
-    def __init__(self, cloud: LocalCloud, world: World | MemoryWorld, kills: list[Kill], beginning: int) -> None:
+    def __init__(self, cloud: LocalCloud, world: AnyWorld, kills: list[Kill], beginning: int) -> None:
         super().__init__(cloud, world, kills)
         self._now = beginning
         self._runs: list[Run] = []

@@ -18,20 +18,18 @@ import botocore.session
 from botocore.awsrequest import AWSResponse
 from moto import mock_aws
 
-from adapter.aws.items import to_record
 from adapter.aws.payloads import S3Payloads
 from adapter.aws.store import DynamoStore
 from adapter.errors import ConfigurationError
 from adapter.ports import Payloads
-from adapter.promises import Record
 from adapter.testing import queues
 from adapter.testing.intrinsics import REGION
 from adapter.testing.lambdas import environment
 from adapter.testing.queues import MotoQueue, QueuePoller
-from adapter.testing.stats import WRITES, Stats
+from adapter.testing.stats import Stats
 from adapter.testing.streams import Poller, TableStream
+from adapter.testing.tables import ScannedTable
 from adapter.testing.template import Template
-from adapter.timers import MINUTE, SCHEDULES
 
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "testing",
@@ -47,7 +45,7 @@ ENVIRONMENT = {
 _loader = functools.cache(botocore.session.create_loader)
 
 
-class World:
+class World(ScannedTable):
     """The services, between `open` and `close`."""
 
     def __init__(
@@ -59,12 +57,11 @@ class World:
         lanes: int = 1,
     ) -> None:
         self._template = template
-        self._stats = stats
+        super().__init__(stats)
         self._invoked = invoked
         self._clock = clock
         self._lanes = lanes
         self._stack = ExitStack()
-        self._due: list[tuple[str, int]] | None = None
 
     def open(self) -> None:
         try:
@@ -86,7 +83,7 @@ class World:
             dynamodb.create_table(**table.create_table_arguments)
         self.table = only_table(self._template)
         self.store = DynamoStore(self.table, REGION)
-        self._meter(self.store.client)
+        self.meter()
         self.lambda_client = boto3.client("lambda", region_name=REGION)
         self.lambda_client.meta.events.register_first("before-send.lambda.Invoke", self._answer_invoke)
         self.streams = boto3.client("dynamodbstreams", region_name=REGION)
@@ -124,45 +121,8 @@ class World:
     def send(self, queue: str, body: str) -> None:
         self.sqs.send_message(QueueUrl=queues.url_of(queue), MessageBody=body)
 
-    def due_minutes(self) -> list[int]:
-        """The minutes in which anything is due, in order."""
-        return sorted({at // MINUTE for _, at in self._entries()})
-
-    def has_schedules(self) -> bool:
-        return any(shard == SCHEDULES for shard, _ in self._entries())
-
-    def records(self) -> list[Record]:
-        """Everything in the table, by id; read without counting."""
-        return sorted((to_record(item) for item in self._scan()), key=lambda record: record.id)
-
-    def _entries(self) -> list[tuple[str, int]]:
-        """The index of due records; read without counting, and again only after a write."""
-        if self._due is None:
-            # One scan in place of a query for each shard.
-            items = self._scan(IndexName="due")
-            self._due = [(item["due_shard"]["S"], int(item["due_at"]["N"])) for item in items]
-        return self._due
-
-    def _scan(self, **index: str) -> list[dict[str, Any]]:
-        self._stats.metered = False
-        try:
-            pages = self.store.client.get_paginator("scan").paginate(TableName=self.table, **index)
-            return [item for page in pages for item in page["Items"]]
-        finally:
-            self._stats.metered = True
-
     def close(self) -> None:
         self._stack.close()
-
-    def _meter(self, client: Any) -> None:
-        events = client.meta.events
-        events.register("before-parameter-build.dynamodb.*", _remember_parameters)
-        events.register("after-call.dynamodb.*", self._count)
-
-    def _count(self, parsed: Any, model: Any, context: Any, **_: Any) -> None:
-        if model.name in WRITES:
-            self._due = None
-        self._stats.count_request(model.name, context.get("parameters", {}), parsed)
 
     def _count_message(self, **_: Any) -> None:
         self._stats.messages += 1
@@ -193,7 +153,3 @@ class _Answer(AWSResponse):  # type: ignore[misc]
     @property
     def content(self) -> bytes:
         return b""
-
-
-def _remember_parameters(params: Any, context: Any, **_: Any) -> None:
-    context["parameters"] = params
