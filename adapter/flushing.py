@@ -80,7 +80,8 @@ class Flushing:
         yield from self._remote(execution, flush, remote)
         yield from self._inline(execution, inline, flush)
         for ordinal in flush.cancels:
-            yield from self._settle_child(execution, child_id(self.own.id, ordinal), State.CANCELED, BY_PARENT)
+            if execution.records[ordinal].pending:
+                yield from self._settle_child(execution, child_id(self.own.id, ordinal), State.CANCELED, BY_PARENT)
         for ordinal in flush.expired:
             yield from self._settle_child(execution, child_id(self.own.id, ordinal), State.TIMEDOUT, "")
 
@@ -174,16 +175,18 @@ class Flushing:
             raise Stale
 
     def _inline(self, execution: Execution, requests: list[Request], flush: Flush) -> Performed:
-        if not requests:
-            return
+        # Cancelled in the turn that asked for it: it never begins, as a call doesn't.
+        begun = [request for request in requests if request.ordinal not in flush.cancels]
         codes = []
-        for request in requests:
+        for request in begun:
             assert request.inline is not None
             assert request.encode is not None
             scope = child_id(self.own.id, request.ordinal)
             codes.append(RunCode(scope, execution.now(), request.inline, request.encode))
-        outcomes: list[tuple[State, str]] = yield Many(tuple(codes))
-        for request, (state, value) in zip(requests, outcomes, strict=True):
+        ran: list[tuple[State, str]] = (yield Many(tuple(codes))) if codes else []
+        outcomes = dict(zip((request.ordinal for request in begun), ran, strict=True))
+        for request in requests:
+            state, value = outcomes.get(request.ordinal, (State.CANCELED, BY_PARENT))
             if request.ordinal in execution.records:
                 # Announced, by this run or by one that died.
                 yield from self._settle_child(execution, child_id(self.own.id, request.ordinal), state, value)
