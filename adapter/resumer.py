@@ -54,7 +54,8 @@ def settlement(record: DynamoDBRecord) -> Settlement:
         reply_to=text("reply_to"),
         state=State(state),
         value=text("value"),
-        awaiters=tuple(awaiters),
+        # A set, stored in whatever order: the same seed is to settle them alike in every process.
+        awaiters=tuple(sorted(awaiters)),
     )
 
 
