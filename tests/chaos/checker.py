@@ -10,7 +10,7 @@ from typing import Any
 
 from adapter.promises import Kind, Record, State, parent_of
 from tests.chaos.in_asyncio import UNCOUNTED, plainly
-from tests.chaos.programs import Program
+from tests.chaos.programs import Program, constructs_of
 from tests.chaos.trial import Played
 
 LATENCIES = (None, 1, 2, 3)
@@ -23,10 +23,14 @@ BAD = ("failed", "paused", "crashed", "dead letter", "unhandled", "stuck")
 
 @dataclass(frozen=True)
 class Expected:
-    """What plain asyncio makes of a program. ``ledger``: the steps that end, None where that depends on latencies."""
+    """What plain asyncio makes of a program. ``ledger``: the steps that end, None where that depends on latencies.
+
+    ``exactly``: no others do. What a function abandons, and then fails, may have begun or not.
+    """
 
     result: Any
     ledger: Counter[str] | None
+    exactly: bool
 
 
 def expected(program: Program) -> Expected | None:
@@ -34,7 +38,8 @@ def expected(program: Program) -> Expected | None:
     runs = [plainly(program.body, program.cancel_after, seed) for seed in LATENCIES]
     if any(result != runs[0][0] for result, _ in runs):
         return None
-    return Expected(runs[0][0], runs[0][1] if all(ledger == runs[0][1] for _, ledger in runs) else None)
+    alike = all(ledger == runs[0][1] for _, ledger in runs)
+    return Expected(runs[0][0], runs[0][1] if alike else None, "abandon" not in constructs_of(program))
 
 
 Law = Callable[[Played], Iterator[str]]
@@ -52,21 +57,21 @@ def violations(played: Played, plain: Expected) -> list[str]:
         return [played.error]
     found = [] if played.result == plain.result else [f"came to {played.result!r}, plainly to {plain.result!r}"]
     if plain.ledger is not None:
-        found += ledger_as(played, plain.ledger)
+        found += ledger_as(played, plain)
     return [*found, *(f"{check.__name__}: {violation}" for check in LAWS for violation in check(played))]
 
 
-def ledger_as(played: Played, plain: Counter[str]) -> list[str]:
+def ledger_as(played: Played, plain: Expected) -> list[str]:
     """The steps that ended are those that end under plain asyncio: clean-ups of what was cancelled included."""
     ended = Counter(
         str(json.loads(record.args)["label" if record.kind is Kind.CALL else "value"])
         for record in played.cloud.records()
         if record.state is State.RESOLVED and _counts(record)
     )
-    missing, surplus = plain - ended, ended - plain
-    return [f"steps that should have ended: {sorted(missing)}"] * bool(missing) + [
-        f"steps that shouldn't have ended: {sorted(surplus)}"
-    ] * bool(surplus)
+    assert plain.ledger is not None
+    missing, surplus = plain.ledger - ended, ended - plain.ledger if plain.exactly else None
+    found = [f"steps should have ended: {sorted(missing)}"] if missing else []
+    return [*found, f"steps shouldn't have ended: {sorted(surplus)}"] if surplus else found
 
 
 def _counts(record: Record) -> bool:

@@ -21,6 +21,9 @@ SLOWEST = 600
 
 ATTEMPTS = 4
 PAUSE = 60
+TURN = 20
+"""Rounds of the loop in which everything that doesn't wait has come to rest."""
+
 UNCOUNTED = ("ask", "tock")
 """Leaves whose labels aren't the program's."""
 
@@ -28,9 +31,8 @@ UNCOUNTED = ("ask", "tock")
 class Call(asyncio.Future[Any]):
     """A durable call's promise."""
 
-    def __init__(self, body: Coroutine[Any, Any, Any], timeout: float | None = None, *, linked: bool = False) -> None:
+    def __init__(self, body: Coroutine[Any, Any, Any], timeout: float | None = None) -> None:
         super().__init__()
-        self._linked = linked
         self.task = asyncio.ensure_future(body)
         self.task.add_done_callback(self._ended)
         if timeout is not None:
@@ -39,8 +41,7 @@ class Call(asyncio.Future[Any]):
     def cancel(self, msg: Any = None) -> bool:
         if not super().cancel(msg):
             return False
-        if not self._linked:
-            self.task.cancel()
+        self.task.cancel()
         return True
 
     def _expire(self) -> None:
@@ -111,22 +112,29 @@ class InAsyncio:
     # What programs ask for.
 
     def call(self, node: Node) -> asyncio.Future[Any]:
+        if node.get("id") is not None:
+            link = Call(self._linked(node))
+            self._outside.append(link)
+            return link
+        days = node.get("timeout")
         body = self._world.function(node["of"][0], bool(node.get("retry")))
-        name = node.get("id")
-        if name is None:
-            days = node.get("timeout")
-            return self._begun(Call(body, days * DAY if days else None))
-        if name in self._world.roots:
-            body.close()
-        else:
-            self._world.roots[name] = Call(body)
-        link = Call(_awaiting(self._world.roots[name]), linked=True)
-        self._outside.append(link)
-        return link
+        return self._begun(Call(body, days * DAY if days else None))
+
+    async def _linked(self, node: Node) -> Any:
+        """As the root of the id ends. A cancelled link leaves it alone; cancelled at once, it hasn't begun it."""
+        await self._world.latency()
+        if node["id"] not in self._world.roots:
+            self._world.roots[node["id"]] = Call(self._world.function(node["of"][0], bool(node.get("retry"))))
+        root = self._world.roots[node["id"]]
+        await asyncio.wait([root])
+        return root.result()
 
     def detach(self, node: Node) -> asyncio.Future[Any]:
+        return self._begun(Call(self._detached(node)))
+
+    async def _detached(self, node: Node) -> None:
+        await self._world.latency()
         self._world.detached.append(Call(self._world.function(node["of"][0])))
-        return self._begun(Call(self._world.latency()))
 
     def map(self, nodes: list[Node], limit: int | None, collect: bool) -> asyncio.Future[list[Any]]:
         return self.spawn(self._map(nodes, limit or len(nodes), collect))
@@ -180,7 +188,9 @@ class InAsyncio:
     # How a function ends.
 
     async def wind_down(self) -> None:
-        """What it left running is cancelled, and cleans up."""
+        """What it left running gets as far as it can without waiting; then it is cancelled, and cleans up."""
+        for _ in range(TURN):
+            await asyncio.sleep(0)
         for task in [task for task in self._tasks if not task.done()]:
             task.cancel()
         while running := [task for task in self._tasks if not task.done()]:
@@ -201,11 +211,6 @@ class InAsyncio:
         for task in self._tasks:
             task.cancel()
         self.cancel_calls()
-
-
-async def _awaiting(root: Call) -> Any:
-    await asyncio.wait([root])
-    return root.result()
 
 
 def _settle(asked: asyncio.Future[Any], label: str, how: str) -> None:
