@@ -217,7 +217,8 @@ def _slow(draw: Draw, depth: int) -> Node:
 
 
 def _uncalled(node: Node) -> Node:
-    plain: Node = node["of"][0] if node["op"] == "call" else node
+    """An item of a map, which is called in any case; a call's options stay its own."""
+    plain: Node = node["of"][0] if {*node} == {"op", "n", "of"} and node["op"] == "call" else node
     return plain
 
 
