@@ -7,6 +7,7 @@ matters; `docs/ARCHITECTURE.md` has the table.
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
@@ -51,7 +52,7 @@ from adapter.promises import (
 )
 from adapter.spreading import gathered
 from adapter.steps import Behind, Done, Flush, Left, Suspended
-from adapter.timers import is_far
+from adapter.timers import MINUTE, WATCH, is_far, watched
 
 Steps = Generator[Operation, Any, str]
 """Ends with a word for what came of it: ``settled``, ``suspended``, ``retrying``, ``refused``, ``paused``, ``closed``
@@ -121,12 +122,15 @@ class _Run(Flushing):
 
     def resume(self, message: Resume) -> Steps:
         self.firing, self.crashes = message.firing, message.crashes
+        self.checking = message.cause is Cause.CHECK
         known = self.memory.take(message.id)
         try:
             if message.cause.claims:
-                claimed: Written = yield Claim(message.id, message.firing)
+                # A root stays watched: nobody above would miss it, should this run be lost.
+                due_at = (yield Now()) + WATCH if parent_of(message.id) is None else None
+                claimed: Written = yield Claim(message.id, message.firing, due_at)
                 if isinstance(claimed, Refused):
-                    return "refused"
+                    return (yield from self._superseded(claimed))
                 self.own = claimed
             elif known is not None and message.cause is Cause.DIRECT:
                 # As it was at suspension. If it moved since, a conditional write tells so.
@@ -142,6 +146,20 @@ class _Run(Flushing):
         finally:
             if known is not None:
                 known.abandon()
+
+    def _superseded(self, refused: Refused) -> Steps:
+        """Another run has taken over; but it doesn't know what an attempt of this request that died has begun.
+
+        That run may have created calls and not invoked them, and nobody else would.
+        """
+        own = refused.stands
+        if refused.why is not Refusal.SUPERSEDED or own is None:
+            return "refused"
+        children = yield LoadChildren(own.id)
+        if not any(self._orphaned(child) for child in children):
+            return "refused"
+        self.own = own
+        return (yield from self._run(children, Cause.AGAIN.value))
 
     def _load(self, promise: str, why: str) -> Steps:
         own, children = yield Load(promise)
@@ -163,6 +181,8 @@ class _Run(Flushing):
                 # Settled from above before it began, or a plain function, which runs on to its end: nothing to undo.
                 yield Close(self.own.id)
                 return "closed"
+            if self.checking and never_ran and not self._is_given_up(function, (yield Now())):
+                return "refused"
             yield Tell("running", self.own.id, self.own.fn, {"why": why, "attempt": self.attempt})
             if not function.is_async:
                 return (yield from self._leaf(function))
@@ -181,13 +201,22 @@ class _Run(Flushing):
         deadline = self.own.deadline
         if deadline is None or not self.own.pending or (yield Now()) < deadline:
             return
-        written: Written = yield Settle(self.own.id, State.TIMEDOUT, "")
+        written: Written = yield Settle(self.own.id, State.TIMEDOUT, "", guarded=True)
         stands = written.stands if isinstance(written, Refused) else written
         assert stands is not None
         self.own = stands
 
     def _policy(self, function: functions.Durable[..., Any]) -> retries.Retry:
         return retries.read(self.own.retry) if self.own.retry else function.options.retry or retries.LEAF
+
+    def _is_given_up(self, function: functions.Durable[..., Any], now: int) -> bool:
+        """Whether a function that left no trace can't be between two of its attempts any more."""
+        policy = self._policy(function)
+        if policy.attempts == math.inf:
+            return False
+        attempts = int(policy.attempts)
+        delays = sum(policy.delay(attempt, self.own.id) for attempt in range(1, attempts))
+        return now > self.own.created_at + delays + attempts * self.caller.limit + 5 * MINUTE
 
     def _until_rest(self, function: functions.Durable[..., Any]) -> Steps:
         behind = ""
@@ -292,7 +321,8 @@ class _Run(Flushing):
     def _suspend(self, execution: Execution, step: Suspended) -> Steps:
         wake_at = self._wake_at(step)
         detail = {"waiting": step.waiting, "wake_at": wake_at}
-        if not step.direct or wake_at is not None or self.own.paused or self.own.due_at is not None:
+        stale = self.own.expects is not None or self.own.paused
+        if not step.direct or wake_at is not None or stale or self._is_timed(self.own.due_at):
             written: Written = yield Arm(self.own.id, (yield from self._arming(step, wake_at)))
             if isinstance(written, Refused):
                 if written.why is Refusal.SETTLED or written.why is Refusal.UNKNOWN:
@@ -314,7 +344,8 @@ class _Run(Flushing):
         return self.own.deadline if step.wake_at is None else min(step.wake_at, self.own.deadline)
 
     def _arming(self, step: Suspended, wake_at: int | None) -> Generator[Operation, Any, Arming]:
-        far = wake_at is not None and is_far(wake_at, (yield Now()))
+        now = yield Now()
+        far = wake_at is not None and is_far(wake_at, now)
         if wake_at is not None and not far and not self._is_sent(wake_at):
             # Before arming: a run that finds it armed may rely on the message. If the message overtakes the arming,
             # its claim moves the epoch, and this run loads again.
@@ -325,11 +356,28 @@ class _Run(Flushing):
             arrivals=self.own.arrivals,
             state=self.own.state,
             threshold=None if step.need is None else threshold_for(step.consumed, self.own.arrivals, step.need),
+            expects=-1 if step.need is None else step.consumed + step.need,
             on_reject=step.on_reject,
             wake_at=wake_at,
             sent=wake_at is not None and not far,
-            due_at=wake_at if far else None,
+            due_at=self._due_at(step, wake_at if far else None, now),
         )
+
+    def _due_at(self, step: Suspended, far: int | None, now: int) -> int | None:
+        """The entry in the index: the far time that it waits for, or that somebody has to look at it.
+
+        A root is watched, since nobody above would miss it, and so is the clean-up of what was cancelled; not what
+        only waits for a far time, whose entry stays until it is claimed.
+        """
+        if (parent_of(self.own.id) is not None and self.own.pending) or (far is not None and not step.waiting):
+            return far
+        standing = self.own.due_at
+        watch = watched(self.own, now) if standing is None or self._is_timed(standing) else standing
+        return watch if far is None else min(watch, far)
+
+    def _is_timed(self, due_at: int | None) -> bool:
+        """An entry of the index for the time that the function waited for."""
+        return due_at is not None and due_at == self.own.wake_at
 
     def _is_sent(self, wake_at: int) -> bool:
         """A message for this time is on its way; the one that this run came by isn't any more."""
@@ -351,7 +399,7 @@ def crashed(own: Record, children: Sequence[Record]) -> Steps:
     """A function whose Lambda died more often than its policy allows. Its children first: nobody would end them."""
     for child in children:
         if child.pending:
-            yield Settle(child.id, State.CANCELED, BY_PARENT)
+            yield Settle(child.id, State.CANCELED, BY_PARENT, guarded=child.kind is Kind.CALL)
     if not own.pending:
         yield Close(own.id)
         return "closed"

@@ -17,7 +17,7 @@ from adapter.execution import Execution
 from adapter.messages import Expire, Start
 from adapter.outcomes import BY_PARENT
 from adapter.ports import Create, Invoke, Many, Now, Operation, Register, RunCode, Schedule, Settle
-from adapter.promises import Kind, Record, Refused, State, Wake, Written, child_id, copied, digest_of
+from adapter.promises import Kind, Record, Refused, State, Wake, Written, child_id, copied, digest_of, ordinal_of
 from adapter.steps import Flush, Request
 from adapter.timers import indexed
 
@@ -26,10 +26,14 @@ Performed = Generator[Operation, Any, None]
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The invocation that runs the engine. A retry of the platform has the same request id."""
+    """The invocation that runs the engine. A retry of the platform has the same request id.
+
+    ``limit``: for how many microseconds it may run.
+    """
 
     request_id: str
     prefix: str = ""
+    limit: int = 0
 
     def qualify(self, target: str) -> str:
         return target if ":" in target or not target else f"{self.prefix}{target}"
@@ -69,6 +73,7 @@ class Flushing:
         self.caller = caller
         self.own = Record(id="")
         self.dispatched: set[str] = set()
+        self.checking = False
 
     def flush(self, execution: Execution, flush: Flush) -> Performed:
         requests = [*([flush.leader] if flush.leader else []), *flush.followers]
@@ -106,8 +111,9 @@ class Flushing:
         return [record for record in execution.records.values() if self._orphaned(record)]
 
     def _orphaned(self, record: Record) -> bool:
-        mine = record.by == self.caller.request_id and record.id not in self.dispatched
-        return mine and record.pending and record.kind in DISPATCHED
+        # Where something is missed, links are made again whoever began them: it changes nothing where they stand.
+        mine = record.by == self.caller.request_id or (self.checking and record.kind is not Kind.CALL)
+        return mine and record.id not in self.dispatched and record.pending and record.kind in DISPATCHED
 
     def dispatch(self, execution: Execution, records: list[Record]) -> Performed:
         """Set going what is written: invoke calls, start and register roots."""
@@ -196,7 +202,9 @@ class Flushing:
             yield from self._create(execution, [record])
 
     def _settle_child(self, execution: Execution, promise: str, state: State, value: str) -> Performed:
-        written: Written = yield Settle(promise, state, value)
+        known = execution.records.get(ordinal_of(promise))
+        cleans_up = state in (State.CANCELED, State.TIMEDOUT) and known is not None and known.kind is Kind.CALL
+        written: Written = yield Settle(promise, state, value, guarded=cleans_up)
         stands = written.stands if isinstance(written, Refused) else written
         if stands is None:
             raise Stale

@@ -16,7 +16,7 @@ from adapter.exceptions import encode_exception
 from adapter.flushing import Caller, begin
 from adapter.loop import MICROSECOND
 from adapter.messages import Cause, Resume, is_envelope, parse
-from adapter.ports import Invoke, Operation, Ports, RunCode, RunLeft
+from adapter.ports import Invoke, Operation, Ports, RunCode, RunLeft, Settle
 from adapter.promises import SCHEDULE, Record, Refusal, Refused, State, Written, is_id
 from adapter.realio import run_to_end
 from adapter.steps import Scope, current
@@ -119,7 +119,9 @@ class EngineHost:
         if is_envelope(event):
             message = parse(event)
             promise = message.id
-            caller = Caller(request_id, self.ports.prefix)
+            # Almost none of its time is used up by now.
+            limit = int(context.get_remaining_time_in_millis()) * 1_000
+            caller = Caller(request_id, self.ports.prefix, limit)
             return {"id": promise, "state": drive(respond(message, caller, self.memory), self.ports.perform)}
         if root is None:
             raise ConfigurationError("this entry only runs envelopes; start a durable function by its own handler")
@@ -150,7 +152,9 @@ class EngineHost:
     def settle(self, promise: str, state: State, value: str) -> Written:
         if not is_id(promise):
             return Refused(Refusal.UNKNOWN, None)
-        return self.ports.store.settle(promise, state, value, self.ports.clock.now())
+        # What is cancelled may be a function: only a look at it tells.
+        written: Written = self.ports.perform(Settle(promise, state, value, guarded=state is State.CANCELED))
+        return written
 
     def qualify(self, target: str) -> str:
         name = Caller("", self.ports.prefix).qualify(target) or self.ports.default_target

@@ -28,6 +28,7 @@ class Cause(StrEnum):
     TIMER = "timer"
     CANCEL = "cancel"
     AGAIN = "again"
+    CHECK = "check"
 
     @property
     def claims(self) -> bool:
@@ -73,8 +74,15 @@ class Occur:
     at: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """The watchdog is to look at the promise. Handled by the engine's own Lambda."""
+
+    id: str
+
+
 Message = Start | Resume
-Timed = Start | Resume | Expire | Occur
+Timed = Start | Resume | Expire | Occur | Look
 """What a timer may deliver."""
 
 
@@ -92,6 +100,8 @@ def to_event(message: Timed) -> dict[str, Any]:
                 body |= {"at": message.firing.at, "epoch": message.firing.epoch}
         case Expire():
             body = {"expire": message.id}
+        case Look():
+            body = {"look": message.id}
         case Occur():
             body = {"occur": message.id, "at": message.at}
     return {MARK: VERSION, **{key: value for key, value in body.items() if value is not None}}
@@ -108,7 +118,7 @@ def parse(event: Mapping[str, Any]) -> Message:
         BadMessage: another version, or something missing or of the wrong type.
     """
     message = parse_timed(event)
-    if isinstance(message, Expire | Occur):
+    if isinstance(message, Expire | Occur | Look):
         raise BadMessage("an envelope for the engine's own Lambda came to a function's")
     return message
 
@@ -126,6 +136,8 @@ def parse_timed(event: Mapping[str, Any]) -> Timed:
         return Start(id=_id(event, "start"), attempt=attempt, crashes=crashes)
     if "expire" in event:
         return Expire(id=_id(event, "expire"))
+    if "look" in event:
+        return Look(id=_id(event, "look"))
     if "occur" in event:
         return Occur(id=_id(event, "occur"), at=_whole(event, "at"))
     cause = _text(event, "cause")

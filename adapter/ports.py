@@ -14,7 +14,7 @@ from typing import Any, Protocol, assert_never
 from adapter.loop import DurableLoop
 from adapter.messages import Message, Timed
 from adapter.promises import Arming, Firing, Record, State, Written
-from adapter.timers import Due
+from adapter.timers import WATCH, Due
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,16 @@ class LoadChildren:
 class Claim:
     id: str
     firing: Firing | None = None
+    due_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Postpone:
+    """The watchdog's next look."""
+
+    id: str
+    was: int
+    due_at: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +75,12 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Settle:
+    """``guarded``: a function is cancelled by this, and the watchdog sees to it that it cleans up."""
+
     id: str
     state: State
     value: str
+    guarded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +181,7 @@ Operation = (
     | Arm
     | Arrive
     | Close
+    | Postpone
     | Delete
     | Pause
     | Invoke
@@ -186,8 +200,9 @@ class Store(Protocol):
     def load(self, promise: str) -> tuple[Record | None, Sequence[Record]]: ...
     def children(self, promise: str, first: int = 0) -> Sequence[Record]: ...
     def create(self, record: Record) -> Written: ...
-    def settle(self, promise: str, state: State, value: str, at: int) -> Written: ...
-    def claim(self, promise: str, firing: Firing | None = None) -> Written: ...
+    def settle(self, promise: str, state: State, value: str, at: int, due_at: int | None = None) -> Written: ...
+    def claim(self, promise: str, firing: Firing | None = None, due_at: int | None = None) -> Written: ...
+    def postpone(self, promise: str, was: int, due_at: int | None) -> Written: ...
     def register(self, promise: str, awaiter: str) -> Written: ...
     def arm(self, promise: str, arming: Arming) -> Written: ...
     def arrive(self, promise: str, count: int) -> Written: ...
@@ -290,14 +305,20 @@ class Ports:
             case _:
                 assert_never(operation)
 
-    def _write(self, operation: Create | Settle | Claim | Register | Arm | Arrive | Close | Pause) -> Written:
+    def _write(
+        self, operation: Create | Settle | Claim | Register | Arm | Arrive | Close | Postpone | Pause
+    ) -> Written:
         match operation:
             case Create():
                 return self.store.create(operation.record)
             case Settle():
-                return self.store.settle(operation.id, operation.state, operation.value, self.clock.now())
+                now = self.clock.now()
+                due_at = now + WATCH if operation.guarded else None
+                return self.store.settle(operation.id, operation.state, operation.value, now, due_at)
             case Claim():
-                return self.store.claim(operation.id, operation.firing)
+                return self.store.claim(operation.id, operation.firing, operation.due_at)
+            case Postpone():
+                return self.store.postpone(operation.id, operation.was, operation.due_at)
             case Register():
                 return self.store.register(operation.id, operation.awaiter)
             case Arm():

@@ -77,8 +77,9 @@ class Record:
     """One durable promise as stored. Times are microseconds since the epoch; ``args`` and ``value`` are JSON.
 
     ``wake_at``: when time resumes the function; ``sent``: a message that does so is on its way. ``due_at``: when the
-    sweeper has to look at the record. ``link``: the root that a link settles as;
-    ``awaiters``: the links that settle as this root does. ``rule``: when a schedule's occurrences are.
+    sweeper has to look at the record. ``expects``: it is armed, and moves once so many of its counted children have
+    settled; -1: only time moves it. ``link``: the root that a link settles as; ``awaiters``: the links that settle as
+    this root does. ``rule``: when a schedule's occurrences are.
     """
 
     id: str
@@ -98,6 +99,7 @@ class Record:
     epoch: int = 0
     arrivals: int = 0
     threshold: int | None = None
+    expects: int | None = None
     on_reject: bool = False
     wake_at: int | None = None
     sent: bool = False
@@ -238,20 +240,23 @@ def create(standing: Record | None, new: Record) -> Written:
     return new if standing is None else Refused(Refusal.MOVED, standing)
 
 
-def settle(standing: Record | None, state: State, value: str, at: int) -> Written:
-    """I1: only a pending promise settles; the first settlement stands."""
+def settle(standing: Record | None, state: State, value: str, at: int, due_at: int | None = None) -> Written:
+    """I1: only a pending promise settles; the first settlement stands.
+
+    ``due_at``: when somebody has to look whether a function that is cancelled by this has cleaned up.
+    """
     if standing is None:
         return Refused(Refusal.UNKNOWN, None)
     if not standing.pending:
         return Refused(Refusal.SETTLED, standing)
-    return replace(standing, state=state, value=value, settled_at=at, due_at=None, paused="")
+    return replace(standing, state=state, value=value, settled_at=at, expects=None, due_at=due_at, paused="")
 
 
 def close(standing: Record | None) -> Written:
     """A cancelled function has cleaned up: nothing runs under this id any more. Its outcome stays as it is."""
     if standing is None:
         return Refused(Refusal.UNKNOWN, None)
-    return replace(standing, closed=True)
+    return replace(standing, closed=True, due_at=None)
 
 
 def copied(state: State, value: str) -> tuple[State, str]:
@@ -267,7 +272,7 @@ class Firing:
     epoch: int = -1
 
 
-def claim(standing: Record | None, firing: Firing | None = None) -> Written:
+def claim(standing: Record | None, firing: Firing | None = None, due_at: int | None = None) -> Written:
     """A run that was woken by count or by time takes over: whoever loaded an older epoch can't arm any more.
 
     A firing is refused once another timer, or none, is armed in its place. While ``epoch`` hasn't moved, the run that
@@ -280,7 +285,17 @@ def claim(standing: Record | None, firing: Firing | None = None) -> Written:
         return Refused(Refusal.SETTLED, standing)
     if firing is not None and standing.wake_at != firing.at and standing.epoch > firing.epoch:
         return Refused(Refusal.SUPERSEDED, standing)
-    return replace(standing, epoch=standing.epoch + 1, threshold=None, on_reject=False, due_at=None)
+    epoch = standing.epoch + 1
+    return replace(standing, epoch=epoch, threshold=None, expects=None, on_reject=False, due_at=due_at)
+
+
+def postpone(standing: Record | None, was: int, due_at: int | None) -> Written:
+    """The watchdog has looked, and will again; unless a run has been here meanwhile."""
+    if standing is None:
+        return Refused(Refusal.UNKNOWN, None)
+    if standing.due_at != was:
+        return Refused(Refusal.MOVED, standing)
+    return replace(standing, due_at=due_at)
 
 
 def register(standing: Record | None, awaiter: str) -> Written:
@@ -296,13 +311,15 @@ def register(standing: Record | None, awaiter: str) -> Written:
 class Arming:
     """How a run suspends: what it knew (``epoch``, ``arrivals``, ``state``), and what is to wake the function.
 
-    ``threshold`` None: no settlement wakes it. ``on_reject``: a rejection wakes it whatever the count.
+    ``threshold`` None: no settlement wakes it. ``on_reject``: a rejection wakes it whatever the count. ``expects``: as
+    in `Record`.
     """
 
     epoch: int
     arrivals: int
     state: State = State.PENDING
     threshold: int | None = None
+    expects: int | None = None
     on_reject: bool = False
     wake_at: int | None = None
     sent: bool = False
@@ -328,6 +345,7 @@ def arm(standing: Record | None, arming: Arming) -> Written:
         standing,
         epoch=standing.epoch + 1,
         threshold=arming.threshold,
+        expects=arming.expects,
         on_reject=arming.on_reject,
         wake_at=arming.wake_at,
         sent=arming.sent,

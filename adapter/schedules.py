@@ -83,7 +83,7 @@ class _Rule:
         except (CronSimError, zoneinfo.ZoneInfoNotFoundError, ValueError, OverflowError) as unreadable:
             raise ConfigurationError(
                 f"{self.when.expression[:80]!r} in {self.when.timezone[:80]!r} isn't a schedule: five fields of cron,"
-                f" as in '0 3 * * *', or a rate, as in 'rate(5 minutes)' ({unreadable})"
+                f" as in '0 3 * * *', or a rate, as in 'rate(5 minutes)' ({str(unreadable)[:200]})"
             ) from None
         except StopIteration:
             raise ConfigurationError(f"{self.when.expression[:80]!r} has no further occurrence") from None

@@ -18,11 +18,12 @@ from adapter import handles
 from adapter.batches import process
 from adapter.errors import BadMessage
 from adapter.host import EngineHost, drive
-from adapter.messages import Cause, Expire, Occur, Resume, Start, Timed, parse_timed
+from adapter.messages import Cause, Expire, Look, Occur, Resume, Start, Timed, parse_timed
 from adapter.ports import Invoke, Many, Schedule, Settle, Tell
 from adapter.promises import SCHEDULE, Firing, State
 from adapter.schedules import occur
 from adapter.timers import LATEST, MINUTE, SECOND, SHARDS, Due, wanted
+from adapter.watchdog import look
 
 
 def sweep(event: dict[str, Any], context: Any) -> dict[str, int]:
@@ -59,11 +60,13 @@ def _pages(host: EngineHost, minute: int) -> Iterator[list[Due]]:
 
 
 def _schedule(due: Due) -> Schedule:
-    message: Timed = Resume(id=due.id, cause=Cause.TIMER, firing=Firing(due.at))
+    message: Timed = Look(id=due.id)
     if due.id.startswith(SCHEDULE):
         message = Occur(id=due.id, at=due.at)
     elif due.expires:
         message = Expire(id=due.id)
+    elif due.wakes:
+        message = Resume(id=due.id, cause=Cause.TIMER, firing=Firing(due.at))
     return Schedule(due.target, message, due.at)
 
 
@@ -77,13 +80,16 @@ def _fire(host: EngineHost, record: SQSRecord) -> None:
     target, message, at = read(record.body)
     if at > host.ports.clock.now() + SECOND:
         # A longer way than one message goes, or clocks that differ.
+        host.ports.perform(Tell("sent on", message.id, "", {"at": at}))
         host.ports.perform(Schedule(target, message, at))
         return
     match message:
         case Expire():
             # No code of the user's is needed for it: a deadline holds for a function that can't even be loaded. The
             # stream tells the function, so that it cleans up.
-            host.ports.perform(Settle(message.id, State.TIMEDOUT, ""))
+            host.ports.perform(Settle(message.id, State.TIMEDOUT, "", guarded=True))
+        case Look():
+            drive(look(message.id, at), host.ports.perform)
         case Occur():
             drive(occur(message.id, message.at), host.ports.perform)
         case Start() | Resume():

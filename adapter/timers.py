@@ -21,6 +21,12 @@ HORIZON = 15 * MINUTE
 LATEST = 253_402_300_800 * SECOND
 """The year 10000: nothing is due then or later."""
 
+WATCH = 20 * MINUTE
+"""Microseconds without news after which the watchdog looks: longer than any invocation runs, and then some."""
+
+MAX_WATCH = 24 * 60 * MINUTE
+"""Between two looks at what doesn't move."""
+
 SCHEDULES = "schedules"
 """The shard that has all schedules, so that they can be listed."""
 
@@ -36,11 +42,17 @@ class Due:
     target: str
     at: int
     deadline: int | None
+    wake_at: int | None = None
 
     @property
     def expires(self) -> bool:
         """It is the promise's deadline that has come."""
         return self.deadline is not None and self.at >= self.deadline
+
+    @property
+    def wakes(self) -> bool:
+        """It is the time that the function waits for; else the watchdog has to look."""
+        return self.at == self.wake_at
 
 
 def shard_of(promise: str) -> str:
@@ -54,9 +66,14 @@ def is_far(at: int, now: int) -> bool:
 
 
 def indexed(root: Record) -> Record:
-    """A root whose deadline is far is entered into the index by its creation."""
-    far = root.deadline is not None and is_far(root.deadline, root.created_at)
-    return replace(root, due_at=root.deadline if far else None)
+    """A root is entered into the index by its creation: nobody above it would miss it."""
+    return replace(root, due_at=watched(root, root.created_at))
+
+
+def watched(own: Record, now: int) -> int:
+    """When somebody has to look at a function that was set going ``now``."""
+    due = now + WATCH
+    return due if own.deadline is None or not own.pending else min(due, max(own.deadline, now))
 
 
 def wanted(at: int, minute: int) -> bool:

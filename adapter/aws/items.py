@@ -51,6 +51,7 @@ class Item(Model):
     epoch = NumberAttribute(null=True)
     arrivals = NumberAttribute(null=True)
     threshold = NumberAttribute(null=True)
+    expects = NumberAttribute(null=True)
     on_reject = BooleanAttribute(null=True)
     wake_at = NumberAttribute(null=True)
     sent = BooleanAttribute(null=True)
@@ -90,6 +91,7 @@ def to_item(record: Record, model: type[Item] = Item) -> dict[str, Any]:
         epoch=record.epoch or None,
         arrivals=record.arrivals or None,
         threshold=record.threshold,
+        expects=record.expects,
         on_reject=record.on_reject or None,
         wake_at=record.wake_at,
         sent=record.sent or None,
@@ -147,6 +149,7 @@ def to_record(raw: Mapping[str, Any], model: type[Item] = Item) -> Record:
             epoch=_whole(item.epoch or 0),
             arrivals=_whole(item.arrivals or 0),
             threshold=_optional(item.threshold),
+            expects=_optional(item.expects),
             on_reject=bool(item.on_reject),
             wake_at=_optional(item.wake_at),
             sent=bool(item.sent),

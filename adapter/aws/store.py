@@ -73,34 +73,48 @@ class DynamoStore(Partitions):
             return promises.create(self._standing(error), record)
         return record
 
-    def settle(self, promise: str, state: State, value: str, at: int) -> Written:
+    def settle(self, promise: str, state: State, value: str, at: int, due_at: int | None = None) -> Written:
         check_size(promise, value)
         sets = {"state": {"S": state.value}, "settled_at": {"N": str(at)}}
         if value:
             sets["value"] = {"S": value}
+        due = _due_of(promise, due_at)
         return self._update(
             promise,
-            lambda standing: promises.settle(standing, state, value, at),
-            sets=sets,
-            remove=("due_shard", "due_at", "paused"),
+            lambda standing: promises.settle(standing, state, value, at, due_at),
+            sets=sets | due,
+            remove=("expects", "paused", *(_DUE - due.keys())),
             condition="#state = :pending",
             values={":pending": {"S": State.PENDING}},
         )
 
-    def claim(self, promise: str, firing: Firing | None = None) -> Written:
+    def claim(self, promise: str, firing: Firing | None = None, due_at: int | None = None) -> Written:
         condition = _RUNNABLE
         values: dict[str, Any] = dict(_STATES)
         if firing is not None:
             later = "#epoch > :epoch_is" if firing.epoch >= 0 else "attribute_exists(pk)"
             condition += f" AND (#wake_at = :wake_at_is OR NOT {later})"
             values |= {":wake_at_is": {"N": str(firing.at)}, ":epoch_is": {"N": str(firing.epoch)}}
+        due = _due_of(promise, due_at)
         return self._update(
             promise,
-            lambda standing: promises.claim(standing, firing),
+            lambda standing: promises.claim(standing, firing, due_at),
+            sets=due,
             add={"epoch": 1},
-            remove=("threshold", "on_reject", "due_shard", "due_at"),
+            remove=("threshold", "expects", "on_reject", *(_DUE - due.keys())),
             condition=condition,
             values=values,
+        )
+
+    def postpone(self, promise: str, was: int, due_at: int | None) -> Written:
+        due = _due_of(promise, due_at)
+        return self._update(
+            promise,
+            lambda standing: promises.postpone(standing, was, due_at),
+            sets=due,
+            remove=tuple(_DUE - due.keys()),
+            condition="#due_at = :was",
+            values={":was": {"N": str(was)}},
         )
 
     def register(self, promise: str, awaiter: str) -> Written:
@@ -116,6 +130,7 @@ class DynamoStore(Partitions):
     def arm(self, promise: str, arming: Arming) -> Written:
         wanted: dict[str, Any] = {
             "threshold": None if arming.threshold is None else {"N": str(arming.threshold)},
+            "expects": None if arming.expects is None else {"N": str(arming.expects)},
             "on_reject": {"BOOL": True} if arming.on_reject else None,
             "wake_at": None if arming.wake_at is None else {"N": str(arming.wake_at)},
             "sent": {"BOOL": True} if arming.sent else None,
@@ -148,7 +163,12 @@ class DynamoStore(Partitions):
 
     def close(self, promise: str) -> Written:
         return self._update(
-            promise, promises.close, sets={"closed": {"BOOL": True}}, condition="attribute_exists(pk)", values={}
+            promise,
+            promises.close,
+            sets={"closed": {"BOOL": True}},
+            remove=tuple(_DUE),
+            condition="attribute_exists(pk)",
+            values={},
         )
 
     def delete(self, promise: str) -> Record | None:
@@ -229,7 +249,7 @@ class DynamoStore(Partitions):
         return to_record(raw, self._model) if raw else None
 
 
-_NAMED = ("state", "closed", "epoch", "arrivals", "wake_at", "v")
+_NAMED = ("state", "closed", "epoch", "arrivals", "wake_at", "due_at", "v")
 
 
 def _equals(name: str, number: int) -> str:
@@ -258,7 +278,9 @@ def _due(raw: Mapping[str, Any]) -> Due | str:
     """An entry of the index; its key's text where it isn't one."""
     try:
         deadline = int(raw["deadline"]["N"]) if "deadline" in raw else None
-        due = Due(id=raw["id"]["S"], target=raw["target"]["S"], at=int(raw["due_at"]["N"]), deadline=deadline)
+        wake_at = int(raw["wake_at"]["N"]) if "wake_at" in raw else None
+        at, target = int(raw["due_at"]["N"]), raw["target"]["S"]
+        due = Due(id=raw["id"]["S"], target=target, at=at, deadline=deadline, wake_at=wake_at)
         if promises.is_id(due.id) and due.target:
             return due
     except (KeyError, ValueError):
@@ -271,6 +293,14 @@ def _refused(explained: Written) -> Refused:
         return explained
     # The condition and the transition disagree: what stands changed its version, or was written by hand.
     return Refused(Refusal.MOVED, explained)
+
+
+_DUE = frozenset({"due_shard", "due_at"})
+
+
+def _due_of(promise: str, due_at: int | None) -> dict[str, Any]:
+    """The attributes of an index entry; none where there is to be none."""
+    return {} if due_at is None else {"due_shard": {"S": shard_of(promise)}, "due_at": {"N": str(due_at)}}
 
 
 def _key(promise: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -29,6 +30,43 @@ def optional_plan(plan: Plan) -> Plan:
     return Plan(f"{plan.name} | None", encode, decode, type(None), *plan.kinds)
 
 
+_NONE: Any = object()
+
+
+class _Guesses(threading.local):
+    """What untagged data was taken for, while the outermost of the unions that hold it is decoded."""
+
+    known: dict[tuple[int, int], Any] | None = None
+
+
+_guesses = _Guesses()
+
+
+def _first_fit(members: dict[str, Plan], data: Any) -> Any:
+    for plan in members.values():
+        try:
+            return plan.decode(data)
+        except Mismatch:
+            continue
+    return _NONE
+
+
+def _guessed(members: dict[str, Plan], data: Any) -> Any:
+    """Guess once: each member that doesn't fit would guess again all that is below, 2 ** depth times in all."""
+    if type(data) is not dict and type(data) is not list:
+        return _first_fit(members, data)
+    outermost = _guesses.known is None
+    known = _guesses.known = {} if _guesses.known is None else _guesses.known
+    try:
+        key = id(members), id(data)
+        if key not in known:
+            known[key] = _first_fit(members, data)
+        return known[key]
+    finally:
+        if outermost:
+            _guesses.known = None
+
+
 def union_plan(members: dict[str, Plan]) -> Plan:
     """A union whose members JSON can't tell apart: each value carries the name of its member."""
 
@@ -51,12 +89,10 @@ def union_plan(members: dict[str, Plan]) -> Plan:
             plan = members.get(data["$type"])
             if plan is not None:
                 return plan.decode(data["value"])
-        for plan in members.values():
-            try:
-                return plan.decode(data)
-            except Mismatch:
-                continue
-        raise mismatch(data)
+        found = _guessed(members, data)
+        if found is _NONE:
+            raise mismatch(data)
+        return found
 
     return Plan(" | ".join(members), encode, decode, *(kind for plan in members.values() for kind in plan.kinds))
 

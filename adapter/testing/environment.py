@@ -48,6 +48,10 @@ class EnvironmentDied(InvocationFailed):
     """The process ended: killed, out of memory, by its own doing, or at once, since its module can't be imported."""
 
 
+class CannotBegin(EnvironmentDied):
+    """The handler's module can't be imported, or the handler isn't in it."""
+
+
 class TimedOut(InvocationFailed):
     """The process was killed at the function's timeout."""
 
@@ -153,7 +157,7 @@ class Environment:
         self._api.answer(HTTPStatus.ACCEPTED)
         if request.path == f"{_RUNTIME}/init/error":
             error = json.loads(request.body)
-            raise EnvironmentDied(self._describe(f"can't begin: {error.get('errorType')}: {error.get('errorMessage')}"))
+            raise CannotBegin(self._describe(f"can't begin: {error.get('errorType')}: {error.get('errorMessage')}"))
         raise EnvironmentDied(self._describe(f"asked for {request.path} before its first invocation"))
 
     def _outcome(self, request: Request, request_id: str) -> Any:

@@ -28,6 +28,10 @@ class Faults:
             calls; the stream's shards are out of step.
         delay: an invocation or a batch comes up to five seconds late; clocks of Lambdas differ by up to four seconds.
         lose: an invocation never comes. The watchdog notices, after a while.
+
+    Where functions are processes, a Lambda dies by SIGKILL around one of its calls of AWS. Runs overlap of themselves,
+    are not interrupted between two calls, and all see one clock. What happens at the same time draws from the same
+    dice, so one seed gives many runs.
     """
 
     crash: float = 0.0

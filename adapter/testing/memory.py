@@ -74,7 +74,13 @@ class MemoryStore(Partitions):
         entries = self._due.get(shard, [])
         found = [self._peek(promise) for _, promise in entries[: bisect.bisect_left(entries, (until, ""))]]
         yield [
-            Due(id=record.id, target=record.target, at=record.due_at, deadline=record.deadline)
+            Due(
+                id=record.id,
+                target=record.target,
+                at=record.due_at,
+                deadline=record.deadline,
+                wake_at=record.wake_at,
+            )
             for record in found
             if record is not None and record.due_at is not None
         ]
@@ -96,12 +102,15 @@ class MemoryStore(Partitions):
         check_size(record.id, record.args, record.value)
         return self._write(record.id, promises.create(self._peek(record.id), record))
 
-    def settle(self, promise: str, state: State, value: str, at: int) -> Written:
+    def settle(self, promise: str, state: State, value: str, at: int, due_at: int | None = None) -> Written:
         check_size(promise, value)
-        return self._write(promise, promises.settle(self._peek(promise), state, value, at))
+        return self._write(promise, promises.settle(self._peek(promise), state, value, at, due_at))
 
-    def claim(self, promise: str, firing: Firing | None = None) -> Written:
-        return self._write(promise, promises.claim(self._peek(promise), firing))
+    def claim(self, promise: str, firing: Firing | None = None, due_at: int | None = None) -> Written:
+        return self._write(promise, promises.claim(self._peek(promise), firing, due_at))
+
+    def postpone(self, promise: str, was: int, due_at: int | None) -> Written:
+        return self._write(promise, promises.postpone(self._peek(promise), was, due_at))
 
     def register(self, promise: str, awaiter: str) -> Written:
         return self._write(promise, promises.register(self._peek(promise), awaiter))

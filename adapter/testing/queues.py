@@ -144,6 +144,7 @@ class QueuePoller:
 
     queue: Queue
     mapping: QueueMapping
+    busy: bool = False
 
     def next_at(self) -> int | None:
         """When its first message can be received: microseconds."""

@@ -27,12 +27,18 @@ class Surroundings(Protocol):
 
 
 class Service:
-    """The functions, and the events that wait for them. ``lost``: what failed for good, and nothing caught."""
+    """The functions, and the events that wait for them.
+
+    ``lost``: what failed for good, and nothing caught. ``losses``: which of the accepted events never come, counted
+    from 1, besides those that the dice lose.
+    """
 
     def __init__(self, template: Template, dice: Dice, cloud: Surroundings) -> None:
         self.functions = {spec.name: Function(spec) for spec in template.functions}
         self.ready: deque[Invocation] = deque()
         self.lost: list[Invocation] = []
+        self.losses: set[int] = set()
+        self.accepted = 0
         self._later: list[tuple[int, int, Invocation]] = []
         self._template = template
         self._dice = dice
@@ -50,7 +56,8 @@ class Service:
 
     def enqueue(self, function: str, payload: str) -> None:
         """Lambda's Invoke: the event is accepted, and run some time."""
-        if self._dice.draw("lose"):
+        self.accepted += 1
+        if self._dice.draw("lose") or self.accepted in self.losses:
             self._cloud.told("lost", {"of": function})
             return
         copies = 2 if self._dice.draw("duplicate") else 1

@@ -100,6 +100,16 @@ class Template:
     functions: tuple[FunctionSpec, ...]
     mappings: tuple[StreamMapping, ...]
 
+    @property
+    def prefix(self) -> str:
+        """How the names of durable functions' Lambdas begin."""
+        return max((spec.environment.get("DURABLE_PREFIX", "") for spec in self.functions), default="")
+
+    @property
+    def timers_url(self) -> str:
+        """The URL of the timers' queue; nothing where there is none."""
+        return max((spec.environment.get("DURABLE_TIMERS", "") for spec in self.functions), default="")
+
 
 def load(path: Path) -> Template:
     """Reads a template and the local applications nested in it."""

@@ -35,11 +35,14 @@ class ModelStore:
     def create(self, record: Record) -> Written:
         return self._keep(promises.create(self.get(record.id), record))
 
-    def settle(self, promise: str, state: State, value: str, at: int) -> Written:
-        return self._keep(promises.settle(self.get(promise), state, value, at))
+    def settle(self, promise: str, state: State, value: str, at: int, due_at: int | None = None) -> Written:
+        return self._keep(promises.settle(self.get(promise), state, value, at, due_at))
 
-    def claim(self, promise: str, firing: Firing | None = None) -> Written:
-        return self._keep(promises.claim(self.get(promise), firing))
+    def claim(self, promise: str, firing: Firing | None = None, due_at: int | None = None) -> Written:
+        return self._keep(promises.claim(self.get(promise), firing, due_at))
+
+    def postpone(self, promise: str, was: int, due_at: int | None) -> Written:
+        return self._keep(promises.postpone(self.get(promise), was, due_at))
 
     def register(self, promise: str, awaiter: str) -> Written:
         return self._keep(promises.register(self.get(promise), awaiter))
@@ -61,7 +64,13 @@ class ModelStore:
 
     def due(self, shard: str, until: int) -> Iterator[Sequence[Due]]:
         yield [
-            Due(id=record.id, target=record.target, at=record.due_at, deadline=record.deadline)
+            Due(
+                id=record.id,
+                target=record.target,
+                at=record.due_at,
+                deadline=record.deadline,
+                wake_at=record.wake_at,
+            )
             for record in sorted(self.records.values(), key=lambda record: record.due_at or 0)
             if record.due_at is not None and record.due_at < until and shard_of(record.id) == shard
         ]

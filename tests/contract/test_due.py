@@ -33,7 +33,7 @@ def test_an_entry_says_all_that_the_sweeper_needs(store: Store, root: str) -> No
     assert due(store, root) == [Due(id=root, target="f", at=7, deadline=9)]
     child = child_id(root, 0)
     armed(store, child)
-    assert due(store, child) == [Due(id=child, target="f", at=10, deadline=None)]
+    assert due(store, child) == [Due(id=child, target="f", at=10, deadline=None, wake_at=10)]
 
 
 def test_what_is_due_later_is_not_among_what_is_due(store: Store, root: str) -> None:

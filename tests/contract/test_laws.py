@@ -229,6 +229,7 @@ FULL = Record(
     epoch=3,
     arrivals=4,
     threshold=5,
+    expects=6,
     on_reject=True,
     wake_at=1_767_225_600_000_003,
     sent=True,

@@ -42,7 +42,7 @@ def recorded(table: Table) -> Delivered:
 def following(poller: Poller) -> Delivered:
     """What tests before this one did to the table is passed over."""
     poller.fetch()
-    poller.backlog.clear()
+    poller.lanes[0].backlog.clear()
     return lambda: drained(poller)
 
 
@@ -55,7 +55,7 @@ def drained(poller: Poller) -> Records:
         records.extend(event["Records"])
 
     poller.fetch()
-    while poller.deliver(handle):
+    while poller.lanes[0].deliver(handle):
         pass
     return records
 

@@ -12,18 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto.sqs.models import sqs_backends
 
-from adapter import attach, durable, run
+from adapter import attach, durable, promise, resolve, run
 from adapter.aws.store import to_item
 from adapter.codec import encode
 from adapter.engine import Memory, respond
-from adapter.errors import CodecError, Paused, Stuck
+from adapter.errors import CodecError, Paused
 from adapter.flushing import Caller
 from adapter.host import CodeRunner, drive
 from adapter.messages import MARK, VERSION, Cause, Message, Resume, Start
 from adapter.ports import Operation, Ports
 from adapter.promises import Kind, Record, State, Wake, key_of
 from adapter.testing import LocalCloud
-from adapter.testing.cloud import InOrder
+from adapter.testing.hosting import InOrder
 from adapter.testing.intrinsics import ACCOUNT, REGION
 from tests.contract.stores import ModelStore
 from tests.fuzz.strategies import quick
@@ -207,17 +207,28 @@ def test_a_record_that_cannot_be_read_ends_every_message_and_stays(table: Table,
     assert attach("damaged").result() == 4
 
 
-def test_a_journal_that_contradicts_itself_pauses_the_execution(table: Table) -> None:
-    """It was loaded again and again, in one invocation that never ended."""
-    handle = races.with_options(id="raced").start()
+@pytest.mark.parametrize("journal", ["1", "c", "x"])
+def test_a_journal_that_tells_of_what_never_happened_pauses_the_execution(table: Table, journal: str) -> None:
+    """It was loaded again and again in one invocation, cancelled, or raised ValueError at every attempt."""
+
+    @durable(name="fuzz:asks")
+    async def asks() -> int:
+        first, second = promise(int), promise(int)
+        await asyncio.wait([first, second], return_when=asyncio.FIRST_COMPLETED)
+        return await promise(int)
+
+    handle = asks.with_options(id="asks").start()
+    table.cloud.drive()
+    resolve("asks~0", 1)
     table.cloud.drive()
     for function in table.cloud.service.functions.values():
         function.memory.clear()
-    pending = Record(id="raced~2", kind=Kind.EXTERNAL, fn="?", wake=Wake.COUNTED, reply_to="durable", seen="0,1,2")
-    table.put(to_item(pending))
-    with pytest.raises(Stuck) as caught:
+    table.set("asks~2", seen={"S": journal})
+    resolve("asks~2", 3)
+    with pytest.raises(Paused, match="the journal tells of"):
         handle.result()
-    assert isinstance(caught.value, Paused)
+    table.set("asks~2", seen={"S": "0"})
+    assert asks.with_options(id="asks").start().result() == 3
 
 
 # A journal with anything in it, on the pure transitions: thousands of them take seconds.

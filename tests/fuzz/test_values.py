@@ -77,6 +77,54 @@ def test_a_value_is_read_or_refused(which: int, data: st.DataObject) -> None:
     assert encode(decode(again, annotation), annotation) == again
 
 
+@pytest.mark.parametrize("offset", [1, -1, 999_999])
+@pytest.mark.parametrize(
+    "value", [dt.datetime(2000, 1, 1, tzinfo=dt.UTC), dt.time(3, tzinfo=dt.UTC)], ids=["datetime", "time"]
+)
+def test_an_offset_that_python_reads_as_none_is_refused(value: Any, offset: int) -> None:
+    """It came back as UTC: another instant, and no error."""
+    with pytest.raises(CodecError, match="offset"):
+        encode(value.replace(tzinfo=dt.timezone(dt.timedelta(microseconds=offset))), type(value))
+
+
+_BUILT: list[object] = []
+
+
+@dataclass
+class Left:
+    next: Left | Right | None
+    x: int = 0
+
+    def __post_init__(self) -> None:
+        _BUILT.append(self)
+
+
+@dataclass
+class Right:
+    next: Left | Right | None
+    y: int = 0
+
+    def __post_init__(self) -> None:
+        _BUILT.append(self)
+
+
+@pytest.mark.parametrize("innermost", ["null", "5"], ids=["valid", "invalid"])
+def test_guessing_the_members_of_nested_unions_is_linear(innermost: str) -> None:
+    """Whoever holds a link can send this: 90 levels took 2 ** 90 attempts."""
+    depth = 90
+    _BUILT.clear()
+    text = '{"next": ' * depth + innermost + ', "y": 1}' * depth
+    if innermost == "null":
+        decoded = decode(text, Left | Right)
+        assert isinstance(decoded, Right)
+        assert isinstance(decoded.next, Right)
+        assert len(_BUILT) <= 2 * depth
+    else:
+        with pytest.raises(CodecError):
+            decode(text, Left | Right)
+        assert _BUILT == []
+
+
 def charge(card: str, item: Item, *more: Point, times: int = 1, **extra: Color) -> list[int]:
     return []
 

@@ -93,7 +93,7 @@ class App:
         with self.lock:
             for poller in self.world.pollers:
                 poller.fetch()
-        delivered = [poller.deliver(self.deliver) for poller in self.world.pollers]
+        delivered = [poller.lanes[0].deliver(self.deliver) for poller in self.world.pollers]
         return any(delivered)
 
     def deliver(self, name: str, event: dict[str, Any], attempt: int) -> Any:

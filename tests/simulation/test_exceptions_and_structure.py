@@ -321,7 +321,7 @@ def test_a_failed_task_that_nobody_awaits_is_told(any_cloud: LocalCloud) -> None
 
         task = asyncio.create_task(background())
         await step(2)
-        await step(3)
+        await asyncio.wait([task])
         return str(task.done())
 
     told: list[Any] = []

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter.promises import Record
-from adapter.timers import HORIZON, MINUTE, SHARDS, indexed, is_far, next_sweep, shard_of, wanted
+from adapter.timers import HORIZON, MINUTE, SHARDS, WATCH, indexed, is_far, next_sweep, shard_of, wanted
 
 times = st.integers(0, 2**52)
 minutes = st.integers(0, 2**26).map(lambda number: number * MINUTE)
@@ -52,8 +52,8 @@ def test_every_id_has_a_shard(promise: str) -> None:
     assert shard_of(promise) in SHARDS
 
 
-def test_a_root_is_indexed_by_a_far_deadline_only() -> None:
-    """A near one is a message's affair."""
-    assert indexed(Record(id="r", created_at=1, deadline=2 + HORIZON)).due_at == 2 + HORIZON
-    assert indexed(Record(id="r", created_at=1, deadline=1 + HORIZON)).due_at is None
-    assert indexed(Record(id="r")).due_at is None
+def test_a_root_is_indexed_to_be_looked_at_or_by_an_earlier_deadline() -> None:
+    """Nobody above would miss it."""
+    assert indexed(Record(id="r", created_at=1)).due_at == 1 + WATCH
+    assert indexed(Record(id="r", created_at=1, deadline=2 + WATCH)).due_at == 1 + WATCH
+    assert indexed(Record(id="r", created_at=1, deadline=WATCH)).due_at == WATCH

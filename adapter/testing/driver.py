@@ -1,0 +1,172 @@
+"""What is ready to happen in a local cloud, and when the next of it falls due; how it happens is a subclass's affair.
+
+`adapter.testing.inside` makes it happen in this process, one after the other; `adapter.testing.fleet` in processes of
+the functions' own, side by side.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from adapter.aws.invoker import LambdaInvoker
+from adapter.aws.timers import SqsTimers
+from adapter.aws.wiring import NoTimers
+from adapter.errors import ConfigurationError
+from adapter.host import CodeRunner
+from adapter.ports import Clock, Operation, Timers
+from adapter.testing.faults import Kill
+from adapter.testing.hosting import InOrder, LocalPorts, SkewedClock
+from adapter.testing.in_memory import MemoryWorld
+from adapter.testing.lambdas import Function, Invocation
+from adapter.testing.queues import QueuePoller
+from adapter.testing.streams import Lane
+from adapter.testing.world import World
+
+if TYPE_CHECKING:
+    from adapter.testing.cloud import LocalCloud
+
+DEFAULT_FUNCTION = "durable"
+"""The Lambda of durable functions that neither the template nor a target places."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """Hands an event, or a batch of ``source``, to a function, and sees to what comes of it."""
+
+    function: str
+    code: Callable[[], object]
+    source: Lane | QueuePoller | None = None
+
+
+class Driver:
+    """Where the functions of a cloud run, and the time that they see.
+
+    ``running`` is the Lambda whose doings are being told, or nothing.
+    """
+
+    running = ""
+
+    def __init__(self, cloud: LocalCloud, world: World | MemoryWorld, kills: list[Kill]) -> None:
+        self.cloud = cloud
+        self.service = cloud.service
+        self.dice = cloud.dice
+        self.world = world
+        self.kills = kills
+        self._skews: dict[str, int] = {}
+
+    # How it happens.
+
+    def open(self) -> None:
+        """Whatever it needs, once the world is open."""
+
+    def close(self) -> None:
+        """End what runs."""
+
+    def verify(self) -> None:
+        """Raise what went wrong in the cloud itself, where no function could notice it."""
+
+    def now(self) -> int:
+        """Microseconds since the epoch."""
+        raise NotImplementedError
+
+    def reach(self, at: int) -> None:
+        """Let it be so late; never go back."""
+        raise NotImplementedError
+
+    def drive(self) -> None:
+        """Until nothing runs, and nothing is ready."""
+        raise NotImplementedError
+
+    def attempt(self, function: Function, invocation: Invocation) -> Any:
+        """One attempt, as Lambda makes it; raises as the function does, or what says that it died."""
+        raise NotImplementedError
+
+    def fault(self, operation: Operation, when: str) -> None:
+        """Before and after each operation of an engine in this process, the test's own included."""
+
+    def kill(self, kill: Kill) -> None:
+        """Remember it until its moment comes."""
+        self.kills.append(kill)
+
+    def kill_midway(self, fn: str, once: Callable[[], bool]) -> None:
+        raise ConfigurationError(
+            f"killing {fn} in the middle of its own code needs a process to kill: LocalCloud(processes=True)"
+        )
+
+    # What is ready.
+
+    def invocation(self, taken: Invocation) -> Work:
+        """One that was ready, and was taken."""
+        return Work(function=taken.function, code=lambda: self.service.invoke(taken))
+
+    def changes(self) -> list[Work]:
+        """Read the streams; a batch from each of their lanes that has one."""
+        for poller in self.world.pollers:
+            for lane, fresh in poller.fetch():
+                lane.not_before = self.now() + self.dice.late()
+                if self.dice.draw("duplicate"):
+                    # Drawn once for what is new: a copy of a copy would never come to an end.
+                    lane.backlog.extend(lane.backlog[-fresh:])
+        lanes = [lane for lane in self.lanes() if lane.not_before <= self.now()]
+        if lanes and self.dice.faults.reorder:
+            lanes = [self.dice.random.choice(lanes)]
+        return [self._batch(lane) for lane in lanes]
+
+    def _batch(self, lane: Lane) -> Work:
+        limit = self.dice.random.randint(1, len(lane.backlog)) if self.dice.draw("reorder") else None
+        deliver = functools.partial(lane.deliver, self.service.deliver, limit)
+        return Work(function=lane.mapping.function, code=deliver, source=lane)
+
+    def messages(self) -> list[Work]:
+        """A batch from each of the queues in which something is due."""
+        now = self.now()
+        due = [poller for poller in self.world.queues if (at := poller.next_at()) is not None and at <= now]
+        return [
+            Work(
+                function=poller.mapping.function,
+                code=functools.partial(poller.deliver, self.service.deliver),
+                source=poller,
+            )
+            for poller in due
+        ]
+
+    def lanes(self) -> list[Lane]:
+        """Those that have something to hand over, and a function free to take it."""
+        return [lane for poller in self.world.pollers for lane in poller.lanes if lane.backlog and not lane.busy]
+
+    def next_at(self) -> int | None:
+        """The next moment at which any of this, or what a retry waits for, falls due."""
+        moments = [self.service.next_at()]
+        moments += [poller.next_at() for poller in self.world.queues]
+        moments += [lane.not_before for lane in self.lanes()]
+        return min((at for at in moments if at is not None), default=None)
+
+    # Wiring.
+
+    def ports(self, function: str = DEFAULT_FUNCTION) -> LocalPorts:
+        """Those of an engine in this process, as if in a Lambda."""
+        clock = SkewedClock(self.now, self._skew(function))
+        return LocalPorts(
+            store=self.world.store,
+            invoker=LambdaInvoker(self.world.lambda_client),
+            timers=self._timers(clock),
+            clock=clock,
+            runner=CodeRunner(),
+            watcher=self.cloud,
+            pool=InOrder(),
+            prefix=self.cloud.template.prefix,
+            default_target=function,
+            fault=self.fault,
+        )
+
+    def _skew(self, function: str) -> int:
+        if function not in self._skews:
+            self._skews[function] = self.dice.skew()
+        return self._skews[function]
+
+    def _timers(self, clock: Clock) -> Timers:
+        url = self.cloud.template.timers_url
+        return SqsTimers(self.world.sqs, url, clock) if url else NoTimers()
