@@ -1,8 +1,8 @@
 """What random programs are made of, and how they run: one interpreter, over durable calls or over plain asyncio.
 
-A node is a dict: ``op``, its label ``n``, its children ``of``, and parameters of its own. Durations are whole days,
-each a power of two that a program uses once. So two moments of a program that don't follow from each other are a day
-apart, and no fault (seconds late, minutes until a retry) changes who is first.
+A node is a dict: ``op``, its label ``n``, its children ``of``, and parameters of its own. Durations ``d`` are in shifts
+of six hours, each a power of two that a program uses once. So two moments of a program that don't follow from each
+other are a shift apart, and no fault (seconds late, minutes until a retry) changes who is first.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
 Node = dict[str, Any]
-DAY = 86_400
+SHIFT = 6 * 3_600
+"""Seconds."""
 
 
 class Broken(Exception):
@@ -23,7 +24,7 @@ class Calls(Protocol):
     """What a program asks of its world. Each future is hot."""
 
     def call(self, node: Node) -> asyncio.Future[Any]:
-        """A function that interprets the node; ``id``, ``retry`` and ``timeout`` (days) are its options."""
+        """A function that interprets the node; ``id``, ``retry`` and ``timeout`` (shifts) are its options."""
         ...
 
     def detach(self, node: Node) -> asyncio.Future[Any]: ...
@@ -36,19 +37,19 @@ class Calls(Protocol):
         """What a leaf's result says, once the code has it."""
         ...
 
-    async def external(self, label: str, days: int | None, how: str) -> Any:
-        """A promise that the outside world settles after some days, or never."""
+    async def external(self, label: str, shifts: int | None, how: str) -> Any:
+        """A promise that the outside world settles after some shifts, or never."""
         ...
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]: ...
 
 
-Construct = Callable[[Node, Calls], Awaitable[Any]]
+Construct = Callable[[Node, Calls], Coroutine[Any, Any, Any]]
 CONSTRUCTS: dict[str, Construct] = {}
 
 
 def construct(function: Construct) -> Construct:
-    CONSTRUCTS[function.__name__.rstrip("_")] = function  # type: ignore[attr-defined]
+    CONSTRUCTS[function.__name__.rstrip("_")] = function
     return function
 
 
@@ -105,7 +106,7 @@ async def seq(node: Node, c: Calls) -> Any:
 
 @construct
 async def after(node: Node, c: Calls) -> Any:
-    await asyncio.sleep(node["d"] * DAY)
+    await asyncio.sleep(node["d"] * SHIFT)
     return await interpret(node["of"][0], c)
 
 
@@ -249,13 +250,13 @@ async def map_(node: Node, c: Calls) -> Any:
 
 @construct
 async def timeout(node: Node, c: Calls) -> Any:
-    async with asyncio.timeout(node["d"] * DAY):
+    async with asyncio.timeout(node["d"] * SHIFT):
         return await interpret(node["of"][0], c)
 
 
 @construct
 async def wait_for(node: Node, c: Calls) -> Any:
-    return await asyncio.wait_for(branch(node["of"][0], c), node["d"] * DAY)
+    return await asyncio.wait_for(branch(node["of"][0], c), node["d"] * SHIFT)
 
 
 @construct
@@ -263,17 +264,17 @@ async def shield(node: Node, c: Calls) -> Any:
     """Impatient at first; then it waits all the same."""
     kept = branch(node["of"][0], c)
     try:
-        return await asyncio.wait_for(asyncio.shield(kept), node["d"] * DAY)
+        return await asyncio.wait_for(asyncio.shield(kept), node["d"] * SHIFT)
     except TimeoutError:
         return ["late", await outcome(kept)]
 
 
 @construct
 async def cancel(node: Node, c: Calls) -> Any:
-    """Cancelled in the turn in which it began (0 days), or later."""
+    """Cancelled in the turn in which it began (0 shifts), or later."""
     running = branch(node["of"][0], c)
     if node["d"]:
-        await asyncio.sleep(node["d"] * DAY)
+        await asyncio.sleep(node["d"] * SHIFT)
     asked = running.cancel()
     try:
         return [asked, await outcome(running)]
@@ -295,5 +296,3 @@ async def abandon(node: Node, c: Calls) -> Any:
 async def detach(node: Node, c: Calls) -> Any:
     await c.detach(node)
     return "detached"
-
-

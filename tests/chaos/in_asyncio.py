@@ -13,10 +13,10 @@ from collections.abc import Coroutine
 from typing import Any
 
 from adapter.errors import PromiseCancelled, PromiseTimeout
-from tests.chaos.constructs import DAY, Broken, Node, interpret, told
+from tests.chaos.constructs import SHIFT, Broken, Node, interpret, told
 from tests.simulation.laws import instant_loop
 
-SLOWEST = 600
+SLOWEST = 120
 """Seconds that a call takes beyond what its body does."""
 
 ATTEMPTS = 4
@@ -116,9 +116,9 @@ class InAsyncio:
             link = Call(self._linked(node))
             self._outside.append(link)
             return link
-        days = node.get("timeout")
+        shifts = node.get("timeout")
         body = self._world.function(node["of"][0], bool(node.get("retry")))
-        return self._begun(Call(body, days * DAY if days else None))
+        return self._begun(Call(body, shifts * SHIFT if shifts else None))
 
     async def _linked(self, node: Node) -> Any:
         """As the root of the id ends. A cancelled link leaves it alone; cancelled at once, it hasn't begun it."""
@@ -169,12 +169,12 @@ class InAsyncio:
     def read(self, mark: Any) -> Any:
         return mark
 
-    async def external(self, label: str, days: int | None, how: str) -> Any:
+    async def external(self, label: str, shifts: int | None, how: str) -> Any:
         asked = asyncio.get_running_loop().create_future()
         self._outside.append(asked)
         await self.leaf("ask", label)
-        if days is not None:
-            asked.get_loop().call_later(days * DAY, _settle, asked, label, how)
+        if shifts is not None:
+            asked.get_loop().call_later(shifts * SHIFT, _settle, asked, label, how)
         return await asked
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
@@ -226,7 +226,7 @@ def plainly(node: Node, cancel_after: int | None, seed: int | None) -> tuple[Any
     """What the program comes to as a function of its own, and the steps that ended.
 
     Args:
-        cancel_after: days after which the program is cancelled from outside.
+        cancel_after: shifts after which the program is cancelled from outside.
         seed: of the latencies; None for short and equal ones.
     """
     world = World(seed)
@@ -235,7 +235,7 @@ def plainly(node: Node, cancel_after: int | None, seed: int | None) -> tuple[Any
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
         root = Call(world.function(node))
         if cancel_after is not None:
-            root.get_loop().call_later(cancel_after * DAY, root.cancel)
+            root.get_loop().call_later(cancel_after * SHIFT, root.cancel)
         await asyncio.wait([root])
         result = told(PromiseCancelled()) if root.cancelled() else _told(root)
         while others := asyncio.all_tasks() - {asyncio.current_task()}:

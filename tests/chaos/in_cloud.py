@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from adapter import Retry, durable, promise, run, uuid4
-from tests.chaos.constructs import DAY, Broken, Node, interpret
+from tests.chaos.constructs import SHIFT, Broken, Node, interpret
 
 ATTEMPTS = Retry(attempts=4, initial=60, backoff=1, jitter=0)
 Mark = list[Any]
@@ -88,8 +88,8 @@ def tick(label: str) -> Mark:
     return [known.index(made[1]), *made[1:]]
 
 
-def ask(label: str, asked: str, days: int | None, how: str) -> None:
-    told.asked.setdefault(label, (asked, days, how))
+def ask(label: str, asked: str, shifts: int | None, how: str) -> None:
+    told.asked.setdefault(label, (asked, shifts, how))
 
 
 @durable(name="chaos:function")
@@ -108,7 +108,7 @@ class InCloud:
         if node.get("retry"):
             options["retry"] = ATTEMPTS
         if node.get("timeout"):
-            options["timeout"] = node["timeout"] * DAY
+            options["timeout"] = node["timeout"] * SHIFT
         return function.with_options(**options)(node["of"][0])
 
     def detach(self, node: Node) -> asyncio.Future[Any]:
@@ -128,9 +128,9 @@ class InCloud:
         told.heard.setdefault(key, set()).add(execution)
         return value
 
-    async def external(self, label: str, days: int | None, how: str) -> Any:
+    async def external(self, label: str, shifts: int | None, how: str) -> Any:
         asked = promise(str)
-        await run(ask, label, asked.id, days, how)
+        await run(ask, label, asked.id, shifts, how)
         return await asked
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:

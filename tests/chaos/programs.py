@@ -10,8 +10,8 @@ from typing import Any
 
 from tests.chaos.constructs import Node
 
-TIMERS = 12
-"""Durations of a program: 1, 2, 4, … days."""
+TIMERS = 11
+"""Durations of a program: 1, 2, 4, … shifts of six hours."""
 
 
 @dataclass
@@ -21,7 +21,7 @@ class Draw:
     random: random.Random
     size: int
     count: int = 0
-    days: list[int] = field(default_factory=list)
+    shifts: list[int] = field(default_factory=list)
 
     def label(self) -> str:
         self.count += 1
@@ -31,7 +31,7 @@ class Draw:
         return {"op": op, "n": self.label(), **parameters, "of": list(of)}
 
     def duration(self) -> int | None:
-        return self.days.pop() if self.days else None
+        return self.shifts.pop() if self.shifts else None
 
     # Parts of programs.
 
@@ -57,9 +57,9 @@ class Draw:
         return [self.branch(depth, calm, timed=timed) for _ in range(self.random.randint(2, 4))]
 
     def branch(self, depth: int, calm: bool, *, timed: bool = False) -> Node:
-        days = self.duration() if timed or (not calm and self.random.random() < 0.5) else None
-        inner = self.any(depth, calm=calm or days is None)
-        node = inner if days is None else {"op": "after", "n": self.label(), "d": days, "of": [inner]}
+        shifts = self.duration() if timed or (not calm and self.random.random() < 0.5) else None
+        inner = self.any(depth, calm=calm or shifts is None)
+        node = inner if shifts is None else {"op": "after", "n": self.label(), "d": shifts, "of": [inner]}
         return self.node("call", node) if self.random.random() < 0.5 else node
 
 
@@ -71,7 +71,7 @@ CALM: dict[str, int] = {}
 
 def maker(weight: int, calm: bool = False) -> Callable[[Maker], Maker]:
     def keep(make: Maker) -> Maker:
-        name = make.__name__.rstrip("_")  # type: ignore[attr-defined]
+        name = make.__name__.rstrip("_")
         MAKERS[name], KINDS[name] = make, weight
         if calm:
             CALM[name] = weight
@@ -185,8 +185,8 @@ def timeout(draw: Draw, depth: int, calm: bool) -> Node | None:
 
 @maker(2)
 def deadline(draw: Draw, depth: int, calm: bool) -> Node | None:
-    days = draw.duration()
-    return None if days is None else draw.node("call", _slow(draw, depth), timeout=days)
+    shifts = draw.duration()
+    return None if shifts is None else draw.node("call", _slow(draw, depth), timeout=shifts)
 
 
 @maker(2)
@@ -202,10 +202,10 @@ def cancel(draw: Draw, depth: int, calm: bool) -> Node | None:
 
 
 def _timed(draw: Draw, op: str, inner: Callable[[], Node] | None, **parameters: Any) -> Node | None:
-    days = draw.duration()
-    if days is None:
+    shifts = draw.duration()
+    if shifts is None:
         return None
-    return draw.node(op, *([inner()] if inner else []), d=days, **parameters)
+    return draw.node(op, *([inner()] if inner else []), d=shifts, **parameters)
 
 
 def _slow(draw: Draw, depth: int) -> Node:
@@ -224,7 +224,7 @@ def _uncalled(node: Node) -> Node:
 
 @dataclass(frozen=True)
 class Program:
-    """A root's body. ``cancel_after``: days after which it is cancelled from outside."""
+    """A root's body. ``cancel_after``: shifts after which it is cancelled from outside."""
 
     body: Node
     cancel_after: int | None = None
@@ -233,8 +233,8 @@ class Program:
 def program(seed: int) -> Program:
     """The program of a seed."""
     rng = random.Random(f"program {seed}")
-    draw = Draw(rng, size=rng.randint(4, 30), days=[2**exponent for exponent in range(TIMERS)])
-    rng.shuffle(draw.days)
+    draw = Draw(rng, size=rng.randint(4, 30), shifts=[2**exponent for exponent in range(TIMERS)])
+    rng.shuffle(draw.shifts)
     cancel_after = draw.duration() if rng.random() < 0.2 else None
     body = draw.any()
     while body["op"] == "leaf":
@@ -255,7 +255,9 @@ def constructs_of(programme: Program) -> Counter[str]:
 
 def text(programme: Program) -> str:
     """A program to be read: a node a line, its children indented."""
-    lines = [] if programme.cancel_after is None else [f"(cancelled from outside after {programme.cancel_after} days)"]
+    lines = (
+        [] if programme.cancel_after is None else [f"(cancelled from outside after {programme.cancel_after} shifts)"]
+    )
     return "\n".join([*lines, *_lines(programme.body, 0)])
 
 

@@ -45,7 +45,8 @@ def shrunk(failure: Failure, enough: Callable[[], bool]) -> Failure:
     improved = True
     while improved and not enough():
         improved = False
-        for candidate in (*_smaller(failure.program), *_milder(failure)):
+        candidates: list[Program | Weather] = [*_smaller(failure.program), *_milder(failure)]
+        for candidate in candidates:
             if enough():
                 break
             found = _again(failure, candidate)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.chaos.__main__ import report, search
 from tests.chaos.constructs import CONSTRUCTS
 from tests.chaos.programs import program, text
+from tests.chaos.searching import report, search
 from tests.chaos.trial import play, weather
 
 SEEDS = 1000

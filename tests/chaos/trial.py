@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import heapq
 import json
 import random
@@ -12,13 +13,18 @@ from typing import Any
 from adapter import cancel, errors, reject, resolve
 from adapter.ports import Many, Operation, Tell
 from adapter.testing import Faults, LocalCloud
-from adapter.testing.cloud import Event
+from adapter.testing.cloud import BEGINNING, Event
+from adapter.testing.in_memory import MemoryWorld
+from adapter.testing.inside import Inside
 from tests.chaos import in_cloud
-from tests.chaos.constructs import DAY, Broken, told
-from tests.chaos.programs import Program
+from tests.chaos.constructs import SHIFT, Broken, told
+from tests.chaos.programs import TIMERS, Program
 from tests.simulation.laws import forget
 
 SECOND = 1_000_000
+END = BEGINNING + dt.timedelta(seconds=2 ** (TIMERS + 1) * SHIFT)
+"""Later than anything that a program waits for."""
+
 MOST = 50_000
 """Lines of a trace: whoever writes more never comes to rest."""
 
@@ -43,6 +49,9 @@ class Weather:
         )
 
 
+MOST_OFTEN = {"crash": 0.15, "duplicate": 0.4, "reorder": 0.5, "delay": 0.4}
+
+
 def weather(seed: int) -> Weather:
     """The weather of a seed: calm, of one kind, or everything at once."""
     rng = random.Random(f"weather {seed}")
@@ -50,16 +59,8 @@ def weather(seed: int) -> Weather:
     def upto(most: float) -> float:
         return round(rng.uniform(0, most), 3)
 
-    faults = rng.choice(
-        [
-            lambda: Faults(),
-            lambda: Faults(crash=upto(0.2)),
-            lambda: Faults(duplicate=upto(0.5), reorder=upto(0.6)),
-            lambda: Faults(duplicate=upto(0.4), delay=upto(0.5)),
-            lambda: Faults(crash=upto(0.1), reorder=upto(0.4)),
-            lambda: Faults(crash=upto(0.15), duplicate=upto(0.4), reorder=upto(0.5), delay=upto(0.4)),
-        ]
-    )()
+    kinds = rng.choice(["", "crash", "duplicate reorder", "duplicate delay", "crash reorder", " ".join(MOST_OFTEN)])
+    faults = Faults(**{kind: upto(MOST_OFTEN[kind]) for kind in kinds.split()})
     return Weather(seed, faults, cold=rng.random() < 0.4)
 
 
@@ -67,11 +68,26 @@ class Endless(Exception):
     """The trace is longer than any program's."""
 
 
+class Noting(Inside):
+    """Writes down each operation that is asked for."""
+
+    cloud: Traced
+
+    def fault(self, operation: Operation, when: str) -> None:
+        if when == "before" and not isinstance(operation, Tell):
+            request = self._runs[-1].invocation.request_id if self._runs else "outside"
+            self.cloud.write(f"  {request} {shown(operation)}")
+        super().fault(operation, when)
+
+
 class Traced(LocalCloud):
     """A cloud that writes down what it does."""
 
+    _world: MemoryWorld
+
     def __init__(self, weather: Weather) -> None:
         super().__init__(seed=weather.seed, faults=weather.faults, engine="memory")
+        self._driver = Noting(self, self._world, self._kills, self.clock())
         self.lines: list[str] = []
         self.events: list[Event] = []
         self.watchers.append(self.events.append)
@@ -87,11 +103,6 @@ class Traced(LocalCloud):
             raise Endless(f"more than {MOST} lines, and no end: {event}")
         detail = json.dumps(dict(event.detail), sort_keys=True, default=str)
         self.write(f"{event.what} {event.function} {event.promise} {event.fn} {detail}")
-
-    def _fault(self, operation: Operation, when: str) -> None:
-        if when == "before" and not isinstance(operation, Tell):
-            self.write(f"  {self._runs[-1].invocation.request_id if self._runs else ''} {shown(operation)}")
-        super()._fault(operation, when)
 
 
 def shown(operation: Any) -> str:
@@ -136,7 +147,7 @@ def play(program: Program, weather: Weather) -> Played:
             played.error = str(endless)
             return played
         if handle.status() == "pending":
-            played.error = f"the root is pending, and nothing moves: {cloud._stuck(_record(cloud))}"
+            played.error = f"the root is pending, and nothing moves: {_stuck(cloud)}"
             return played
         try:
             played.result = handle.result()
@@ -145,8 +156,9 @@ def play(program: Program, weather: Weather) -> Played:
     return played
 
 
-def _record(cloud: LocalCloud) -> Any:
-    return cloud.peek("root")
+def _stuck(cloud: LocalCloud) -> str:
+    root = cloud.peek("root")
+    return str(cloud._stuck(root)) if root else "it doesn't exist"
 
 
 class _Outside:
@@ -162,25 +174,31 @@ class _Outside:
 
     def drive(self) -> None:
         self._cloud.drive()
-        while (at := self._next()) is not None:
+        while (at := self._next()) is not None and not self._is_over():
             self._cloud.advance((at - self._cloud.clock()) / SECOND)
             while self._planned and self._planned[0][0] <= self._cloud.clock():
                 self._settle(*heapq.heappop(self._planned)[1:])
                 self._cloud.drive()
 
+    def _is_over(self) -> bool:
+        """Only the watchdog is left, which never gives up."""
+        return not self._planned and (self._cloud._looks_in_vain() or self._cloud.now() > END)
+
     def _next(self) -> int | None:
-        for label, (promise, days, how) in self._told.asked.items():
-            if days is not None and label not in self._known:
+        for label, (promise, shifts, how) in self._told.asked.items():
+            if shifts is not None and label not in self._known:
                 self._known.add(label)
-                self._plan(days, label, promise, how)
+                self._plan(shifts, label, promise, how)
         moments = [self._cloud._next_at(), *(entry[0] for entry in self._planned[:1])]
         return min((at for at in moments if at is not None), default=None)
 
-    def _plan(self, days: int, label: str, promise: str, how: str) -> None:
-        heapq.heappush(self._planned, (self._cloud.clock() + days * DAY * SECOND, label, promise, how))
+    def _plan(self, shifts: int, label: str, promise: str, how: str) -> None:
+        heapq.heappush(self._planned, (self._cloud.clock() + shifts * SHIFT * SECOND, label, promise, how))
 
     def _settle(self, label: str, promise: str, how: str) -> None:
         self._cloud.write(f"outside: {how} {promise}")
+        # Looks before say nothing of what happens now.
+        self._cloud._looks = 0
         with contextlib.suppress(errors.AlreadySettled, errors.UnknownPromise):
             match how:
                 case "resolve":
@@ -189,5 +207,3 @@ class _Outside:
                     reject(promise, Broken(label))
                 case _:
                     cancel(promise)
-
-
