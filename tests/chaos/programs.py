@@ -10,8 +10,8 @@ from typing import Any
 
 from tests.chaos.constructs import Node
 
-TIMERS = 11
-"""Durations of a program: 1, 2, 4, … shifts of six hours."""
+TIMERS = 9
+"""Durations of a program at most: 1, 2, 4, … shifts of six hours."""
 
 
 @dataclass
@@ -233,7 +233,7 @@ class Program:
 def program(seed: int) -> Program:
     """The program of a seed."""
     rng = random.Random(f"program {seed}")
-    draw = Draw(rng, size=rng.randint(4, 30), shifts=[2**exponent for exponent in range(TIMERS)])
+    draw = Draw(rng, size=rng.randint(4, 30), shifts=[2**exponent for exponent in range(rng.randint(4, TIMERS))])
     rng.shuffle(draw.shifts)
     cancel_after = draw.duration() if rng.random() < 0.2 else None
     body = draw.any()
