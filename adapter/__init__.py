@@ -9,6 +9,7 @@ The tour:
 - `link` is an address by which people and other systems settle a promise.
 - `schedule` starts executions by the clock, until `unschedule`; `schedules` lists them.
 - `now`, `uuid4` and `random` answer alike at every replay.
+- `Cipher` is what may encrypt all that is stored, named by ``DURABLE_CIPHER``.
 - `errors` has every exception, under `DurableError`.
 - `adapter.testing` has `LocalCloud`: the whole system in one process.
 """
@@ -20,6 +21,7 @@ from adapter.errors import DurableError
 from adapter.functions import Durable, durable, now, promise, random, run, uuid4
 from adapter.handles import Handle, attach, cancel, reject, resolve
 from adapter.links import link
+from adapter.ports import Cipher
 from adapter.retries import Retry
 from adapter.schedules import When, schedule, schedules, unschedule
 from adapter.steps import Promise
@@ -54,6 +56,7 @@ __all__ = [
     "schedules",
     "unschedule",
     "When",
+    "Cipher",
     "errors",
     "DurableError",
 ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, assert_never
 
 from adapter import functions, retries
@@ -26,6 +26,7 @@ from adapter.ports import (
     Claim,
     Close,
     Get,
+    Invoke,
     Load,
     LoadChildren,
     Now,
@@ -55,8 +56,8 @@ from adapter.steps import Behind, Done, Flush, Left, Suspended
 from adapter.timers import MINUTE, WATCH, is_far, watched
 
 Steps = Generator[Operation, Any, str]
-"""Ends with a word for what came of it: ``settled``, ``suspended``, ``retrying``, ``refused``, ``paused``, ``closed``
-or ``stuck``."""
+"""Ends with a word for what came of it: ``settled``, ``suspended``, ``yielded`` (to a fresh invocation), ``retrying``,
+``refused``, ``paused``, ``closed`` or ``stuck``."""
 
 
 @dataclass(slots=True)
@@ -204,7 +205,8 @@ class _Run(Flushing):
         written: Written = yield Settle(self.own.id, State.TIMEDOUT, "", guarded=True)
         stands = written.stands if isinstance(written, Refused) else written
         assert stands is not None
-        self.own = stands
+        # A write reads no arguments again.
+        self.own = replace(stands, args=self.own.args)
 
     def _policy(self, function: functions.Durable[..., Any]) -> retries.Retry:
         return retries.read(self.own.retry) if self.own.retry else function.options.retry or retries.LEAF
@@ -265,11 +267,11 @@ class _Run(Flushing):
         if execution.fresh:
             yield Tell("body", self.own.id, self.own.fn, {})
         while True:
-            for ordinal in execution.unread():
-                children = yield LoadChildren(child_id(self.own.id, ordinal))
-                execution.fill(ordinal, gathered(children))
+            yield from self._read_blocks(execution)
             step = execution.advance((yield Now()))
             match step:
+                case Flush() if (yield from self.is_late(step)):
+                    return (yield from self._yield())
                 case Flush():
                     yield from self.flush(execution, step)
                 case Suspended() if orphans := self.orphans(execution):
@@ -288,6 +290,17 @@ class _Run(Flushing):
                     return (yield from self._settle_leaf(function, state, value))
                 case _:
                     assert_never(step)
+
+    def _read_blocks(self, execution: Execution) -> Generator[Operation, Any, None]:
+        for ordinal in execution.unread():
+            children = yield LoadChildren(child_id(self.own.id, ordinal))
+            execution.fill(ordinal, gathered(children))
+
+    def _yield(self) -> Steps:
+        """Go on in a fresh invocation. Died before it is made: the platform's retry of this one goes on just so."""
+        yield Invoke(self.own.target, Resume(id=self.own.id, cause=Cause.AGAIN))
+        yield Tell("yielded", self.own.id, self.own.fn, {})
+        return "yielded"
 
     def _settle_leaf(self, function: functions.Durable[..., Any], state: State, value: str) -> Steps:
         """Settle a function that made no durable call; or, where it failed, have it run again from its beginning."""

@@ -37,7 +37,7 @@ from adapter.exceptions import encode_exception
 from adapter.loop import MICROSECOND, DurableFuture, DurableLoop, new_loop
 from adapter.outcomes import SPREAD, deliver, moment
 from adapter.parking import park
-from adapter.promises import Kind, Record, State, Wake, child_id, is_id
+from adapter.promises import Kind, Record, State, Stored, Wake, child_id, is_id
 from adapter.retries import Retry
 from adapter.steps import Behind, Done, Flush, Left, Promise, Request, Scope, Step, Suspended, current
 
@@ -533,4 +533,6 @@ async def attempts(execution: Execution, body: Callable[[], Coroutine[Any, Any, 
 
 
 def _shorten(args: str, limit: int = 200) -> str:
+    if isinstance(args, Stored):
+        return "with arguments that are large, or encrypted, and weren't read"
     return args if len(args) <= limit else f"{args[:limit]}…"

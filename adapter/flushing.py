@@ -16,7 +16,7 @@ from adapter.exceptions import encode_exception
 from adapter.execution import Execution
 from adapter.messages import Expire, Start
 from adapter.outcomes import BY_PARENT
-from adapter.ports import Create, Invoke, Many, Now, Operation, Register, RunCode, Schedule, Settle
+from adapter.ports import Create, Invoke, Many, Now, Operation, Register, Remaining, RunCode, Schedule, Settle
 from adapter.promises import Kind, Record, Refused, State, Wake, Written, child_id, copied, digest_of, ordinal_of
 from adapter.steps import Flush, Request
 from adapter.timers import indexed
@@ -74,8 +74,22 @@ class Flushing:
         self.own = Record(id="")
         self.dispatched: set[str] = set()
         self.checking = False
+        self.flushed = False
+        self.longest = 0
+
+    def is_late(self, flush: Flush) -> Generator[Operation, Any, bool]:
+        """Whether inline steps are asked for that this invocation can hardly finish: a fresh one has all its time.
+
+        The first flush of an invocation is never late, so that each gets on.
+        """
+        requests = [*([flush.leader] if flush.leader else []), *flush.followers]
+        if not self.flushed or not any(request.kind is Kind.INLINE for request in requests):
+            return False
+        left: int = yield Remaining()
+        return left < max(self.caller.limit // 10, self.longest * 3 // 2)
 
     def flush(self, execution: Execution, flush: Flush) -> Performed:
+        self.flushed = True
         requests = [*([flush.leader] if flush.leader else []), *flush.followers]
         inline = [request for request in requests if request.kind is Kind.INLINE]
         remote = [request for request in requests if request.kind is not Kind.INLINE]
@@ -183,14 +197,7 @@ class Flushing:
     def _inline(self, execution: Execution, requests: list[Request], flush: Flush) -> Performed:
         # Cancelled in the turn that asked for it: it never begins, as a call doesn't.
         begun = [request for request in requests if request.ordinal not in flush.cancels]
-        codes = []
-        for request in begun:
-            assert request.inline is not None
-            assert request.encode is not None
-            scope = child_id(self.own.id, request.ordinal)
-            codes.append(RunCode(scope, execution.now(), request.inline, request.encode))
-        ran: list[tuple[State, str]] = (yield Many(tuple(codes))) if codes else []
-        outcomes = dict(zip((request.ordinal for request in begun), ran, strict=True))
+        outcomes = (yield from self._run_inline(execution, begun)) if begun else {}
         for request in requests:
             state, value = outcomes.get(request.ordinal, (State.CANCELED, BY_PARENT))
             if request.ordinal in execution.records:
@@ -200,6 +207,20 @@ class Flushing:
             now = yield Now()
             record = replace(self._announce(request, flush, now), state=state, value=value, settled_at=now)
             yield from self._create(execution, [record])
+
+    def _run_inline(
+        self, execution: Execution, requests: list[Request]
+    ) -> Generator[Operation, Any, dict[int, tuple[State, str]]]:
+        codes = []
+        for request in requests:
+            assert request.inline is not None
+            assert request.encode is not None
+            scope = child_id(self.own.id, request.ordinal)
+            codes.append(RunCode(scope, execution.now(), request.inline, request.encode))
+        begun: int = yield Now()
+        outcomes: list[tuple[State, str]] = yield Many(tuple(codes))
+        self.longest = max(self.longest, (yield Now()) - begun)
+        return dict(zip((request.ordinal for request in requests), outcomes, strict=True))
 
     def _settle_child(self, execution: Execution, promise: str, state: State, value: str) -> Performed:
         known = execution.records.get(ordinal_of(promise))

@@ -22,7 +22,7 @@ from adapter.codec import Signature, decode
 from adapter.errors import CodecError, ConfigurationError, DuplicateName, NotDurable, UnknownFunction
 from adapter.handles import Handle
 from adapter.loop import MICROSECOND
-from adapter.promises import Kind, Record, check_payload, check_root_id, digest_of
+from adapter.promises import Kind, Record, check_root_id, digest_of
 from adapter.retries import Retry
 from adapter.steps import Promise, Request, Scope, current
 
@@ -179,10 +179,10 @@ class Durable(Generic[P, R]):
         return handles.started(record, self.read, self.options.timeout)
 
     def encode_args(self, args: Any, kwargs: Any) -> str:
-        return check_payload(self.signature.encode_args(args, kwargs), f"the arguments of {self.name}")
+        return handles.storable(self.signature.encode_args(args, kwargs), f"the arguments of {self.name}")
 
     def encode_result(self, value: object) -> str:
-        return check_payload(self.signature.encode_result(value), f"the result of {self.name}")
+        return handles.storable(self.signature.encode_result(value), f"the result of {self.name}")
 
     def read(self, text: str) -> Any:
         return self.signature.decode_result(text)
@@ -204,7 +204,7 @@ class Durable(Generic[P, R]):
         )
 
     def _root_of_event(self, event: Any, promise: str) -> Record:
-        return self._root(promise, check_payload(self.signature.encode_event(event), f"the event of {self.name}"))
+        return self._root(promise, handles.storable(self.signature.encode_event(event), f"the event of {self.name}"))
 
     def _request(self, encoded: str, scope: Scope) -> Callable[[int], Request]:
         return lambda ordinal: Request(
@@ -373,7 +373,7 @@ def run(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Promise[A
             digest=digest_of(Kind.INLINE, name, described),
             decode=signature.decode_result,
             inline=functools.partial(plain, *args, **kwargs),
-            encode=lambda value: check_payload(signature.encode_result(value), f"the result of {name}"),
+            encode=lambda value: handles.storable(signature.encode_result(value), f"the result of {name}"),
         )
     )
 

@@ -21,7 +21,19 @@ from adapter.errors import (
     UnknownPromise,
 )
 from adapter.exceptions import decode_exception, encode_exception
-from adapter.promises import Kind, Record, Refusal, Refused, State, Written, check_payload, digest_of, is_id
+from adapter.promises import (
+    MAX_OBJECT_BYTES,
+    MAX_PAYLOAD_BYTES,
+    Kind,
+    Record,
+    Refusal,
+    Refused,
+    State,
+    Written,
+    check_payload,
+    digest_of,
+    is_id,
+)
 from adapter.steps import Request, current
 
 R = TypeVar("R")
@@ -64,6 +76,10 @@ class Host(Protocol):
         """Microseconds since the epoch."""
         ...
 
+    def largest(self) -> int:
+        """How many bytes of arguments, or of an outcome, can be stored."""
+        ...
+
 
 _entered: list[Host] = []
 _default: list[Callable[[], Host]] = []
@@ -89,6 +105,23 @@ def leave(old: Host) -> None:
 def set_default(factory: Callable[[], Host]) -> None:
     """Where there is no entered host, ``factory`` makes one of the environment."""
     _default[:] = [factory]
+
+
+def storable(text: str, what: str) -> str:
+    """Return an encoded text if it can be stored here.
+
+    Raises:
+        PayloadTooLarge: it can't; nothing was written.
+    """
+    if len(text) <= MAX_PAYLOAD_BYTES // 8:
+        # However it is encoded and encrypted. Most texts are, and need no host.
+        return text
+    try:
+        limit = host().largest()
+    except ConfigurationError:
+        limit = MAX_PAYLOAD_BYTES
+    remedy = "" if limit == MAX_OBJECT_BYTES else "; with a bucket (set DURABLE_BUCKET to its name), more"
+    return check_payload(text, what, limit, remedy)
 
 
 class Handle(Generic[R]):
@@ -218,7 +251,7 @@ def resolve(promise: str, value: object = None) -> None:
         CodecError: the value can't be stored; nothing was written.
     """
     where = f"resolve({promise!r})"
-    _settle(promise, State.RESOLVED, check_payload(encode_natural(value, where=where), where))
+    _settle(promise, State.RESOLVED, storable(encode_natural(value, where=where), where))
 
 
 def reject(promise: str, error: BaseException | str) -> None:

@@ -16,7 +16,7 @@ from adapter.exceptions import encode_exception
 from adapter.flushing import Caller, begin
 from adapter.loop import MICROSECOND
 from adapter.messages import Cause, Resume, is_envelope, parse
-from adapter.ports import Invoke, Operation, Ports, RunCode, RunLeft, Settle
+from adapter.ports import Invoke, Operation, Ports, Remaining, RunCode, RunLeft, Settle
 from adapter.promises import SCHEDULE, Record, Refusal, Refused, State, Written, is_id
 from adapter.realio import run_to_end
 from adapter.steps import Scope, current
@@ -120,9 +120,12 @@ class EngineHost:
             message = parse(event)
             promise = message.id
             # Almost none of its time is used up by now.
-            limit = int(context.get_remaining_time_in_millis()) * 1_000
-            caller = Caller(request_id, self.ports.prefix, limit)
-            return {"id": promise, "state": drive(respond(message, caller, self.memory), self.ports.perform)}
+            caller = Caller(request_id, self.ports.prefix, _remaining(context))
+
+            def perform(operation: Operation) -> Any:
+                return _remaining(context) if isinstance(operation, Remaining) else self.ports.perform(operation)
+
+            return {"id": promise, "state": drive(respond(message, caller, self.memory), perform)}
         if root is None:
             raise ConfigurationError("this entry only runs envelopes; start a durable function by its own handler")
         record = replace(root(event, identity_of(event, request_id)), by=request_id)
@@ -146,6 +149,9 @@ class EngineHost:
     def now(self) -> int:
         return self.ports.clock.now()
 
+    def largest(self) -> int:
+        return self.ports.largest
+
     def get(self, promise: str) -> Record | None:
         return self.ports.store.get(promise) if is_id(promise) else None
 
@@ -161,6 +167,10 @@ class EngineHost:
         if not name:
             raise ConfigurationError("where is it to run? Give the function a target=, the name of its Lambda")
         return name
+
+
+def _remaining(context: Any) -> int:
+    return int(context.get_remaining_time_in_millis()) * 1_000
 
 
 def identity_of(event: Any, request_id: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Protocol, assert_never
 
 from adapter.loop import DurableLoop
 from adapter.messages import Message, Timed
-from adapter.promises import Arming, Firing, Record, State, Written
+from adapter.promises import MAX_PAYLOAD_BYTES, Arming, Firing, Record, State, Written
 from adapter.timers import WATCH, Due
 
 
@@ -27,6 +27,11 @@ class Load:
     """The promise's record and then those of its children, strongly consistent: ``(record or None, children)``."""
 
     id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remaining:
+    """How long this invocation may still run, in microseconds. Answered by whoever drives, not by a port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +176,7 @@ class Many:
 
 Operation = (
     Now
+    | Remaining
     | Get
     | Load
     | LoadChildren
@@ -212,6 +218,33 @@ class Store(Protocol):
     def due(self, shard: str, until: int) -> Iterator[Sequence[Due]]:
         """Pages of what is due before ``until``; may miss what was written in the last seconds."""
         ...
+
+
+class Payloads(Protocol):
+    """Texts that are too large for the table, by key. One that was put is never changed."""
+
+    def put(self, key: str, text: str) -> None: ...
+    def get(self, key: str) -> str:
+        """The text.
+
+        Raises:
+            BadMessage: there is none under the key.
+        """
+        ...
+
+    def copy(self, key: str, to: str) -> None:
+        """Put what is under one key under another one, too. Raises as `get` does."""
+        ...
+
+
+class Cipher(Protocol):
+    """Encrypts user data before it is stored. ``context`` isn't secret, and has to be the same for both.
+
+    Threads call it side by side. ``encrypt`` may give another text each time.
+    """
+
+    def encrypt(self, text: str, context: Mapping[str, str]) -> str: ...
+    def decrypt(self, text: str, context: Mapping[str, str]) -> str: ...
 
 
 class Invoker(Protocol):
@@ -257,7 +290,7 @@ class Ports:
     """Everything that the engine needs of one place it runs in.
 
     ``prefix`` turns the target ``charge`` into the Lambda's name ``mystack-charge``; ``default_target`` is where a
-    function without a target runs if nobody called it from a Lambda.
+    function without a target runs if nobody called it from a Lambda. ``largest``: bytes of arguments, or of an outcome.
     """
 
     store: Store
@@ -269,12 +302,14 @@ class Ports:
     pool: Pool
     prefix: str = ""
     default_target: str = ""
+    largest: int = MAX_PAYLOAD_BYTES
 
     def perform(self, operation: Operation) -> Any:
         """Perform one operation: one call to the outside, which either happened or raised."""
         match operation:
-            case Now():
-                return self.clock.now()
+            case Now() | Remaining():
+                # Nothing ends what runs outside of a Lambda; what runs in one is answered by its host.
+                return self.clock.now() if isinstance(operation, Now) else 2**62
             case Invoke():
                 return self.invoker.invoke(operation.target, operation.message)
             case Schedule():

@@ -19,11 +19,11 @@ most one arms. ``arrivals`` may count a settlement twice, never zero times: a wa
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from adapter import paths
 from adapter.errors import InvalidId, PayloadTooLarge
 
 ROOT_ORDINAL = -1
@@ -38,7 +38,8 @@ MAX_ID_CHARACTERS = 2_000
 MAX_PAYLOAD_BYTES = 160 * 1024
 """Of a promise's arguments, and of its outcome: both share an item, which DynamoDB bounds at 400 KB."""
 
-_ID = re.compile(r"[^~]+(~(0|[1-9][0-9]{0,14})(\.(0|[1-9][0-9]{0,14}))*)?", re.DOTALL)
+MAX_OBJECT_BYTES = 50_000_000
+"""The same, where a bucket takes what an item doesn't: a Lambda has to hold it, encoded and decoded."""
 
 
 class State(StrEnum):
@@ -70,6 +71,21 @@ class Wake(StrEnum):
 
     DIRECT = "direct"
     COUNTED = "counted"
+
+
+class Stored(str):
+    """A text as the table has it, which hasn't been read: perhaps encrypted, perhaps no more than an object's key.
+
+    ``origin``: the promise that it was stored for.
+    """
+
+    __slots__ = ("origin",)
+    origin: str
+
+    def __new__(cls, text: str, origin: str) -> Stored:
+        made = super().__new__(cls, text)
+        made.origin = origin
+        return made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +168,8 @@ def check_root_id(root: str) -> str:
 
 def is_id(promise: str) -> bool:
     """Whether a promise could have this id: a root's, or a root's with the path of a child."""
-    if len(promise) > MAX_ID_CHARACTERS or _ID.fullmatch(promise) is None:
+    root, tilde, path = promise.partition("~")
+    if len(promise) > MAX_ID_CHARACTERS or not root or (tilde and not paths.is_path(path)):
         return False
     try:
         # A key of the table is UTF-8, at most 2,048 bytes of it.
@@ -161,20 +178,21 @@ def is_id(promise: str) -> bool:
         return False
 
 
-def check_payload(text: str, what: str) -> str:
+def check_payload(text: str, what: str, limit: int = MAX_PAYLOAD_BYTES, remedy: str = "") -> str:
     """Return the text if it can be stored.
 
     Raises:
-        PayloadTooLarge: it is longer than 160 KiB in UTF-8.
+        PayloadTooLarge: it has more than ``limit`` bytes in UTF-8.
     """
-    if len(text) > MAX_PAYLOAD_BYTES // 4 and (size := len(text.encode())) > MAX_PAYLOAD_BYTES:
-        raise PayloadTooLarge(f"{what}: {size} bytes as JSON; at most {MAX_PAYLOAD_BYTES} can be stored")
+    if len(text) > limit // 4 and (size := len(text.encode())) > limit:
+        raise PayloadTooLarge(f"{what}: {size} bytes as JSON; at most {limit} can be stored{remedy}")
     return text
 
 
 def child_id(parent: str, ordinal: int) -> str:
     """``order-7`` → ``order-7~0`` → ``order-7~0.2``."""
-    return f"{parent}.{ordinal}" if "~" in parent else f"{parent}~{ordinal}"
+    root, _, path = parent.partition("~")
+    return f"{root}~{paths.extend(path, ordinal)}"
 
 
 def parent_of(promise: str) -> str | None:
@@ -182,14 +200,14 @@ def parent_of(promise: str) -> str | None:
     root, tilde, path = promise.partition("~")
     if not tilde:
         return None
-    head, dot, _ = path.rpartition(".")
-    return f"{root}~{head}" if dot else root
+    above = paths.shorten(path)
+    return f"{root}~{above}" if above else root
 
 
 def ordinal_of(promise: str) -> int:
     """The ordinal within the parent, `ROOT_ORDINAL` for a root."""
     _, tilde, path = promise.partition("~")
-    return int(path.rpartition(".")[2]) if tilde else ROOT_ORDINAL
+    return paths.last(path) if tilde else ROOT_ORDINAL
 
 
 def root_of(promise: str) -> str:

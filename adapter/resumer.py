@@ -18,7 +18,7 @@ from adapter.errors import BadMessage
 from adapter.host import EngineHost, drive
 from adapter.messages import Cause, Resume, Settlement
 from adapter.ports import Arrive, Invoke, Operation, Settle, Tell
-from adapter.promises import Kind, Refused, State, Wake, Written, copied, is_id, wakes
+from adapter.promises import Kind, Refused, State, Stored, Wake, Written, copied, is_id, wakes
 
 Waking = Generator[Operation, Any, str]
 
@@ -53,7 +53,8 @@ def settlement(record: DynamoDBRecord) -> Settlement:
         wake=Wake(wake) if wake in set(Wake) else None,
         reply_to=text("reply_to"),
         state=State(state),
-        value=text("value"),
+        # As it is stored: carried on to links, and read by whoever awaits them.
+        value=Stored(text("value"), promise),
         # A set, stored in whatever order: the same seed is to settle them alike in every process.
         awaiters=tuple(sorted(awaiters)),
     )

@@ -43,7 +43,9 @@ def look(promise: str, at: int) -> Watching:
         yield Tell("missed", own.id, own.fn, {})
         yield Invoke(own.target, Resume(id=own.id, cause=Cause.CHECK))
     for child in children:
-        if child.kind is Kind.CALL and child.pending and now - child.created_at >= QUIET:
+        # What only time moves, and later, is in the index on its own account.
+        asleep = child.expects == -1 and (child.wake_at or 0) > now
+        if child.kind is Kind.CALL and child.pending and now - child.created_at >= QUIET and not asleep:
             yield Schedule(child.target, Look(id=child.id), now)
     if own.due_at == at:
         yield Tell("looked", own.id, own.fn, {})

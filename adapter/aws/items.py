@@ -188,4 +188,7 @@ def check_size(promise: str, *texts: str) -> None:
     """Raise PayloadTooLarge where an item couldn't hold the texts."""
     size = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
     if size > MAX_TEXT_BYTES:
-        raise PayloadTooLarge(f"{promise}: {size} bytes of arguments or result; at most {MAX_TEXT_BYTES} can be stored")
+        raise PayloadTooLarge(
+            f"{promise}: {size} bytes of arguments or result; an item takes {MAX_TEXT_BYTES} of them, a bucket more:"
+            " set DURABLE_BUCKET to its name"
+        )

@@ -1,7 +1,8 @@
 """The ports of a Lambda, from its environment.
 
 ``DURABLE_TABLE`` names the table, ``DURABLE_TIMERS`` is the URL of the timers' queue, and ``DURABLE_PREFIX`` begins the
-names of the stack's Lambdas.
+names of the stack's Lambdas. ``DURABLE_BUCKET`` names the bucket for what is too large for the table,
+``DURABLE_CIPHER`` what encrypts all user data (``module:name``); both may be missing.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from aws_lambda_powertools import Logger
 from adapter import handles
 from adapter.aws.invoker import LambdaInvoker
 from adapter.aws.logs import LogWatcher, silence_replays
+from adapter.aws.payloads import Cached, S3Payloads
+from adapter.aws.sealed import SealedStore
+from adapter.aws.sealing import Sealing, cipher_named
 from adapter.aws.store import DynamoStore
 from adapter.aws.timers import SqsTimers
 from adapter.errors import ConfigurationError, Paused
@@ -95,15 +99,25 @@ def host() -> handles.Host:
     if not table:
         raise ConfigurationError("set DURABLE_TABLE to the name of the promises' table, or enter a LocalCloud")
     clock, queue = SystemClock(), os.environ.get("DURABLE_TIMERS")
+    pool, sealing = Threads(32), _sealing()
+    store = DynamoStore(table, os.environ.get("AWS_REGION"), os.environ.get("AWS_ENDPOINT_URL_DYNAMODB"))
     ports = Ports(
-        store=DynamoStore(table, os.environ.get("AWS_REGION"), os.environ.get("AWS_ENDPOINT_URL_DYNAMODB")),
+        store=SealedStore(store, sealing, pool),
         invoker=LambdaInvoker(boto3.client("lambda")),
         timers=SqsTimers(boto3.client("sqs"), queue, clock) if queue else NoTimers(),
         clock=clock,
         runner=CodeRunner(),
         watcher=LogWatcher(Logger()),
-        pool=Threads(32),
+        pool=pool,
         prefix=os.environ.get("DURABLE_PREFIX", ""),
         default_target=os.environ.get("AWS_LAMBDA_FUNCTION_NAME", ""),
+        largest=sealing.largest,
     )
     return AwsHost(ports)
+
+
+def _sealing() -> Sealing:
+    bucket = os.environ.get("DURABLE_BUCKET")
+    # Its client is made where one is needed: most Lambdas never see a large payload.
+    payloads = Cached(S3Payloads(bucket, lambda: boto3.client("s3"))) if bucket else None
+    return Sealing(payloads, cipher_named(os.environ.get("DURABLE_CIPHER", "")))

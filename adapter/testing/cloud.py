@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
 
 from adapter import handles
+from adapter.aws.sealed import EVERYTHING
 from adapter.errors import ConfigurationError, Paused, Stuck
 from adapter.functions import Durable
 from adapter.ports import Tell
@@ -115,6 +116,7 @@ class LocalCloud:
         self._world.open()
         try:
             self._driver.open()
+            self._looking = self._driver.store(self._driver.bucket())
             self._host = LocalHost(self, self._driver.ports())
             handles.enter(self._host)
         except BaseException:
@@ -171,6 +173,13 @@ class LocalCloud:
             self.drive()
         self._driver.reach(target)
 
+    def elapse(self, seconds: float) -> None:
+        """Inside of a function's code: it takes so long. Its Lambda is ended when it exceeds its timeout.
+
+        Nothing else happens meanwhile; what fell due is driven afterwards.
+        """
+        self._driver.elapse(round(seconds * MICROSECOND))
+
     def now(self) -> dt.datetime:
         """The virtual time, aware, in UTC."""
         return EPOCH + dt.timedelta(microseconds=self.clock())
@@ -178,8 +187,9 @@ class LocalCloud:
     def kill(self, fn: Durable[..., Any] | str, operation: type[Any], when: str = "after") -> None:
         """Kill one run of a function, once: its Lambda dies ``"before"`` or ``"after"`` its next such operation.
 
-        The engine's own Lambdas go by the name of their handler, ``"adapter.sweeper.sweep"`` for instance. A Lambda
-        that is a process is seen from outside only, by its calls of AWS: see `adapter.testing.fleet.CALLS`.
+        The engine's own Lambdas go by the name of their handler, ``"adapter.sweeper.sweep"`` for instance; any Lambda
+        by its own name, too, also while it loads, before it is known what it will run. A Lambda that is a process is
+        seen from outside only, by its calls of AWS: see `adapter.testing.fleet.CALLS`.
         """
         self._driver.kill(Kill(getattr(fn, "name", str(fn)), operation, when))
 
@@ -217,13 +227,13 @@ class LocalCloud:
         """Read a record without counting it as the application's read."""
         self.stats.metered = False
         try:
-            return self._world.store.get(promise) if is_id(promise) else None
+            return self._looking.get(promise) if is_id(promise) else None
         finally:
             self.stats.metered = True
 
     def records(self) -> list[Record]:
         """Everything in the table, by id; read without counting."""
-        return self._world.records()
+        return [self._looking.read(record, EVERYTHING) for record in self._world.records()]
 
     def new_id(self) -> str:
         self._ids += 1

@@ -7,18 +7,21 @@ the functions' own, side by side.
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from adapter.aws.invoker import LambdaInvoker
+from adapter.aws.sealed import SealedStore
+from adapter.aws.sealing import Sealing, cipher_named
 from adapter.aws.timers import SqsTimers
 from adapter.aws.wiring import NoTimers
 from adapter.errors import ConfigurationError
 from adapter.host import CodeRunner
-from adapter.ports import Clock, Operation, Timers
+from adapter.ports import Clock, Payloads, Timers
 from adapter.testing.faults import Kill
-from adapter.testing.hosting import InOrder, LocalPorts, SkewedClock
+from adapter.testing.hosting import InOrder, LocalPayloads, LocalPorts, SkewedClock
 from adapter.testing.in_memory import MemoryWorld
 from adapter.testing.lambdas import Function, Invocation
 from adapter.testing.queues import QueuePoller
@@ -76,6 +79,10 @@ class Driver:
         """Let it be so late; never go back."""
         raise NotImplementedError
 
+    def elapse(self, microseconds: int) -> None:
+        """Let the code of the Lambda that runs take so long."""
+        raise ConfigurationError("a function in a process of its own takes the time that it takes")
+
     def drive(self) -> None:
         """Until nothing runs, and nothing is ready."""
         raise NotImplementedError
@@ -84,7 +91,7 @@ class Driver:
         """One attempt, as Lambda makes it; raises as the function does, or what says that it died."""
         raise NotImplementedError
 
-    def fault(self, operation: Operation, when: str) -> None:
+    def fault(self, operation: object, when: str) -> None:
         """Before and after each operation of an engine in this process, the test's own included."""
 
     def kill(self, kill: Kill) -> None:
@@ -149,8 +156,10 @@ class Driver:
     def ports(self, function: str = DEFAULT_FUNCTION) -> LocalPorts:
         """Those of an engine in this process, as if in a Lambda."""
         clock = SkewedClock(self.now, self._skew(function))
+        bucket = self.bucket()
+        store = self.store(None if bucket is None else LocalPayloads(bucket, self.cloud.stats, self.fault))
         return LocalPorts(
-            store=self.world.store,
+            store=store,
             invoker=LambdaInvoker(self.world.lambda_client),
             timers=self._timers(clock),
             clock=clock,
@@ -159,8 +168,18 @@ class Driver:
             pool=InOrder(),
             prefix=self.cloud.template.prefix,
             default_target=function,
+            largest=store.sealing.largest,
             fault=self.fault,
         )
+
+    def bucket(self) -> Payloads | None:
+        """Where large values are, if the template has such a place."""
+        name = self.cloud.template.variable("DURABLE_BUCKET")
+        return self.world.bucket(name) if name else None
+
+    def store(self, payloads: Payloads | None) -> SealedStore:
+        name = self.cloud.template.variable("DURABLE_CIPHER") or os.environ.get("DURABLE_CIPHER", "")
+        return SealedStore(self.world.store, Sealing(payloads, cipher_named(name)), InOrder())
 
     def _skew(self, function: str) -> int:
         if function not in self._skews:

@@ -29,7 +29,6 @@ from adapter.ports import (
     Create,
     Delete,
     Invoke,
-    Operation,
     Pause,
     Postpone,
     Register,
@@ -100,7 +99,8 @@ class Fleet(Driver):
     def open(self) -> None:
         directory = Path(self._stack.enter_context(TemporaryDirectory(prefix="local-cloud-")))
         self._start_clock(directory / "offset")
-        clients = {"dynamodb": self.world.store.client, "sqs": self.world.sqs}  # type: ignore[union-attr]
+        world = self.world
+        clients = {"dynamodb": world.store.client, "sqs": world.sqs, "s3": world.s3}  # type: ignore[union-attr]
         self._gateway = self._stack.enter_context(Gateway(clients, self._accept, self._lock, self._seen))
         sources = sum(len(poller.lanes) for poller in self.world.pollers) + len(self.world.queues)
         self._threads = self._stack.enter_context(ThreadPoolExecutor(LIMIT + sources, thread_name_prefix="fleet"))
@@ -147,7 +147,7 @@ class Fleet(Driver):
     def kill_midway(self, fn: str, once: Callable[[], bool]) -> None:
         self._midway.append((fn, once))
 
-    def fault(self, operation: Operation, when: str) -> None:
+    def fault(self, operation: object, when: str) -> None:
         """Nothing fails here: it is the test's own engine. What it starts has to be known in processes, too."""
         if isinstance(operation, Create) and operation.record.fn and when == "before":
             module = placing.module_of(operation.record.fn)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from adapter import handles
 from adapter.host import EngineHost
-from adapter.ports import Operation, Ports
+from adapter.ports import Operation, Payloads, Ports
 from adapter.promises import Record
 from adapter.testing.activities import Activity
 from adapter.testing.lambdas import environment
+from adapter.testing.stats import Stats
 
 if TYPE_CHECKING:
     from adapter.testing.cloud import LocalCloud
@@ -23,13 +24,57 @@ if TYPE_CHECKING:
 class LocalPorts(Ports):
     """Ports with a fault before and after each call to the outside."""
 
-    fault: Callable[[Operation, str], None]
+    fault: Callable[[object, str], None]
 
     def perform(self, operation: Operation) -> Any:
         self.fault(operation, "before")
         result = super().perform(operation)
         self.fault(operation, "after")
         return result
+
+
+@dataclass(frozen=True, slots=True)
+class PutPayload:
+    """A call to the bucket, to write an object: where a Lambda may die, as at any `adapter.ports.Operation`."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class GetPayload:
+    """A call to the bucket, to read an object."""
+
+    key: str
+
+
+@dataclass(frozen=True)
+class LocalPayloads:
+    """`adapter.ports.Payloads` with a fault before and after each call; counts what AWS would charge."""
+
+    payloads: Payloads
+    stats: Stats
+    fault: Callable[[object, str], None]
+
+    def put(self, key: str, text: str) -> None:
+        with self._around(PutPayload(key)):
+            self.payloads.put(key, text)
+            self.stats.puts += 1
+
+    def get(self, key: str) -> str:
+        with self._around(GetPayload(key)):
+            self.stats.gets += 1
+            return self.payloads.get(key)
+
+    def copy(self, key: str, to: str) -> None:
+        with self._around(PutPayload(to)):
+            self.payloads.copy(key, to)
+            self.stats.puts += 1
+
+    @contextmanager
+    def _around(self, call: object) -> Iterator[None]:
+        self.fault(call, "before")
+        yield
+        self.fault(call, "after")
 
 
 class InOrder:
@@ -69,7 +114,10 @@ class LocalHost(EngineHost):
 
 @dataclass(eq=False)
 class Run:
-    """One attempt of an invocation, in a function; ``promise`` and ``fn`` once it runs one."""
+    """One attempt of an invocation, in a function; ``promise`` and ``fn`` once it runs one.
+
+    ``ran``: for how many microseconds its code has run.
+    """
 
     function: Function
     invocation: Invocation
@@ -77,6 +125,7 @@ class Run:
     activity: Activity | None = None
     promise: str = ""
     fn: str = ""
+    ran: int = 0
     _stack: ExitStack = field(default_factory=ExitStack)
 
     def enter(self, running: list[Run]) -> None:

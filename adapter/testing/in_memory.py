@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
+from adapter.aws.payloads import missing
 from adapter.promises import Record
 from adapter.testing.lambdas import environment
 from adapter.testing.memory import MemoryStore
@@ -36,6 +37,7 @@ class MemoryWorld:
         self.table = only_table(template)
         self.store = MemoryStore(stats)
         self._queues = {spec.name: MemoryQueue(spec, clock, self.send) for spec in template.queues}
+        self._buckets = {name: MemoryBucket() for name in template.buckets}
         self.sqs = _Sqs(self._queues, stats)
         self.lambda_client = _Lambda(invoked)
         self.pollers = [Poller(_Tail(self.store.changes).read, mapping, lanes) for mapping in template.mappings]
@@ -48,6 +50,13 @@ class MemoryWorld:
     def close(self) -> None:
         self._stack.close()
 
+    def bucket(self, name: str) -> MemoryBucket:
+        return self._buckets[name]
+
+    def objects(self) -> dict[str, str]:
+        """Everything in the buckets, by key."""
+        return {key: text for bucket in self._buckets.values() for key, text in bucket.objects.items()}
+
     def send(self, queue: str, body: str) -> None:
         self._queues[queue].put(body)
 
@@ -59,6 +68,24 @@ class MemoryWorld:
 
     def records(self) -> list[Record]:
         return sorted(self.store.records(), key=lambda record: record.id)
+
+
+class MemoryBucket:
+    """`adapter.ports.Payloads` on a dict."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, str] = {}
+
+    def put(self, key: str, text: str) -> None:
+        self.objects[key] = text
+
+    def get(self, key: str) -> str:
+        if key not in self.objects:
+            raise missing(key)
+        return self.objects[key]
+
+    def copy(self, key: str, to: str) -> None:
+        self.objects[to] = self.get(key)
 
 
 class _Tail:

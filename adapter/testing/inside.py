@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from adapter.ports import Operation, Tell
+from adapter.ports import Tell
 from adapter.testing.activities import Activity
 from adapter.testing.driver import Driver, Work
 from adapter.testing.faults import Kill, Killed
@@ -15,6 +15,7 @@ from adapter.testing.hosting import LocalHost, Run
 from adapter.testing.in_memory import MemoryWorld
 from adapter.testing.lambdas import RETRY_DELAYS, Function, Invocation
 from adapter.testing.world import World
+from adapter.timers import SECOND
 
 if TYPE_CHECKING:
     from adapter.testing.cloud import LocalCloud
@@ -43,6 +44,11 @@ class Inside(Driver):
     def now(self) -> int:
         return self._now
 
+    def elapse(self, microseconds: int) -> None:
+        self._now += microseconds
+        if self._runs:
+            self._runs[-1].ran += microseconds
+
     def reach(self, at: int) -> None:
         self._now = max(self._now, at)
 
@@ -60,7 +66,7 @@ class Inside(Driver):
         run = Run(function, invocation, host, self._active[-1] if self._active else None)
         run.enter(self._runs)
         try:
-            return function.call(invocation, lambda event, context: host.handle(event, context, None))
+            return function.call(invocation, lambda event, context: host.handle(event, context, None), lambda: run.ran)
         except Killed:
             self.cloud.emit("killed", run.promise, run.fn, {"attempt": invocation.attempt})
             raise
@@ -71,7 +77,7 @@ class Inside(Driver):
         finally:
             run.leave()
 
-    def fault(self, operation: Operation, when: str) -> None:
+    def fault(self, operation: object, when: str) -> None:
         run = self._runs[-1] if self._runs else None
         if run is None:
             return
@@ -80,9 +86,12 @@ class Inside(Driver):
                 run.promise, run.fn = operation.id, operation.fn
             return
         for kill in self.kills:
-            if kill.fn in (run.fn, run.function.spec.handler) and kill.meets(operation, when):
+            if kill.fn in (run.fn, run.function.spec.handler, run.function.spec.name) and kill.meets(operation, when):
                 self.kills.remove(kill)
                 raise Killed
+        if run.ran > run.function.spec.timeout_s * SECOND:
+            # Lambda ends it in the middle of what it does; here that is where it next shows.
+            raise Killed
         if run.invocation.attempt <= len(RETRY_DELAYS) and self.dice.draw("crash"):
             raise Killed
         if run.activity is not None and self.dice.draw("reorder"):

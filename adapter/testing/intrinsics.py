@@ -95,7 +95,11 @@ class Stack:
         resource = self._resource(logical_id)
         key = _NAME_PROPERTIES.get(resource["Type"])
         given = resource.get("Properties", {}).get(key) if key else None
-        return f"{self.name}-{logical_id}" if given is None else str(self.resolve(given))
+        if given is not None:
+            return str(self.resolve(given))
+        made = f"{self.name}-{logical_id}"
+        # A bucket's name is part of an address.
+        return made.lower() if resource["Type"] == "AWS::S3::Bucket" else made
 
     def nested(self) -> Iterator[Stack]:
         """The stacks of the local applications in this one."""

@@ -31,12 +31,13 @@ class Invocation:
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What Lambda hands to a handler as its context."""
+    """What Lambda hands to a handler as its context. ``ran``: for how many microseconds it has run."""
 
     aws_request_id: str
     function_name: str
     memory_limit_in_mb: int
     timeout_s: int
+    ran: Callable[[], int] = int
     function_version: str = "$LATEST"
     log_group_name: str = ""
     log_stream_name: str = ""
@@ -48,7 +49,7 @@ class Context:
         return f"arn:aws:lambda:us-east-1:123456789012:function:{self.function_name}"
 
     def get_remaining_time_in_millis(self) -> int:
-        return self.timeout_s * 1000
+        return max(0, self.timeout_s * 1_000 - self.ran() // 1_000)
 
 
 @dataclass
@@ -65,13 +66,14 @@ class Function:
             self.handler = import_handler(self.spec) if self.spec.handler else fallback
         return self.handler
 
-    def call(self, invocation: Invocation, fallback: Callable[[Any, Any], Any]) -> Any:
+    def call(self, invocation: Invocation, fallback: Callable[[Any, Any], Any], ran: Callable[[], int]) -> Any:
         """One attempt: as Lambda calls a handler, in a fresh context and with the function's environment."""
         context = Context(
             aws_request_id=invocation.request_id,
             function_name=self.spec.name,
             memory_limit_in_mb=self.spec.memory_mb,
             timeout_s=self.spec.timeout_s,
+            ran=ran,
             log_group_name=f"/aws/lambda/{self.spec.name}",
         )
         handler = self.resolve(fallback)

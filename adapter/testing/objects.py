@@ -1,4 +1,4 @@
-"""S3's PutObject and GetObject from the side of the service, as far as keeping large payloads takes."""
+"""S3's PutObject, CopyObject and GetObject from the side of the service, as far as keeping large payloads takes."""
 
 from __future__ import annotations
 
@@ -15,11 +15,15 @@ OPERATIONS = {"PUT": "PutObject", "GET": "GetObject"}
 
 
 def perform(client: Any, operation: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
-    """Put or get the object at ``/bucket/key``."""
+    """Put, copy to, or get the object at ``/bucket/key``."""
     bucket, _, key = unquote(path).lstrip("/").partition("/")
     if not key:
         return _error(501, "NotImplemented", f"{operation} needs /bucket/key, not {path}")
     try:
+        if operation == "PutObject" and (source := headers.get("x-amz-copy-source")):
+            from_bucket, _, from_key = unquote(source).lstrip("/").partition("/")
+            client.copy_object(Bucket=bucket, Key=key, CopySource={"Bucket": from_bucket, "Key": from_key})
+            return Answer(status=200, body=b"<CopyObjectResult/>", headers={"Content-Type": "application/xml"})
         if operation == "PutObject":
             kind = headers.get("Content-Type") or "binary/octet-stream"
             put = client.put_object(Bucket=bucket, Key=key, Body=_content(headers, body), ContentType=kind)

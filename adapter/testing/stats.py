@@ -12,6 +12,8 @@ DOLLARS_PER_WRITE_UNIT = 0.625e-6
 DOLLARS_PER_READ_UNIT = 0.125e-6
 DOLLARS_PER_INVOCATION = 0.20e-6
 DOLLARS_PER_MESSAGE_REQUEST = 0.40e-6
+DOLLARS_PER_PUT = 5e-6
+DOLLARS_PER_GET = 0.4e-6
 
 WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem"})
 _READS = frozenset({"GetItem", "Query"})
@@ -42,18 +44,22 @@ class Stats:
         self.read_units = 0
         self.invocations = 0
         self.messages = 0
+        self.puts = 0
+        self.gets = 0
         self.bodies = ByFunction()
         self.resumes = ByFunction()
 
     @property
     def dollars(self) -> float:
-        """DynamoDB's units, Lambda's and SQS's requests, without compute time."""
+        """DynamoDB's units, Lambda's, SQS's and S3's requests, without compute time and storage."""
         return (
             self.write_units * DOLLARS_PER_WRITE_UNIT
             + self.read_units * DOLLARS_PER_READ_UNIT
             + self.invocations * DOLLARS_PER_INVOCATION
             # Sent, received, deleted.
             + 3 * self.messages * DOLLARS_PER_MESSAGE_REQUEST
+            + self.puts * DOLLARS_PER_PUT
+            + self.gets * DOLLARS_PER_GET
         )
 
     def __repr__(self) -> str:

@@ -21,6 +21,7 @@ FILE_NAME: Final = "template.yaml"
 _TABLE: Final = "AWS::DynamoDB::Table"
 _FUNCTION: Final = "AWS::Serverless::Function"
 _QUEUE: Final = "AWS::SQS::Queue"
+_BUCKET: Final = "AWS::S3::Bucket"
 _MINUTELY: Final = ("cron(* * * * ? *)", "rate(1 minute)")
 
 
@@ -99,6 +100,11 @@ class Template:
     queue_mappings: tuple[QueueMapping, ...]
     functions: tuple[FunctionSpec, ...]
     mappings: tuple[StreamMapping, ...]
+    buckets: tuple[str, ...]
+
+    def variable(self, name: str) -> str:
+        """An environment variable of its functions; empty where none has it."""
+        return max((function.environment.get(name, "") for function in self.functions), default="")
 
     @property
     def prefix(self) -> str:
@@ -124,6 +130,7 @@ def load(path: Path) -> Template:
         mappings=tuple(
             each for stack in stacks for name in stack.resources_of(_FUNCTION) for each in _mappings(stack, name)
         ),
+        buckets=tuple(stack.physical_id(name) for stack in stacks for name in stack.resources_of(_BUCKET)),
     )
 
 

@@ -19,8 +19,10 @@ from botocore.awsrequest import AWSResponse
 from moto import mock_aws
 
 from adapter.aws.items import to_record
+from adapter.aws.payloads import S3Payloads
 from adapter.aws.store import DynamoStore
 from adapter.errors import ConfigurationError
+from adapter.ports import Payloads
 from adapter.promises import Record
 from adapter.testing import queues
 from adapter.testing.intrinsics import REGION
@@ -102,6 +104,22 @@ class World:
         self.queues = [
             QueuePoller(MotoQueue(self.sqs, mapping.queue), mapping) for mapping in self._template.queue_mappings
         ]
+
+        self.s3 = boto3.client("s3", region_name=REGION)
+        for bucket in self._template.buckets:
+            self.s3.create_bucket(Bucket=bucket)
+
+    def bucket(self, name: str) -> Payloads:
+        return S3Payloads(name, lambda: self.s3)
+
+    def objects(self) -> dict[str, str]:
+        """Everything in the buckets, by key."""
+        found: dict[str, str] = {}
+        for name in self._template.buckets:
+            pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=name)
+            keys = [each["Key"] for page in pages for each in page.get("Contents", ())]
+            found |= {key: self.bucket(name).get(key) for key in keys}
+        return found
 
     def send(self, queue: str, body: str) -> None:
         self.sqs.send_message(QueueUrl=queues.url_of(queue), MessageBody=body)

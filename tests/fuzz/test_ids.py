@@ -179,7 +179,7 @@ def test_a_function_that_nests_deeper_than_ids_can_be_long_is_told_so(cloud: Loc
         await identified()
         return "too deep to be reached"
 
-    deep = "x~" + ".".join("0" * ((MAX_ID_CHARACTERS - 2) // 2))
+    deep = "x~" + ".".join("01" * ((MAX_ID_CHARACTERS - 2) // 4)) + ".0"
     assert is_id(deep)
     assert not is_id(child_id(deep, 10))
     cloud._world.store.create(Record(id=deep, fn="fuzz:digs", target="durable", args="{}"))

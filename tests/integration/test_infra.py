@@ -73,9 +73,9 @@ def test_every_example_is_named_by_its_target() -> None:
 
 
 def statements(value: object) -> Iterator[dict[str, Any]]:
-    """Every IAM statement in a template, wherever it stands."""
+    """Every IAM statement in a template that allows anything, wherever it stands."""
     if isinstance(value, dict):
-        if "Effect" in value:
+        if value.get("Effect") == "Allow":
             yield value
         for each in value.values():
             yield from statements(each)
@@ -162,11 +162,31 @@ def test_whoever_has_a_link_may_call_its_function_by_its_url_alone() -> None:
 def test_the_function_of_links_reads_and_settles_and_does_nothing_else() -> None:
     """It is the one that anybody can call."""
     allowed = [
-        (statement["Action"], statement["Resource"])
-        for statement in statements(parse(ROOT / "infra" / "links.yaml"))
-        if statement["Effect"] == "Allow"
+        (statement["Action"], statement["Resource"]) for statement in statements(parse(ROOT / "infra" / "links.yaml"))
     ]
     assert allowed == [
         (["dynamodb:GetItem", "dynamodb:UpdateItem"], {"Ref": "TableArn"}),
+        (["s3:GetObject", "s3:PutObject"], {"Fn::Sub": "${BucketArn}/*"}),
         ("secretsmanager:GetSecretValue", {"Ref": "Key"}),
     ]
+
+
+def test_the_bucket_is_encrypted_and_closed_and_outlives_its_stack() -> None:
+    """It holds what users passed and returned; of a running execution, the only copy."""
+    resources = parse(ROOT / "infra" / "storage.yaml")["Resources"]
+    bucket, policy = resources["Payloads"], resources["PayloadsPolicy"]["Properties"]["PolicyDocument"]
+    assert bucket["DeletionPolicy"] == bucket["UpdateReplacePolicy"] == "Retain"
+    assert set(bucket["Properties"]["PublicAccessBlockConfiguration"].values()) == {True}
+    assert "BucketEncryption" in bucket["Properties"]
+    assert "LifecycleConfiguration" not in bucket["Properties"]
+    (deny,) = policy["Statement"]
+    assert (deny["Effect"], deny["Action"], deny["Principal"]) == ("Deny", "s3:*", "*")
+    assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_every_function_knows_the_bucket_and_all_but_the_resumer_the_cipher() -> None:
+    """The resumer carries on what it doesn't read."""
+    without = {function.handler for function in FUNCTIONS if "DURABLE_CIPHER" not in function.environment}
+    assert without == {"adapter.resumer.handler"}
+    (bucket,) = load(ROOT / "template.yaml").buckets
+    assert {function.environment["DURABLE_BUCKET"] for function in FUNCTIONS} == {bucket}

@@ -36,6 +36,7 @@ from adapter.ports import (
     Operation,
     Pause,
     Register,
+    Remaining,
     RunCode,
     Settle,
     Tell,
@@ -277,8 +278,8 @@ class Explorer:
         try:
             while True:
                 operation = steps.send(answer)
-                if isinstance(operation, (Now, Tell)):
-                    answer = 1_000 if isinstance(operation, Now) else None
+                if isinstance(operation, (Now, Remaining, Tell)):
+                    answer = None if isinstance(operation, Tell) else 1_000
                     continue
                 parts = _parts(operation)
                 taken = results[base : base + len(parts)]

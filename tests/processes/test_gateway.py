@@ -194,6 +194,18 @@ def test_an_object_comes_back(aws: Aws, checksums: str) -> None:
         client.get_object(Bucket="payloads", Key="absent")
 
 
+def test_an_object_is_copied_and_not_overwritten_by_nothing(aws: Aws) -> None:
+    """A copy is a put without a body."""
+    aws.behind["s3"].create_bucket(Bucket="payloads")
+    client = aws.client("s3")
+    client.put_object(Bucket="payloads", Key="a/1", Body=b"large")
+    client.copy_object(Bucket="payloads", Key="b/1", CopySource={"Bucket": "payloads", "Key": "a/1"})
+
+    assert client.get_object(Bucket="payloads", Key="b/1")["Body"].read() == b"large"
+    with pytest.raises(client.exceptions.NoSuchKey):
+        client.copy_object(Bucket="payloads", Key="c/1", CopySource={"Bucket": "payloads", "Key": "absent"})
+
+
 def test_whoever_watches_is_told_before_and_after_with_the_callers_key(aws: Aws) -> None:
     """By its access key a process is known: whoever kills it then has killed it at that call."""
     url = aws.behind["sqs"].create_queue(QueueName="timers")["QueueUrl"]

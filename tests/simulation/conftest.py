@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -23,3 +23,16 @@ def cold() -> Iterator[LocalCloud]:
     """A fresh cloud in which each resume is a full replay."""
     with COLD.cloud() as cloud:
         yield cloud
+
+
+@pytest.fixture
+def without_bucket(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], LocalCloud]:
+    """Makes clouds whose functions have no DURABLE_BUCKET."""
+
+    def made(engine: str) -> LocalCloud:
+        cloud = LocalCloud(engine=engine)
+        for function in cloud.template.functions:
+            monkeypatch.delitem(function.environment, "DURABLE_BUCKET")  # type: ignore[arg-type]
+        return cloud
+
+    return made

@@ -40,6 +40,8 @@ class Lambda:
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """A Lambda's environment, without any variable of ours; no host is kept from before, or for later."""
+    for name in ("DURABLE_BUCKET", "DURABLE_CIPHER"):
+        monkeypatch.delenv(name, raising=False)
     for name in ("DURABLE_TABLE", "DURABLE_PREFIX", "AWS_LAMBDA_FUNCTION_NAME", "AWS_ENDPOINT_URL_DYNAMODB"):
         monkeypatch.delenv(name, raising=False)
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
@@ -95,8 +97,8 @@ def test_the_host_is_what_the_environment_describes(environment: pytest.MonkeyPa
     environment.setenv("AWS_REGION", "eu-north-1")
     ports: Any = wiring.host().ports  # type: ignore[attr-defined]
     assert (ports.prefix, ports.default_target) == ("shop-", "shop-checkout")
-    assert ports.store.client.meta.region_name == "eu-north-1"
-    assert ports.store._table == "promises"
+    assert ports.store.inner.client.meta.region_name == "eu-north-1"
+    assert ports.store.inner._table == "promises"
 
 
 def test_an_emulators_address_is_taken_from_the_environment(environment: pytest.MonkeyPatch) -> None:
@@ -104,7 +106,7 @@ def test_an_emulators_address_is_taken_from_the_environment(environment: pytest.
     environment.setenv("DURABLE_TABLE", "promises")
     environment.setenv("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:1")
     ports: Any = wiring.host().ports  # type: ignore[attr-defined]
-    assert ports.store.client.meta.endpoint_url == "http://127.0.0.1:1"
+    assert ports.store.inner.client.meta.endpoint_url == "http://127.0.0.1:1"
 
 
 def test_outside_of_a_cloud_the_environments_host_is_used(environment: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,133 @@
+"""Texts too large for the table, as objects in S3.
+
+An object is put before the item that names it. Died in between, nothing names the object; it is removed with its
+execution's others. One that is there already is put again, so that its age tells when it was last of use (ADR 0013).
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from adapter.errors import BadMessage
+from adapter.ports import Payloads
+from adapter.promises import root_of
+
+CACHE_BYTES = 64 * 1024 * 1024
+"""Of objects that a sandbox keeps: the largest fits in."""
+
+
+def key_of(promise: str, text: str) -> str:
+    """The object of a text: by its content, beside the others of the promise's execution."""
+    return f"{_hash(root_of(promise))[:32]}/{_hash(text)}"
+
+
+def moved(key: str, promise: str) -> str:
+    """The key of the same text for a promise of another execution."""
+    return f"{_hash(root_of(promise))[:32]}/{key.rpartition('/')[2]}"
+
+
+def checked(key: str, text: str) -> str:
+    """The text, if it is what was put under the key.
+
+    Raises:
+        BadMessage: it isn't.
+    """
+    if key.rpartition("/")[2] != _hash(text):
+        raise BadMessage(f"the object {key} isn't what was stored under this key: restore it, nothing may change it")
+    return text
+
+
+def missing(key: str) -> BadMessage:
+    return BadMessage(f"the object {key} is gone, and a promise needs it: restore it, and keep objects from expiring")
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class S3Payloads:
+    """`adapter.ports.Payloads` in a bucket. ``connect`` makes the client, once one is needed."""
+
+    def __init__(self, bucket: str, connect: Callable[[], Any]) -> None:
+        self.bucket = bucket
+        self._connect = connect
+        self._lock = threading.Lock()
+
+    @functools.cached_property
+    def _made(self) -> Any:
+        return self._connect()
+
+    @property
+    def _client(self) -> Any:
+        # boto3 makes clients one at a time only.
+        with self._lock:
+            return self._made
+
+    def put(self, key: str, text: str) -> None:
+        self._client.put_object(
+            Bucket=self.bucket, Key=key, Body=text.encode(), ContentType="text/plain; charset=utf-8"
+        )
+
+    def get(self, key: str) -> str:
+        try:
+            found: bytes = self._client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        except ClientError as error:
+            self._explain(error, key)
+            raise
+        return found.decode("utf-8", "replace")
+
+    def copy(self, key: str, to: str) -> None:
+        try:
+            self._client.copy_object(Bucket=self.bucket, Key=to, CopySource={"Bucket": self.bucket, "Key": key})
+        except ClientError as error:
+            self._explain(error, key)
+            raise
+
+    def _explain(self, error: ClientError, key: str) -> None:
+        """Raise what it means, or say in a note where it happened."""
+        if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+            raise missing(f"s3://{self.bucket}/{key}") from error
+        # S3 admits that an object is missing only to who may list the bucket.
+        error.add_note(f"reading s3://{self.bucket}/{key}, which may be missing, or closed to this Lambda's role")
+
+
+class Cached:
+    """Keeps what was read last: an object never changes, and a replay reads what the run before it has read."""
+
+    def __init__(self, payloads: Payloads, size: int = CACHE_BYTES) -> None:
+        self._payloads = payloads
+        self._left = size
+        self._kept: OrderedDict[str, tuple[str, int]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def put(self, key: str, text: str) -> None:
+        self._payloads.put(key, text)
+
+    def get(self, key: str) -> str:
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key][0]
+        text = self._payloads.get(key)
+        self._keep(key, text, len(text.encode("utf-8", "surrogatepass")))
+        return text
+
+    def copy(self, key: str, to: str) -> None:
+        self._payloads.copy(key, to)
+
+    def _keep(self, key: str, text: str, size: int) -> None:
+        with self._lock:
+            if key in self._kept:
+                return
+            self._kept[key] = text, size
+            self._left -= size
+            while self._left < 0:
+                _, (_, freed) = self._kept.popitem(last=False)
+                self._left += freed

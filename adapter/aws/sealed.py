@@ -1,0 +1,111 @@
+"""A store whose records hold their user data as `adapter.aws.sealing` stores it; whoever uses it sees none of that.
+
+What isn't needed isn't read: of a function's children, a replay needs the outcomes and not the arguments, and a resumer
+needs neither. Such a part is `adapter.promises.Stored`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from adapter.aws.sealing import Sealing, in_object, parts_of
+from adapter.ports import Pool, Store
+from adapter.promises import Arming, Firing, Kind, Record, Refused, State, Stored, Written
+from adapter.timers import Due
+
+EVERYTHING = ("args", "value", "paused")
+
+
+class SealedStore:
+    """`adapter.ports.Store` over another one."""
+
+    def __init__(self, store: Store, sealing: Sealing, pool: Pool) -> None:
+        self.inner = store
+        self.sealing = sealing
+        self._pool = pool
+
+    def get(self, promise: str) -> Record | None:
+        found = self.inner.get(promise)
+        return None if found is None else self.read(found, EVERYTHING)
+
+    def load(self, promise: str) -> tuple[Record | None, Sequence[Record]]:
+        own, children = self.inner.load(promise)
+        return None if own is None else self.read(own, EVERYTHING), self._outcomes(children)
+
+    def children(self, promise: str, first: int = 0) -> Sequence[Record]:
+        return self._outcomes(self.inner.children(promise, first))
+
+    def create(self, record: Record) -> Written:
+        args = self.sealing.seal(record.args, record.id, "args")
+        value = self.sealing.seal(record.value, record.id, "value")
+        written = self.inner.create(replace(record, args=args, value=value))
+        if isinstance(written, Refused):
+            return self._stands(written)
+        return record
+
+    def settle(self, promise: str, state: State, value: str, at: int, due_at: int | None = None) -> Written:
+        written = self.inner.settle(promise, state, self.sealing.seal(value, promise, "value"), at, due_at)
+        if isinstance(value, Stored):
+            # A link's: whoever carries it on neither knows what it is nor has to.
+            return self._unread(written)
+        if isinstance(written, Refused):
+            return self._stands(written)
+        return replace(self.read(written), value=value)
+
+    def claim(self, promise: str, firing: Firing | None = None, due_at: int | None = None) -> Written:
+        written = self.inner.claim(promise, firing, due_at)
+        # The function may have to be replayed from them.
+        return self._unread(written) if isinstance(written, Refused) else self.read(written, ("args",))
+
+    def postpone(self, promise: str, was: int, due_at: int | None) -> Written:
+        return self._unread(self.inner.postpone(promise, was, due_at))
+
+    def register(self, promise: str, awaiter: str) -> Written:
+        written = self.inner.register(promise, awaiter)
+        return self._stands(written) if isinstance(written, Refused) else self.read(written)
+
+    def arm(self, promise: str, arming: Arming) -> Written:
+        return self._unread(self.inner.arm(promise, arming))
+
+    def arrive(self, promise: str, count: int) -> Written:
+        return self._unread(self.inner.arrive(promise, count))
+
+    def close(self, promise: str) -> Written:
+        return self._unread(self.inner.close(promise))
+
+    def delete(self, promise: str) -> Record | None:
+        deleted = self.inner.delete(promise)
+        return None if deleted is None else self.read(deleted)
+
+    def pause(self, promise: str, why: str) -> Written:
+        # It shows arguments.
+        return self._unread(self.inner.pause(promise, self.sealing.seal(why, promise, "paused")))
+
+    def due(self, shard: str, until: int) -> Iterator[Sequence[Due]]:
+        return self.inner.due(shard, until)
+
+    def read(self, record: Record, parts: Sequence[str] = ()) -> Record:
+        """A record of the store beneath, with these of its parts opened."""
+        opened = parts_of(record, parts, self.sealing)
+        # typeshed has no way to say which fields these are.
+        return replace(record, **opened) if opened else record  # type: ignore[arg-type]
+
+    def _outcome(self, record: Record) -> Record:
+        """As a caller needs it: what came of it. Of a link, what it may have to start its root with."""
+        starts = record.pending and record.kind in (Kind.LINK, Kind.DETACH)
+        return self.read(record, ("args", "value") if starts else ("value",))
+
+    def _outcomes(self, records: Sequence[Record]) -> Sequence[Record]:
+        """In order; objects are fetched side by side."""
+        far = [record for record in records if in_object(record.value)]
+        fetched = {record.id: record for record in self._pool.map(self._outcome, far)} if far else {}
+        return [fetched.get(record.id) or self._outcome(record) for record in records]
+
+    def _stands(self, refused: Refused) -> Refused:
+        return refused if refused.stands is None else replace(refused, stands=self._outcome(refused.stands))
+
+    def _unread(self, written: Written) -> Written:
+        if not isinstance(written, Refused):
+            return self.read(written)
+        return written if written.stands is None else replace(written, stands=self.read(written.stands))

@@ -1,0 +1,167 @@
+"""User data on its way into the table and out of it: encrypted, and in an object where it is large.
+
+A JSON text begins with none of the marks below, so nothing that is stored can be taken for what a user wrote:
+
+- ``@key``: the text is in the object of that key;
+- ``!text``: it is encrypted;
+- ``^id`` and a line: a link carried it on from the promise of that id;
+- ``=text``: as it is, though it begins like one of these.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from adapter.aws.payloads import checked, key_of, moved
+from adapter.errors import BadMessage, ConfigurationError
+from adapter.ports import Cipher, Payloads
+from adapter.promises import MAX_OBJECT_BYTES, MAX_PAYLOAD_BYTES, Kind, Record, Stored
+
+INLINE_BYTES = 16 * 1024
+"""What an item takes of one text. Each update pays for the whole item, an object once (ADR 0013)."""
+
+OBJECT, ENCRYPTED, CARRIED, PLAIN = "@", "!", "^", "="
+MARKS = (OBJECT, ENCRYPTED, CARRIED, PLAIN)
+
+
+def marked(stored: str) -> bool:
+    """Whether a text as it is stored isn't simply what it stands for."""
+    return stored.startswith(MARKS)
+
+
+def in_object(stored: str) -> bool:
+    return _split(stored, "")[1].startswith(OBJECT)
+
+
+@dataclass(frozen=True, slots=True)
+class Sealing:
+    """Texts as they are stored, from texts as they are meant, and back. Neither part has to be there."""
+
+    payloads: Payloads | None = None
+    cipher: Cipher | None = None
+
+    @property
+    def largest(self) -> int:
+        """Bytes of one text."""
+        if self.payloads is not None:
+            return MAX_OBJECT_BYTES
+        # Two of them, encrypted and written as text, are to fit into one item.
+        return MAX_PAYLOAD_BYTES if self.cipher is None else MAX_PAYLOAD_BYTES // 2
+
+    def seal(self, text: str, promise: str, part: str) -> str:
+        """What is to be stored of a part (``args``, ``value``, ``paused``) of a promise; its object is written here."""
+        if isinstance(text, Stored):
+            return self._carry(text, promise)
+        if not text:
+            return text
+        stored = self._encrypted(text, promise, part)
+        if self.payloads is None or _fits(stored):
+            return stored
+        key = key_of(promise, stored)
+        # Before the item: who reads the key finds the object.
+        self.payloads.put(key, stored)
+        return f"{OBJECT}{key}"
+
+    def open(self, stored: str, record: Record, part: str) -> str:
+        """What a stored part of a record stands for.
+
+        Raises:
+            BadMessage: its object is gone or isn't the one that was written, or it was taken from elsewhere.
+            ConfigurationError: it is encrypted, or in an object, and this process has no cipher, or no bucket.
+        """
+        origin, stored = _split(stored, record.id)
+        if origin != record.id and record.kind is not Kind.LINK:
+            raise BadMessage(f"{part} of {record.id} is that of {origin[:80]!r}, and only a link's may be another's")
+        if stored.startswith(OBJECT):
+            key = stored.removeprefix(OBJECT)
+            stored = checked(key, self._bucket(record.id).get(key))
+        if stored.startswith(ENCRYPTED):
+            return self._decrypted(stored.removeprefix(ENCRYPTED), origin, part)
+        return stored.removeprefix(PLAIN)
+
+    def _encrypted(self, text: str, promise: str, part: str) -> str:
+        if self.cipher is None:
+            return f"{PLAIN}{text}" if marked(text) else text
+        return f"{ENCRYPTED}{self.cipher.encrypt(text, _context(promise, part))}"
+
+    def _decrypted(self, text: str, promise: str, part: str) -> str:
+        if self.cipher is None:
+            raise ConfigurationError(
+                f"{part} of {promise} is encrypted: set DURABLE_CIPHER to the cipher's module:name for this Lambda, too"
+            )
+        try:
+            return self.cipher.decrypt(text, _context(promise, part))
+        except Exception as error:
+            error.add_note(f"decrypting {part} of {promise}")
+            raise
+
+    def _carry(self, text: Stored, promise: str) -> str:
+        """Unread, from the promise that it was stored for. The copy is the other execution's own: each ends alone."""
+        if not marked(text) or text.startswith(PLAIN):
+            return str(text)
+        origin, stored = _split(text, text.origin)
+        if stored.startswith(OBJECT):
+            key = stored.removeprefix(OBJECT)
+            mine = moved(key, promise)
+            if mine != key:
+                self._bucket(promise).copy(key, mine)
+            stored = f"{OBJECT}{mine}"
+        return f"{CARRIED}{origin}\n{stored}"
+
+    def _bucket(self, promise: str) -> Payloads:
+        if self.payloads is None:
+            raise ConfigurationError(
+                f"data of {promise} is in a bucket: set DURABLE_BUCKET to its name for this Lambda, too"
+            )
+        return self.payloads
+
+
+def _split(stored: str, origin: str) -> tuple[str, str]:
+    """Whose it was, and what was stored for that promise."""
+    if not stored.startswith(CARRIED):
+        return origin, stored
+    head, _, rest = stored.removeprefix(CARRIED).partition("\n")
+    return head, rest
+
+
+def _fits(stored: str) -> bool:
+    return len(stored) <= INLINE_BYTES and len(stored.encode("utf-8", "surrogatepass")) <= INLINE_BYTES
+
+
+def _context(promise: str, part: str) -> dict[str, str]:
+    return {"promise": promise, "part": part}
+
+
+def cipher_named(name: str) -> Cipher | None:
+    """The cipher that ``DURABLE_CIPHER`` names as ``module:name``; None where that is empty.
+
+    Raises:
+        ConfigurationError: there is no such cipher.
+    """
+    if not name:
+        return None
+    module, _, attribute = name.partition(":")
+    try:
+        found: Any = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigurationError(
+            f"DURABLE_CIPHER is {name!r}, but this can't be imported ({error}): it is module:name of an object"
+            " with encrypt and decrypt, in this Lambda's code or layer"
+        ) from error
+    if isinstance(found, type) or not callable(getattr(found, "encrypt", None)):
+        raise ConfigurationError(f"DURABLE_CIPHER is {name!r}, which isn't an object with encrypt and decrypt")
+    cipher: Cipher = found
+    return cipher
+
+
+def parts_of(record: Record, names: Sequence[str], sealing: Sealing) -> dict[str, str]:
+    """The marked parts of a record as it is stored: those named are opened, the others stay as they are, and say so."""
+    parts = {name: getattr(record, name) for name in ("args", "value", "paused")}
+    return {
+        name: sealing.open(stored, record, name) if name in names else Stored(stored, record.id)
+        for name, stored in parts.items()
+        if marked(stored)
+    }

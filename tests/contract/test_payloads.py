@@ -1,0 +1,227 @@
+"""Texts around each threshold, on every engine with a bucket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from adapter.aws.items import MAX_TEXT_BYTES
+from adapter.aws.sealed import SealedStore
+from adapter.aws.sealing import INLINE_BYTES, Sealing, in_object
+from adapter.errors import PayloadTooLarge
+from adapter.ports import Cipher
+from adapter.promises import Kind, Record, Refused, State, Stored, Written, child_id
+from adapter.testing.cloud import ENGINES
+from adapter.testing.hosting import InOrder
+from adapter.testing.in_memory import MemoryBucket
+from adapter.testing.memory import MemoryStore
+from adapter.testing.stats import Stats
+from adapter.testing.template import default_template, load
+from tests.ciphers import toy
+
+AROUND = [
+    ("x" * INLINE_BYTES, False),
+    ("x" * (INLINE_BYTES + 1), True),
+    ("é" * (INLINE_BYTES // 2), False),
+    ("é" * (INLINE_BYTES // 2) + "x", True),
+    ("x" * (MAX_TEXT_BYTES + 1), True),
+    ("x" * 5_000_000, True),
+]
+sizes = pytest.mark.parametrize(("text", "large"), AROUND, ids=[f"{len(text.encode())}" for text, _ in AROUND])
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def world(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """The table and the bucket of the template."""
+    made = ENGINES[request.param](load(default_template()), Stats(), lambda function, payload: None, lambda: 0)
+    made.open()
+    yield made
+    made.close()
+
+
+def over(world: Any, cipher: Cipher | None = None) -> SealedStore:
+    (bucket,) = load(default_template()).buckets
+    return SealedStore(world.store, Sealing(world.bucket(bucket), cipher), InOrder())
+
+
+@pytest.fixture
+def sealed(world: Any) -> SealedStore:
+    """Over the store of each engine."""
+    return over(world)
+
+
+def stored(world: Any, promise: str) -> Record:
+    found: Record | None = world.store.get(promise)
+    assert found is not None
+    return found
+
+
+@sizes
+def test_only_what_is_large_is_in_an_object(world: Any, sealed: SealedStore, root: str, text: str, large: bool) -> None:
+    """And both are read alike: arguments, and an outcome."""
+    record = Record(id=root, args=text)
+    assert sealed.create(record) == record
+    assert (stored(world, root).args == text) is not large
+    settled = sealed.settle(root, State.RESOLVED, text, 1)
+    assert isinstance(settled, Record)
+    assert (stored(world, root).value == text) is not large
+    assert settled.value == text
+    found = sealed.get(root)
+    assert found is not None
+    assert (found.args, found.value) == (text, text)
+
+
+@sizes
+def test_a_refused_write_tells_what_stands(sealed: SealedStore, root: str, text: str, large: bool) -> None:
+    """Whatever its size."""
+    sealed.create(Record(id=root))
+    sealed.settle(root, State.RESOLVED, text, 1)
+    for written in (
+        sealed.settle(root, State.REJECTED, "2", 2),
+        sealed.create(Record(id=root)),
+        sealed.register(root, "other~0"),
+    ):
+        assert isinstance(written, Refused)
+        assert written.stands is not None
+        assert written.stands.value == text
+
+
+def test_children_come_with_their_outcomes_and_without_their_arguments(sealed: SealedStore, root: str) -> None:
+    """Nobody but a child itself needs these; but of a link, to start its root."""
+    text = "x" * 20_000
+    sealed.create(Record(id=root, args=text))
+    sealed.create(Record(id=child_id(root, 0), args=text, state=State.RESOLVED, value=text))
+    sealed.create(Record(id=child_id(root, 1), args=text, kind=Kind.LINK, fn="f", link="other"))
+    own, (call, link) = sealed.load(root)
+    assert own is not None
+    assert (own.args, call.value, link.args) == (text, text, text)
+    assert isinstance(call.args, Stored)
+    assert sealed.children(root) == [call, link]
+
+
+def test_a_claim_brings_the_arguments_that_a_replay_needs(sealed: SealedStore, root: str) -> None:
+    """It comes in place of a load."""
+    sealed.create(Record(id=root, args="x" * 20_000))
+    claimed = sealed.claim(root)
+    assert isinstance(claimed, Record)
+    assert claimed.args == "x" * 20_000
+
+
+def test_whoever_only_counts_reads_no_object(world: Any, root: str) -> None:
+    """The resumer: it has no cipher, and nothing to do with arguments."""
+    over(world, toy).create(Record(id=root, args="x" * 20_000))
+    blind = SealedStore(world.store, Sealing(), InOrder())
+    for written in (blind.arrive(root, 1), blind.close(root)):
+        assert isinstance(written, Record)
+        assert isinstance(written.args, Stored)
+
+
+def test_why_a_function_is_paused_is_encrypted_and_read(world: Any, root: str) -> None:
+    """It shows arguments."""
+    sealed = over(world, toy)
+    sealed.create(Record(id=root))
+    sealed.pause(root, "drifted: secret")
+    found = sealed.get(root)
+    assert found is not None
+    assert found.paused == "drifted: secret"
+    assert "secret" not in stored(world, root).paused
+
+
+@sizes
+def test_encrypted_texts_are_read_as_they_were(world: Any, root: str, text: str, large: bool) -> None:
+    """The encrypted text is what is measured."""
+    sealed = over(world, toy)
+    record = Record(id=root, args=text)
+    sealed.create(record)
+    assert sealed.get(root) == record
+    assert text not in stored(world, root).args
+    assert stored(world, root).args[0] == ("@" if len(text.encode()) * 4 // 3 > INLINE_BYTES else "!")
+
+
+def test_without_a_bucket_the_item_is_the_limit_and_the_error_says_so(world: Any, root: str) -> None:
+    """Nothing is written."""
+    without = SealedStore(world.store, Sealing(), InOrder())
+    without.create(Record(id=root, args="x" * MAX_TEXT_BYTES))
+    other = child_id(root, 0)
+    with pytest.raises(PayloadTooLarge, match="DURABLE_BUCKET"):
+        without.create(Record(id=other, args="x" * (MAX_TEXT_BYTES + 1)))
+    assert without.get(other) is None
+
+
+def test_whoever_carries_an_outcome_on_reads_nothing(world: Any, sealed: SealedStore, root: str) -> None:
+    """And the link has all of it, also when it is told twice."""
+    text, link = "x" * 20_000, child_id(f"other-{root}", 0)
+    sealed.create(Record(id=root))
+    sealed.create(Record(id=link, kind=Kind.LINK, link=root))
+    sealed.settle(root, State.RESOLVED, text, 1)
+    carried = Stored(stored(world, root).value, root)
+    first = sealed.settle(link, State.RESOLVED, carried, 2)
+    second = sealed.settle(link, State.RESOLVED, carried, 3)
+    assert isinstance(first, Record)
+    assert isinstance(first.value, Stored)
+    assert isinstance(second, Refused)
+    found = sealed.get(link)
+    assert found is not None
+    assert found == replace(first, value=text)
+
+
+class Watchful(MemoryStore):
+    """Looks for the object of each key that it is given."""
+
+    def __init__(self, bucket: MemoryBucket) -> None:
+        super().__init__()
+        self.bucket = bucket
+        self.looked = 0
+
+    def create(self, record: Record) -> Written:
+        self.look(record.args, record.value)
+        return super().create(record)
+
+    def settle(self, promise: str, state: State, value: str, at: int, due_at: int | None = None) -> Written:
+        self.look(value)
+        return super().settle(promise, state, value, at, due_at)
+
+    def look(self, *texts: str) -> None:
+        for text in texts:
+            if in_object(text):
+                self.looked += 1
+                assert self.bucket.get(text.rpartition("@")[2])
+
+
+def test_an_object_is_there_before_any_item_names_it() -> None:
+    """Else a crash between the two would leave a promise that nobody can read."""
+    bucket, large = MemoryBucket(), "x" * 20_000
+    store = Watchful(bucket)
+    sealed = SealedStore(store, Sealing(bucket), InOrder())
+    sealed.create(Record(id="a", args=large))
+    sealed.create(Record(id="b~0", kind=Kind.LINK, link="a", args=large))
+    sealed.settle("a", State.RESOLVED, large, 1)
+    found = store.get("a")
+    assert found is not None
+    sealed.settle("b~0", State.RESOLVED, Stored(found.value, "a"), 2)
+    assert store.looked == 4
+
+
+def test_what_is_put_again_is_as_young_as_its_last_use() -> None:
+    """Whoever removes old objects spares those that a start has just put, and not yet named."""
+    bucket = Puts()
+    sealed = SealedStore(MemoryStore(), Sealing(bucket), InOrder())
+    for _ in range(2):
+        sealed.create(Record(id="a", args="x" * 20_000))
+    assert len(bucket.puts) == 2
+    assert len(set(bucket.puts)) == 1
+
+
+class Puts(MemoryBucket):
+    """Remembers each put."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.puts: list[str] = []
+
+    def put(self, key: str, text: str) -> None:
+        self.puts.append(key)
+        super().put(key, text)
