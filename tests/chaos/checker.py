@@ -13,7 +13,7 @@ from tests.chaos.in_asyncio import UNCOUNTED, plainly
 from tests.chaos.programs import Program, constructs_of
 from tests.chaos.trial import Played
 
-LATENCIES = (None, 1, 2, 3)
+LATENCIES = (None, 1, 2, 3, 4, 5)
 WRITES_PER_PROMISE = 6
 WRITES_BESIDES = 12
 FIXED = ("id", "kind", "fn", "target", "args", "digest", "created_at", "by", "wake", "reply_to", "seen", "deadline")

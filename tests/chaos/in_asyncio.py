@@ -72,7 +72,8 @@ class World:
 
     async def latency(self) -> None:
         # Never none: what is called begins when the caller next awaits, and ends later.
-        await asyncio.sleep(1 + self.random.random() * self.slowest)
+        # Mostly short, so that a long way may be faster than a short one.
+        await asyncio.sleep(1 + self.random.random() ** 4 * self.slowest)
 
     async def function(self, node: Node, retry: bool = False) -> Any:
         await self.latency()

@@ -52,11 +52,12 @@ class Draw:
         times = {"times": self.random.randint(1, 3)} if kind == "flaky" else {}
         return self.node("leaf", kind=kind, **times)
 
-    def several(self, depth: int, calm: bool, *, timed: bool = False) -> list[Node]:
-        """Branches beside each other. What may fail, or be the first to end, begins at a time of its own."""
-        return [self.branch(depth, calm, timed=timed) for _ in range(self.random.randint(2, 4))]
+    def several(self, depth: int, calm: bool) -> list[Node]:
+        """Branches beside each other. What may fail begins at a time of its own."""
+        return [self.branch(depth, calm) for _ in range(self.random.randint(2, 4))]
 
     def branch(self, depth: int, calm: bool, *, timed: bool = False) -> Node:
+        """``timed``: at a time of its own, if there is one left."""
         shifts = self.duration() if timed or (not calm and self.random.random() < 0.5) else None
         inner = self.any(depth, calm=calm or shifts is None)
         node = inner if shifts is None else {"op": "after", "n": self.label(), "d": shifts, "of": [inner]}
@@ -169,13 +170,13 @@ def external(draw: Draw, depth: int, calm: bool) -> Node | None:
 
 
 @maker(3)
-def first(draw: Draw, depth: int, calm: bool) -> Node:
-    return draw.node("first", *draw.several(depth, calm, timed=True), cancel=draw.random.random() < 0.6)
+def first(draw: Draw, depth: int, calm: bool) -> Node | None:
+    return _racing(draw, "first", depth, cancel=draw.random.random() < 0.6)
 
 
 @maker(3)
-def completed(draw: Draw, depth: int, calm: bool) -> Node:
-    return draw.node("completed", *draw.several(depth, calm, timed=True))
+def completed(draw: Draw, depth: int, calm: bool) -> Node | None:
+    return _racing(draw, "completed", depth)
 
 
 @maker(4)
@@ -199,6 +200,16 @@ def cancel(draw: Draw, depth: int, calm: bool) -> Node | None:
     if draw.random.random() < 0.3:
         return draw.node("cancel", draw.branch(depth, False), d=0)
     return _timed(draw, "cancel", lambda: draw.node("call", _slow(draw, depth)))
+
+
+def _racing(draw: Draw, op: str, depth: int, **parameters: Any) -> Node | None:
+    """Branches of which the times alone decide who is first: each has one of its own, before it begins anything."""
+    times = [draw.shifts.pop() for _ in range(min(draw.random.randint(2, 4), len(draw.shifts)))]
+    if not times:
+        return None
+    branches = [draw.node("after", draw.any(depth), d=shifts) for shifts in times]
+    called = [draw.node("call", branch) if draw.random.random() < 0.5 else branch for branch in branches]
+    return draw.node(op, *called, **parameters)
 
 
 def _timed(draw: Draw, op: str, inner: Callable[[], Node] | None, **parameters: Any) -> Node | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from adapter import cancel, errors, reject, resolve
-from adapter.ports import Many, Operation, Tell
+from adapter.ports import Many, Tell
 from adapter.testing import Faults, LocalCloud
 from adapter.testing.cloud import BEGINNING, Event
 from adapter.testing.in_memory import MemoryWorld
@@ -73,7 +73,7 @@ class Noting(Inside):
 
     cloud: Traced
 
-    def fault(self, operation: Operation, when: str) -> None:
+    def fault(self, operation: object, when: str) -> None:
         if when == "before" and not isinstance(operation, Tell):
             request = self._runs[-1].invocation.request_id if self._runs else "outside"
             self.cloud.write(f"  {request} {shown(operation)}")
