@@ -142,6 +142,14 @@ def nothing_fails_but_user_code(played: Played) -> Iterator[str]:
 
 
 @law
+def only_what_was_lost_is_missed(played: Played) -> Iterator[str]:
+    """I3: a crash, a copy or a delay is made good at once; the watchdog has nothing to mend."""
+    if not played.weather.faults.lose:
+        missed = [event.promise for event in played.cloud.events if event.what == "missed"]
+        yield from (f"the watchdog missed {promise}" for promise in missed)
+
+
+@law
 def nothing_is_lost(played: Played) -> Iterator[str]:
     """No invocation, no record of the stream, no message."""
     cloud = played.cloud
