@@ -99,7 +99,8 @@ class Flushing:
         yield from self._remote(execution, flush, remote)
         yield from self._inline(execution, inline, flush)
         for ordinal in flush.cancels:
-            yield from self._settle_child(execution, child_id(self.own.id, ordinal), State.CANCELED, BY_PARENT)
+            if execution.records[ordinal].pending:
+                yield from self._settle_child(execution, child_id(self.own.id, ordinal), State.CANCELED, BY_PARENT)
         for ordinal in flush.expired:
             yield from self._settle_child(execution, child_id(self.own.id, ordinal), State.TIMEDOUT, "")
 
@@ -194,8 +195,22 @@ class Flushing:
             raise Stale
 
     def _inline(self, execution: Execution, requests: list[Request], flush: Flush) -> Performed:
-        if not requests:
-            return
+        # Cancelled in the turn that asked for it: it never begins, as a call doesn't.
+        begun = [request for request in requests if request.ordinal not in flush.cancels]
+        outcomes = (yield from self._run_inline(execution, begun)) if begun else {}
+        for request in requests:
+            state, value = outcomes.get(request.ordinal, (State.CANCELED, BY_PARENT))
+            if request.ordinal in execution.records:
+                # Announced, by this run or by one that died.
+                yield from self._settle_child(execution, child_id(self.own.id, request.ordinal), state, value)
+                continue
+            now = yield Now()
+            record = replace(self._announce(request, flush, now), state=state, value=value, settled_at=now)
+            yield from self._create(execution, [record])
+
+    def _run_inline(
+        self, execution: Execution, requests: list[Request]
+    ) -> Generator[Operation, Any, dict[int, tuple[State, str]]]:
         codes = []
         for request in requests:
             assert request.inline is not None
@@ -205,14 +220,7 @@ class Flushing:
         begun: int = yield Now()
         outcomes: list[tuple[State, str]] = yield Many(tuple(codes))
         self.longest = max(self.longest, (yield Now()) - begun)
-        for request, (state, value) in zip(requests, outcomes, strict=True):
-            if request.ordinal in execution.records:
-                # Announced, by this run or by one that died.
-                yield from self._settle_child(execution, child_id(self.own.id, request.ordinal), state, value)
-                continue
-            now = yield Now()
-            record = replace(self._announce(request, flush, now), state=state, value=value, settled_at=now)
-            yield from self._create(execution, [record])
+        return dict(zip((request.ordinal for request in requests), outcomes, strict=True))
 
     def _settle_child(self, execution: Execution, promise: str, state: State, value: str) -> Performed:
         known = execution.records.get(ordinal_of(promise))

@@ -55,7 +55,8 @@ def settlement(record: DynamoDBRecord) -> Settlement:
         state=State(state),
         # As it is stored: carried on to links, and read by whoever awaits them.
         value=Stored(text("value"), promise),
-        awaiters=tuple(awaiters),
+        # A set, stored in whatever order: the same seed is to settle them alike in every process.
+        awaiters=tuple(sorted(awaiters)),
     )
 
 

@@ -20,7 +20,7 @@ from adapter.errors import BadMessage
 from adapter.host import EngineHost, drive
 from adapter.messages import Cause, Expire, Look, Occur, Resume, Start, Timed, parse_timed
 from adapter.ports import Invoke, Many, Schedule, Settle, Tell
-from adapter.promises import SCHEDULE, Firing, State
+from adapter.promises import SCHEDULE, Firing, Refused, State
 from adapter.schedules import occur
 from adapter.timers import LATEST, MINUTE, SECOND, SHARDS, Due, wanted
 from adapter.watchdog import look
@@ -88,7 +88,10 @@ def _fire(host: EngineHost, record: SQSRecord) -> None:
         case Expire():
             # No code of the user's is needed for it: a deadline holds for a function that can't even be loaded. The
             # stream tells the function, so that it cleans up.
-            host.ports.perform(Settle(message.id, State.TIMEDOUT, "", guarded=True))
+            settled = host.ports.perform(Settle(message.id, State.TIMEDOUT, "", guarded=True))
+            if isinstance(settled, Refused):
+                # The entry is of after the deadline: that somebody looks whether the clean-up is complete.
+                drive(look(message.id, at), host.ports.perform)
         case Look():
             drive(look(message.id, at), host.ports.perform)
         case Occur():

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from adapter import Promise, attach, cancel, durable, errors, promise
+from adapter import Promise, attach, cancel, durable, errors, promise, run
 from adapter.ports import Arm, Close, Create, Invoke, Schedule, Settle
 from adapter.testing import LocalCloud
 from tests.simulation.laws import COLD, HOUR, WARM, Broken, Weather, history, items, slow, step
@@ -247,6 +247,34 @@ def test_a_call_that_its_caller_cancels_in_the_same_turn_never_starts(victim: An
         assert cloud.run(caller) is True
         assert cloud.stats.bodies[victim] == 0
         assert attach("run-1~0").status() == "rejected_canceled"
+
+
+INLINE: list[str] = []
+
+
+@durable
+async def changes_its_mind(beside: bool) -> list[bool]:
+    """The step that it cancels leads its turn; ``beside``: others follow, so it is announced."""
+    asked = run(INLINE.append, "cancelled")
+    others = [run(INLINE.append, "wanted"), *([step(1)] if beside else [])]
+    asked.cancel()
+    await asyncio.gather(*others)
+    return [asked.cancelled(), await step(2) == 2]
+
+
+@pytest.mark.parametrize("weather", [WARM, COLD], ids=lambda weather: weather.name)
+@pytest.mark.parametrize("beside", [False, True])
+def test_an_inline_step_that_is_cancelled_in_its_own_turn_never_begins(beside: bool, weather: Weather) -> None:
+    """As a call doesn't; nor when its Lambda dies after it was written, and the turn is made again."""
+    for when in ("never", "after"):
+        INLINE.clear()
+        with weather.cloud() as cloud:
+            if when == "after":
+                cloud.kill(changes_its_mind, Create, "after")
+            assert cloud.run(changes_its_mind, beside) == [True, True]
+            assert set(INLINE) == {"wanted"}
+            assert attach("run-1~0").status() == "rejected_canceled"
+            assert not any(item["state"] == "pending" for item in items(cloud))
 
 
 SIBLINGS = 8

@@ -68,6 +68,14 @@ async def impatient() -> str:
 
 
 @durable
+async def overdue() -> str:
+    try:
+        return await patient.with_options(timeout=HOUR)(30)
+    except errors.PromiseTimeout:
+        return "timed out"
+
+
+@durable
 async def naps() -> str:
     for seconds in (60, 5 * HOUR, 60):
         await asyncio.sleep(seconds)
@@ -109,6 +117,7 @@ PROGRAMS: list[tuple[Any, object]] = [
     (nested, 12),
     (race, 1),
     (impatient, "left"),
+    (overdue, "timed out"),
     (naps, "awake"),
     (shares, 1),
     (maps, 15),
