@@ -370,6 +370,7 @@ class _Run(Flushing):
             state=self.own.state,
             threshold=None if step.need is None else threshold_for(step.consumed, self.own.arrivals, step.need),
             expects=-1 if step.need is None else step.consumed + step.need,
+            refusals=step.refusals,
             on_reject=step.on_reject,
             wake_at=wake_at,
             sent=wake_at is not None and not far,

@@ -110,6 +110,7 @@ class Execution(Scope):
         self._fresh: list[tuple[int, int]] = []
         self._unrecorded: list[str] = []
         self._consumed = 0
+        self._refusals = 0
         self._latest = 0
         self._cancel_delivered = False
         self._rejected: list[_Open] = []
@@ -180,6 +181,7 @@ class Execution(Scope):
             self._unread.append(ordinal)
         if record.wake is Wake.COUNTED:
             self._consumed += 1
+            self._refusals += record.rejected
         if ordinal in self._open:
             heapq.heappush(self._fresh, (moment(record), ordinal))
 
@@ -450,6 +452,7 @@ class Execution(Scope):
             wake_at=None if timer is None else timer.due,
             direct=bool(promises) and not counted and timer is None,
             consumed=self._consumed,
+            refusals=self._refusals,
             need=need.count,
             on_reject=need.on_reject,
         )
@@ -464,6 +467,7 @@ class Execution(Scope):
             wake_at=None if timer is None else timer.due,
             direct=not counted and timer is None,
             consumed=self._consumed,
+            refusals=self._refusals,
             need=len(counted) or None,
             on_reject=False,
         )

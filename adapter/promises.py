@@ -94,8 +94,9 @@ class Record:
 
     ``wake_at``: when time resumes the function; ``sent``: a message that does so is on its way. ``due_at``: when the
     sweeper has to look at the record. ``expects``: it is armed, and moves once so many of its counted children have
-    settled; -1: only time moves it. ``link``: the root that a link settles as; ``awaiters``: the links that settle as
-    this root does. ``rule``: when a schedule's occurrences are.
+    settled; -1: only time moves it. ``refusals``: how many rejections of counted children that arming knew. ``link``:
+    the root that a link settles as; ``awaiters``: the links that settle as this root does. ``rule``: when a schedule's
+    occurrences are.
     """
 
     id: str
@@ -116,6 +117,7 @@ class Record:
     arrivals: int = 0
     threshold: int | None = None
     expects: int | None = None
+    refusals: int = 0
     on_reject: bool = False
     wake_at: int | None = None
     sent: bool = False
@@ -329,8 +331,8 @@ def register(standing: Record | None, awaiter: str) -> Written:
 class Arming:
     """How a run suspends: what it knew (``epoch``, ``arrivals``, ``state``), and what is to wake the function.
 
-    ``threshold`` None: no settlement wakes it. ``on_reject``: a rejection wakes it whatever the count. ``expects``: as
-    in `Record`.
+    ``threshold`` None: no settlement wakes it. ``on_reject``: a rejection wakes it whatever the count. ``expects``
+    and ``refusals``: as in `Record`.
     """
 
     epoch: int
@@ -338,6 +340,7 @@ class Arming:
     state: State = State.PENDING
     threshold: int | None = None
     expects: int | None = None
+    refusals: int = 0
     on_reject: bool = False
     wake_at: int | None = None
     sent: bool = False
@@ -364,6 +367,7 @@ def arm(standing: Record | None, arming: Arming) -> Written:
         epoch=standing.epoch + 1,
         threshold=arming.threshold,
         expects=arming.expects,
+        refusals=arming.refusals,
         on_reject=arming.on_reject,
         wake_at=arming.wake_at,
         sent=arming.sent,

@@ -75,13 +75,14 @@ class Suspended:
     """Waits for ``waiting`` (ids) and until ``wake_at`` (microseconds).
 
     ``direct``: what it waits for resumes it by itself, nothing is to be armed. ``consumed`` counted settlements are
-    known; ``need`` more could let the code move.
+    known, ``refusals`` of them rejections; ``need`` more could let the code move.
     """
 
     waiting: tuple[str, ...]
     wake_at: int | None
     direct: bool
     consumed: int
+    refusals: int
     need: int | None
     on_reject: bool
 

@@ -70,7 +70,7 @@ def _is_lost(own: Record, children: Sequence[Record], now: int) -> Generator[Ope
         return True
     settled = [child for child in children if child.wake is Wake.COUNTED and not child.pending]
     enough = 0 <= own.expects <= len(settled)
-    return enough or (own.on_reject and any(child.rejected for child in settled))
+    return enough or (own.on_reject and sum(child.rejected for child in settled) > own.refusals)
 
 
 def _is_registered(link: Record) -> Generator[Operation, Any, bool]:

@@ -52,6 +52,7 @@ class Item(Model):
     arrivals = NumberAttribute(null=True)
     threshold = NumberAttribute(null=True)
     expects = NumberAttribute(null=True)
+    refusals = NumberAttribute(null=True)
     on_reject = BooleanAttribute(null=True)
     wake_at = NumberAttribute(null=True)
     sent = BooleanAttribute(null=True)
@@ -92,6 +93,7 @@ def to_item(record: Record, model: type[Item] = Item) -> dict[str, Any]:
         arrivals=record.arrivals or None,
         threshold=record.threshold,
         expects=record.expects,
+        refusals=record.refusals or None,
         on_reject=record.on_reject or None,
         wake_at=record.wake_at,
         sent=record.sent or None,
@@ -150,6 +152,7 @@ def to_record(raw: Mapping[str, Any], model: type[Item] = Item) -> Record:
             arrivals=_whole(item.arrivals or 0),
             threshold=_optional(item.threshold),
             expects=_optional(item.expects),
+            refusals=_whole(item.refusals or 0),
             on_reject=bool(item.on_reject),
             wake_at=_optional(item.wake_at),
             sent=bool(item.sent),

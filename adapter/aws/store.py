@@ -138,6 +138,7 @@ class DynamoStore(Partitions):
         wanted: dict[str, Any] = {
             "threshold": None if arming.threshold is None else {"N": str(arming.threshold)},
             "expects": None if arming.expects is None else {"N": str(arming.expects)},
+            "refusals": {"N": str(arming.refusals)} if arming.refusals else None,
             "on_reject": {"BOOL": True} if arming.on_reject else None,
             "wake_at": None if arming.wake_at is None else {"N": str(arming.wake_at)},
             "sent": {"BOOL": True} if arming.sent else None,

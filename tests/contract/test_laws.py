@@ -230,6 +230,7 @@ FULL = Record(
     arrivals=4,
     threshold=5,
     expects=6,
+    refusals=7,
     on_reject=True,
     wake_at=1_767_225_600_000_003,
     sent=True,
