@@ -21,12 +21,13 @@ RETRY_DELAYS = (60_000_000, 120_000_000)
 
 @dataclass(kw_only=True)
 class Invocation:
-    """One asynchronous invocation, with its attempts."""
+    """One asynchronous invocation, with its attempts; accepted ``at`` (microseconds)."""
 
     function: str
     payload: str
     request_id: str
     attempt: int = 1
+    at: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,12 +6,14 @@ import heapq
 import json
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Protocol
 
 from adapter.messages import is_envelope
 from adapter.testing.faults import Dice, Killed
 from adapter.testing.lambdas import RETRY_DELAYS, Function, Invocation
 from adapter.testing.template import FunctionSpec, Template
+from adapter.timers import SECOND
 
 Attempt = Callable[[Function, Invocation], Any]
 """Makes one attempt; raises as the function does, or Killed."""
@@ -71,7 +73,8 @@ class Service:
 
     def invocation(self, function: str, payload: str, attempt: int = 1) -> Invocation:
         self._count += 1
-        return Invocation(function=function, payload=payload, request_id=f"request-{self._count}", attempt=attempt)
+        number, now = f"request-{self._count}", self._cloud.clock()
+        return Invocation(function=function, payload=payload, request_id=number, attempt=attempt, at=now)
 
     def next_at(self) -> int | None:
         """When the next event comes that waits for its time."""
@@ -106,17 +109,12 @@ class Service:
         function = self.functions[invocation.function]
         # The sandbox is gone, and what it remembered.
         function.memory.clear()
-        if invocation.attempt > function.spec.max_retries:
+        delay = RETRY_DELAYS[min(invocation.attempt, len(RETRY_DELAYS)) - 1]
+        at = self._cloud.clock() + delay
+        if invocation.attempt > function.spec.max_retries or at > invocation.at + function.spec.max_age_s * SECOND:
             self._give_up(invocation, function.spec.on_failure or self._dead_letters())
             return
-        delay = RETRY_DELAYS[min(invocation.attempt, len(RETRY_DELAYS)) - 1]
-        again = Invocation(
-            function=invocation.function,
-            payload=invocation.payload,
-            request_id=invocation.request_id,
-            attempt=invocation.attempt + 1,
-        )
-        self._push(self._cloud.clock() + delay, again)
+        self._push(at, replace(invocation, attempt=invocation.attempt + 1))
 
     def _give_up(self, invocation: Invocation, queue: str | None) -> None:
         """Lambda's on-failure destination; `lost` keeps what nothing catches."""
@@ -124,7 +122,9 @@ class Service:
         if queue is None or not is_envelope(payload):
             self.lost.append(invocation)
         if queue is not None:
-            context = {"requestId": invocation.request_id, "condition": "RetriesExhausted"}
+            exhausted = invocation.attempt > self.functions[invocation.function].spec.max_retries
+            context = {"requestId": invocation.request_id}
+            context["condition"] = "RetriesExhausted" if exhausted else "EventAgeExceeded"
             context["functionArn"] = invocation.function
             self._cloud.send(queue, json.dumps({"requestContext": context, "requestPayload": payload}))
 

@@ -37,7 +37,8 @@ class TableSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class FunctionSpec:
-    """A Lambda function; ``max_retries`` is how often Lambda repeats a failed asynchronous invocation.
+    """A Lambda function; ``max_retries`` is how often Lambda repeats a failed asynchronous invocation, and ``max_age_s``
+    until when it tries to.
 
     ``on_failure``: the queue that gets what failed for good. ``minutely``: a schedule invokes it once a minute.
     """
@@ -49,6 +50,7 @@ class FunctionSpec:
     timeout_s: int
     environment: Mapping[str, str]
     max_retries: int
+    max_age_s: int = 21_600
     on_failure: str | None = None
     minutely: bool = False
 
@@ -200,6 +202,7 @@ def _function(stack: Stack, logical_id: str) -> FunctionSpec:
         timeout_s=int(properties.get("Timeout", 3)),
         environment={key: _text(value) for key, value in variables.items()},
         max_retries=int(invoked.get("MaximumRetryAttempts", 2)),
+        max_age_s=int(invoked.get("MaximumEventAgeInSeconds", 21_600)),
         on_failure=None if on_failure.get("Type") != "SQS" else _queue_of(str(on_failure.get("Destination"))),
         minutely=any(
             event["Type"] == "Schedule" and event["Properties"].get("Schedule") in _MINUTELY
