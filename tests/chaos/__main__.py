@@ -31,6 +31,7 @@ def main() -> int:
         total.add(found)
         for seed, failure in found.failures.items():
             print(report(seed, failure, chosen.shrink), flush=True)
+        print(f"{total.seeds} of {chosen.seeds} seeds, {len(total.failures)} failures", file=sys.stderr, flush=True)
     print(total)
     return 1 if total.failures else 0
 
