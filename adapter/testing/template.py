@@ -37,8 +37,8 @@ class TableSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class FunctionSpec:
-    """A Lambda function; ``max_retries`` is how often Lambda repeats a failed asynchronous invocation, and ``max_age_s``
-    until when it tries to.
+    """A Lambda function; ``max_retries`` is how often Lambda repeats a failed asynchronous invocation, ``max_age_s`` until
+    when.
 
     ``on_failure``: the queue that gets what failed for good. ``minutely``: a schedule invokes it once a minute.
     """
