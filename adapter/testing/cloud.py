@@ -287,13 +287,14 @@ class LocalCloud:
         return min((next_sweep(minute * MINUTE, self._swept) for minute in minutes[: overdue + 1]), default=None)
 
     def _jump(self, at: int) -> None:
-        if self._next_sweep() == at:
+        sweeps = self._next_sweep() == at
+        self._driver.reach(at)
+        if sweeps:
             self._swept = at
             time = (EPOCH + dt.timedelta(microseconds=at)).strftime("%Y-%m-%dT%H:%M:%SZ")
             for name in self._sweepers:
                 event = {"source": "aws.events", "detail-type": "Scheduled Event", "time": time, "detail": {}}
                 self.service.ready.append(self.service.invocation(name, json.dumps(event)))
-        self._driver.reach(at)
         self.service.pass_time()
 
     def _placed(self, fn: Durable[P, R]) -> Durable[P, R]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -77,5 +78,6 @@ class Kill:
     operation: type[Any]
     when: str
 
-    def meets(self, operation: object, when: str) -> bool:
-        return when == self.when and isinstance(operation, self.operation)
+    def meets(self, names: Collection[str], operation: object, when: str) -> bool:
+        """Whether this is the moment, for a Lambda that goes by these names."""
+        return self.fn in names and when == self.when and isinstance(operation, self.operation)

@@ -84,7 +84,7 @@ class Inside(Driver):
                 run.promise, run.fn = operation.id, operation.fn
             return
         for kill in self.kills:
-            if kill.fn in (run.fn, run.function.spec.handler, run.function.spec.name) and kill.meets(operation, when):
+            if kill.meets((run.fn, run.function.spec.handler, run.function.spec.name), operation, when):
                 self.kills.remove(kill)
                 raise Killed
         if run.ran > run.function.spec.timeout_s * SECOND:

@@ -37,10 +37,10 @@ class TableSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class FunctionSpec:
-    """A Lambda function; ``max_retries`` is how often Lambda repeats a failed asynchronous invocation, ``max_age_s`` until
-    when.
+    """A Lambda function; ``max_retries`` is how often Lambda repeats a failed asynchronous invocation.
 
-    ``on_failure``: the queue that gets what failed for good. ``minutely``: a schedule invokes it once a minute.
+    ``max_age_s``: until when it does. ``on_failure``: the queue that gets what failed for good. ``minutely``: a
+    schedule invokes it once a minute.
     """
 
     logical_id: str
