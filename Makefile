@@ -11,10 +11,10 @@ CORE_COVERAGE := 95
 PYTEST := --numprocesses=auto --dist=worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos lint clean
+.PHONY: help setup demo test chaos lint mutations clean
 
 help:  ## Show what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) $(MINISTACK_STAMP)  ## Create .venv and .ministack, with everything that demo and test need
 
@@ -47,7 +47,8 @@ test: lint $(MINISTACK_STAMP)  ## Lint, all tests, coverage
 	$(BIN)/python -m coverage run -m pytest $(PYTEST) tests/unit tests/properties tests/contract tests/simulation
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
-	$(BIN)/python -m pytest $(PYTEST) tests/interleavings tests/chaos tests/fuzz tests/scenarios tests/processes tests/integration
+	$(BIN)/python -m pytest $(PYTEST) tests/interleavings tests/mutations tests/chaos tests/fuzz tests/scenarios tests/processes \
+		tests/integration
 	@echo 'The pure core alone, at least $(CORE_COVERAGE) %:'
 	$(BIN)/python -m coverage report --include='$(CORE)' --fail-under=$(CORE_COVERAGE)
 
@@ -57,6 +58,9 @@ JOBS ?= 2
 
 chaos: $(STAMP)  ## Random programs in random weathers: make chaos SEEDS=1000 START=0 JOBS=2
 	$(BIN)/python -m tests.chaos --seeds $(SEEDS) --start $(START) --jobs $(JOBS)
+
+mutations: $(STAMP)  ## Break the protocol on purpose, one bug at a time; each must be noticed by a test
+	$(BIN)/python -m tests.mutations
 
 clean:  ## Remove what was built, the environments included
 	rm -rf $(VENV) $(MINISTACK) .aws-sam .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist

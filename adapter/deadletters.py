@@ -1,7 +1,8 @@
 """Invocations that died more often than Lambda repeats them: tried again after a while, and in the end given up.
 
 The function's own policy decides how often, in its own Lambda, when the next attempt begins. Where not even that can
-run, `LIMIT` ends it: nothing is tried for ever.
+run, `LIMIT` ends it: nothing is tried for ever. What came too early is no failure, and isn't counted: a function that
+doesn't read yet what the next version wrote waits until that is deployed there, too.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from adapter import handles
 from adapter.batches import process
 from adapter.engine import crashed
-from adapter.errors import BadMessage
+from adapter.errors import BadMessage, OtherVersion
 from adapter.host import EngineHost, drive
-from adapter.messages import Cause, Resume, Start, parse
+from adapter.messages import Cause, Resume, Start, is_envelope, parse
 from adapter.ports import Load, Schedule, Tell
 from adapter.timers import SECOND
 
@@ -43,9 +44,10 @@ def _bury(host: EngineHost, record: SQSRecord) -> None:
     own, children = host.ports.perform(Load(message.id))
     if own is None or not own.runnable:
         return
-    crashes = message.crashes + 1
+    early = is_early(record.body)
+    crashes = message.crashes + (not early)
     host.ports.perform(Tell("dead letter", own.id, own.fn, {"crashes": crashes}))
-    if crashes >= LIMIT:
+    if crashes >= LIMIT and not early:
         drive(crashed(own, children), host.ports.perform)
         return
     again: Start | Resume = (
@@ -54,7 +56,7 @@ def _bury(host: EngineHost, record: SQSRecord) -> None:
         # Whatever woke it may be claimed by now: it loads everything, and arms anew.
         else Resume(id=message.id, cause=Cause.AGAIN, crashes=crashes)
     )
-    at = host.ports.clock.now() + PAUSE * 2 ** (crashes - 1) * SECOND
+    at = host.ports.clock.now() + (PAUSE if early else PAUSE * 2 ** (crashes - 1)) * SECOND
     host.ports.perform(Schedule(own.target, again, at))
 
 
@@ -62,13 +64,24 @@ def read(body: str) -> Start | Resume | None:
     """The envelope of a failed invocation, as Lambda's on-failure destination tells of it; None where it had none.
 
     Raises:
-        BadMessage: it isn't such a message, or an envelope that can't be read.
+        OtherVersion: an envelope of a version that this code doesn't read; it comes again.
+        BadMessage: it isn't such a message.
     """
     try:
         payload = json.loads(body)["requestPayload"]
     except (ValueError, TypeError, KeyError, RecursionError) as unreadable:
         raise BadMessage(f"not a message of an on-failure destination: {unreadable!r}") from None
+    if not is_envelope(payload):
+        return None
     try:
         return parse(payload)
+    except OtherVersion:
+        raise
     except BadMessage:
         return None
+
+
+def is_early(body: str) -> bool:
+    """Whether a function refused what another version wrote; asked only of a body that `read` has read."""
+    response = json.loads(body).get("responsePayload")
+    return isinstance(response, dict) and response.get("errorType") == OtherVersion.__name__

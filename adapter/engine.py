@@ -369,13 +369,19 @@ class _Run(Flushing):
             arrivals=self.own.arrivals,
             state=self.own.state,
             threshold=None if step.need is None else threshold_for(step.consumed, self.own.arrivals, step.need),
-            expects=-1 if step.need is None else step.consumed + step.need,
+            expects=self._expected(step),
             refusals=step.refusals,
             on_reject=step.on_reject,
             wake_at=wake_at,
             sent=wake_at is not None and not far,
             due_at=self._due_at(step, wake_at if far else None, now),
         )
+
+    def _expected(self, step: Suspended) -> int | None:
+        """What the watchdog goes by; what waits for one child, it knows without, also where that had to be armed."""
+        if step.direct:
+            return None
+        return -1 if step.need is None else step.consumed + step.need
 
     def _due_at(self, step: Suspended, far: int | None, now: int) -> int | None:
         """The entry in the index: the far time that it waits for, or that somebody has to look at it.

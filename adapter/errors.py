@@ -76,6 +76,10 @@ class BadMessage(CallerError):
     """An envelope, record or item that this version can't read; says why."""
 
 
+class OtherVersion(BadMessage):
+    """An item or envelope of a version that this code doesn't read: wait until one version is deployed everywhere."""
+
+
 class ConfigurationError(CallerError):
     """The environment lacks what the package needs, for instance the table's name."""
 

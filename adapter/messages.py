@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from adapter.errors import BadMessage
+from adapter.errors import BadMessage, OtherVersion
 from adapter.promises import Firing, State, Wake, is_id, parent_of
 
 VERSION = 1
+READABLE = frozenset({VERSION})
+"""The versions of envelopes that this code reads: its own, and those of which some may still be on their way."""
+
 MARK = "lambda-await"
 
 _LARGEST = 2**63
@@ -115,7 +118,8 @@ def parse(event: Mapping[str, Any]) -> Message:
     """Read an envelope for a function.
 
     Raises:
-        BadMessage: another version, or something missing or of the wrong type.
+        OtherVersion: a version that this code doesn't read.
+        BadMessage: something missing or of the wrong type.
     """
     message = parse_timed(event)
     if isinstance(message, Expire | Occur | Look):
@@ -128,9 +132,10 @@ def parse_timed(event: Mapping[str, Any]) -> Timed:
     if not isinstance(event, Mapping):
         raise BadMessage(f"an envelope must be an object, got {type(event).__name__}")
     version = event.get(MARK)
-    if type(version) is not int or version != VERSION:
+    if type(version) is not int or version not in READABLE:
         got = type(version).__name__ if isinstance(version, str) else named(version)
-        raise BadMessage(f"this code reads envelopes of version {VERSION}, got {got}: deploy it everywhere")
+        read = ", ".join(map(str, sorted(READABLE)))
+        raise OtherVersion(f"this code reads envelopes of version {read}, got {got}: deploy one version everywhere")
     if "start" in event:
         attempt, crashes = _whole(event, "attempt", 1, least=1), _whole(event, "crashes", 0, least=0)
         return Start(id=_id(event, "start"), attempt=attempt, crashes=crashes)

@@ -26,6 +26,12 @@ from enum import StrEnum
 from adapter import paths
 from adapter.errors import InvalidId, PayloadTooLarge
 
+VERSION = 1
+"""Of the items that this code writes. What an older version would misread is written under the next."""
+
+READABLE = frozenset({VERSION})
+"""The versions of items that this code reads: its own, and those from which executions may still be alive."""
+
 ROOT_ORDINAL = -1
 BUCKET = 256
 """Children per partition: a partition takes 1,000 writes a second, so a wide fan-out is spread."""
@@ -147,6 +153,11 @@ class Record:
     def runnable(self) -> bool:
         """A run may still do something: the function isn't settled, or was cancelled and must clean up."""
         return self.pending or (self.state in (State.CANCELED, State.TIMEDOUT) and not self.closed)
+
+
+def is_readable(version: object) -> bool:
+    """Whether this code reads items of a version, as DynamoDB's JSON has it: a number's text."""
+    return version in {str(known) for known in READABLE}
 
 
 def check_root_id(root: str) -> str:

@@ -14,12 +14,10 @@ from pynamodb.attributes import (
 )
 from pynamodb.models import Model
 
-from adapter.errors import BadMessage, PayloadTooLarge
+from adapter import promises
+from adapter.errors import BadMessage, OtherVersion, PayloadTooLarge
 from adapter.promises import Kind, Record, State, Wake, is_id, key_of
 from adapter.timers import shard_of
-
-VERSION = 1
-"""Of the items' format; another is refused by name."""
 
 MAX_TEXT_BYTES = 350_000
 """Of one item's arguments and value: DynamoDB's items hold 400 KB with everything."""
@@ -33,7 +31,7 @@ class Item(Model):
 
     pk = UnicodeAttribute(hash_key=True)
     sk = NumberAttribute(range_key=True)
-    v = NumberAttribute(default=VERSION)
+    v = NumberAttribute()
     id = UnicodeAttribute()
     kind = UnicodeAttribute()
     fn = UnicodeAttribute(null=True)
@@ -75,6 +73,7 @@ def to_item(record: Record, model: type[Item] = Item) -> dict[str, Any]:
     item = model(
         pk=pk,
         sk=sk,
+        v=promises.VERSION,
         id=record.id,
         kind=record.kind.value,
         fn=record.fn or None,
@@ -118,12 +117,14 @@ def to_record(raw: Mapping[str, Any], model: type[Item] = Item) -> Record:
     """Read DynamoDB's typed JSON.
 
     Raises:
-        BadMessage: an item of another version, or one that isn't a promise.
+        OtherVersion: an item of a version that this code doesn't read.
+        BadMessage: one that isn't a promise.
     """
     version = raw.get("v", {}).get("N")
-    if version != str(VERSION):
+    if not promises.is_readable(version):
         where = raw.get("pk", {}).get("S"), raw.get("sk", {}).get("N")
-        raise BadMessage(f"item {where} has format {version}, this code reads {VERSION}: deploy one version everywhere")
+        read = ", ".join(map(str, sorted(promises.READABLE)))
+        raise OtherVersion(f"item {where} has format {version}, this code reads {read}: deploy one version everywhere")
     try:
         item: Any = model()
         item.deserialize(dict(raw))

@@ -12,7 +12,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from adapter import promises
-from adapter.aws.items import VERSION, Item, check_size, to_item, to_record
+from adapter.aws.items import Item, check_size, to_item, to_record
 from adapter.aws.partitions import Partitions
 from adapter.errors import BadMessage
 from adapter.promises import (
@@ -229,9 +229,14 @@ class DynamoStore(Partitions):
         values: Mapping[str, Any],
     ) -> Written:
         """One conditional update; a refusal is explained by the pure transition on what stands."""
-        expression, names, own_values = _expression(sets or {}, add or {}, remove)
-        condition = f"{condition} AND #v = :v"
-        values = {**values, ":v": {"N": str(VERSION)}}
+        sets = dict(sets or {})
+        if max(promises.READABLE) == promises.VERSION:
+            # Who doesn't read this version can't misread the change either. Code that reads a later one leaves it.
+            sets["v"] = {"N": str(promises.VERSION)}
+        expression, names, own_values = _expression(sets, add or {}, remove)
+        readable = {f":v_{version}": {"N": str(version)} for version in sorted(promises.READABLE)}
+        condition = f"{condition} AND #v IN ({', '.join(readable)})"
+        values = {**values, **readable}
         names.update({f"#{name}": name for name in _NAMED if f"#{name}" in condition})
         every = {**own_values, **{name: value for name, value in values.items() if name in condition}}
         try:

@@ -94,8 +94,8 @@ class Service:
         """Make an attempt; what fails is repeated as Lambda repeats it."""
         try:
             self._cloud.attempt(self.function(invocation.function), invocation)
-        except (Killed, Exception):
-            self._retry(invocation)
+        except (Killed, Exception) as error:
+            self._retry(invocation, error)
 
     def deliver(self, name: str, event: dict[str, Any], attempt: int) -> Any:
         """Call a function as an event source mapping does; raises as it does."""
@@ -105,18 +105,18 @@ class Service:
         self._count += 1
         heapq.heappush(self._later, (at, self._count, invocation))
 
-    def _retry(self, invocation: Invocation) -> None:
+    def _retry(self, invocation: Invocation, error: BaseException) -> None:
         function = self.functions[invocation.function]
         # The sandbox is gone, and what it remembered.
         function.memory.clear()
         delay = RETRY_DELAYS[min(invocation.attempt, len(RETRY_DELAYS)) - 1]
         at = self._cloud.clock() + delay
         if invocation.attempt > function.spec.max_retries or at > invocation.at + function.spec.max_age_s * SECOND:
-            self._give_up(invocation, function.spec.on_failure or self._dead_letters())
+            self._give_up(invocation, error, function.spec.on_failure or self._dead_letters())
             return
         self._push(at, replace(invocation, attempt=invocation.attempt + 1))
 
-    def _give_up(self, invocation: Invocation, queue: str | None) -> None:
+    def _give_up(self, invocation: Invocation, error: BaseException, queue: str | None) -> None:
         """Lambda's on-failure destination; `lost` keeps what nothing catches."""
         payload = json.loads(invocation.payload)
         if queue is None or not is_envelope(payload):
@@ -126,7 +126,10 @@ class Service:
             context = {"requestId": invocation.request_id}
             context["condition"] = "RetriesExhausted" if exhausted else "EventAgeExceeded"
             context["functionArn"] = invocation.function
-            self._cloud.send(queue, json.dumps({"requestContext": context, "requestPayload": payload}))
+            # An error in a function's own process comes with the name that it has there.
+            response = {"errorType": getattr(error, "type", type(error).__name__), "errorMessage": str(error)}
+            told = {"requestContext": context, "requestPayload": payload, "responsePayload": response}
+            self._cloud.send(queue, json.dumps(told))
 
     def _dead_letters(self) -> str | None:
         """Where what fails in a function that no template defines goes: as in those that one does, by the handler."""

@@ -219,7 +219,7 @@ def test_every_settlement_is_delivered_once_over_all_batches(
     assert [read(record).id for record in delivered()] == promises
     assert delivered() == []
     late = child_id(root, 999)
-    dynamo.create(Record(id=late, wake=Wake.DIRECT, reply_to="f"))
+    dynamo.create(Record(id=late, wake=Wake.DIRECT, reply_to="caller"))
     dynamo.settle(late, State.RESOLVED, "1", 1)
     assert [read(record).id for record in delivered()] == [late]
 
@@ -228,7 +228,7 @@ def test_of_many_settlements_of_one_promise_one_is_delivered(
     dynamo: DynamoStore, delivered: Delivered, root: str
 ) -> None:
     """I2: a refused write leaves no trace in the stream."""
-    dynamo.create(Record(id=root, wake=Wake.DIRECT, reply_to="f"))
+    dynamo.create(Record(id=root, wake=Wake.DIRECT, reply_to="caller"))
     for number in range(5):
         dynamo.settle(root, SETTLED[number % 4], str(number), number + 1)
     assert [(read(record).state, read(record).value) for record in delivered()] == [(SETTLED[0], "0")]

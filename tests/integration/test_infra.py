@@ -113,6 +113,8 @@ def record(old: str | None, new: str, **attributes: str) -> dict[str, Any]:
     [
         (record("pending", "resolved", wake="direct"), True),
         (record("pending", "rejected", wake="counted"), True),
+        # A later version's: what a filter drops is gone, what the resumer refuses comes again.
+        (record("pending", "resolved", wake="fast"), True),
         (record("pending", "rejected_canceled", kind="call"), True),
         (record("pending", "rejected_timedout", kind="call"), True),
         (record("pending", "resolved", kind="call"), False),

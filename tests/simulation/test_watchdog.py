@@ -83,6 +83,17 @@ async def naps() -> str:
 
 
 @durable
+async def rested() -> int:
+    await asyncio.sleep(60)
+    return await leaf(1) + await leaf(2)
+
+
+@durable(timeout=30 * DAY)
+async def bounded() -> int:
+    return await leaf(1) + await leaf(2)
+
+
+@durable
 async def shares() -> int:
     return sum(await asyncio.gather(*(leaf.with_options(id=f"shared-{n}")(n) for n in range(2))))
 
@@ -119,6 +130,8 @@ PROGRAMS: list[tuple[Any, object]] = [
     (impatient, "left"),
     (overdue, "timed out"),
     (naps, "awake"),
+    (rested, 3),
+    (bounded, 3),
     (shares, 1),
     (maps, 15),
     (fails, "caught"),

@@ -14,7 +14,7 @@ from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import 
 from adapter import resumer
 from adapter.aws.items import to_item
 from adapter.aws.store import DynamoStore
-from adapter.errors import BadMessage
+from adapter.errors import BadMessage, OtherVersion
 from adapter.messages import Cause, Resume, parse
 from adapter.promises import Arming, Kind, Record, State, Wake, child_id, key_of
 from adapter.testing import LocalCloud
@@ -319,11 +319,38 @@ def test_a_record_of_the_stream_is_read_into_a_settlement(table: Table) -> None:
     assert (one.rejected, one.canceled, one.wake, one.reply_to) == (True, True, Wake.COUNTED, "lambda-of-read")
 
 
-def test_a_wake_of_a_later_version_wakes_nobody(table: Table) -> None:
-    """And is read all the same."""
-    raw = table.settled("later", 0)
-    raw["dynamodb"]["NewImage"]["wake"] = {"S": "fast"}
-    assert resumer.settlement(DynamoDBRecord(raw)).wake is None
+@pytest.mark.parametrize("wake", [{"S": "fast"}, {"N": "1"}, {"NULL": True}, {}])
+def test_a_wake_that_is_unknown_here_is_not_acknowledged(table: Table, wake: dict[str, Any]) -> None:
+    """I3: it comes again, and by then perhaps to code that knows it."""
+    table.parent("waked")
+    raw = table.settled("waked", 0)
+    raw["dynamodb"]["NewImage"]["wake"] = wake
+    assert table.handle(raw) == [raw]
+    with pytest.raises(BadMessage, match=r"waked~0.*in an unknown way"):
+        resumer.settlement(DynamoDBRecord(raw))
+
+
+@pytest.mark.parametrize("version", [{"N": "2"}, {"N": "0"}, {"S": "1"}, None])
+def test_a_record_of_another_version_is_not_acknowledged_and_others_are(
+    table: Table, version: dict[str, str] | None
+) -> None:
+    """I3: whatever it may mean there, here it would be a lost wake."""
+    name = f"mixed-{version}"
+    table.parent(name, threshold=2)
+    raw = table.settled(name, 0)
+    if version is None:
+        del raw["dynamodb"]["NewImage"]["v"]
+    else:
+        raw["dynamodb"]["NewImage"]["v"] = version
+    own = table.settled(name, 1)
+    assert table.handle(raw, own) == [raw]
+    assert (table.arrivals(name), table.invoked()) == (1, [])
+    with pytest.raises(OtherVersion, match="format"):
+        resumer.settlement(DynamoDBRecord(raw))
+    # As it is once its version is the one that runs here.
+    raw["dynamodb"]["NewImage"]["v"] = own["dynamodb"]["NewImage"]["v"]
+    assert table.handle(raw) == []
+    assert [promise.id for _, promise in table.invoked()] == [name]
 
 
 def test_what_is_wrong_with_a_record_is_named(table: Table) -> None:
