@@ -1,4 +1,4 @@
-"""Applies each mutation to a copy of the package, and shows which test notices it: python -m tests.mutations [name…]."""
+"""Applies each mutation to a copy of the package, and shows what notices it: python -m tests.mutations [name…]."""
 
 from __future__ import annotations
 

@@ -31,7 +31,8 @@ MUTATIONS = [
         name="settle-twice",
         breaks="I1",
         file="adapter/promises.py",
-        old="    if not standing.pending:\n        return Refused(Refusal.SETTLED, standing)\n    return replace(standing, state=state",
+        old="    if not standing.pending:\n        return Refused(Refusal.SETTLED, standing)\n"
+        "    return replace(standing, state=state",
         new="    return replace(standing, state=state",
         check=(PROMISES,),
     ),
@@ -41,7 +42,7 @@ MUTATIONS = [
         file="adapter/aws/store.py",
         old='remove=("expects", "paused", *(_DUE - due.keys())),\n            condition="#state = :pending",',
         new='remove=("expects", "paused", *(_DUE - due.keys())),\n            condition="attribute_exists(pk)",',
-        check=("tests/contract/test_stream.py::test_of_many_settlements_of_one_promise_one_is_delivered[moto]",),
+        check=("tests/simulation/test_promises.py::test_the_second_settlement_is_told_what_stands",),
     ),
     Mutation(
         name="create-over-what-stands",
@@ -111,7 +112,8 @@ MUTATIONS = [
         name="all-creates-at-once",
         breaks="I4",
         file="adapter/flushing.py",
-        old="            yield from self._create(execution, records[:1])\n            yield from self._create(execution, records[1:])",
+        old="            yield from self._create(execution, records[:1])\n"
+        "            yield from self._create(execution, records[1:])",
         new="            yield from self._create(execution, records[::-1])",
         check=(f"{EVERY}[race-1crash-1dup-0]", f"{EVERY}[diverging-0crash-0dup-1]", f"{EVERY}[race-1crash-0dup-1]"),
     ),
