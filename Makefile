@@ -47,7 +47,7 @@ test: lint $(MINISTACK_STAMP)  ## Lint, all tests, coverage
 	$(BIN)/python -m coverage run -m pytest $(PYTEST) tests/unit tests/properties tests/contract tests/simulation
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
-	$(BIN)/python -m pytest $(PYTEST) tests/interleavings tests/mutations tests/chaos tests/fuzz tests/scenarios tests/processes \
+	$(BIN)/python -m pytest $(PYTEST) tests/interleavings tests/endurance tests/mutations tests/chaos tests/fuzz tests/scenarios tests/processes \
 		tests/integration
 	@echo 'The pure core alone, at least $(CORE_COVERAGE) %:'
 	$(BIN)/python -m coverage report --include='$(CORE)' --fail-under=$(CORE_COVERAGE)

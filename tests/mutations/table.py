@@ -8,7 +8,7 @@ INTERLEAVINGS = "tests/interleavings/test_interleavings.py"
 EVERY = f"{INTERLEAVINGS}::test_every_interleaving_ends_well"
 PROMISES = "tests/unit/test_promises.py"
 RESUMER = "tests/unit/test_resumer.py"
-WATCHDOG = "tests/simulation/test_watchdog.py::test_whichever_one_invocation_is_lost_the_outcome_is_the_same"
+WATCHDOG = "tests/endurance/test_watchdog.py::test_whichever_one_invocation_is_lost_the_outcome_is_the_same"
 TIMERS = "tests/simulation/test_timers.py"
 RETRIES = "tests/simulation/test_retries.py"
 ROLLING = "tests/simulation/test_rolling_deploy.py"
@@ -195,7 +195,7 @@ MUTATIONS = [
         file="adapter/watchdog.py",
         old="    yield Postpone(own.id, own.due_at, following)",
         new="    yield Postpone(own.id, own.due_at, None)",
-        check=("tests/simulation/test_watchdog.py",),
+        check=("tests/endurance/test_watchdog.py",),
     ),
     Mutation(
         name="direct-wait-passes-for-sleep",
