@@ -40,15 +40,16 @@ lint: $(STAMP)  ## Style, types and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# What searches and what plays whole applications isn't measured: it would take half as long again.
+# What searches, storms and plays whole applications isn't measured: it would take half as long again.
 # coverage starts pytest, not the reverse: our own pytest plugin imports the package before pytest-cov would measure.
-test: export REQUIRE_MINISTACK := 1
 test: lint $(MINISTACK_STAMP)  ## Lint, all tests, coverage
-	$(BIN)/python -m coverage run -m pytest $(PYTEST) tests/unit tests/properties tests/contract tests/simulation
+	$(BIN)/python -m coverage run -m pytest $(PYTEST) -k 'not storm and not ministack' \
+		tests/unit tests/properties tests/contract tests/simulation
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
-	$(BIN)/python -m pytest $(PYTEST) tests/interleavings tests/endurance tests/mutations tests/chaos tests/fuzz tests/scenarios tests/processes \
-		tests/integration
+	$(BIN)/python -m pytest $(PYTEST) -k 'storm or ministack' tests/contract tests/simulation
+	$(BIN)/python -m pytest $(PYTEST) tests/interleavings tests/endurance tests/mutations tests/chaos tests/fuzz tests/scenarios \
+		tests/processes tests/integration
 	@echo 'The pure core alone, at least $(CORE_COVERAGE) %:'
 	$(BIN)/python -m coverage report --include='$(CORE)' --fail-under=$(CORE_COVERAGE)
 

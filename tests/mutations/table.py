@@ -11,7 +11,7 @@ RESUMER = "tests/unit/test_resumer.py"
 WATCHDOG = "tests/endurance/test_watchdog.py::test_whichever_one_invocation_is_lost_the_outcome_is_the_same"
 TIMERS = "tests/simulation/test_timers.py"
 RETRIES = "tests/simulation/test_retries.py"
-ROLLING = "tests/simulation/test_rolling_deploy.py"
+ROLLING = "tests/endurance/test_rolling_deploy.py"
 
 
 @dataclass(frozen=True, kw_only=True)
