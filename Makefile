@@ -42,6 +42,7 @@ lint: $(STAMP)  ## Style, types and the direction of imports
 
 # What searches, storms and plays whole applications isn't measured: it would take half as long again.
 # coverage starts pytest, not the reverse: our own pytest plugin imports the package before pytest-cov would measure.
+test: export REQUIRE_MINISTACK := 1
 test: lint $(MINISTACK_STAMP)  ## Lint, all tests, coverage
 	$(BIN)/python -m coverage run -m pytest $(PYTEST) -k 'not storm and not ministack' \
 		tests/unit tests/properties tests/contract tests/simulation
