@@ -123,7 +123,7 @@ MUTATIONS = [
         file="adapter/flushing.py",
         old="stands.digest == record.digest and stands.seen == record.seen",
         new="stands.digest == record.digest",
-        check=(INTERLEAVINGS,),
+        check=(f"{EVERY}[diverging-0crash-0dup-1]", f"{INTERLEAVINGS}::test_random_ways_through_more_faults_end_well"),
     ),
     Mutation(
         name="resumer-leaves-the-callee",
