@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import time
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from adapter.testing import Faults
@@ -76,9 +76,9 @@ def kind_of(sky: Weather) -> str:
 
 def parallel(seeds: range, faults: Faults | None, jobs: int) -> Iterator[Found]:
     chunks = [seeds[start : start + CHUNK] for start in range(0, len(seeds), CHUNK)]
-    fresh = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=fresh, max_tasks_per_child=8) as pool:
-        yield from pool.map(search, chunks, [faults] * len(chunks))
+    # Not an executor's `max_tasks_per_child`: in Python 3.11 that hangs when its first process has ended.
+    with multiprocessing.get_context("spawn").Pool(jobs, maxtasksperchild=8) as pool:
+        yield from pool.imap(functools.partial(search, faults=faults), chunks)
 
 
 def report(seed: int, failure: Failure, seconds: float) -> str:
