@@ -113,6 +113,7 @@ class Execution(Scope):
         self._refusals = 0
         self._latest = 0
         self._cancel_delivered = False
+        self._cut_short = False
         self._rejected: list[_Open] = []
         self._unread: list[int] = []
         self._errors: list[tuple[str, str]] = []
@@ -423,6 +424,8 @@ class Execution(Scope):
         if self.own.pending:
             raise Behind(f"the cancellation of {self._name()}")
         self._cancel_delivered = True
+        # Its code has ended and can't cancel what it left behind, as code that is cancelled does.
+        self._cut_short = self._main.done()
         self.loop.now = max(self.loop.now, self.own.settled_at)
         self._main.cancel(self.own.state.value)
 
@@ -435,7 +438,7 @@ class Execution(Scope):
         if not self._main.done() or any(not task.done() for task in self.loop.tasks):
             return self._suspended()
         pending = [record for record in self.records.values() if record.pending]
-        failed = self._main.cancelled() or self._main.exception() is not None
+        failed = self._cut_short or self._main.cancelled() or self._main.exception() is not None
         # What failed needs its children no longer, and no code is left to hear from the outside world.
         needless = [record.ordinal for record in pending if failed or record.kind in (Kind.EXTERNAL, Kind.LINK)]
         if needless:

@@ -249,6 +249,30 @@ def test_a_call_that_its_caller_cancels_in_the_same_turn_never_starts(victim: An
         assert attach("run-1~0").status() == "rejected_canceled"
 
 
+@durable
+async def leaves_one() -> str:
+    slow(1, 50)
+    return "left"
+
+
+@durable
+async def is_impatient() -> str:
+    try:
+        return await asyncio.wait_for(leaves_one(), HOUR)
+    except TimeoutError:
+        return "timeout"
+
+
+def test_a_cancellation_reaches_what_a_function_that_has_returned_still_waits_for(any_cloud: LocalCloud) -> None:
+    """Its code is over, so nobody but the engine can cancel the call that it left behind."""
+    handle = is_impatient.with_options(id="r").start()
+    assert handle.result() == "timeout"
+    any_cloud.advance(HOUR / 2)
+    assert [attach(one).status() for one in ("r~0", "r~0.0")] == ["rejected_canceled"] * 2
+    any_cloud.advance(HOUR)
+    assert {"r~0", "r~0.0"} <= closed(any_cloud)
+
+
 INLINE: list[str] = []
 
 
