@@ -84,8 +84,13 @@ class World:
             await scope.wind_down()
             scope.cancel_calls()
             raise
-        await scope.wind_down()
-        await scope.calls_ended()
+        try:
+            await scope.wind_down()
+            await scope.calls_ended()
+        except asyncio.CancelledError:
+            await scope.tasks_ended()
+            scope.cancel_calls()
+            raise
         await self.latency()
         return value
 
@@ -194,10 +199,13 @@ class InAsyncio:
             await asyncio.sleep(0)
         for task in [task for task in self._tasks if not task.done()]:
             task.cancel()
-        while running := [task for task in self._tasks if not task.done()]:
-            await asyncio.wait(running)
+        await self.tasks_ended()
         for one in self._outside:
             one.cancel()
+
+    async def tasks_ended(self) -> None:
+        while running := [task for task in self._tasks if not task.done()]:
+            await asyncio.wait(running)
 
     async def calls_ended(self) -> None:
         while running := [call for call in self._calls if not call.done()]:

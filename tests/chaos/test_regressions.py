@@ -61,6 +61,17 @@ def test_a_lost_clean_up_of_a_function_whose_deadline_passed_is_missed() -> None
     assert broken(node("call", "b", late, timeout=1), Faults(lose=0.2)) == []
 
 
+def test_a_cancellation_reaches_the_calls_of_a_function_that_has_returned() -> None:
+    """They ran on to their end, though nobody waited for them any more."""
+    left = node("seq", "s", node("abandon", "l", node("call", "c", node("after", "a", STEP, d=16))), STEP)
+    body = node("cancel", "x", node("call", "f", left), d=2)
+    played = play(Program(body), Weather(0))
+    states = {record.id: record.state.value for record in played.cloud.records()}
+    assert states["root~0.0"] == "rejected_canceled"
+    assert broken(body) == []
+    assert broken(body, Faults(crash=0.1, duplicate=0.2, reorder=0.2)) == []
+
+
 def test_several_links_to_one_root_settle_in_the_same_order_in_every_process() -> None:
     """`tests/chaos/test_traces.py` compares processes; here the order is the ids'."""
     calls = [node("call", f"c{number}", STEP, id="shared") for number in range(5)]
