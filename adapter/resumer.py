@@ -38,7 +38,7 @@ def settlement(record: DynamoDBRecord) -> Settlement:
         return found if isinstance(found, str) else ""
 
     state, promise, version = text("state"), text("id"), _object(raw, "v").get("N")
-    if raw and not is_readable(version):
+    if raw and not (isinstance(version, str) and is_readable(version)):
         raise OtherVersion(
             f"a stream record of {promise[:80]!r} has format {named(version)}, which this code doesn't read: deploy one"
             " version everywhere"

@@ -174,7 +174,7 @@ def test_a_bad_envelope_is_logged_by_what_is_wrong_with_it(log: Log, envelope: d
     log.cloud.service.enqueue("durable", json.dumps(envelope))
     log.cloud.advance(6 * 3_600)
     assert log.keeps_the_secret()
-    assert all("BadMessage" in one for one in log.cloud.raised)
+    assert all("BadMessage" in one or "OtherVersion" in one for one in log.cloud.raised)
 
 
 def test_a_message_that_nobody_can_handle_is_logged_by_its_error(log: Log) -> None:
