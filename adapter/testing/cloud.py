@@ -10,6 +10,7 @@ import bisect
 import datetime as dt
 import functools
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +46,7 @@ MICROSECOND = 1_000_000
 MAX_IDLE = 1_000
 """Moments in a row at which only schedules, and what they start, moved."""
 MAX_LOOKS = 3
-"""Of the watchdog in a row, with nothing else done in between."""
+"""Of the watchdog at one function in a row, with nothing else done in between."""
 LANES = 4
 """Shards of the stream, where they may be out of step."""
 ENGINES: dict[str, Callable[..., AnyWorld]] = {"moto": World, "memory": MemoryWorld}
@@ -114,7 +115,7 @@ class LocalCloud:
         self._swept = self.clock() // MINUTE * MINUTE
         self._ids = 0
         self._moved: set[str] = set()
-        self._looks = 0
+        self._looks: Counter[str] = Counter()
         self._waiting: dict[str, Tell] = {}
 
     def __enter__(self) -> Self:
@@ -211,7 +212,8 @@ class LocalCloud:
     def wait(self, promise: str, timeout: float | None) -> Record | None:
         """Drive until the promise settles; None when ``timeout`` seconds of virtual time have passed first."""
         deadline = None if timeout is None else self.clock() + round(timeout * MICROSECOND)
-        idle = self._looks = 0
+        idle = 0
+        self._looks.clear()
         while True:
             self._moved.clear()
             self.drive()
@@ -253,7 +255,10 @@ class LocalCloud:
             self.stats.bodies[told.fn] += 1
         elif told.what == "running" and told.detail["why"] != "started":
             self.stats.resumes[told.fn] += 1
-        self._looks = self._looks + 1 if told.what == "looked" else 0
+        if told.what == "looked":
+            self._looks[told.id] += 1
+        else:
+            self._looks.clear()
         if told.what == "suspended":
             self._waiting[told.id] = told
         elif told.what in ("settled", "closed"):
@@ -325,9 +330,14 @@ class LocalCloud:
 
     def _looks_in_vain(self) -> bool:
         """The watchdog, which never gives up, finds nothing to mend, and time won't move anything either."""
-        if self._looks <= MAX_LOOKS:
+        if max(self._looks.values(), default=0) <= MAX_LOOKS:
             return False
-        pending = [record for record in self.records() if record.pending and record.kind is not Kind.SCHEDULE]
+        records = [record for record in self.records() if record.kind is not Kind.SCHEDULE]
+        watched = [record for record in records if record.due_at is not None]
+        if any(self._looks[record.id] <= MAX_LOOKS for record in watched):
+            # Each root is looked at on its own, some of them once a day: the next look may mend it.
+            return False
+        pending = [record for record in records if record.pending]
         asleep = any(record.expects is not None and record.wake_at is not None for record in pending)
         return not asleep and not any((record.deadline or 0) > self.clock() for record in pending)
 

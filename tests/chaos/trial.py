@@ -198,7 +198,7 @@ class _Outside:
     def _settle(self, label: str, promise: str, how: str) -> None:
         self._cloud.write(f"outside: {how} {promise}")
         # Looks before say nothing of what happens now.
-        self._cloud._looks = 0
+        self._cloud._looks.clear()
         with contextlib.suppress(errors.AlreadySettled, errors.UnknownPromise):
             match how:
                 case "resolve":

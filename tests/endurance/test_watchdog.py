@@ -38,6 +38,11 @@ async def note(what: str) -> None:
 
 
 @durable
+async def waits_for_a_person() -> str:
+    return await promise(str)
+
+
+@durable
 async def sequence() -> int:
     return await leaf(1) + await leaf(2) + await leaf(3)
 
@@ -274,3 +279,12 @@ def test_looks_that_an_outage_prevented_are_made_after_it(cloud: LocalCloud) -> 
     cloud._sweepers = sweepers
     cloud._swept = cloud.clock() // 60_000_000 * 60_000_000
     assert handle.result() == 1
+
+
+def test_looks_at_others_do_not_make_an_execution_stuck(cloud: LocalCloud) -> None:
+    """Four looks in vain, at others, were taken for the end before the one that mends."""
+    for _ in range(6):
+        waits_for_a_person.start()
+        cloud.advance(61)
+    cloud.service.losses = {cloud.service.accepted + 1}
+    assert leaf.start(8).result() == 8
