@@ -20,7 +20,7 @@ from adapter.engine import crashed
 from adapter.errors import BadMessage, OtherVersion
 from adapter.host import EngineHost, drive
 from adapter.messages import Cause, Resume, Start, is_envelope, parse
-from adapter.ports import Load, Schedule, Tell
+from adapter.ports import Glance, Schedule, Tell
 from adapter.timers import SECOND
 
 LIMIT = 10
@@ -41,7 +41,7 @@ def _bury(host: EngineHost, record: SQSRecord) -> None:
     if message is None:
         # An event that was to start a root: nothing is stored of it. It stays in the queue, for a person.
         raise BadMessage("a failed invocation carried no envelope: its event never became a promise")
-    own, children = host.ports.perform(Load(message.id))
+    own, children = host.ports.perform(Glance(message.id))
     if own is None or not own.runnable:
         return
     early = is_early(record.body)

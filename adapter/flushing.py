@@ -14,12 +14,12 @@ from typing import Any
 from adapter.errors import IdConflict, UnknownPromise
 from adapter.exceptions import encode_exception
 from adapter.execution import Execution
-from adapter.messages import Expire, Start
+from adapter.messages import Look, Start
 from adapter.outcomes import BY_PARENT
 from adapter.ports import Create, Invoke, Many, Now, Operation, Register, Remaining, RunCode, Schedule, Settle
 from adapter.promises import Kind, Record, Refused, State, Wake, Written, child_id, copied, digest_of, ordinal_of
 from adapter.steps import Flush, Request
-from adapter.timers import indexed
+from adapter.timers import indexed, is_far
 
 Performed = Generator[Operation, Any, None]
 
@@ -60,8 +60,8 @@ def begin(root: Record, dispatched: Collection[str] = ()) -> Generator[Operation
     mine = bool(root.by) and stands.by == root.by and stands.digest == root.digest
     again = mine and stands.pending and root.id not in dispatched
     if not isinstance(written, Refused) or again:
-        if stands.deadline is not None and stands.due_at is None:
-            yield Schedule(stands.target, Expire(id=stands.id), stands.deadline)
+        if stands.deadline is not None and not is_far(stands.deadline, stands.created_at):
+            yield Schedule(stands.target, Look(id=stands.id), stands.deadline)
         yield Invoke(stands.target, Start(id=stands.id))
     return not isinstance(written, Refused), stands
 
@@ -82,17 +82,15 @@ class Flushing:
 
         The first flush of an invocation is never late, so that each gets on.
         """
-        requests = [*([flush.leader] if flush.leader else []), *flush.followers]
-        if not self.flushed or not any(request.kind is Kind.INLINE for request in requests):
+        if not self.flushed or not any(request.kind is Kind.INLINE for request in flush.requests):
             return False
         left: int = yield Remaining()
         return left < max(self.caller.limit // 10, self.longest * 3 // 2)
 
     def flush(self, execution: Execution, flush: Flush) -> Performed:
         self.flushed = True
-        requests = [*([flush.leader] if flush.leader else []), *flush.followers]
-        inline = [request for request in requests if request.kind is Kind.INLINE]
-        remote = [request for request in requests if request.kind is not Kind.INLINE]
+        inline = [request for request in flush.requests if request.kind is Kind.INLINE]
+        remote = [request for request in flush.requests if request.kind is not Kind.INLINE]
         if remote and flush.leader is not None and flush.leader.kind is Kind.INLINE:
             # The leader is written first, so an inline step that leads others is announced before it runs.
             yield from self._create(execution, [self._announce(flush.leader, flush, (yield Now()))])

@@ -63,13 +63,6 @@ class Resume:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Expire:
-    """The promise's deadline has come. Handled by the engine's own Lambda: it needs no code of the user's."""
-
-    id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Occur:
     """A schedule's occurrence has come. Handled by the engine's own Lambda."""
 
@@ -79,13 +72,16 @@ class Occur:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """The watchdog is to look at the promise. Handled by the engine's own Lambda."""
+    """Somebody has to look at the promise: its deadline has come, or it hasn't moved for long.
+
+    Handled by the engine's own Lambda: it needs no code of the user's.
+    """
 
     id: str
 
 
 Message = Start | Resume
-Timed = Start | Resume | Expire | Occur | Look
+Timed = Start | Resume | Occur | Look
 """What a timer may deliver."""
 
 
@@ -101,8 +97,6 @@ def to_event(message: Timed) -> dict[str, Any]:
             body = {"resume": message.id, "cause": message.cause.value, "crashes": message.crashes or None}
             if message.firing is not None:
                 body |= {"at": message.firing.at, "epoch": message.firing.epoch}
-        case Expire():
-            body = {"expire": message.id}
         case Look():
             body = {"look": message.id}
         case Occur():
@@ -122,7 +116,7 @@ def parse(event: Mapping[str, Any]) -> Message:
         BadMessage: something missing or of the wrong type.
     """
     message = parse_timed(event)
-    if isinstance(message, Expire | Occur | Look):
+    if isinstance(message, Occur | Look):
         raise BadMessage("an envelope for the engine's own Lambda came to a function's")
     return message
 
@@ -139,8 +133,6 @@ def parse_timed(event: Mapping[str, Any]) -> Timed:
     if "start" in event:
         attempt, crashes = _whole(event, "attempt", 1, least=1), _whole(event, "crashes", 0, least=0)
         return Start(id=_id(event, "start"), attempt=attempt, crashes=crashes)
-    if "expire" in event:
-        return Expire(id=_id(event, "expire"))
     if "look" in event:
         return Look(id=_id(event, "look"))
     if "occur" in event:

@@ -35,6 +35,13 @@ class Remaining:
 
 
 @dataclass(frozen=True, slots=True)
+class Glance:
+    """As `Load`, by whoever reads no arguments and no outcomes: large or encrypted ones stay as they are stored."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Get:
     """The promise's record, or None, strongly consistent."""
 
@@ -178,6 +185,7 @@ Operation = (
     Now
     | Remaining
     | Get
+    | Glance
     | Load
     | LoadChildren
     | Claim
@@ -204,6 +212,7 @@ class Store(Protocol):
 
     def get(self, promise: str) -> Record | None: ...
     def load(self, promise: str) -> tuple[Record | None, Sequence[Record]]: ...
+    def glance(self, promise: str) -> tuple[Record | None, Sequence[Record]]: ...
     def children(self, promise: str, first: int = 0) -> Sequence[Record]: ...
     def create(self, record: Record) -> Written: ...
     def settle(self, promise: str, state: State, value: str, at: int, due_at: int | None = None) -> Written: ...
@@ -322,17 +331,19 @@ class Ports:
                 return self.watcher.tell(operation)
             case Many():
                 return self._perform_many(operation.operations)
-            case Get() | Load() | LoadChildren():
+            case Get() | Glance() | Load() | LoadChildren():
                 return self._read(operation)
             case Delete():
                 return self.store.delete(operation.id)
             case _:
                 return self._write(operation)
 
-    def _read(self, operation: Get | Load | LoadChildren) -> Any:
+    def _read(self, operation: Get | Glance | Load | LoadChildren) -> Any:
         match operation:
             case Get():
                 return self.store.get(operation.id)
+            case Glance():
+                return self.store.glance(operation.id)
             case Load():
                 return self.store.load(operation.id)
             case LoadChildren():

@@ -69,6 +69,11 @@ class Flush:
     cancels: tuple[int, ...]
     expired: tuple[int, ...] = ()
 
+    @property
+    def requests(self) -> tuple[Request, ...]:
+        """All that is asked for, in order."""
+        return self.followers if self.leader is None else (self.leader, *self.followers)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suspended:

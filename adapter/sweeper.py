@@ -18,9 +18,9 @@ from adapter import handles
 from adapter.batches import process
 from adapter.errors import BadMessage
 from adapter.host import EngineHost, drive
-from adapter.messages import Cause, Expire, Look, Occur, Resume, Start, Timed, parse_timed
-from adapter.ports import Invoke, Many, Schedule, Settle, Tell
-from adapter.promises import SCHEDULE, Firing, Refused, State
+from adapter.messages import Cause, Look, Occur, Resume, Start, Timed, parse_timed
+from adapter.ports import Invoke, Many, Schedule, Tell
+from adapter.promises import SCHEDULE, Firing
 from adapter.schedules import occur
 from adapter.timers import LATEST, MINUTE, SECOND, SHARDS, Due, wanted
 from adapter.watchdog import look
@@ -64,8 +64,6 @@ def _schedule(due: Due) -> Schedule:
     message: Timed = Look(id=due.id)
     if due.id.startswith(SCHEDULE):
         message = Occur(id=due.id, at=due.at)
-    elif due.expires:
-        message = Expire(id=due.id)
     elif due.wakes:
         message = Resume(id=due.id, cause=Cause.TIMER, firing=Firing(due.at))
     return Schedule(due.target, message, due.at)
@@ -85,13 +83,6 @@ def _fire(host: EngineHost, record: SQSRecord) -> None:
         host.ports.perform(Schedule(target, message, at))
         return
     match message:
-        case Expire():
-            # No code of the user's is needed for it: a deadline holds for a function that can't even be loaded. The
-            # stream tells the function, so that it cleans up.
-            settled = host.ports.perform(Settle(message.id, State.TIMEDOUT, "", guarded=True))
-            if isinstance(settled, Refused):
-                # The entry is of after the deadline: that somebody looks whether the clean-up is complete.
-                drive(look(message.id, at), host.ports.perform)
         case Look():
             drive(look(message.id, at), host.ports.perform)
         case Occur():

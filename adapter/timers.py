@@ -41,17 +41,11 @@ class Due:
     id: str
     target: str
     at: int
-    deadline: int | None
     wake_at: int | None = None
 
     @property
-    def expires(self) -> bool:
-        """It is the promise's deadline that has come."""
-        return self.deadline is not None and self.at >= self.deadline
-
-    @property
     def wakes(self) -> bool:
-        """It is the time that the function waits for; else the watchdog has to look."""
+        """It is the time that the function waits for; else somebody has to look at it."""
         return self.at == self.wake_at
 
 
@@ -71,9 +65,10 @@ def indexed(root: Record) -> Record:
 
 
 def watched(own: Record, now: int) -> int:
-    """When somebody has to look at a function that was set going ``now``."""
-    due = now + WATCH
-    return due if own.deadline is None or not own.pending else min(due, max(own.deadline, now))
+    """When the index has somebody look at a function that was set going ``now``. A near deadline has a message."""
+    if own.deadline is not None and own.pending and is_far(own.deadline, now):
+        return min(now + WATCH, own.deadline)
+    return now + WATCH
 
 
 def wanted(at: int, minute: int) -> bool:

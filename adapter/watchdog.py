@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import Any
 
-from adapter.messages import Cause, Expire, Look, Resume, Timed
-from adapter.ports import Get, Invoke, Load, Now, Operation, Postpone, Schedule, Tell
-from adapter.promises import Firing, Kind, Record, Wake
+from adapter.messages import Cause, Look, Resume, Timed
+from adapter.ports import Get, Glance, Invoke, Now, Operation, Postpone, Schedule, Settle, Tell
+from adapter.promises import Firing, Kind, Record, State, Wake
 from adapter.timers import MAX_WATCH, MINUTE, WATCH
 
 Watching = Generator[Operation, Any, str]
@@ -30,7 +30,7 @@ def look(promise: str, at: int) -> Watching:
 
     The mending before the next look is written: whoever dies in between is sent again by the index.
     """
-    own, children = yield Load(promise)
+    own, children = yield Glance(promise)
     if own is None:
         return "unknown"
     if own.kind is not Kind.CALL or not own.runnable:
@@ -38,6 +38,10 @@ def look(promise: str, at: int) -> Watching:
             yield Postpone(own.id, at, None)
         return "over"
     now = yield Now()
+    if own.pending and own.deadline is not None and own.deadline <= max(now, at):
+        # Also of a function that can't even be loaded. The stream tells it, so that it cleans up.
+        yield Settle(own.id, State.TIMEDOUT, "", guarded=True)
+        return "expired"
     latest = max(own.created_at, own.settled_at, *(max(c.created_at, c.settled_at) for c in children), 0)
     if now - latest >= QUIET and not own.paused and (yield from _is_lost(own, children, now)):
         yield Tell("missed", own.id, own.fn, {})
@@ -87,9 +91,7 @@ def _postpone(own: Record, now: int, latest: int) -> Generator[Operation, Any, N
         if timed - now >= SOON:
             following = timed
         else:
-            message: Timed = Resume(id=own.id, cause=Cause.TIMER, firing=Firing(timed))
-            if timed == own.deadline:
-                message = Expire(id=own.id)
-            yield Schedule(own.target, message, timed)
+            timer: Timed = Resume(id=own.id, cause=Cause.TIMER, firing=Firing(timed))
+            yield Schedule(own.target, Look(id=own.id) if timed == own.deadline else timer, timed)
     assert own.due_at is not None
     yield Postpone(own.id, own.due_at, following)

@@ -28,6 +28,10 @@ class Partitions(ABC):
         children = [record for record in together if record.id != promise]
         return (roots[0] if roots else None), [*children, *self._further(promise, 0, children)]
 
+    def glance(self, promise: str) -> tuple[Record | None, Sequence[Record]]:
+        # Here nothing is opened anyway.
+        return self.load(promise)
+
     def children(self, promise: str, first: int = 0) -> Sequence[Record]:
         bucket = first // BUCKET
         found = self.query(partition_of(promise, bucket), first)

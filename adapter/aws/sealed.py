@@ -33,6 +33,10 @@ class SealedStore:
         own, children = self.inner.load(promise)
         return None if own is None else self.read(own, EVERYTHING), self._outcomes(children)
 
+    def glance(self, promise: str) -> tuple[Record | None, Sequence[Record]]:
+        own, children = self.inner.glance(promise)
+        return None if own is None else self.read(own), [self.read(child) for child in children]
+
     def children(self, promise: str, first: int = 0) -> Sequence[Record]:
         return self._outcomes(self.inner.children(promise, first))
 

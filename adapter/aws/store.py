@@ -290,10 +290,9 @@ def _expression(
 def _due(raw: Mapping[str, Any]) -> Due | str:
     """An entry of the index; its key's text where it isn't one."""
     try:
-        deadline = int(raw["deadline"]["N"]) if "deadline" in raw else None
         wake_at = int(raw["wake_at"]["N"]) if "wake_at" in raw else None
         at, target = int(raw["due_at"]["N"]), raw["target"]["S"]
-        due = Due(id=raw["id"]["S"], target=target, at=at, deadline=deadline, wake_at=wake_at)
+        due = Due(id=raw["id"]["S"], target=target, at=at, wake_at=wake_at)
         if promises.is_id(due.id) and due.target:
             return due
     except (KeyError, ValueError):

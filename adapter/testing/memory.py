@@ -78,7 +78,6 @@ class MemoryStore(Partitions):
                 id=record.id,
                 target=record.target,
                 at=record.due_at,
-                deadline=record.deadline,
                 wake_at=record.wake_at,
             )
             for record in found

@@ -28,6 +28,9 @@ class ModelStore:
     def load(self, promise: str) -> tuple[Record | None, Sequence[Record]]:
         return self.get(promise), self.children(promise)
 
+    def glance(self, promise: str) -> tuple[Record | None, Sequence[Record]]:
+        return self.load(promise)
+
     def children(self, promise: str, first: int = 0) -> Sequence[Record]:
         found = [r for r in self.records.values() if parent_of(r.id) == promise and r.ordinal >= first]
         return sorted(found, key=lambda record: record.ordinal)
@@ -68,7 +71,6 @@ class ModelStore:
                 id=record.id,
                 target=record.target,
                 at=record.due_at,
-                deadline=record.deadline,
                 wake_at=record.wake_at,
             )
             for record in sorted(self.records.values(), key=lambda record: record.due_at or 0)

@@ -18,7 +18,7 @@ from adapter.messages import (
     MARK,
     VERSION,
     Cause,
-    Expire,
+    Look,
     Occur,
     Resume,
     Settlement,
@@ -34,7 +34,7 @@ from tests.fuzz.strategies import anything, deep, jsons, mutated, quick, read, s
 ENVELOPES = [
     to_event(Start(id="order-7~0.2", attempt=2, crashes=1)),
     to_event(Resume(id="order-7", cause=Cause.TIMER, firing=Firing(1_767_225_600_000_000, 3), crashes=2)),
-    to_event(Expire(id="order-7")),
+    to_event(Look(id="order-7")),
     to_event(Occur(id="schedule:nightly", at=1_767_225_600_000_000)),
 ]
 TIMED = [{"at": 1_767_225_600_000_000, "target": "shop", "message": envelope} for envelope in ENVELOPES]

@@ -125,7 +125,7 @@ BAD_ENVELOPES: list[dict[str, Any]] = [
     {MARK: VERSION + 1, "start": "known"},
     {MARK: VERSION, "start": "known~x"},
     {MARK: VERSION, "start": "nobody"},
-    {MARK: VERSION, "expire": "known"},
+    {MARK: VERSION, "look": "known"},
 ]
 
 

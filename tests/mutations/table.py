@@ -145,7 +145,7 @@ MUTATIONS = [
         name="other-versions-acknowledged",
         breaks="I3",
         file="adapter/resumer.py",
-        old="if raw and not is_readable(version):",
+        old="if raw and not (isinstance(version, str) and is_readable(version)):",
         new="if False:",
         check=(RESUMER,),
     ),

@@ -207,3 +207,14 @@ def test_a_timeout_is_a_positive_number_of_seconds(timeout: float) -> None:
         patient.with_options(timeout=timeout)
     with pytest.raises(errors.ConfigurationError, match="positive"):
         durable(timeout=timeout)
+
+
+@pytest.mark.parametrize("timeout", [1, 20, 59, 60, 600, 900])
+def test_a_near_deadline_of_a_root_that_never_ran_is_met_to_the_second(timeout: int, cloud: LocalCloud) -> None:
+    """By a message: the index knows minutes, and may have been swept when the root is created."""
+    cloud.advance(30)
+    cloud.service.losses = {1}
+    begun = cloud.now()
+    with pytest.raises(errors.PromiseTimeout):
+        cloud.run(patient.with_options(timeout=timeout), 1)
+    assert (cloud.now() - begun).total_seconds() == timeout

@@ -15,7 +15,7 @@ from adapter.messages import (
     MARK,
     VERSION,
     Cause,
-    Expire,
+    Look,
     Resume,
     Settlement,
     Start,
@@ -36,11 +36,11 @@ messages = st.one_of(
     st.builds(
         Resume, id=ids, cause=st.sampled_from(Cause), firing=st.none() | st.builds(Firing, whole, whole), crashes=counts
     ),
-    st.builds(Expire, id=ids),
+    st.builds(Look, id=ids),
 )
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 values = st.recursive(scalars, lambda below: st.lists(below) | st.dictionaries(st.text(), below), max_leaves=5)
-keys = st.sampled_from([MARK, "start", "resume", "expire", "attempt", "crashes", "at", "epoch", "cause"])
+keys = st.sampled_from([MARK, "start", "resume", "look", "attempt", "crashes", "at", "epoch", "cause"])
 
 START: dict[str, Any] = {MARK: VERSION, "start": "r", "attempt": 2, "crashes": 1}
 RESUME: dict[str, Any] = {MARK: VERSION, "resume": "r", "cause": "direct"}
@@ -86,7 +86,7 @@ def test_a_wrong_type_is_refused_by_the_name_of_its_key(key: str, value: object)
 def test_what_is_for_the_engine_alone_is_refused_by_a_function() -> None:
     """A deadline is enforced without the user's code."""
     with pytest.raises(BadMessage, match="engine's own"):
-        parse(to_event(Expire(id="r")))
+        parse(to_event(Look(id="r")))
 
 
 @pytest.mark.parametrize("event", [{"cause": "direct"}, {"resume": "r"}, {"resume": 1, "cause": "direct"}, {}])
