@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Callable
-from contextlib import ExitStack
 
 import boto3
 
@@ -39,18 +38,10 @@ class EndpointWorld(ScannedTable):
         self._endpoint = endpoint
         self._template = template
         self._lanes = lanes
-        self._stack = ExitStack()
         services = Services(template, stats, invoked, clock)
         self.lambda_client, self.sqs, self.queues = services.lambda_client, services.sqs, services.queues
         self.send, self._services = services.send, services
         self.table = f"{only_table(template)}-{uuid.uuid4().hex[:8]}"
-
-    def open(self) -> None:
-        try:
-            self._open()
-        except BaseException:
-            self.close()
-            raise
 
     def _open(self) -> None:
         self._stack.enter_context(environment({k: v for k, v in ENVIRONMENT.items() if k not in os.environ}))
@@ -66,9 +57,6 @@ class EndpointWorld(ScannedTable):
             Poller(TableStream(streams, arn).read, mapping, self._lanes) for mapping in self._template.mappings
         ]
         self.meter()
-
-    def close(self) -> None:
-        self._stack.close()
 
     def bucket(self, name: str) -> MemoryBucket:
         return self._services.buckets[name]

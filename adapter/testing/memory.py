@@ -7,6 +7,7 @@ itself can refuse (an item's size, an expression) isn't here; the store's contra
 from __future__ import annotations
 
 import bisect
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -40,7 +41,48 @@ class _Partition:
         del self.records[key]
 
 
-class MemoryStore(Partitions):
+class Transitions(ABC):
+    """The writes of `adapter.ports.Store`: each a pure transition of what stands, kept unless it is refused."""
+
+    @abstractmethod
+    def peek(self, promise: str) -> Record | None:
+        """What stands, at no cost."""
+
+    @abstractmethod
+    def write(self, promise: str, written: Written) -> Written:
+        """Keep what a transition made of a record; return it, or its refusal."""
+
+    def create(self, record: Record) -> Written:
+        check_size(record.id, record.args, record.value)
+        return self.write(record.id, promises.create(self.peek(record.id), record))
+
+    def settle(self, promise: str, state: State, value: str, at: int, due_at: int | None = None) -> Written:
+        check_size(promise, value)
+        return self.write(promise, promises.settle(self.peek(promise), state, value, at, due_at))
+
+    def claim(self, promise: str, firing: Firing | None = None, due_at: int | None = None) -> Written:
+        return self.write(promise, promises.claim(self.peek(promise), firing, due_at))
+
+    def postpone(self, promise: str, was: int, due_at: int | None) -> Written:
+        return self.write(promise, promises.postpone(self.peek(promise), was, due_at))
+
+    def register(self, promise: str, awaiter: str) -> Written:
+        return self.write(promise, promises.register(self.peek(promise), awaiter))
+
+    def arm(self, promise: str, arming: Arming) -> Written:
+        return self.write(promise, promises.arm(self.peek(promise), arming))
+
+    def arrive(self, promise: str, count: int) -> Written:
+        return self.write(promise, promises.arrive(self.peek(promise), count))
+
+    def close(self, promise: str) -> Written:
+        return self.write(promise, promises.close(self.peek(promise)))
+
+    def pause(self, promise: str, why: str) -> Written:
+        return self.write(promise, promises.pause(self.peek(promise), why))
+
+
+class MemoryStore(Partitions, Transitions):
     """`adapter.ports.Store` in memory. ``changes`` is its stream: as Lambda hands its records over."""
 
     def __init__(self, stats: Stats | None = None) -> None:
@@ -57,7 +99,7 @@ class MemoryStore(Partitions):
     # Reads.
 
     def get(self, promise: str) -> Record | None:
-        found = self._peek(promise)
+        found = self.peek(promise)
         self._read([found] if found else [])
         return found
 
@@ -72,7 +114,7 @@ class MemoryStore(Partitions):
     def due(self, shard: str, until: int) -> Iterator[Sequence[Due]]:
         self._stats.count_read(0)
         entries = self._due.get(shard, [])
-        found = [self._peek(promise) for _, promise in entries[: bisect.bisect_left(entries, (until, ""))]]
+        found = [self.peek(promise) for _, promise in entries[: bisect.bisect_left(entries, (until, ""))]]
         yield [
             Due(
                 id=record.id,
@@ -97,37 +139,8 @@ class MemoryStore(Partitions):
 
     # Writes.
 
-    def create(self, record: Record) -> Written:
-        check_size(record.id, record.args, record.value)
-        return self._write(record.id, promises.create(self._peek(record.id), record))
-
-    def settle(self, promise: str, state: State, value: str, at: int, due_at: int | None = None) -> Written:
-        check_size(promise, value)
-        return self._write(promise, promises.settle(self._peek(promise), state, value, at, due_at))
-
-    def claim(self, promise: str, firing: Firing | None = None, due_at: int | None = None) -> Written:
-        return self._write(promise, promises.claim(self._peek(promise), firing, due_at))
-
-    def postpone(self, promise: str, was: int, due_at: int | None) -> Written:
-        return self._write(promise, promises.postpone(self._peek(promise), was, due_at))
-
-    def register(self, promise: str, awaiter: str) -> Written:
-        return self._write(promise, promises.register(self._peek(promise), awaiter))
-
-    def arm(self, promise: str, arming: Arming) -> Written:
-        return self._write(promise, promises.arm(self._peek(promise), arming))
-
-    def arrive(self, promise: str, count: int) -> Written:
-        return self._write(promise, promises.arrive(self._peek(promise), count))
-
-    def close(self, promise: str) -> Written:
-        return self._write(promise, promises.close(self._peek(promise)))
-
-    def pause(self, promise: str, why: str) -> Written:
-        return self._write(promise, promises.pause(self._peek(promise), why))
-
     def delete(self, promise: str) -> Record | None:
-        standing = self._peek(promise)
+        standing = self.peek(promise)
         if standing is not None and standing.kind is not Kind.SCHEDULE:
             raise ConfigurationError(f"{promise} isn't a schedule: nothing else is ever removed")
         self._stats.count_write(self._sizes.get(promise, 0))
@@ -141,7 +154,7 @@ class MemoryStore(Partitions):
 
     # Bookkeeping.
 
-    def _peek(self, promise: str) -> Record | None:
+    def peek(self, promise: str) -> Record | None:
         partition, key = key_of(promise)
         known = self._partitions.get(partition)
         return None if known is None else known.records.get(key)
@@ -149,12 +162,12 @@ class MemoryStore(Partitions):
     def _read(self, found: Sequence[Record]) -> None:
         self._stats.count_read(sum(self._sizes[record.id] for record in found))
 
-    def _write(self, promise: str, written: Written) -> Written:
+    def write(self, promise: str, written: Written) -> Written:
         if isinstance(written, Refused):
             self._stats.count_write(0)
             return written
         partition, key = key_of(promise)
-        self._index(self._peek(promise), written)
+        self._index(self.peek(promise), written)
         self._partitions.setdefault(partition, _Partition()).put(key, written)
         item = to_item(written)
         self._stream(promise, self._items.get(promise), item)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any
 
 from adapter.aws.items import to_record
@@ -12,14 +13,29 @@ from adapter.timers import MINUTE, SCHEDULES
 
 
 class ScannedTable:
-    """What a local cloud asks of its table. A subclass makes ``store`` and ``table``, then calls `meter`."""
+    """What a local cloud asks of its table. A subclass makes ``store`` and ``table`` in `_open`, then calls `meter`."""
 
     store: DynamoStore
     table: str
 
     def __init__(self, stats: Stats) -> None:
+        self._stack = ExitStack()
         self._stats = stats
         self._due: list[tuple[str, int]] | None = None
+
+    def open(self) -> None:
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def _open(self) -> None:
+        """Make it all; `close` undoes what has been made."""
+        raise NotImplementedError
 
     def due_minutes(self) -> list[int]:
         """The minutes in which anything is due, in order."""

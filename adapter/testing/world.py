@@ -9,7 +9,6 @@ import functools
 import json
 import os
 from collections.abc import Callable
-from contextlib import ExitStack
 from typing import Any
 from unittest.mock import patch
 
@@ -61,14 +60,6 @@ class World(ScannedTable):
         self._invoked = invoked
         self._clock = clock
         self._lanes = lanes
-        self._stack = ExitStack()
-
-    def open(self) -> None:
-        try:
-            self._open()
-        except BaseException:
-            self.close()
-            raise
 
     def _open(self) -> None:
         self._stack.enter_context(
@@ -120,9 +111,6 @@ class World(ScannedTable):
 
     def send(self, queue: str, body: str) -> None:
         self.sqs.send_message(QueueUrl=queues.url_of(queue), MessageBody=body)
-
-    def close(self) -> None:
-        self._stack.close()
 
     def _count_message(self, **_: Any) -> None:
         self._stats.messages += 1

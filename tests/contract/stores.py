@@ -8,15 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
-from adapter import promises
 from adapter.ports import Store
-from adapter.promises import Arming, Firing, Record, Refused, State, Written, parent_of
-from adapter.testing.memory import MemoryStore
+from adapter.promises import Record, Refused, Written, parent_of
+from adapter.testing.memory import MemoryStore, Transitions
 from adapter.timers import Due, shard_of
 from tests.contract.tables import TABLES
 
 
-class ModelStore:
+class ModelStore(Transitions):
     """`adapter.ports.Store` as it is meant: the pure transitions on a dict."""
 
     def __init__(self) -> None:
@@ -35,32 +34,8 @@ class ModelStore:
         found = [r for r in self.records.values() if parent_of(r.id) == promise and r.ordinal >= first]
         return sorted(found, key=lambda record: record.ordinal)
 
-    def create(self, record: Record) -> Written:
-        return self._keep(promises.create(self.get(record.id), record))
-
-    def settle(self, promise: str, state: State, value: str, at: int, due_at: int | None = None) -> Written:
-        return self._keep(promises.settle(self.get(promise), state, value, at, due_at))
-
-    def claim(self, promise: str, firing: Firing | None = None, due_at: int | None = None) -> Written:
-        return self._keep(promises.claim(self.get(promise), firing, due_at))
-
-    def postpone(self, promise: str, was: int, due_at: int | None) -> Written:
-        return self._keep(promises.postpone(self.get(promise), was, due_at))
-
-    def register(self, promise: str, awaiter: str) -> Written:
-        return self._keep(promises.register(self.get(promise), awaiter))
-
-    def arm(self, promise: str, arming: Arming) -> Written:
-        return self._keep(promises.arm(self.get(promise), arming))
-
-    def arrive(self, promise: str, count: int) -> Written:
-        return self._keep(promises.arrive(self.get(promise), count))
-
-    def close(self, promise: str) -> Written:
-        return self._keep(promises.close(self.get(promise)))
-
-    def pause(self, promise: str, why: str) -> Written:
-        return self._keep(promises.pause(self.get(promise), why))
+    def peek(self, promise: str) -> Record | None:
+        return self.records.get(promise)
 
     def delete(self, promise: str) -> Record | None:
         return self.records.pop(promise, None)
@@ -77,9 +52,9 @@ class ModelStore:
             if record.due_at is not None and record.due_at < until and shard_of(record.id) == shard
         ]
 
-    def _keep(self, written: Written) -> Written:
+    def write(self, promise: str, written: Written) -> Written:
         if not isinstance(written, Refused):
-            self.records[written.id] = written
+            self.records[promise] = written
         return written
 
 

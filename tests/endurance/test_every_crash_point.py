@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from adapter import Retry, durable, promise, resolve, run
+from adapter import durable, promise, resolve, run
 from adapter.ports import (
     Arm,
     Arrive,
@@ -36,11 +36,8 @@ from adapter.ports import (
 from adapter.testing import LocalCloud
 from adapter.testing.faults import Kill
 from adapter.testing.hosting import GetPayload, PutPayload
+from tests.endurance.programs import DAY, HOUR, fails, leaf, patient
 from tests.scenarios.stage import left_open
-
-HOUR = 3_600
-DAY = 24 * HOUR
-ENDED: list[str] = []
 
 READS = (Get, Load, LoadChildren, Now, Remaining, GetPayload)
 """Deaths around a read are those around the write before it or after it. A list of operations is its parts."""
@@ -64,27 +61,8 @@ class Nth(Kill):
 
 
 @durable
-def leaf(value: int) -> int:
-    return value
-
-
-@durable
 def large(size: int) -> str:
     return "x" * size
-
-
-@durable
-async def patient(hours: float) -> float:
-    try:
-        await asyncio.sleep(hours * HOUR)
-    finally:
-        await run(ENDED.append, "patient")
-    return hours
-
-
-@durable(retry=Retry(attempts=2, initial=60))
-def broken() -> None:
-    raise ValueError("broken")
 
 
 @durable
@@ -94,7 +72,7 @@ async def calls() -> int:
 
 
 @durable
-async def waits() -> float:
+async def waits() -> str:
     try:
         async with asyncio.timeout(2 * HOUR):
             await patient(30)
@@ -115,15 +93,6 @@ async def asks() -> int:
     asked = promise(int)
     await run(int)
     return await asked + await leaf(1)
-
-
-@durable
-async def fails() -> str:
-    try:
-        await asyncio.gather(patient(40), broken())
-    except ValueError:
-        return "caught"
-    return "not caught"
 
 
 @durable
@@ -159,7 +128,7 @@ def expired(cloud: LocalCloud) -> object:
 
 PROGRAMS: dict[str, tuple[Callable[[LocalCloud], object], object]] = {
     "calls": (lambda cloud: cloud.run(calls), 10),
-    "waits": (lambda cloud: cloud.run(waits), 1.0),
+    "waits": (lambda cloud: cloud.run(waits), "slept"),
     "links": (lambda cloud: cloud.run(links), 17),
     "asks": (answered, 42),
     "fails": (lambda cloud: cloud.run(fails), "caught"),
@@ -171,7 +140,6 @@ PROGRAMS: dict[str, tuple[Callable[[LocalCloud], object], object]] = {
 
 def play(program: Callable[[LocalCloud], object], kill: Nth) -> object:
     """The outcome; everything that was begun has come to its end."""
-    ENDED.clear()
     with LocalCloud(engine="memory") as cloud:
         cloud._driver.kill(kill)
         outcome = program(cloud)

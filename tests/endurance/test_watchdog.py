@@ -7,34 +7,12 @@ from typing import Any
 
 import pytest
 
-from adapter import Retry, attach, durable, errors, promise, resolve, run
+from adapter import Retry, attach, durable, errors, promise, resolve
 from adapter.testing import Faults, LocalCloud
 from adapter.testing.cloud import Event
 from adapter.timers import MAX_WATCH, SECOND, WATCH
+from tests.endurance.programs import DAY, HOUR, fails, leaf, patient
 from tests.scenarios.stage import left_open
-
-HOUR = 3_600
-DAY = 24 * HOUR
-LOG: list[str] = []
-
-
-@durable
-def leaf(value: int) -> int:
-    return value
-
-
-@durable
-async def patient(hours: float) -> str:
-    try:
-        await asyncio.sleep(hours * HOUR)
-    finally:
-        await note("cleaned up")
-    return "slept"
-
-
-@durable
-async def note(what: str) -> None:
-    await run(LOG.append, what)
 
 
 @durable
@@ -111,20 +89,6 @@ async def detaches() -> str:
 @durable
 async def maps() -> int:
     return sum(await leaf.map(range(6), max_concurrency=2))
-
-
-@durable
-async def fails() -> str:
-    try:
-        await asyncio.gather(patient(40), broken())
-    except ValueError:
-        return "caught"
-    return "not caught"
-
-
-@durable(retry=Retry(attempts=2, initial=60))
-def broken() -> None:
-    raise ValueError("broken")
 
 
 PROGRAMS: list[tuple[Any, object]] = [
