@@ -25,11 +25,12 @@ from dataclasses import replace
 from typing import Any, NoReturn, TypeVar
 
 from adapter import waits
+from adapter.attempts import attempts
+from adapter.drift import drifted
 from adapter.errors import (
     CodecError,
     InvalidId,
     MixedIO,
-    NonDeterminismError,
     PayloadTooLarge,
     PromiseCancelled,
 )
@@ -37,7 +38,7 @@ from adapter.exceptions import encode_exception
 from adapter.loop import MICROSECOND, DurableFuture, DurableLoop, new_loop
 from adapter.outcomes import SPREAD, deliver, moment
 from adapter.parking import park
-from adapter.promises import Kind, Record, State, Stored, Wake, child_id, is_id
+from adapter.promises import Kind, Record, State, Wake, child_id, is_id
 from adapter.retries import Retry
 from adapter.steps import Behind, Done, Flush, Left, Promise, Request, Scope, Step, Suspended, current
 
@@ -506,40 +507,4 @@ class Execution(Scope):
         return f"{self.own.fn} ({self.own.id})"
 
     def _drift(self, asked: Request | None, stored: Record | None, why: str = "") -> NoReturn:
-        head = f"{self._name()} drifted from its history" + (f": {why}" if why else "")
-        was = f"#{stored.ordinal} {stored.kind} {stored.fn}" if stored is not None else "nothing"
-        if stored is None and asked is not None:
-            was = f"nothing under #{asked.ordinal}, though the journal goes on"
-        present = f"#{asked.ordinal} {asked.kind} {asked.fn}" if asked is not None else "nothing"
-        lines = [
-            head,
-            f"  stored:  {was} {_shorten(stored.args)}" if stored is not None else f"  stored:  {was}",
-            f"  present: {present} {_shorten(asked.args)}" if asked is not None else f"  present: {present}",
-            "Deploy code that replays the history, then start the execution again under the same id.",
-        ]
-        raise NonDeterminismError("\n".join(lines), brief=f"{head}; stored: {was}; present: {present}")
-
-
-async def attempts(execution: Execution, body: Callable[[], Coroutine[Any, Any, R]], policy: Retry) -> R:
-    """Run a body, and again where it failed after durable calls; the delays are the function's own durable timers.
-
-    What failed as a leaf is raised: it is run again from its beginning, in an invocation of its own.
-    """
-    attempt = 1
-    while True:
-        try:
-            async with asyncio.timeout(policy.attempt_timeout):
-                return await body()
-        except Exception as error:
-            if execution.is_leaf or not policy.again(error, attempt):
-                raise
-            delay = policy.delay(attempt, execution.own.id)
-        execution.forget()
-        await asyncio.sleep(delay / MICROSECOND)
-        attempt += 1
-
-
-def _shorten(args: str, limit: int = 200) -> str:
-    if isinstance(args, Stored):
-        return "with arguments that are large, or encrypted, and weren't read"
-    return args if len(args) <= limit else f"{args[:limit]}…"
+        raise drifted(self._name(), asked, stored, why)

@@ -1,4 +1,4 @@
-"""What the tests of endurance call: a step, one that fails, one that waits and cleans up, and one that ends the others."""
+"""What the tests of endurance call: a step, one that fails, one that waits and cleans up, one that ends the others."""
 
 from __future__ import annotations
 
