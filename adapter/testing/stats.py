@@ -51,7 +51,7 @@ class Stats:
 
     @property
     def dollars(self) -> float:
-        """DynamoDB's units, Lambda's, SQS's and S3's requests, without compute time and storage."""
+        """Of requests and units of the table, Lambda, SQS and S3; no compute time, and not the index's own writes."""
         return (
             self.write_units * DOLLARS_PER_WRITE_UNIT
             + self.read_units * DOLLARS_PER_READ_UNIT
