@@ -83,7 +83,7 @@ class Demo:
         self.view.table("Results", ("what", "result"), self.results)
         columns = ("what each cost", "writes", "reads", "invocations", "resumes", "dollars")
         self.view.table("Costs", columns, self.costs)
-        self.view.say("Estimated dollars: the table's units, Lambda's requests; no compute time, no writes of its index.")
+        self.view.say("Estimated dollars: the table's units, Lambda's requests; no compute time, none of its index.")
         for what in self.wrong:
             self.view.say(f"WRONG: {what}")
         return 1 if self.wrong else 0
