@@ -8,6 +8,7 @@ import pytest
 
 from adapter import Retry, attach, durable, errors, run
 from adapter.testing import LocalCloud
+from tests.simulation.laws import items
 
 
 @durable
@@ -37,6 +38,11 @@ async def sleeper(hours: float) -> float:
 @durable
 async def sleepers(count: int) -> int:
     return len(await asyncio.gather(*(sleeper(number / 7) for number in range(count))))
+
+
+@durable
+async def wide(count: int) -> int:
+    return sum(await step.map(range(count)))
 
 
 @pytest.fixture
@@ -143,3 +149,11 @@ def test_a_step_that_exceeds_its_lambdas_timeout_ends_as_a_crash(cloud: LocalClo
     with pytest.raises(errors.FunctionCrashed):
         cloud.run(endless)
     assert len(tries) == 2 * 3
+
+
+def test_a_wide_map_costs_two_writes_for_each_item_and_few_for_its_blocks(cloud: LocalCloud) -> None:
+    """No function creates more of them than one partition holds; the parent reads what the blocks did."""
+    assert cloud.run(wide.with_options(id="w"), 520) == sum(range(520))
+    assert cloud.stats.writes <= 2 * 520 + 2 + 3 * 8
+    assert cloud.stats.resumes[wide] == 1
+    assert {item["pk"] for item in items(cloud)} == {"w", "w~0", "w~1", "w~2"}

@@ -9,7 +9,7 @@ import pytest
 from adapter import Retry, durable, errors, maps, spreading
 from adapter.testing import LocalCloud
 from adapter.testing.cloud import Event
-from tests.simulation.laws import Broken, items, step
+from tests.simulation.laws import Broken, items
 
 PENDING: list[int] = []
 
@@ -40,11 +40,6 @@ async def picky_map(count: int, limit: int | None) -> list[int]:
 @durable
 async def collecting(count: int, limit: int | None) -> list[str]:
     return [str(r) for r in await picky.map(range(count), max_concurrency=limit, return_exceptions=True)]
-
-
-@durable
-async def wide(count: int) -> int:
-    return sum(await step.map(range(count)))
 
 
 @pytest.mark.parametrize("limit", [None, 1, 2, 3, 100])
@@ -87,14 +82,6 @@ def test_nothing_maps_to_nothing(any_cloud: LocalCloud) -> None:
     """Without a limit or with one."""
     assert any_cloud.run(mapped, [], None) == []
     assert any_cloud.run(mapped, [], 3) == []
-
-
-def test_a_wide_map_costs_two_writes_for_each_item_and_few_for_its_blocks(cloud: LocalCloud) -> None:
-    """No function creates more of them than one partition holds; the parent reads what the blocks did."""
-    assert cloud.run(wide.with_options(id="w"), 520) == sum(range(520))
-    assert cloud.stats.writes <= 2 * 520 + 2 + 3 * 8
-    assert cloud.stats.resumes[wide] == 1
-    assert {item["pk"] for item in items(cloud)} == {"w", "w~0", "w~1", "w~2"}
 
 
 @pytest.fixture
