@@ -53,7 +53,7 @@ from adapter.promises import (
 )
 from adapter.spreading import gathered
 from adapter.steps import Behind, Done, Flush, Left, Suspended
-from adapter.timers import MINUTE, WATCH, is_far, watched
+from adapter.timers import MIN_RETENTION, MINUTE, WATCH, is_far, watched
 
 Steps = Generator[Operation, Any, str]
 """Ends with a word for what came of it: ``settled``, ``suspended``, ``yielded`` (to a fresh invocation), ``retrying``,
@@ -62,24 +62,32 @@ Steps = Generator[Operation, Any, str]
 
 @dataclass(slots=True)
 class Memory:
-    """Suspended executions of this sandbox, to be resumed without a replay. Forgetting any of them changes nothing."""
+    """Suspended executions of this sandbox, to be resumed without a replay. Forgetting any of them changes nothing.
+
+    None is kept for longer than half a day: until then no execution that was pending can have been removed, and another
+    one have begun under its id.
+    """
 
     size: int = 64
-    kept: OrderedDict[str, Execution] = field(default_factory=OrderedDict)
+    kept: OrderedDict[str, tuple[Execution, int]] = field(default_factory=OrderedDict)
 
-    def take(self, promise: str) -> Execution | None:
-        return self.kept.pop(promise, None)
+    def take(self, promise: str, now: int) -> Execution | None:
+        execution, since = self.kept.pop(promise, (None, 0))
+        if execution is not None and now - since > MIN_RETENTION // 2:
+            execution.abandon()
+            return None
+        return execution
 
-    def keep(self, promise: str, execution: Execution) -> None:
-        if (older := self.kept.pop(promise, None)) is not None:
-            older.abandon()
-        self.kept[promise] = execution
+    def keep(self, promise: str, execution: Execution, now: int) -> None:
+        if promise in self.kept:
+            self.kept.pop(promise)[0].abandon()
+        self.kept[promise] = execution, now
         while len(self.kept) > self.size:
-            self.kept.popitem(last=False)[1].abandon()
+            self.kept.popitem(last=False)[1][0].abandon()
 
     def clear(self) -> None:
         while self.kept:
-            self.kept.popitem()[1].abandon()
+            self.kept.popitem()[1][0].abandon()
 
 
 def respond(message: Message, caller: Caller, memory: Memory) -> Steps:
@@ -124,11 +132,12 @@ class _Run(Flushing):
     def resume(self, message: Resume) -> Steps:
         self.firing, self.crashes = message.firing, message.crashes
         self.checking = message.cause is Cause.CHECK
-        known = self.memory.take(message.id)
+        now: int = yield Now()
+        known = self.memory.take(message.id, now)
         try:
             if message.cause.claims:
                 # A root stays watched: nobody above would miss it, should this run be lost.
-                due_at = (yield Now()) + WATCH if parent_of(message.id) is None else None
+                due_at = now + WATCH if parent_of(message.id) is None else None
                 claimed: Written = yield Claim(message.id, message.firing, due_at)
                 if isinstance(claimed, Refused):
                     return (yield from self._superseded(claimed))
@@ -346,7 +355,7 @@ class _Run(Flushing):
                 raise Stale
             execution.own = written
         yield Tell("suspended", self.own.id, self.own.fn, detail)
-        self.memory.keep(self.own.id, execution)
+        self.memory.keep(self.own.id, execution, (yield Now()))
         self.execution = None
         return "suspended" if step.waiting or wake_at is not None else "stuck"
 

@@ -172,6 +172,8 @@ class Flushing:
             by=self.caller.request_id,
             deadline=link.deadline,
             retry=link.retry,
+            # Who is over only once it knows that this root exists: until then the root has to stay.
+            link=link.id if link.kind is Kind.DETACH else "",
             awaiters=frozenset({link.id} if link.kind is Kind.LINK else ()),
             tags=link.tags,
         )

@@ -13,8 +13,8 @@ from typing import Any, Protocol, assert_never
 
 from adapter.loop import DurableLoop
 from adapter.messages import Message, Timed
-from adapter.promises import MAX_PAYLOAD_BYTES, Arming, Firing, Record, State, Written
-from adapter.timers import WATCH, Due
+from adapter.promises import MAX_PAYLOAD_BYTES, Arming, Firing, Record, State, Written, parent_of
+from adapter.timers import RETENTION, WATCH, Due
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,10 @@ class Remaining:
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """As `Load`, by whoever reads no arguments and no outcomes: large or encrypted ones stay as they are stored."""
+    """As `Load`, by whoever reads no arguments and no outcomes: large or encrypted ones stay as they are stored.
+
+    It reads all children, also behind a gap that a run left which died while it created them, at one more query.
+    """
 
     id: str
 
@@ -44,6 +47,13 @@ class Glance:
 @dataclass(frozen=True, slots=True)
 class Get:
     """The promise's record, or None, strongly consistent."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Below:
+    """The children's records, to the very last, as `Glance` reads them."""
 
     id: str
 
@@ -120,6 +130,22 @@ class Close:
 
 
 @dataclass(frozen=True, slots=True)
+class Remove:
+    """Remove a record that is over and was created at a time."""
+
+    id: str
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Clear:
+    """Remove what the execution of a root has beside the table, as far as it was put before a time."""
+
+    id: str
+    before: int
+
+
+@dataclass(frozen=True, slots=True)
 class Pause:
     id: str
     why: str
@@ -185,6 +211,7 @@ Operation = (
     Now
     | Remaining
     | Get
+    | Below
     | Glance
     | Load
     | LoadChildren
@@ -197,6 +224,8 @@ Operation = (
     | Close
     | Postpone
     | Delete
+    | Remove
+    | Clear
     | Pause
     | Invoke
     | Schedule
@@ -213,6 +242,7 @@ class Store(Protocol):
     def get(self, promise: str) -> Record | None: ...
     def load(self, promise: str) -> tuple[Record | None, Sequence[Record]]: ...
     def glance(self, promise: str) -> tuple[Record | None, Sequence[Record]]: ...
+    def below(self, promise: str) -> Sequence[Record]: ...
     def children(self, promise: str, first: int = 0) -> Sequence[Record]: ...
     def create(self, record: Record) -> Written: ...
     def settle(self, promise: str, state: State, value: str, at: int, due_at: int | None = None) -> Written: ...
@@ -221,8 +251,10 @@ class Store(Protocol):
     def register(self, promise: str, awaiter: str) -> Written: ...
     def arm(self, promise: str, arming: Arming) -> Written: ...
     def arrive(self, promise: str, count: int) -> Written: ...
-    def close(self, promise: str) -> Written: ...
+    def close(self, promise: str, due_at: int | None = None) -> Written: ...
     def delete(self, promise: str) -> Record | None: ...
+    def remove(self, promise: str, created_at: int) -> Written: ...
+    def clear(self, promise: str, before: int) -> None: ...
     def pause(self, promise: str, why: str) -> Written: ...
     def due(self, shard: str, until: int) -> Iterator[Sequence[Due]]:
         """Pages of what is due before ``until``; may miss what was written in the last seconds."""
@@ -243,6 +275,10 @@ class Payloads(Protocol):
 
     def copy(self, key: str, to: str) -> None:
         """Put what is under one key under another one, too. Raises as `get` does."""
+        ...
+
+    def clear(self, prefix: str, before: int) -> None:
+        """Remove what is under a prefix and was last put before a time, in microseconds."""
         ...
 
 
@@ -300,6 +336,7 @@ class Ports:
 
     ``prefix`` turns the target ``charge`` into the Lambda's name ``mystack-charge``; ``default_target`` is where a
     function without a target runs if nobody called it from a Lambda. ``largest``: bytes of arguments, or of an outcome.
+    ``retention``: for how many microseconds an execution is kept that is over; None: for ever.
     """
 
     store: Store
@@ -312,6 +349,7 @@ class Ports:
     prefix: str = ""
     default_target: str = ""
     largest: int = MAX_PAYLOAD_BYTES
+    retention: int | None = RETENTION
 
     def perform(self, operation: Operation) -> Any:
         """Perform one operation: one call to the outside, which either happened or raised."""
@@ -331,23 +369,36 @@ class Ports:
                 return self.watcher.tell(operation)
             case Many():
                 return self._perform_many(operation.operations)
-            case Get() | Glance() | Load() | LoadChildren():
+            case Get() | Below() | Glance() | Load() | LoadChildren():
                 return self._read(operation)
-            case Delete():
-                return self.store.delete(operation.id)
+            case Delete() | Remove() | Clear():
+                return self._remove(operation)
             case _:
                 return self._write(operation)
 
-    def _read(self, operation: Get | Glance | Load | LoadChildren) -> Any:
+    def _read(self, operation: Get | Below | Glance | Load | LoadChildren) -> Any:
         match operation:
             case Get():
                 return self.store.get(operation.id)
+            case Below():
+                return self.store.below(operation.id)
             case Glance():
                 return self.store.glance(operation.id)
             case Load():
                 return self.store.load(operation.id)
             case LoadChildren():
                 return self.store.children(operation.id, operation.first)
+            case _:
+                assert_never(operation)
+
+    def _remove(self, operation: Delete | Remove | Clear) -> Any:
+        match operation:
+            case Delete():
+                return self.store.delete(operation.id)
+            case Remove():
+                return self.store.remove(operation.id, operation.created_at)
+            case Clear():
+                return self.store.clear(operation.id, operation.before)
             case _:
                 assert_never(operation)
 
@@ -359,7 +410,7 @@ class Ports:
                 return self.store.create(operation.record)
             case Settle():
                 now = self.clock.now()
-                due_at = now + WATCH if operation.guarded else None
+                due_at = now + WATCH if operation.guarded else self._kept_until(operation.id, now)
                 return self.store.settle(operation.id, operation.state, operation.value, now, due_at)
             case Claim():
                 return self.store.claim(operation.id, operation.firing, operation.due_at)
@@ -372,11 +423,15 @@ class Ports:
             case Arrive():
                 return self.store.arrive(operation.id, operation.count)
             case Close():
-                return self.store.close(operation.id)
+                return self.store.close(operation.id, self._kept_until(operation.id, self.clock.now()))
             case Pause():
                 return self.store.pause(operation.id, operation.why)
             case _:
                 assert_never(operation)
+
+    def _kept_until(self, promise: str, now: int) -> int | None:
+        """When the index has somebody look whether a root that ends now is to be removed, with all below it."""
+        return None if self.retention is None or parent_of(promise) is not None else now + self.retention
 
     def _perform_many(self, operations: Sequence[Operation]) -> list[Any]:
         codes = [operation for operation in operations if isinstance(operation, RunCode)]

@@ -101,8 +101,8 @@ class Record:
     ``wake_at``: when time resumes the function; ``sent``: a message that does so is on its way. ``due_at``: when the
     sweeper has to look at the record. ``expects``: it is armed, and moves once so many of its counted children have
     settled; -1: only time moves it. ``refusals``: how many rejections of counted children that arming knew. ``link``:
-    the root that a link settles as; ``awaiters``: the links that settle as this root does. ``rule``: when a schedule's
-    occurrences are.
+    the root that a link settles as, or the promise that a detached root was started by; ``awaiters``: the links that
+    settle as this root does. ``rule``: when a schedule's occurrences are.
     """
 
     id: str
@@ -153,6 +153,11 @@ class Record:
     def runnable(self) -> bool:
         """A run may still do something: the function isn't settled, or was cancelled and must clean up."""
         return self.pending or (self.state in (State.CANCELED, State.TIMEDOUT) and not self.closed)
+
+    @property
+    def over(self) -> bool:
+        """No run does anything for it any more. What isn't a function has nothing to clean up."""
+        return not (self.runnable if self.kind is Kind.CALL else self.pending)
 
 
 def is_readable(version: object) -> bool:
@@ -274,7 +279,8 @@ def create(standing: Record | None, new: Record) -> Written:
 def settle(standing: Record | None, state: State, value: str, at: int, due_at: int | None = None) -> Written:
     """I1: only a pending promise settles; the first settlement stands.
 
-    ``due_at``: when somebody has to look whether a function that is cancelled by this has cleaned up.
+    ``due_at``: when somebody has to look whether a function that is cancelled by this has cleaned up, or whether a
+    root that ends with this is to be removed.
     """
     if standing is None:
         return Refused(Refusal.UNKNOWN, None)
@@ -283,11 +289,26 @@ def settle(standing: Record | None, state: State, value: str, at: int, due_at: i
     return replace(standing, state=state, value=value, settled_at=at, expects=None, due_at=due_at, paused="")
 
 
-def close(standing: Record | None) -> Written:
-    """A cancelled function has cleaned up: nothing runs under this id any more. Its outcome stays as it is."""
+def close(standing: Record | None, due_at: int | None = None) -> Written:
+    """A cancelled function has cleaned up: nothing runs under this id any more. Its outcome stays as it is.
+
+    ``due_at``: when somebody has to look whether it is to be removed.
+    """
     if standing is None:
         return Refused(Refusal.UNKNOWN, None)
-    return replace(standing, closed=True, due_at=None)
+    return replace(standing, closed=True, due_at=due_at)
+
+
+def remove(standing: Record | None, created_at: int) -> Written:
+    """What is over may go: the record is removed, and returned. A schedule, or what still moves, is refused.
+
+    ``created_at``: of the record that is meant. Another one may have been created under its id since.
+    """
+    if standing is None:
+        return Refused(Refusal.UNKNOWN, None)
+    if standing.created_at != created_at or not standing.over:
+        return Refused(Refusal.MOVED, standing)
+    return standing
 
 
 def copied(state: State, value: str) -> tuple[State, str]:

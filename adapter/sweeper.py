@@ -84,7 +84,7 @@ def _fire(host: EngineHost, record: SQSRecord) -> None:
         return
     match message:
         case Look():
-            drive(look(message.id, at), host.ports.perform)
+            drive(look(message.id, at, host.ports.retention), host.ports.perform)
         case Occur():
             drive(occur(message.id, message.at), host.ports.perform)
         case Start() | Resume():

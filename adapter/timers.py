@@ -11,6 +11,7 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass, replace
 
+from adapter.errors import ConfigurationError
 from adapter.promises import SCHEDULE, Record
 
 SECOND = 1_000_000
@@ -24,8 +25,15 @@ LATEST = 253_402_300_800 * SECOND
 WATCH = 20 * MINUTE
 """Microseconds without news after which the watchdog looks: longer than any invocation runs, and then some."""
 
-MAX_WATCH = 24 * 60 * MINUTE
+DAY = 24 * 60 * MINUTE
+MAX_WATCH = DAY
 """Between two looks at what doesn't move."""
+
+RETENTION = 30 * DAY
+"""Microseconds for which an execution that is over is kept, where nothing else is said."""
+
+MIN_RETENTION = DAY
+"""The least: within a day no run is left that loaded it, and no event of Lambda's that names it."""
 
 SCHEDULES = "schedules"
 """The shard that has all schedules, so that they can be listed."""
@@ -47,6 +55,23 @@ class Due:
     def wakes(self) -> bool:
         """It is the time that the function waits for; else somebody has to look at it."""
         return self.at == self.wake_at
+
+
+def retention_of(days: str) -> int | None:
+    """The microseconds of so many days, by default 30; None for 0: what is over is kept for ever.
+
+    Raises:
+        ConfigurationError: no number, or less than a day.
+    """
+    if not days:
+        return RETENTION
+    try:
+        microseconds = round(float(days) * DAY)
+    except (ValueError, OverflowError):
+        microseconds = -1
+    if microseconds and not MIN_RETENTION <= microseconds < LATEST:
+        raise ConfigurationError(f"DURABLE_RETENTION_DAYS is {days!r}: a number of days from 1 on, or 0 for ever")
+    return microseconds or None
 
 
 def shard_of(promise: str) -> str:

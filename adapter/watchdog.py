@@ -1,5 +1,7 @@
 """What looks at executions that don't move: an invocation that never came is made again. Pure: it yields operations.
 
+What is over is looked at once more, when it was kept for long enough: see `adapter.removal`.
+
 A root is due to be looked at from its creation on, a cancelled function from its cancellation on: that is an entry of
 the index, and costs no write of its own while the root makes progress. One look is at one function. What is wrong with
 it is mended by an invocation, which is harmless where nothing was wrong; the functions that it waits for are looked at
@@ -14,6 +16,7 @@ from typing import Any
 from adapter.messages import Cause, Look, Resume, Timed
 from adapter.ports import Get, Glance, Invoke, Now, Operation, Postpone, Schedule, Settle, Tell
 from adapter.promises import Firing, Kind, Record, State, Wake
+from adapter.removal import retire
 from adapter.timers import MAX_WATCH, MINUTE, WATCH
 
 Watching = Generator[Operation, Any, str]
@@ -25,19 +28,22 @@ SOON = 3 * MINUTE
 """What the index has at least so long before, its sweeper sends in time."""
 
 
-def look(promise: str, at: int) -> Watching:
+def look(promise: str, at: int, retention: int | None) -> Watching:
     """Look at a function, at a time that was set for it (microseconds), or because its caller was looked at.
 
     The mending before the next look is written: whoever dies in between is sent again by the index.
+
+    Args:
+        retention: for how many microseconds an execution is kept that is over; None: for ever.
     """
     own, children = yield Glance(promise)
     if own is None:
         return "unknown"
-    if own.kind is not Kind.CALL or not own.runnable:
-        if own.due_at == at:
-            yield Postpone(own.id, at, None)
-        return "over"
     now = yield Now()
+    if own.over:
+        return (yield from retire(own, children, now, retention)) if own.due_at == at else "over"
+    if own.kind is not Kind.CALL:
+        return "not a function"
     if own.pending and own.deadline is not None and own.deadline <= max(now, at):
         # Also of a function that can't even be loaded. The stream tells it, so that it cleans up.
         yield Settle(own.id, State.TIMEDOUT, "", guarded=True)

@@ -30,7 +30,33 @@ class Partitions(ABC):
 
     def glance(self, promise: str) -> tuple[Record | None, Sequence[Record]]:
         # Here nothing is opened anyway.
-        return self.load(promise)
+        if parent_of(promise) is not None:
+            own = self.get(promise)
+            return own, self.below(promise)
+        together = self.query(promise, ROOT_ORDINAL)
+        roots = [record for record in together if record.id == promise]
+        return (roots[0] if roots else None), self._to_the_last(promise, together[len(roots) :])
+
+    def below(self, promise: str) -> Sequence[Record]:
+        return self._to_the_last(promise, self.query(promise, 0))
+
+    def _to_the_last(self, promise: str, first: list[Record]) -> list[Record]:
+        """All children, from those of the first partition on.
+
+        A run that died while it created many at once may have left any of them out. A replay asks for those again; who
+        doesn't replay has to see what is behind them.
+        """
+        found, more = list(first), first
+        bucket = 0
+        while more:
+            bucket += 1
+            more = self.query(partition_of(promise, bucket), bucket * BUCKET)
+            found.extend(more)
+        return found
+
+    def clear(self, promise: str, before: int) -> None:
+        # Nothing is beside the table here.
+        return
 
     def children(self, promise: str, first: int = 0) -> Sequence[Record]:
         bucket = first // BUCKET

@@ -23,14 +23,19 @@ CACHE_BYTES = 64 * 1024 * 1024
 """Of objects that a sandbox keeps: the largest fits in."""
 
 
+def prefix_of(promise: str) -> str:
+    """How the keys of all objects of the promise's execution begin, and no others."""
+    return f"{_hash(root_of(promise))[:32]}/"
+
+
 def key_of(promise: str, text: str) -> str:
     """The object of a text: by its content, beside the others of the promise's execution."""
-    return f"{_hash(root_of(promise))[:32]}/{_hash(text)}"
+    return f"{prefix_of(promise)}{_hash(text)}"
 
 
 def moved(key: str, promise: str) -> str:
     """The key of the same text for a promise of another execution."""
-    return f"{_hash(root_of(promise))[:32]}/{key.rpartition('/')[2]}"
+    return f"{prefix_of(promise)}{key.rpartition('/')[2]}"
 
 
 def checked(key: str, text: str) -> str:
@@ -90,6 +95,18 @@ class S3Payloads:
             self._explain(error, key)
             raise
 
+    def clear(self, prefix: str, before: int) -> None:
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+        for page in pages:
+            old = [each["Key"] for each in page.get("Contents", ()) if each["LastModified"].timestamp() * 1e6 < before]
+            if not old:
+                continue
+            keys = {"Objects": [{"Key": key} for key in old], "Quiet": True}
+            failed = self._client.delete_objects(Bucket=self.bucket, Delete=keys).get("Errors")
+            if failed:
+                # Answered with 200. What is left goes when the platform sends the look again.
+                raise BadMessage(f"{len(failed)} objects of s3://{self.bucket}/{prefix} can't be removed: {failed[0]}")
+
     def _explain(self, error: ClientError, key: str) -> None:
         """Raise what it means, or say in a note where it happened."""
         if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
@@ -121,6 +138,10 @@ class Cached:
 
     def copy(self, key: str, to: str) -> None:
         self._payloads.copy(key, to)
+
+    def clear(self, prefix: str, before: int) -> None:
+        # What is kept here may stay: it is found by its content, and checked.
+        self._payloads.clear(prefix, before)
 
     def _keep(self, key: str, text: str, size: int) -> None:
         with self._lock:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from adapter.aws.payloads import prefix_of
 from adapter.aws.sealing import Sealing, in_object, parts_of
 from adapter.ports import Pool, Store
 from adapter.promises import Arming, Firing, Kind, Record, Refused, State, Stored, Written
@@ -36,6 +37,9 @@ class SealedStore:
     def glance(self, promise: str) -> tuple[Record | None, Sequence[Record]]:
         own, children = self.inner.glance(promise)
         return None if own is None else self.read(own), [self.read(child) for child in children]
+
+    def below(self, promise: str) -> Sequence[Record]:
+        return [self.read(child) for child in self.inner.below(promise)]
 
     def children(self, promise: str, first: int = 0) -> Sequence[Record]:
         return self._outcomes(self.inner.children(promise, first))
@@ -75,8 +79,15 @@ class SealedStore:
     def arrive(self, promise: str, count: int) -> Written:
         return self._unread(self.inner.arrive(promise, count))
 
-    def close(self, promise: str) -> Written:
-        return self._unread(self.inner.close(promise))
+    def close(self, promise: str, due_at: int | None = None) -> Written:
+        return self._unread(self.inner.close(promise, due_at))
+
+    def remove(self, promise: str, created_at: int) -> Written:
+        return self._unread(self.inner.remove(promise, created_at))
+
+    def clear(self, promise: str, before: int) -> None:
+        if self.sealing.payloads is not None:
+            self.sealing.payloads.clear(prefix_of(promise), before)
 
     def delete(self, promise: str) -> Record | None:
         deleted = self.inner.delete(promise)

@@ -29,6 +29,7 @@ from adapter.promises import (
 from adapter.timers import Due, shard_of
 
 _RUNNABLE = "(#state = :pending OR (#state IN (:canceled, :timedout) AND attribute_not_exists(#closed)))"
+_OVER = "(#state IN (:resolved, :rejected) OR (#state <> :pending AND (#kind <> :call OR attribute_exists(#closed))))"
 _STATES = {":pending": {"S": State.PENDING}, ":canceled": {"S": State.CANCELED}, ":timedout": {"S": State.TIMEDOUT}}
 
 
@@ -169,21 +170,46 @@ class DynamoStore(Partitions):
             values=_STATES,
         )
 
-    def close(self, promise: str) -> Written:
+    def close(self, promise: str, due_at: int | None = None) -> Written:
+        due = _due_of(promise, due_at)
         return self._update(
             promise,
-            promises.close,
-            sets={"closed": {"BOOL": True}},
-            remove=tuple(_DUE),
+            lambda standing: promises.close(standing, due_at),
+            sets={"closed": {"BOOL": True}} | due,
+            remove=tuple(_DUE - due.keys()),
             condition="attribute_exists(pk)",
             values={},
         )
+
+    def remove(self, promise: str, created_at: int) -> Written:
+        condition = f"#created_at = :created_at_is AND {_OVER}"
+        readable = _readable()
+        try:
+            removed = self.client.delete_item(
+                TableName=self._table,
+                Key=_key(promise),
+                ConditionExpression=f"{condition} AND #v IN ({', '.join(readable)})",
+                ExpressionAttributeNames={f"#{name}": name for name in ("created_at", "state", "kind", "closed", "v")},
+                ExpressionAttributeValues={
+                    ":created_at_is": {"N": str(created_at)},
+                    ":pending": {"S": State.PENDING},
+                    ":resolved": {"S": State.RESOLVED},
+                    ":rejected": {"S": State.REJECTED},
+                    ":call": {"S": Kind.CALL},
+                    **readable,
+                },
+                ReturnValues="ALL_OLD",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ClientError as error:
+            return _refused(promises.remove(self._standing(error), created_at))
+        return to_record(removed["Attributes"], self._model)
 
     def delete(self, promise: str) -> Record | None:
         deleted = self.client.delete_item(
             TableName=self._table,
             Key=_key(promise),
-            # Nothing but a schedule is ever removed by this.
+            # Nothing but a schedule is removed by this.
             ConditionExpression="attribute_not_exists(pk) OR #kind = :schedule",
             ExpressionAttributeNames={"#kind": "kind"},
             ExpressionAttributeValues={":schedule": {"S": Kind.SCHEDULE.value}},
@@ -234,7 +260,7 @@ class DynamoStore(Partitions):
             # Who doesn't read this version can't misread the change either. Code that reads a later one leaves it.
             sets["v"] = {"N": str(promises.VERSION)}
         expression, names, own_values = _expression(sets, add or {}, remove)
-        readable = {f":v_{version}": {"N": str(version)} for version in sorted(promises.READABLE)}
+        readable = _readable()
         condition = f"{condition} AND #v IN ({', '.join(readable)})"
         values = {**values, **readable}
         names.update({f"#{name}": name for name in _NAMED if f"#{name}" in condition})
@@ -263,6 +289,10 @@ class DynamoStore(Partitions):
 
 
 _NAMED = ("state", "closed", "epoch", "arrivals", "wake_at", "due_at", "v")
+
+
+def _readable() -> dict[str, Any]:
+    return {f":v_{version}": {"N": str(version)} for version in sorted(promises.READABLE)}
 
 
 def _equals(name: str, number: int) -> str:

@@ -2,7 +2,8 @@
 
 ``DURABLE_TABLE`` names the table, ``DURABLE_TIMERS`` is the URL of the timers' queue, and ``DURABLE_PREFIX`` begins the
 names of the stack's Lambdas. ``DURABLE_BUCKET`` names the bucket for what is too large for the table,
-``DURABLE_CIPHER`` what encrypts all user data (``module:name``); both may be missing.
+``DURABLE_CIPHER`` what encrypts all user data (``module:name``); both may be missing. ``DURABLE_RETENTION_DAYS`` says
+for how many days an execution is kept that is over, 30 by default; 0: for ever.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from adapter.errors import ConfigurationError, Paused
 from adapter.host import CodeRunner, EngineHost
 from adapter.messages import Timed
 from adapter.promises import Record
+from adapter.timers import retention_of
 
 POLL_SECONDS = (0.05, 2.0)
 
@@ -122,6 +124,7 @@ def host() -> handles.Host:
         prefix=os.environ.get("DURABLE_PREFIX", ""),
         default_target=os.environ.get("AWS_LAMBDA_FUNCTION_NAME", ""),
         largest=sealing.largest,
+        retention=retention_of(os.environ.get("DURABLE_RETENTION_DAYS", "")),
     )
     return AwsHost(ports)
 

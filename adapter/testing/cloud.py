@@ -333,7 +333,7 @@ class LocalCloud:
         if max(self._looks.values(), default=0) <= MAX_LOOKS:
             return False
         records = [record for record in self.records() if record.kind is not Kind.SCHEDULE]
-        watched = [record for record in records if record.due_at is not None]
+        watched = [record for record in records if record.due_at is not None and not record.over]
         if any(self._looks[record.id] <= MAX_LOOKS for record in watched):
             # Each root is looked at on its own, some of them once a day: the next look may mend it.
             return False

@@ -28,6 +28,7 @@ from adapter.testing.lambdas import Function, Invocation
 from adapter.testing.queues import QueuePoller
 from adapter.testing.streams import Lane
 from adapter.testing.world import World
+from adapter.timers import retention_of
 
 if TYPE_CHECKING:
     from adapter.testing.cloud import LocalCloud
@@ -172,6 +173,7 @@ class Driver:
             prefix=self.cloud.template.prefix,
             default_target=function,
             largest=store.sealing.largest,
+            retention=retention_of(self.cloud.template.variable("DURABLE_RETENTION_DAYS") or ""),
             fault=self.fault,
         )
 

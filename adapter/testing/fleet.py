@@ -32,6 +32,7 @@ from adapter.ports import (
     Pause,
     Postpone,
     Register,
+    Remove,
     Schedule,
     Settle,
 )
@@ -55,7 +56,7 @@ LIMIT_PER_FUNCTION = 4
 CALLS: dict[type[Any], str] = {
     Create: "PutItem",
     **dict.fromkeys((Settle, Claim, Arm, Arrive, Close, Pause, Postpone, Register), "UpdateItem"),
-    Delete: "DeleteItem",
+    **dict.fromkeys((Delete, Remove), "DeleteItem"),
     Invoke: "Invoke",
     Schedule: "SendMessage",
 }

@@ -129,7 +129,7 @@ class Gateway:
             call = Call(service="lambda", operation="Invoke", caller=caller)
             kind = headers.get("X-Amz-Invocation-Type", "RequestResponse")
             return self._watched(call, lambda: self._invoke(unquote(found[1]), kind, body))
-        return self._object(method, path, headers, body, caller)
+        return self._object(method, url, headers, body, caller)
 
     def _watched(self, call: Call, act: Callable[[], Answer]) -> Answer:
         self._seen(call, "before")
@@ -141,15 +141,15 @@ class Gateway:
         with self._lock:
             return perform(self._clients[call.service], call.operation, body)
 
-    def _object(self, method: str, path: str, headers: Mapping[str, str], body: bytes, caller: str) -> Answer:
-        operation = objects.OPERATIONS.get(method)
+    def _object(self, method: str, url: str, headers: Mapping[str, str], body: bytes, caller: str) -> Answer:
+        operation = objects.operation_of(method, url)
         if operation is None or "s3" not in self._clients:
-            return _refusal(501, "NotImplemented", f"no service here answers {method} {path}")
+            return _refusal(501, "NotImplemented", f"no service here answers {method} {url}")
         call = Call(service="s3", operation=operation, caller=caller)
 
         def act() -> Answer:
             with self._lock:
-                return objects.perform(self._clients["s3"], operation, path, headers, body)
+                return objects.perform(self._clients["s3"], operation, url, headers, body)
 
         return self._watched(call, act)
 

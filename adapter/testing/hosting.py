@@ -47,6 +47,13 @@ class GetPayload:
     key: str
 
 
+@dataclass(frozen=True, slots=True)
+class ClearPayloads:
+    """Calls to the bucket, to remove objects."""
+
+    prefix: str
+
+
 @dataclass(frozen=True)
 class LocalPayloads:
     """`adapter.ports.Payloads` with a fault before and after each call; counts what AWS would charge."""
@@ -68,6 +75,12 @@ class LocalPayloads:
     def copy(self, key: str, to: str) -> None:
         with self._around(PutPayload(to)):
             self.payloads.copy(key, to)
+            self.stats.puts += 1
+
+    def clear(self, prefix: str, before: int) -> None:
+        with self._around(ClearPayloads(prefix)):
+            self.payloads.clear(prefix, before)
+            # To be listed costs as much as to be put; to be deleted costs nothing.
             self.stats.puts += 1
 
     @contextmanager

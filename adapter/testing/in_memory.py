@@ -28,7 +28,7 @@ class Services:
         self, template: Template, stats: Stats, invoked: Callable[[str, str], None], clock: Callable[[], int]
     ) -> None:
         self._queues = {spec.name: MemoryQueue(spec, clock, self.send) for spec in template.queues}
-        self.buckets = {name: MemoryBucket() for name in template.buckets}
+        self.buckets = {name: MemoryBucket(clock) for name in template.buckets}
         self.sqs = _Sqs(self._queues, stats)
         self.lambda_client = _Lambda(invoked)
         self.queues = [QueuePoller(self._queues[mapping.queue], mapping) for mapping in template.queue_mappings]
@@ -81,11 +81,14 @@ class MemoryWorld(Services):
 class MemoryBucket:
     """`adapter.ports.Payloads` on a dict."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], int] = lambda: 0) -> None:
         self.objects: dict[str, str] = {}
+        self._clock = clock
+        self._put_at: dict[str, int] = {}
 
     def put(self, key: str, text: str) -> None:
         self.objects[key] = text
+        self._put_at[key] = self._clock()
 
     def get(self, key: str) -> str:
         if key not in self.objects:
@@ -93,7 +96,11 @@ class MemoryBucket:
         return self.objects[key]
 
     def copy(self, key: str, to: str) -> None:
-        self.objects[to] = self.get(key)
+        self.put(to, self.get(key))
+
+    def clear(self, prefix: str, before: int) -> None:
+        for key in [key for key in self.objects if key.startswith(prefix) and self._put_at[key] < before]:
+            del self.objects[key]
 
 
 class _Tail:

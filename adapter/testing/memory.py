@@ -52,6 +52,10 @@ class Transitions(ABC):
     def write(self, promise: str, written: Written) -> Written:
         """Keep what a transition made of a record; return it, or its refusal."""
 
+    @abstractmethod
+    def drop(self, record: Record) -> Record:
+        """Remove a record that stands; return it."""
+
     def create(self, record: Record) -> Written:
         check_size(record.id, record.args, record.value)
         return self.write(record.id, promises.create(self.peek(record.id), record))
@@ -75,8 +79,12 @@ class Transitions(ABC):
     def arrive(self, promise: str, count: int) -> Written:
         return self.write(promise, promises.arrive(self.peek(promise), count))
 
-    def close(self, promise: str) -> Written:
-        return self.write(promise, promises.close(self.peek(promise)))
+    def close(self, promise: str, due_at: int | None = None) -> Written:
+        return self.write(promise, promises.close(self.peek(promise), due_at))
+
+    def remove(self, promise: str, created_at: int) -> Written:
+        removed = promises.remove(self.peek(promise), created_at)
+        return removed if isinstance(removed, Refused) else self.drop(removed)
 
     def pause(self, promise: str, why: str) -> Written:
         return self.write(promise, promises.pause(self.peek(promise), why))
@@ -143,14 +151,10 @@ class MemoryStore(Partitions, Transitions):
         standing = self.peek(promise)
         if standing is not None and standing.kind is not Kind.SCHEDULE:
             raise ConfigurationError(f"{promise} isn't a schedule: nothing else is ever removed")
-        self._stats.count_write(self._sizes.get(promise, 0))
-        if standing is not None:
-            self._index(standing, None)
-            partition, key = key_of(promise)
-            self._partitions[partition].pop(key)
-            self._stream(promise, self._items.pop(promise), None)
-            del self._sizes[promise]
-        return standing
+        if standing is None:
+            self._stats.count_write(0)
+            return None
+        return self.drop(standing)
 
     # Bookkeeping.
 
@@ -175,6 +179,16 @@ class MemoryStore(Partitions, Transitions):
         self._sizes[promise] = item_size(item)
         self._stats.count_write(self._sizes[promise])
         return written
+
+    def drop(self, record: Record) -> Record:
+        self._stats.count_write(self._sizes.pop(record.id))
+        self._index(record, None)
+        partition, key = key_of(record.id)
+        self._partitions[partition].pop(key)
+        if not self._partitions[partition].keys:
+            del self._partitions[partition]
+        self._stream(record.id, self._items.pop(record.id), None)
+        return record
 
     def _index(self, old: Record | None, new: Record | None) -> None:
         before = None if old is None or old.due_at is None else (old.due_at, old.id)

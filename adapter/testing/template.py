@@ -32,7 +32,6 @@ class TableSpec:
     logical_id: str
     name: str
     create_table_arguments: Mapping[str, Any]
-    ttl_attribute: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,13 +163,7 @@ def _table(stack: Stack, logical_id: str) -> TableSpec:
     if stream := properties.get("StreamSpecification"):
         # CloudFormation says that a stream is wanted by naming its view; the API wants to be told.
         arguments["StreamSpecification"] = {"StreamEnabled": True, **stream}
-    ttl = properties.get("TimeToLiveSpecification", {})
-    return TableSpec(
-        logical_id=logical_id,
-        name=name,
-        create_table_arguments=arguments,
-        ttl_attribute=ttl.get("AttributeName") if _flag(ttl.get("Enabled", False)) else None,
-    )
+    return TableSpec(logical_id=logical_id, name=name, create_table_arguments=arguments)
 
 
 # What the template and the API call by the same name. Encryption, recovery and tags have no counterpart locally.

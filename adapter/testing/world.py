@@ -21,7 +21,7 @@ from adapter.aws.payloads import S3Payloads
 from adapter.aws.store import DynamoStore
 from adapter.errors import ConfigurationError
 from adapter.ports import Payloads
-from adapter.testing import queues
+from adapter.testing import objects, queues
 from adapter.testing.intrinsics import REGION
 from adapter.testing.lambdas import environment
 from adapter.testing.queues import MotoQueue, QueuePoller
@@ -69,6 +69,7 @@ class World(ScannedTable):
         self._stack.enter_context(patch.object(botocore.session, "create_loader", _loader))
         self._stack.enter_context(mock_aws())
         self._stack.enter_context(queues.virtual_time(self._clock))
+        self._stack.enter_context(objects.virtual_time(self._clock))
         dynamodb = boto3.client("dynamodb", region_name=REGION)
         for table in self._template.tables:
             dynamodb.create_table(**table.create_table_arguments)

@@ -30,6 +30,15 @@ class ModelStore(Transitions):
     def glance(self, promise: str) -> tuple[Record | None, Sequence[Record]]:
         return self.load(promise)
 
+    def below(self, promise: str) -> Sequence[Record]:
+        return self.children(promise)
+
+    def clear(self, promise: str, before: int) -> None:
+        """Nothing is beside the records."""
+
+    def drop(self, record: Record) -> Record:
+        return self.records.pop(record.id)
+
     def children(self, promise: str, first: int = 0) -> Sequence[Record]:
         found = [r for r in self.records.values() if parent_of(r.id) == promise and r.ordinal >= first]
         return sorted(found, key=lambda record: record.ordinal)

@@ -29,7 +29,6 @@ TABLE = """
           AttributeDefinitions: [{ AttributeName: id, AttributeType: S }]
           KeySchema: [{ AttributeName: id, KeyType: HASH }]
           StreamSpecification: { StreamViewType: KEYS_ONLY }
-          TimeToLiveSpecification: { AttributeName: gone_at, Enabled: true }
     Outputs:
       Name: { Value: !Ref Things }
       Stream: { Value: !GetAtt Things.StreamArn }
@@ -48,7 +47,6 @@ def test_a_table_carries_what_create_table_takes(tmp_path: Path) -> None:
     """The stream is enabled, and what the API has other calls for is left out."""
     (table,) = load(write(tmp_path, TABLE)).tables
     assert table.name == "local-Things"
-    assert table.ttl_attribute == "gone_at"
     assert table.create_table_arguments == {
         "TableName": "local-Things",
         "BillingMode": "PAY_PER_REQUEST",

@@ -1,0 +1,389 @@
+"""What is over is removed once it was kept for its retention, and nothing that a live run may still read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from adapter import attach, durable, promise, resolve, run, schedule, schedules
+from adapter.aws.payloads import prefix_of
+from adapter.errors import ConfigurationError, UnknownPromise
+from adapter.ports import Create, Get, Glance, Many, Now, Remove, Settle
+from adapter.promises import BUCKET, Kind, Record, Refused, State
+from adapter.removal import PORTION
+from adapter.testing import LocalCloud
+from adapter.testing.faults import Kill
+from adapter.timers import RETENTION, SHARDS, retention_of
+from tests.simulation.laws import HOUR, STORM
+
+DAY = 24 * HOUR
+LARGE = 20_000
+MONTH = RETENTION // 1_000_000
+
+
+@durable(name="retention:leaf")
+def leaf(value: int) -> int:
+    return value
+
+
+@durable(name="retention:large")
+def large(letter: str) -> str:
+    return letter * LARGE
+
+
+@durable(name="retention:inner")
+async def inner(value: int) -> int:
+    return await leaf(value) + await run(int, "1")
+
+
+@durable(name="retention:outer")
+async def outer() -> int:
+    texts = await asyncio.gather(large("a"), large("b"))
+    values = await leaf.map(range(5), max_concurrency=2)
+    detached = leaf.with_options(id="retention-apart").detach(1)
+    linked = await leaf.with_options(id="retention-shared")(2)
+    slow = inner(8)
+    slow.cancel()
+    await asyncio.sleep(60)
+    return sum(map(len, texts)) + sum(values) + linked + len(detached.id) + await inner(3)
+
+
+@durable(name="retention:asks")
+async def asks(text: str) -> str:
+    answer = await promise(str)
+    return f"{text} {await run(str.upper, answer)}"
+
+
+@durable(name="retention:waits")
+async def waits(days: int) -> int:
+    texts = [await large("c")]
+    before = await asyncio.gather(inner(1), inner(2))
+    await asyncio.sleep(days * DAY)
+    return sum(before) + await inner(3) + sum(map(len, texts))
+
+
+@durable(name="retention:tidies")
+async def tidies(days: int) -> None:
+    try:
+        await asyncio.sleep(1_000 * DAY)
+    finally:
+        await asyncio.sleep(days * DAY)
+        await leaf(1)
+
+
+@durable(name="retention:leaves")
+async def leaves(days: int) -> str:
+    tidying = tidies(days)
+    await asyncio.sleep(60)
+    tidying.cancel()
+    return "left"
+
+
+@durable(name="retention:wide")
+async def wide(width: int) -> int:
+    return sum(await asyncio.gather(*(leaf(n) for n in range(width))))
+
+
+@durable(name="retention:deep")
+async def deep(depth: int) -> int:
+    return 0 if depth == 0 else 1 + await deep(depth - 1)
+
+
+@pytest.fixture(params=["moto", "memory"])
+def kept(request: pytest.FixtureRequest) -> Iterator[LocalCloud]:
+    """On each engine."""
+    with LocalCloud(engine=request.param) as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def fast() -> Iterator[LocalCloud]:
+    """In memory."""
+    with LocalCloud(engine="memory") as cloud:
+        yield cloud
+
+
+def left(cloud: LocalCloud) -> list[str]:
+    """What the table and the bucket hold."""
+    return [record.id for record in cloud.records()] + sorted(cloud._world.objects())
+
+
+def keeping(monkeypatch: pytest.MonkeyPatch, cloud: LocalCloud, days: str) -> None:
+    """Its functions are told to keep what is over for so many days."""
+    for function in cloud.template.functions:
+        monkeypatch.setitem(function.environment, "DURABLE_RETENTION_DAYS", days)  # type: ignore[arg-type]
+
+
+def test_an_execution_goes_with_all_that_it_had_when_its_retention_is_over(kept: LocalCloud) -> None:
+    """Its tree, its large values, the roots that it started; until then all of it is there."""
+    kept.run(outer)
+    kept.drive()
+    before = left(kept)
+    assert len(before) == 16 + 2
+    kept.advance(MONTH - HOUR)
+    assert left(kept) == before
+    kept.advance(2 * HOUR)
+    assert left(kept) == []
+
+
+def test_whatever_waits_for_longer_than_that_loses_nothing(kept: LocalCloud) -> None:
+    """It goes on in a sandbox that has never seen it, from all that it had."""
+    handle = waits.start(100)
+    kept.advance(99 * DAY)
+    for function in kept.service.functions.values():
+        function.memory.clear()
+    assert handle.result() == 2 + 3 + 4 + LARGE
+    kept.advance(MONTH + HOUR)
+    assert left(kept) == []
+
+
+def test_what_still_cleans_up_is_kept_though_its_caller_is_long_over(fast: LocalCloud) -> None:
+    """The caller's retention is over before its cancelled call is; then all of it goes."""
+    assert fast.run(leaves, 50) == "left"
+    fast.advance(MONTH + 10 * DAY)
+    assert {record.fn for record in fast.records()} == {"retention:leaves", "retention:tidies"}
+    assert fast.stats.bodies[leaf] == 0
+    fast.advance(12 * DAY)
+    assert fast.stats.bodies[leaf] == 1
+    assert left(fast) == []
+
+
+def test_a_cancelled_root_is_kept_from_the_end_of_its_clean_up_on(fast: LocalCloud) -> None:
+    """Its outcome was settled long before."""
+    handle = tidies.start(100)
+    fast.advance(DAY)
+    handle.cancel()
+    fast.advance(99 * DAY)
+    assert handle.status() is State.CANCELED
+    fast.advance(2 * DAY)
+    assert fast.stats.bodies[leaf] == 1
+    fast.advance(MONTH - 3 * DAY)
+    assert handle.status() is State.CANCELED
+    fast.advance(4 * DAY)
+    assert left(fast) == []
+
+
+def made(cloud: LocalCloud, *records: Record) -> None:
+    """Written as they are; nobody runs them."""
+    for record in records:
+        cloud._host.ports.perform(Create(record))
+
+
+ENDED = Record(
+    id="ended", fn="?", target="?", state=State.RESOLVED, value="1", created_at=1, settled_at=1, due_at=RETENTION + 1
+)
+
+
+@pytest.mark.parametrize("kind", [Kind.LINK, Kind.DETACH])
+def test_a_root_stays_as_long_as_somebody_has_not_heard_of_it(fast: LocalCloud, kind: Kind) -> None:
+    """Else a link would never settle, and a promise to detach would start the root once more."""
+    root = replace(ENDED, awaiters=frozenset({"other~0"})) if kind is Kind.LINK else replace(ENDED, link="other~0")
+    made(fast, root, Record(id="other", fn="?"), Record(id="other~0", kind=kind, link="ended"))
+    fast.advance(10 * DAY)
+    assert "ended" in left(fast)
+    fast._host.ports.perform(Settle("other~0", State.RESOLVED, "1"))
+    fast.advance(2 * DAY)
+    assert left(fast) == ["other", "other~0"]
+
+
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("kind", Kind)
+def test_only_what_is_over_goes(fast: LocalCloud, kind: Kind, state: State) -> None:
+    """A pending promise of any kind below it keeps a root, and so does a function that has yet to clean up."""
+    below = Record(id="ended~0", kind=kind, fn="?", target="?", state=state, created_at=2)
+    made(fast, ENDED, below)
+    fast.advance(10 * DAY)
+    stays = state is State.PENDING or (kind is Kind.CALL and state in (State.CANCELED, State.TIMEDOUT))
+    assert left(fast) == (["ended", "ended~0"] if stays else [])
+
+
+def test_a_record_behind_a_gap_goes_too(fast: LocalCloud) -> None:
+    """A run died for good while it created many side by side: whole partitions may begin late, and end early."""
+    ordinals = [0, 7, BUCKET + 3, 2 * BUCKET, 2 * BUCKET + 200, 3 * BUCKET + 9]
+    made(fast, ENDED, *(replace(ENDED, id=f"ended~{ordinal}", due_at=None) for ordinal in ordinals))
+    fast.advance(DAY)
+    assert left(fast) == []
+
+
+def test_what_was_made_anew_under_a_removed_id_is_another(fast: LocalCloud) -> None:
+    """A removal that was held up meets a record that it doesn't mean."""
+    made(fast, replace(ENDED, due_at=None))
+    perform = fast._host.ports.perform
+    assert isinstance(perform(Remove("ended", 2)), Refused)
+    assert left(fast) == ["ended"]
+    assert isinstance(perform(Remove("ended", 1)), Record)
+    assert left(fast) == []
+
+
+def test_an_id_is_free_again_afterwards(kept: LocalCloud) -> None:
+    """Until then it is taken, as long as its execution is there."""
+    first = asks.with_options(id="again").start("x")
+    kept.drive()
+    resolve("again~0", "old")
+    assert first.result() == "x OLD"
+    kept.advance(MONTH + HOUR)
+    with pytest.raises(UnknownPromise):
+        first.result()
+    with pytest.raises(UnknownPromise):
+        attach("again")
+    with pytest.raises(UnknownPromise):
+        resolve("again~0", "late")
+    second = asks.with_options(id="again").start("y")
+    kept.drive()
+    resolve("again~0", "new")
+    assert second.result() == "y NEW"
+
+
+def test_a_sandbox_forgets_what_an_earlier_execution_of_the_id_had(fast: LocalCloud) -> None:
+    """Another sandbox ended that one; this one still had it as it was suspended."""
+    asks.with_options(id="again").start("x")
+    fast.drive()
+    (function,) = [one for one in fast.service.functions.values() if one.memory.kept]
+    suspended = dict(function.memory.kept)
+    function.memory.kept.clear()
+    resolve("again~0", "old")
+    fast.advance(MONTH + HOUR)
+    assert left(fast) == []
+    handle = asks.with_options(id="again").start("y")
+    fast.drive()
+    function.memory.kept.update(suspended)
+    resolve("again~0", "new")
+    assert handle.result() == "y NEW"
+
+
+def test_what_is_put_for_a_start_under_way_is_not_removed(kept: LocalCloud) -> None:
+    """Its record isn't created yet when the removal of the id's earlier execution comes to the objects."""
+    first = large.with_options(id="big").start("x")
+    assert len(first.result()) == LARGE
+    kept.advance(MONTH - HOUR)
+    kept._looking.sealing.seal("y" * LARGE, "big", "args")
+    kept.advance(2 * HOUR)
+    (key,) = left(kept)
+    assert key.startswith(prefix_of("big"))
+
+
+def test_a_schedule_stays_and_its_occurrences_go(fast: LocalCloud) -> None:
+    """Each in its time."""
+    schedule("daily", "0 3 * * *", leaf, 1)
+    fast.advance(MONTH + 10 * DAY)
+    assert len(schedules()) == 1
+    assert len(left(fast)) == 1 + 30
+    assert "schedule:daily" in left(fast)
+
+
+@pytest.mark.parametrize(("days", "stays"), [("0", 1_000), ("1", 1), ("1.5", 1.5), ("365", 365)])
+def test_how_long_it_is_kept_is_said_in_days(monkeypatch: pytest.MonkeyPatch, days: str, stays: float) -> None:
+    """From 1 on; 0 is for ever."""
+    with LocalCloud(engine="memory") as cloud:
+        keeping(monkeypatch, cloud, days)
+        assert cloud.run(leaf, 1) == 1
+        cloud.advance(stays * DAY - 60)
+        assert len(left(cloud)) == 1
+        cloud.advance(180)
+        assert len(left(cloud)) == (days == "0")
+
+
+@pytest.mark.parametrize("days", ["0.5", "-1", "nan", "inf", "1e400", "a month", "30 days"])
+def test_a_retention_that_is_none_is_refused(days: str) -> None:
+    """Before anything runs under it."""
+    with pytest.raises(ConfigurationError, match="DURABLE_RETENTION_DAYS"):
+        retention_of(days)
+
+
+def test_a_longer_retention_holds_for_what_is_over_already(fast: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was to go after a month."""
+    assert fast.run(leaf, 1) == 1
+    keeping(monkeypatch, fast, "60")
+    fast.advance(MONTH + DAY)
+    assert len(left(fast)) == 1
+    fast.advance(MONTH)
+    assert left(fast) == []
+
+
+def test_removing_costs_a_write_and_a_read_for_each_promise(fast: LocalCloud) -> None:
+    """I9; and three reads for each function that called anything, whose children are listed to the last."""
+    assert fast.run(wide, 100) == sum(range(100))
+    fast.drive()
+    fast.stats.reset()
+    fast.advance(MONTH + HOUR)
+    assert left(fast) == []
+    assert fast.stats.writes == 101
+    # Each leaf; the root, to the last; and the index.
+    assert fast.stats.reads <= 100 + 2 + 2 * len(SHARDS)
+
+
+def test_a_large_tree_goes_in_portions(fast: LocalCloud) -> None:
+    """Other messages of the queue get their turn in between."""
+    width = 2 * PORTION + PORTION // 2
+    assert fast.run(wide, width) == sum(range(width))
+    fast.drive()
+    fast.stats.reset()
+    fast.advance(MONTH + HOUR)
+    assert left(fast) == []
+    assert fast.stats.writes == width + 1
+    assert fast.stats.messages == 3
+
+
+def test_a_deep_tree_goes_from_its_bottom(fast: LocalCloud) -> None:
+    """300 levels, each of one function."""
+    assert fast.run(deep, 300) == 300
+    fast.drive()
+    fast.advance(MONTH + HOUR)
+    assert left(fast) == []
+
+
+@dataclass
+class Nth(Kill):
+    """Whatever removes, at its ``left``-th call; remembers what that was."""
+
+    left: int = 0
+    met: list[str] = field(default_factory=list)
+
+    def meets(self, names: Collection[str], operation: object, when: str) -> bool:
+        looks = "adapter.sweeper.fire" in names or "adapter.sweeper.sweep" in names
+        if not looks or when != self.when or isinstance(operation, (Get, Glance, Many, Now)):
+            return False
+        self.left -= 1
+        if self.left != 0:
+            return False
+        self.met.append(type(operation).__name__)
+        return True
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_whoever_removes_may_die_anywhere(when: str) -> None:
+    """One call after the other, until there is none left. What it has left goes, and the root goes last."""
+    points: Counter[str] = Counter()
+    while True:
+        with LocalCloud(engine="memory") as cloud:
+            cloud.run(outer)
+            cloud.drive()
+            kill = Nth("", object, when, left=points.total() + 1)
+            cloud._driver.kill(kill)
+            gone: list[str] = []
+            cloud.watchers.append(lambda event, gone=gone: gone.append(event.promise) if event.what == "removed" else 0)  # type: ignore[misc]
+            cloud.advance(MONTH + DAY)
+            assert left(cloud) == [], f"died {when} {kill.met}"
+            assert set(gone) <= {"run-1", "retention-apart", "retention-shared"}
+        if not kill.met:
+            break
+        points[kill.met[0]] += 1
+    assert {"Remove", "ClearPayloads", "Below", "Schedule"} <= set(points)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_in_any_weather_all_that_is_over_goes_and_nothing_else(seed: int) -> None:
+    """A live execution beside it has all that it needs, and more time to come."""
+    with LocalCloud(seed=seed, faults=STORM, engine="memory") as cloud:
+        outcome = cloud.run(outer)
+        live = waits.with_options(id="live").start(100)
+        assert outcome == 2 * LARGE + 10 + 2 + len("retention-apart") + 4
+        cloud.advance(MONTH + 3 * DAY)
+        assert {record.id.partition("~")[0] for record in cloud.records()} == {"live"}
+        assert live.result() == 2 + 3 + 4 + LARGE
+        cloud.advance(MONTH + 3 * DAY)
+        assert left(cloud) == []
