@@ -83,8 +83,8 @@ def test_an_item_that_is_no_promise_is_refused(dynamo: DynamoStore, root: str, s
 
 
 def test_attributes_of_others_are_left_alone(dynamo: DynamoStore, root: str) -> None:
-    """The expiry's attribute may be there or not."""
-    extra = {"expires_at": {"N": "7"}}
+    """A team may mark what it looks for."""
+    extra = {"mark": {"N": "7"}}
     put(dynamo, Record(id=root), **extra)
     assert dynamo.get(root) == Record(id=root)
     assert dynamo.settle(root, State.RESOLVED, "1", 1) == Record(id=root, state=State.RESOLVED, value="1", settled_at=1)

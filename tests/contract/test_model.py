@@ -111,7 +111,30 @@ class Agreement(RuleBasedStateMachine):
     def close(self, data: st.DataObject) -> None:
         """A cancelled function has cleaned up; nobody closes a pending one."""
         settled = [promise for promise, record in self.model.records.items() if not record.pending]
-        self.both("close", data.draw(st.sampled_from([*settled, f"{self.root}-unknown"])))
+        unknown = f"{self.root}-unknown"
+        self.both("close", data.draw(st.sampled_from([*settled, unknown])), data.draw(st.none() | instants | times))
+
+    @rule(data=st.data(), off=st.sampled_from([0, 0, 1]))
+    def remove(self, data: st.DataObject, off: int) -> None:
+        """Only what is over, and what is meant. From the last child on: what is read has whole partitions before it."""
+        promise = self.one(data)
+        stands = self.model.get(promise)
+        parent = promises.parent_of(promise)
+        later = parent is not None and any(
+            c.ordinal > promises.ordinal_of(promise) for c in self.model.children(parent)
+        )
+        self.both("remove", promise, (stands.created_at if stands else 0) + (1 if later else off))
+        if promise not in self.model.records:
+            assert self.store.get(promise) is None
+
+    @rule(data=st.data())
+    def below(self, data: st.DataObject) -> None:
+        """All of them, and with the record itself."""
+        promise = self.one(data)
+        children = list(self.model.children(promise))
+        assert list(self.store.below(promise)) == children
+        own, found = self.store.glance(promise)
+        assert (own, list(found)) == (self.model.get(promise), children)
 
     @rule(data=st.data(), first=st.integers(0, 6))
     def children(self, data: st.DataObject, first: int) -> None:
@@ -160,7 +183,7 @@ def small_buckets() -> Iterator[None]:
 @pytest.mark.usefixtures("small_buckets")
 @pytest.mark.parametrize("name", STORES)
 def test_a_store_agrees_with_the_pure_transitions_after_every_step(name: str) -> None:
-    """Random histories of creates, settlements, claims, links, armings, arrivals, closings, pauses and reads."""
+    """Random histories of all that is done to records, and of all reads."""
     with STORES[name]() as store:
         machine = type("Agreement", (Agreement,), {"store": store})
         run_state_machine_as_test(

@@ -76,6 +76,11 @@ def items(cloud: LocalCloud) -> list[dict[str, Any]]:
     return [{name: next(iter(typed.values())) for name, typed in to_item(record).items()} for record in cloud.records()]
 
 
+def awaited(cloud: LocalCloud) -> list[str]:
+    """What the index has an entry of, that of a removal aside."""
+    return [record.id for record in cloud.records() if record.due_at is not None and not record.over]
+
+
 def history(cloud: LocalCloud) -> list[dict[str, Any]]:
     """What was asked for, what came of it, and in which order it was delivered. Tracebacks name machines' lines."""
     return [

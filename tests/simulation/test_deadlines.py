@@ -11,7 +11,7 @@ import pytest
 from adapter import attach, durable, errors, promise, resolve, run
 from adapter.ports import Invoke, Schedule, Settle
 from adapter.testing import LocalCloud
-from tests.simulation.laws import HOUR, items, slow, step
+from tests.simulation.laws import HOUR, awaited, slow, step
 
 LOG: list[str] = []
 
@@ -197,7 +197,7 @@ def test_nothing_is_left_in_the_index(cloud: LocalCloud) -> None:
         cloud.run(patient.with_options(timeout=HOUR), 10 * HOUR)
     cloud.run(patient.with_options(timeout=10 * HOUR), HOUR)
     cloud.drive()
-    assert not any("due_at" in item for item in items(cloud))
+    assert awaited(cloud) == []
 
 
 @pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf")])
