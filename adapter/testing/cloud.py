@@ -47,6 +47,8 @@ MAX_IDLE = 1_000
 """Moments in a row at which only schedules, and what they start, moved."""
 MAX_LOOKS = 3
 """Of the watchdog at one function in a row, with nothing else done in between."""
+UNMOVED = frozenset({"looked", "sent on", "kept", "removed"})
+"""What is told of executions that don't move by it."""
 LANES = 4
 """Shards of the stream, where they may be out of step."""
 ENGINES: dict[str, Callable[..., AnyWorld]] = {"moto": World, "memory": MemoryWorld}
@@ -257,7 +259,7 @@ class LocalCloud:
             self.stats.resumes[told.fn] += 1
         if told.what == "looked":
             self._looks[told.id] += 1
-        else:
+        elif told.what not in UNMOVED:
             self._looks.clear()
         if told.what == "suspended":
             self._waiting[told.id] = told
@@ -319,7 +321,7 @@ class LocalCloud:
             fn=fn,
             detail=detail,
         )
-        if what != "looked":
+        if what not in UNMOVED:
             self._moved.add(root_of(promise))
         for watcher in self.watchers:
             try:

@@ -7,13 +7,15 @@ import datetime as dt
 import heapq
 import json
 import random
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from adapter import cancel, errors, reject, resolve
 from adapter.ports import Many, Tell
 from adapter.testing import Faults, LocalCloud
 from adapter.testing.cloud import BEGINNING, Event
+from adapter.testing.driver import DEFAULT_FUNCTION
+from adapter.testing.hosting import LocalPorts
 from adapter.testing.in_memory import MemoryWorld
 from adapter.testing.inside import Inside
 from tests.chaos import in_cloud
@@ -24,6 +26,12 @@ from tests.simulation.laws import forget
 SECOND = 1_000_000
 END = BEGINNING + dt.timedelta(seconds=2 ** (TIMERS + 1) * SHIFT)
 """Later than anything that a program waits for."""
+
+LATEST = round(END.timestamp() * SECOND)
+"""The same, in microseconds."""
+
+KEPT = 2 * (END - BEGINNING)
+"""For so long it is kept that is over: laws are checked at the end of all."""
 
 MOST = 50_000
 """Lines of a trace: whoever writes more never comes to rest."""
@@ -78,6 +86,9 @@ class Noting(Inside):
             request = self._runs[-1].invocation.request_id if self._runs else "outside"
             self.cloud.write(f"  {request} {shown(operation)}")
         super().fault(operation, when)
+
+    def ports(self, function: str = DEFAULT_FUNCTION) -> LocalPorts:
+        return replace(super().ports(function), retention=KEPT // dt.timedelta(microseconds=1))
 
 
 class Traced(LocalCloud):
@@ -174,7 +185,7 @@ class _Outside:
 
     def drive(self) -> None:
         self._cloud.drive()
-        while (at := self._next()) is not None and not self._is_over():
+        while (at := self._next()) is not None and at <= LATEST and not self._is_over():
             self._cloud.advance((at - self._cloud.clock()) / SECOND)
             while self._planned and self._planned[0][0] <= self._cloud.clock():
                 self._settle(*heapq.heappop(self._planned)[1:])
@@ -182,7 +193,7 @@ class _Outside:
 
     def _is_over(self) -> bool:
         """Only the watchdog is left, which never gives up."""
-        return not self._planned and (self._cloud._looks_in_vain() or self._cloud.now() > END)
+        return not self._planned and self._cloud._looks_in_vain()
 
     def _next(self) -> int | None:
         for label, (promise, shifts, how) in self._told.asked.items():
