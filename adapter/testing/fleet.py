@@ -205,7 +205,7 @@ class Fleet(Driver):
     def attempt(self, function: Function, invocation: Invocation) -> Any:
         self.cloud.stats.invocations += 1
         attempt = Attempt(function, invocation, _promise_of(invocation))
-        spec = placing.placed(function.spec, self._modules)
+        spec = placing.placed(function.spec, self.cloud.template, self._modules)
         self._attempts.append(attempt)
         try:
             try:

@@ -15,6 +15,9 @@ from adapter.testing import entry, offset
 from adapter.testing.template import FunctionSpec, Template
 
 
+_OF_PROMISES = ("DURABLE_BUCKET", "DURABLE_CIPHER", "DURABLE_RETENTION_DAYS")
+
+
 def variables(template: Template, table: str, endpoint: str, clock: Path) -> dict[str, str]:
     """For every process; those of a template's functions have more of their own."""
     found = {
@@ -29,9 +32,14 @@ def variables(template: Template, table: str, endpoint: str, clock: Path) -> dic
     return {name: value for name, value in found.items() if value}
 
 
-def placed(spec: FunctionSpec, modules: Iterable[str]) -> FunctionSpec:
-    """The function, told to log all that the engine tells, and to know the functions of these modules."""
+def placed(spec: FunctionSpec, template: Template, modules: Iterable[str]) -> FunctionSpec:
+    """The function, told to log all that the engine tells, and to know the functions of these modules.
+
+    One that the template doesn't place keeps its promises as those do that it places.
+    """
     more = {"POWERTOOLS_LOG_LEVEL": "DEBUG", entry.VARIABLE: ",".join(sorted(modules))}
+    if not spec.handler:
+        more |= {name: value for name in _OF_PROMISES if (value := template.variable(name))}
     return replace(spec, environment={**spec.environment, **more})
 
 

@@ -25,6 +25,16 @@ async def brew(cups: int) -> int:
 
 
 @durable
+def leaves(grams: int) -> str:
+    return "x" * grams
+
+
+@durable
+async def wrap(grams: int) -> int:
+    return len(await leaves(grams))
+
+
+@durable
 def meet(place: str, others: int) -> int:
     """Return once ``others`` processes are here at the same time."""
     Path(place, str(os.getpid())).touch()

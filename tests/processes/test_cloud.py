@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from adapter import durable, errors
-from adapter.ports import Invoke, Load, Settle
+from adapter.ports import Invoke, Load, Remove, Settle
 from adapter.testing import Event, Faults, LocalCloud
 from handlers.demo import ORDER, TEMPLATE
 from handlers.orders import Payment, charge, checkout
-from tests.processes.durables import OutOfTea, boil, brew, greedy, gulp, nap, party, patient, pour, serve, stall
+from tests.processes.durables import OutOfTea, boil, brew, greedy, gulp, nap, party, patient, pour, serve, stall, wrap
 
 DAY = 86_400
 
@@ -59,6 +59,17 @@ def test_a_sleep_takes_no_time_of_the_machine(fleet: LocalCloud) -> None:
     assert fleet.run(nap, DAY) == "awake"
     assert (fleet.now() - begun).total_seconds() >= DAY
     assert fleet.run(nap, 60) == "awake"
+
+
+def test_what_is_over_is_removed_after_its_retention(fleet: LocalCloud) -> None:
+    """Records and objects, by the timers' own process over boto3's client."""
+    assert fleet.run(brew, 1) == 3
+    assert fleet.run(wrap, 20_000) == 20_000
+    assert fleet._world.objects()
+    fleet.kill("adapter.sweeper.fire", Remove)
+    fleet.advance(32 * DAY)
+    assert fleet.records() == []
+    assert fleet._world.objects() == {}
 
 
 def test_time_moves_only_as_far_as_it_is_told(fleet: LocalCloud) -> None:

@@ -206,6 +206,24 @@ def test_an_object_is_copied_and_not_overwritten_by_nothing(aws: Aws) -> None:
         client.copy_object(Bucket="payloads", Key="c/1", CopySource={"Bucket": "payloads", "Key": "absent"})
 
 
+def test_objects_are_listed_by_their_beginning_and_deleted(aws: Aws) -> None:
+    """More of them than come on one page; a key may have signs that XML writes otherwise."""
+    aws.behind["s3"].create_bucket(Bucket="payloads")
+    client = aws.client("s3")
+    keys = sorted([f"a/{number}" for number in range(1_001)] + ["a/<&> ö"])
+    for key in [*keys, "b/1"]:
+        aws.behind["s3"].put_object(Bucket="payloads", Key=key, Body=b"x")
+
+    pages = list(client.get_paginator("list_objects_v2").paginate(Bucket="payloads", Prefix="a/"))
+    assert [each["Key"] for page in pages for each in page["Contents"]] == keys
+    assert len(pages) == 2
+    assert pages[0]["Contents"][0]["LastModified"].tzinfo is not None
+
+    client.delete_objects(Bucket="payloads", Delete={"Objects": [{"Key": key} for key in keys[:1_000]], "Quiet": True})
+    left = client.list_objects_v2(Bucket="payloads", Prefix="")
+    assert [each["Key"] for each in left["Contents"]] == [*keys[1_000:], "b/1"]
+
+
 def test_whoever_watches_is_told_before_and_after_with_the_callers_key(aws: Aws) -> None:
     """By its access key a process is known: whoever kills it then has killed it at that call."""
     url = aws.behind["sqs"].create_queue(QueueName="timers")["QueueUrl"]
