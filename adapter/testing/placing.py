@@ -14,7 +14,6 @@ from adapter.errors import ConfigurationError
 from adapter.testing import entry, offset
 from adapter.testing.template import FunctionSpec, Template
 
-
 _OF_PROMISES = ("DURABLE_BUCKET", "DURABLE_CIPHER", "DURABLE_RETENTION_DAYS")
 
 
