@@ -26,6 +26,7 @@ from adapter.ports import (
     Claim,
     Close,
     Get,
+    Glance,
     Invoke,
     Load,
     LoadChildren,
@@ -185,7 +186,9 @@ class _Run(Flushing):
             yield from self._expire()
             function = functions.find(self.own.fn)
             if self.crashes and self.attempt - 1 + self.crashes >= self._policy(function).attempts:
-                return (yield from crashed(self.own, children))
+                # All of them, also behind a gap that the run left which died.
+                _, every = yield Glance(self.own.id)
+                return (yield from crashed(self.own, every))
             never_ran = not self.own.epoch and not children and self.execution is None
             if not self.own.pending and (never_ran or not function.is_async):
                 # Settled from above before it began, or a plain function, which runs on to its end: nothing to undo.

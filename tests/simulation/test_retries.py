@@ -10,6 +10,7 @@ import pytest
 
 from adapter import Retry, attach, durable, errors, now, run, uuid4
 from adapter.ports import RunCode, Schedule, Settle
+from adapter.promises import BUCKET, State
 from adapter.testing import LocalCloud
 from adapter.testing.cloud import Event
 from adapter.testing.faults import Killed
@@ -290,3 +291,39 @@ def test_code_that_cannot_be_loaded_ends_after_ten_rounds(cloud: LocalCloud) -> 
             handle.result()
     finally:
         functions._registry[vanishes.name] = known
+
+
+@durable
+async def stays(hours: int) -> None:
+    await asyncio.sleep(hours * HOUR)
+
+
+@durable
+async def dies_creating(width: int) -> None:
+    """Most of what it calls at once is there when it dies, but not all of what comes first."""
+    waiting = [stays(1) for _ in range(width)]
+    await step(1)
+    await run(oom.__wrapped__, 99)
+    await asyncio.gather(*waiting)
+
+
+def test_what_a_crashed_function_left_behind_a_gap_is_ended_too() -> None:
+    """A partition that lacks its last child doesn't tell that there are others."""
+    missing = f"gap~{BUCKET - 1}"
+    with LocalCloud(engine="memory") as cloud:
+        store: Any = cloud._world.store
+
+        def drop(event: Event) -> None:
+            # The last: no replay comes any more, which would ask for it again.
+            if event.what == "dead letter" and event.detail["crashes"] == 3:
+                store.drop(store.peek(missing))
+
+        cloud.watchers.append(drop)
+        with pytest.raises(errors.FunctionCrashed):
+            cloud.run(dies_creating.with_options(id="gap"), BUCKET + 2)
+        states = {record.id: record.state for record in cloud.records()}
+    assert missing not in states
+    assert states.pop("gap") is State.REJECTED
+    assert states.pop(f"gap~{BUCKET + 2}") is State.RESOLVED
+    assert set(states.values()) == {State.CANCELED}
+    assert len(states) == BUCKET + 1
