@@ -26,7 +26,14 @@ class OperatorError(DurableError):
 
 
 class CodecError(CallerError):
-    """A value can't be stored under its annotation; names function, argument and path."""
+    """A value can't be stored under its annotation; names function, argument and path.
+
+    ``brief`` says the same without anything of the value, for logs; empty where that isn't known.
+    """
+
+    def __init__(self, message: str = "", brief: str = "") -> None:
+        super().__init__(message)
+        self.brief = brief
 
 
 class PayloadTooLarge(CallerError):

@@ -204,7 +204,12 @@ class Durable(Generic[P, R]):
         )
 
     def _root_of_event(self, event: Any, promise: str) -> Record:
-        return self._root(promise, handles.storable(self.signature.encode_event(event), f"the event of {self.name}"))
+        try:
+            encoded = self.signature.encode_event(event)
+        except CodecError as misfit:
+            # Lambda logs what a handler raises, which no event belongs in.
+            raise CodecError(misfit.brief or f"{self.name}(): its argument can't be read from the event") from None
+        return self._root(promise, handles.storable(encoded, f"the event of {self.name}"))
 
     def _request(self, encoded: str, scope: Scope) -> Callable[[int], Request]:
         return lambda ordinal: Request(

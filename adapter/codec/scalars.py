@@ -137,7 +137,7 @@ def _clock_plan(cls: Any) -> Plan:
             text = value.isoformat()
             if dt.timedelta() < abs(value.utcoffset() or dt.timedelta()) < dt.timedelta(seconds=1):
                 # Python's fromisoformat reads it as none.
-                raise Mismatch(f"expected an offset of no part of a second alone, got that of {text}")
+                raise Mismatch(f"expected an offset of no part of a second alone, got: {text}")
             return {tag: text, "fold": 1} if value.fold else text
         data = {tag: value.replace(tzinfo=None).isoformat(), "zone": zone}
         return {**data, "fold": 1} if value.fold else data

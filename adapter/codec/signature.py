@@ -60,7 +60,8 @@ class Signature:
         required = [parameter.name for parameter in parameters if _is_required(parameter)]
         if len(required) > 1:
             names = ", ".join(required)
-            raise CodecError(f"{self._name}(): an event is one argument, but all of {names} are required")
+            several = f"{self._name}(): an event is one argument, but all of {names} are required"
+            raise CodecError(several, several)
         usable = required or [
             parameter.name for parameter in parameters if parameter.kind is not _Parameter.VAR_KEYWORD
         ]

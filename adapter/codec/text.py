@@ -22,13 +22,21 @@ def guarded(where: str, function: Callable[[], Any]) -> Any:
     try:
         return function()
     except Mismatch as error:
-        message = ": ".join(part for part in (where, error.path, str(error)) if part)
-        # A path has keys of the data in it, of any length.
-        raise CodecError(message if len(message) <= MAX_MESSAGE else f"{message[:MAX_MESSAGE]}…") from None
+        # A path has keys of the data in it, of any length; what a class says of its arguments has the arguments.
+        path, key, _ = error.path.replace('["', "['").partition("['")
+        message = _joined(where, error.path, str(error))
+        brief = _joined(where, f"{path}[…]" if key else path, str(error).partition(":")[0])
+        raise CodecError(message if len(message) <= MAX_MESSAGE else f"{message[:MAX_MESSAGE]}…", brief) from None
     except RecursionError:
-        raise CodecError(f"{where}: nested too deep, or contains itself".removeprefix(": ")) from None
+        deep = _joined(where, "nested too deep, or contains itself")
+        raise CodecError(deep, deep) from None
     except Exception as error:  # classes can bring hashes, comparisons and metaclasses that raise
-        raise CodecError(f"{where}: can't be stored: {describe(error)}".removeprefix(": ")) from error
+        brief = _joined(where, "can't be stored")
+        raise CodecError(_joined(brief, describe(error)), _joined(brief, type(error).__name__)) from error
+
+
+def _joined(*parts: str) -> str:
+    return ": ".join(part for part in parts if part)
 
 
 def json_text(data: Any) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import gc
 import io
 import json
 import logging
+import traceback
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -16,11 +19,12 @@ from aws_lambda_powertools import Logger
 
 from adapter import Retry, attach, durable, link, promise, reject, resolve, run
 from adapter.aws.logs import LogWatcher
-from adapter.errors import Paused
+from adapter.errors import CodecError, Paused
 from adapter.links import handler
 from adapter.messages import MARK, VERSION
 from adapter.ports import RunCode, Tell
 from adapter.testing import LocalCloud
+from adapter.testing.lambdas import Context
 
 SECRET = "4711-0815-SECRET"
 KEY = "k" * 32
@@ -242,3 +246,49 @@ def test_the_secret_would_be_found(log: Log, caplog: pytest.LogCaptureFixture) -
     """Else the laws above would hold in vain."""
     log.cloud.tell(Tell("running", "r", "f", {"why": SECRET, "attempt": 1}))
     assert not log.keeps_the_secret()
+
+
+@dataclass
+class Card:
+    """Whose constructor tells what it was given."""
+
+    number: str
+    valid_until: dt.date
+    limits: dict[str, int]
+
+    def __post_init__(self) -> None:
+        if not self.number.isdigit():
+            raise ValueError(f"no card number: {self.number}")
+
+
+@durable(name="secrets:register")
+def register(card: Card) -> str:
+    return card.number
+
+
+@durable(name="secrets:two")
+def two(card: str, other: str) -> str:
+    return card + other
+
+
+CONTEXT = Context(aws_request_id="1", function_name="f", memory_limit_in_mb=512, timeout_s=60)
+
+UNFIT: list[tuple[Any, Any, str]] = [
+    (register, {"number": SECRET, "valid_until": "2030-01-01", "limits": {}}, "register"),
+    (register, {"number": "1", "valid_until": SECRET, "limits": {}}, ".valid_until: expected date$"),
+    (register, {"number": "1", "valid_until": "2030-01-01", "limits": {SECRET: "x"}}, "expected int, got str$"),
+    (register, {"number": "1", "valid_until": "2030-01-01", "limits": {}, SECRET: 1}, "has no such field$"),
+    (register, SECRET, "expected Card, got str$"),
+    (two, SECRET, "an event is one argument"),
+]
+
+
+@pytest.mark.parametrize(("function", "event", "told"), UNFIT)
+def test_an_event_that_does_not_fit_is_refused_without_being_shown(
+    log: Log, function: Any, event: Any, told: str
+) -> None:
+    """Lambda logs what a handler raises; what was wrong is said by function, field and type."""
+    with pytest.raises(CodecError, match=told) as refused:
+        function(event, CONTEXT)
+    assert SECRET not in "".join(traceback.format_exception(refused.value))
+    assert log.cloud.records() == []
