@@ -18,7 +18,7 @@ from adapter.standing import Standing, Way, standing
 from adapter.testing import Faults, LocalCloud
 from adapter.timers import MINUTE
 from adapter.watchdog import QUIET, look
-from tests.simulation.laws import HOUR, STORM, fails, slow, step
+from tests.simulation.laws import HOUR, STORM, Broken, fails, slow, step
 
 MONTHS = 2000 * 60 * MINUTE
 LOSSES = Faults(crash=0.1, lose=0.1, duplicate=0.2)
@@ -78,8 +78,14 @@ async def announces() -> list[Any]:
 
 
 @durable
+async def fails_late() -> None:
+    await asyncio.sleep(HOUR)
+    raise Broken("late")
+
+
+@durable
 async def fails_fast() -> None:
-    await asyncio.gather(slow(1, 9), fails("no"))
+    await asyncio.gather(slow(1, 9), fails_late())
 
 
 @durable
