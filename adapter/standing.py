@@ -159,8 +159,12 @@ def _news(settled: Sequence[Record], now: int) -> str:
 
 
 def _lost(own: Record, reason: str, silence: int, now: int) -> str:
-    looked = f"the watchdog looks {moment(own.due_at, now)}" if own.due_at is not None else "its caller's watchdog looks"
-    return f"{reason}; but nothing was heard of it for {span(silence)}: {looked}, durable resume {own.id} invokes it now"
+    looked = (
+        f"the watchdog looks {moment(own.due_at, now)}" if own.due_at is not None else "its caller's watchdog looks"
+    )
+    return (
+        f"{reason}; but nothing was heard of it for {span(silence)}: {looked}, durable resume {own.id} invokes it now"
+    )
 
 
 def _latest(own: Record, children: Sequence[Record]) -> int:
@@ -252,7 +256,9 @@ def _ends_as(record: Record) -> str:
 
 
 def _paused(own: Record) -> str:
-    why = "its reason is encrypted, and can't be read here" if isinstance(own.paused, Stored) else first_line(own.paused)
+    why = (
+        "its reason is encrypted, and can't be read here" if isinstance(own.paused, Stored) else first_line(own.paused)
+    )
     return f"paused: {why}; deploy code that replays its history, then durable resume {own.id}"
 
 

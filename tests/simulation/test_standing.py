@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from adapter import attach, durable, errors, promise, run, schedule
+from adapter import attach, durable, promise, run, schedule
 from adapter.aws.items import to_record
 from adapter.host import drive
 from adapter.ports import Get, Glance, Invoke, Now, Operation
