@@ -159,12 +159,9 @@ def _news(settled: Sequence[Record], now: int) -> str:
 
 
 def _lost(own: Record, reason: str, silence: int, now: int) -> str:
-    looked = (
-        f"the watchdog looks {moment(own.due_at, now)}" if own.due_at is not None else "its caller's watchdog looks"
-    )
-    return (
-        f"{reason}; but nothing was heard of it for {span(silence)}: {looked}, durable resume {own.id} invokes it now"
-    )
+    when = "by way of its caller" if own.due_at is None else moment(own.due_at, now)
+    silent = f"but no news for {span(silence)}"
+    return f"{reason}; {silent}: the watchdog looks {when}, durable resume {own.id} invokes it now"
 
 
 def _latest(own: Record, children: Sequence[Record]) -> int:
@@ -256,9 +253,7 @@ def _ends_as(record: Record) -> str:
 
 
 def _paused(own: Record) -> str:
-    why = (
-        "its reason is encrypted, and can't be read here" if isinstance(own.paused, Stored) else first_line(own.paused)
-    )
+    why = "why is encrypted, and wasn't read" if isinstance(own.paused, Stored) else first_line(own.paused)
     return f"paused: {why}; deploy code that replays its history, then durable resume {own.id}"
 
 
