@@ -32,11 +32,14 @@ class Failures:
             self.told.pop(function, None)
 
     def lines(self) -> list[str]:
-        return [f"an invocation of {name} {texts[-1][:300]}{_times(texts)}" for name, texts in self.told.items()]
+        return [_line(name, texts) for name, texts in self.told.items()]
 
 
-def _times(texts: Sequence[str]) -> str:
-    return "" if len(texts) == 1 else f"; so did {len(texts) - 1} before it, or otherwise"
+def _line(function: str, texts: Sequence[str]) -> str:
+    last = texts[-1][:300]
+    if len(texts) == 1:
+        return f"an invocation of {function} {last}"
+    return f"{len(texts)} invocations of {function} in a row came to nothing; the last {last}"
 
 
 def stuck(record: Record, records: Sequence[Record], now: int, failures: Failures, lost: Sequence[Invocation]) -> Stuck:
