@@ -205,10 +205,10 @@ def _waiting(own: Record, children: Sequence[Record], waits: Sequence[Wait], now
         parts.append(f"waits for {_how_many(own, children, len(promises))}{shown}{more}")
     times = [wait.at for wait in waits if wait.what == "timer" and wait.at is not None]
     if times:
-        parts.append(("or" if parts else "sleeps") + f" until {moment(times[0], now)}")
+        parts.append(f"{'or' if parts else 'sleeps'} until {moment(times[0], now)}")
     if not parts:
         return f"waits for its deadline: times out {moment(own.deadline or 0, now)}"
-    return " ".join(parts) + _ends(own, now)
+    return ", ".join(parts) + _ends(own, now)
 
 
 def _how_many(own: Record, children: Sequence[Record], candidates: int) -> str:

@@ -92,7 +92,7 @@ def durable(ctx: click.Context, table: str | None, region: str | None) -> None:
 
 @durable.command()
 @click.argument("promise", metavar="ID")
-@click.option("--depth", default=3, show_default=True, type=click.IntRange(min=0), help="Levels below it.")
+@click.option("--depth", default=3, show_default=True, type=click.IntRange(0, 100), help="Levels below it.")
 @click.option("--width", default=10, show_default=True, type=click.IntRange(min=1), help="Promises of each function.")
 @click.option("--values", is_flag=True, help="Arguments and outcomes, too; they may be secret.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")

@@ -75,7 +75,7 @@ WAYS: list[tuple[Record, list[Record], Way, str]] = [
     (own(expects=2, on_reject=True), [child(0), settled(1, State.REJECTED)], Way.RUNNING, "g (r~1) was rejected 2 s"),
     (own(expects=2), [child(0), settled(1, State.REJECTED)], Way.WAITING, "waits for g (r~0)"),
     (own(expects=-1, wake_at=NOW + HOUR), [child(0)], Way.WAITING, "sleeps until 2026-01-01 01:00:00Z (in 60 min)"),
-    (own(expects=1, wake_at=NOW + HOUR), [child(0)], Way.WAITING, "waits for g (r~0) or until 2026-01-01 01:00:00Z"),
+    (own(expects=1, wake_at=NOW + HOUR), [child(0)], Way.WAITING, "waits for g (r~0), or until 2026-01-01 01:00:00Z"),
     (own(expects=-1, wake_at=NOW), [], Way.RUNNING, f"is about to be resumed: a timer fell due {DUE} (just now)"),
     (own(expects=-1, wake_at=NOW + 1, deadline=NOW + 1), [], Way.WAITING, f"waits for its deadline: times out {DUE}"),
     (own(expects=-1), [child(0)], Way.DEADLOCKED, "waits for nothing that could settle"),
