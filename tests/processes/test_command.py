@@ -91,7 +91,9 @@ def test_the_installed_command_looks_settles_and_resumes_on_aws(operator: Operat
 
 
 def test_what_aws_refuses_is_one_line_and_ends_with_one(operator: Operator) -> None:
-    """No such table, no credentials: neither is a traceback."""
+    """No such table, no credentials, no key that AWS would take: none is a traceback."""
+    empty = operator.run("show", "", DURABLE_TABLE=operator.world.table)
+    assert (empty.returncode, empty.stdout, empty.stderr) == (1, "", "Error: there is no promise ''\n")
     absent = operator.run("--table", "nowhere", "list")
     assert (absent.returncode, absent.stdout) == (1, "")
     assert absent.stderr.startswith("Error: there is no such table")

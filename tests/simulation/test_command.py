@@ -299,6 +299,8 @@ def test_resume_invokes_by_force_what_it_would_leave_alone() -> None:
         cloud.advance(60)
         assert "not invoked" in said("resume", "lost")
         assert "as was asked" in said("resume", "lost", "--force")
+        cloud.drive()
+        assert "sleeps until" in said("show", "lost")
         cloud.advance(2 * HOUR)
         assert handle.status() == "resolved"
         with unchanged(cloud):
