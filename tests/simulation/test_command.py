@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 from rich.text import Text
 
 from adapter import attach, durable, handles, promise, run, schedule
+from adapter.aws.items import to_item
 from adapter.aws.sealed import SealedStore
 from adapter.aws.sealing import Sealing
 from adapter.cli import showing
@@ -69,6 +70,12 @@ async def drifts(secret: str) -> str:
 @durable(name="command:calls drifting")
 async def calls_drifting() -> str:
     return await drifts(SECRET)
+
+
+@pytest.fixture(autouse=True)
+def as_deployed_first() -> None:
+    """No test sees what another one has changed."""
+    changed[0] = False
 
 
 @pytest.fixture
@@ -240,6 +247,23 @@ def test_list_says_what_it_leaves_out(cloud: LocalCloud) -> None:
         store.create(indexed(Record(id=f"more{number}", fn="f", target="t", created_at=cloud.clock())))
     assert f"only {LOOKED_AT:,} entries of the index were looked at" in invoke("list").stderr
     assert "looked at" not in invoke("list", "--limit", str(LOOKED_AT + 3)).stderr
+
+
+def test_what_cannot_be_read_hides_nothing_else() -> None:
+    """An entry of the index that is none, and a record of a version to come: each is said."""
+    with LocalCloud() as cloud:
+        deadlock.with_options(id="d").start()
+        cloud.drive()
+        store: Any = cloud._world.store
+        for name, number in (("later", "99"), ("nothing", "1")):
+            item = to_item(indexed(Record(id=name, fn="f", target="t")))
+            kept = item | {"v": {"N": number}} if name == "later" else {k: v for k, v in item.items() if k != "id"}
+            store.client.put_item(TableName=cloud._world.table, Item=kept)
+        result = invoke("list")
+        assert [line.split()[0] for line in result.stdout.splitlines()] == ["ID", "d"]
+        assert "left out: item ('later', '-1') has format 99" in result.stderr
+        assert "left out: entries of the index that can't be read: ('nothing', '-1')" in result.stderr
+        assert "has format 99" in refused("show", "later")
 
 
 # Acting.
