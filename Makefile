@@ -6,7 +6,7 @@ MINISTACK := .ministack
 MINISTACK_STAMP := $(MINISTACK)/.installed
 
 # The pure core decides what happens; it has to be covered nearly completely.
-CORE := adapter/codec/*,adapter/exceptions.py,adapter/promises.py,adapter/loop.py,adapter/execution.py,adapter/steps.py,adapter/outcomes.py,adapter/engine.py,adapter/flushing.py,adapter/waits.py,adapter/retries.py,adapter/timers.py,adapter/maps.py,adapter/attempts.py,adapter/drift.py,adapter/paths.py,adapter/watchdog.py,adapter/removal.py
+CORE := adapter/codec/*,adapter/exceptions.py,adapter/promises.py,adapter/loop.py,adapter/execution.py,adapter/steps.py,adapter/outcomes.py,adapter/engine.py,adapter/flushing.py,adapter/waits.py,adapter/retries.py,adapter/timers.py,adapter/maps.py,adapter/attempts.py,adapter/drift.py,adapter/paths.py,adapter/watchdog.py,adapter/removal.py,adapter/standing.py
 CORE_COVERAGE := 95
 PYTEST := --numprocesses=auto --dist=worksteal
 
@@ -22,7 +22,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo 'Python 3.11 or later is needed; choose one with: make setup PYTHON=python3.13' >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[testing,processes,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[testing,processes,cli,dev]'
 	@touch $@
 
 # A second DynamoDB for the store's contract, apart from .venv: it pins a botocore of its own.

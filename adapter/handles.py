@@ -251,21 +251,22 @@ def resolve(promise: str, value: object = None) -> None:
         CodecError: the value can't be stored; nothing was written.
     """
     where = f"resolve({promise!r})"
-    _settle(promise, State.RESOLVED, storable(encode_natural(value, where=where), where))
+    settle(promise, State.RESOLVED, storable(encode_natural(value, where=where), where))
 
 
 def reject(promise: str, error: BaseException | str) -> None:
     """Settle a promise with an error, from outside; whoever awaits it sees it raised. Raises as `resolve` does."""
     raised = error if isinstance(error, BaseException) else RuntimeError(error)
-    _settle(promise, State.REJECTED, encode_exception(raised))
+    settle(promise, State.REJECTED, encode_exception(raised))
 
 
 def cancel(promise: str) -> None:
     """Settle a promise ``rejected_canceled``: its function sees CancelledError. Raises as `resolve` does."""
-    _settle(promise, State.CANCELED, "")
+    settle(promise, State.CANCELED, "")
 
 
-def _settle(promise: str, state: State, value: str) -> None:
+def settle(promise: str, state: State, value: str) -> None:
+    """Settle a promise with an outcome as it is stored. Raises as `resolve` does."""
     written = host().settle(promise, state, value)
     if not isinstance(written, Refused):
         return

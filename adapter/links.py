@@ -136,7 +136,7 @@ def _handled(event: dict[str, Any]) -> tuple[Any, str | None]:
     token = _said(_part(event, "queryStringParameters"), "token")
     record = _promise(token)
     method = _said(_part(event, "requestContext", "http"), "method").upper()
-    description = _description(record)
+    description = described(record)
     wants_page = "text/html" in _header(event, "accept")
     if method == "GET":
         state = {"state": record.state.value, "expects": description}
@@ -145,7 +145,7 @@ def _handled(event: dict[str, Any]) -> tuple[Any, str | None]:
         raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "GET shows the promise, POST settles it")
     if not record.pending:
         raise _settled(record)
-    written = handles.host().settle(record.id, State.RESOLVED, _value(event, description))
+    written = handles.host().settle(record.id, State.RESOLVED, read_value(_body(event), description))
     if isinstance(written, Refused):
         raise _settled(written.stands or record)
     return {"state": written.state.value}, said("Thank you", "Your answer is kept.") if wants_page else None
@@ -169,7 +169,8 @@ def _settled(record: Record) -> Refusal:
     return Refusal(HTTPStatus.CONFLICT, "it was settled before", state=record.state.value)
 
 
-def _description(record: Record) -> Any:
+def described(record: Record) -> Any:
+    """What an external promise expects, as `adapter.schemas` describes it; empty where anything goes."""
     try:
         description = json.loads(record.args or "{}")
     except (ValueError, RecursionError):
@@ -178,25 +179,24 @@ def _description(record: Record) -> Any:
     return {} if schemas.nested_too_deep(description) else description
 
 
-def _value(event: dict[str, Any], description: Any) -> str:
-    """The body as the promise keeps it.
+def read_value(body: str, description: Any, what: str = "the body") -> str:
+    """A JSON text as the promise keeps it.
 
     Raises:
         Refusal: it is too large, not JSON, or not of the promise's type.
     """
-    body = _body(event)
     try:
         value = json.loads(body, parse_constant=_no_constant)
         text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
         text.encode()
     except (ValueError, RecursionError):
-        raise Refusal(HTTPStatus.BAD_REQUEST, "the body must be one JSON value") from None
+        raise Refusal(HTTPStatus.BAD_REQUEST, f"{what} must be one JSON value") from None
     if schemas.nested_too_deep(value):
-        raise Refusal(HTTPStatus.BAD_REQUEST, f"the body is nested deeper than {schemas.MAX_NESTING} levels")
+        raise Refusal(HTTPStatus.BAD_REQUEST, f"{what} is nested deeper than {schemas.MAX_NESTING} levels")
     if found := list(schemas.problems(description, value)):
         raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(found[:5]), expects=description)
     try:
-        return check_payload(text, "the body")
+        return check_payload(text, what)
     except CallerError as large:
         raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(large)) from None
 

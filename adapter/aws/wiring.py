@@ -12,7 +12,7 @@ import functools
 import os
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
@@ -106,31 +106,40 @@ def host() -> handles.Host:
     Raises:
         ConfigurationError: ``DURABLE_TABLE`` isn't set.
     """
-    table = os.environ.get("DURABLE_TABLE")
+    return connect(os.environ)
+
+
+def connect(environment: Mapping[str, str]) -> AwsHost:
+    """The host that these variables describe. Raises as `host` does."""
+    table = environment.get("DURABLE_TABLE")
     if not table:
         raise ConfigurationError("set DURABLE_TABLE to the name of the promises' table, or enter a LocalCloud")
-    clock, queue = SystemClock(), os.environ.get("DURABLE_TIMERS")
-    pool, sealing = Threads(32), _sealing()
-    store = DynamoStore(table, os.environ.get("AWS_REGION"), os.environ.get("AWS_ENDPOINT_URL_DYNAMODB"))
+    clock, queue, region = SystemClock(), environment.get("DURABLE_TIMERS"), environment.get("AWS_REGION")
+    pool, sealing = Threads(32), _sealing(environment)
+    store = DynamoStore(table, region, environment.get("AWS_ENDPOINT_URL_DYNAMODB"))
+
+    def client(service: str) -> Any:
+        return boto3.client(service, region_name=region, config=_BRIEF)
+
     ports = PatientPorts(
         patience=Patience(),
         store=SealedStore(store, sealing, pool),
-        invoker=LambdaInvoker(boto3.client("lambda", config=_BRIEF)),
-        timers=SqsTimers(boto3.client("sqs", config=_BRIEF), queue, clock) if queue else NoTimers(),
+        invoker=LambdaInvoker(client("lambda")),
+        timers=SqsTimers(client("sqs"), queue, clock) if queue else NoTimers(),
         clock=clock,
         runner=CodeRunner(),
         watcher=LogWatcher(Logger()),
         pool=pool,
-        prefix=os.environ.get("DURABLE_PREFIX", ""),
-        default_target=os.environ.get("AWS_LAMBDA_FUNCTION_NAME", ""),
+        prefix=environment.get("DURABLE_PREFIX", ""),
+        default_target=environment.get("AWS_LAMBDA_FUNCTION_NAME", ""),
         largest=sealing.largest,
         retention=retention_of(os.environ.get("DURABLE_RETENTION_DAYS", "")),
     )
     return AwsHost(ports)
 
 
-def _sealing() -> Sealing:
-    bucket = os.environ.get("DURABLE_BUCKET")
+def _sealing(environment: Mapping[str, str]) -> Sealing:
+    bucket, region = environment.get("DURABLE_BUCKET"), environment.get("AWS_REGION")
     # Its client is made where one is needed: most Lambdas never see a large payload.
-    payloads = Cached(S3Payloads(bucket, lambda: boto3.client("s3"))) if bucket else None
-    return Sealing(payloads, cipher_named(os.environ.get("DURABLE_CIPHER", "")))
+    payloads = Cached(S3Payloads(bucket, lambda: boto3.client("s3", region_name=region))) if bucket else None
+    return Sealing(payloads, cipher_named(environment.get("DURABLE_CIPHER", "")))

@@ -19,7 +19,7 @@ from typing import Any, ParamSpec, Self, TypeVar
 
 from adapter import handles
 from adapter.aws.sealed import EVERYTHING
-from adapter.errors import ConfigurationError, Paused, Stuck
+from adapter.errors import ConfigurationError
 from adapter.functions import Durable
 from adapter.ports import Tell
 from adapter.promises import Kind, Record, is_id, root_of
@@ -32,6 +32,7 @@ from adapter.testing.in_memory import MemoryWorld
 from adapter.testing.inside import Inside
 from adapter.testing.lambdas import Function, Invocation
 from adapter.testing.service import Service
+from adapter.testing.standstill import Failures, stuck
 from adapter.testing.stats import Stats
 from adapter.testing.template import Template, default_template, find_template, load
 from adapter.testing.world import World
@@ -118,7 +119,7 @@ class LocalCloud:
         self._ids = 0
         self._moved: set[str] = set()
         self._looks: Counter[str] = Counter()
-        self._waiting: dict[str, Tell] = {}
+        self._failures = Failures()
 
     def __enter__(self) -> Self:
         self._world.open()
@@ -226,7 +227,7 @@ class LocalCloud:
                 return record
             at = self._next_at()
             if at is None or idle > MAX_IDLE or self._looks_in_vain():
-                raise self._stuck(record)
+                raise stuck(record, self.records(), self.clock(), self._failures, self.service.lost)
             if deadline is not None and at > deadline:
                 self._driver.reach(deadline)
                 return None
@@ -261,10 +262,6 @@ class LocalCloud:
             self._looks[told.id] += 1
         elif told.what not in UNMOVED:
             self._looks.clear()
-        if told.what == "suspended":
-            self._waiting[told.id] = told
-        elif told.what in ("settled", "closed"):
-            self._waiting.pop(told.id, None)
         self.emit(told.what, told.id, told.fn, told.detail)
 
     def told(self, what: str, detail: dict[str, Any]) -> None:
@@ -323,6 +320,7 @@ class LocalCloud:
         )
         if what not in UNMOVED:
             self._moved.add(root_of(promise))
+        self._failures.observe(what, event.function, detail)
         for watcher in self.watchers:
             try:
                 watcher(event)
@@ -342,23 +340,6 @@ class LocalCloud:
         pending = [record for record in records if record.pending]
         asleep = any(record.expects is not None and record.wake_at is not None for record in pending)
         return not asleep and not any((record.deadline or 0) > self.clock() for record in pending)
-
-    def _stuck(self, record: Record) -> Stuck:
-        family = {told.id: told for told in self._waiting.values() if root_of(told.id) == root_of(record.id)}
-        paused = [
-            one for one in (self.peek(promise) for promise in {record.id, *family}) if one is not None and one.paused
-        ]
-        if paused:
-            return Paused("\n".join(one.paused for one in paused))
-        lines = [
-            f"  {told.fn} ({told.id}) waits for {', '.join(told.detail['waiting']) or 'nothing that could settle'}"
-            for told in family.values()
-        ]
-        lines += [
-            f"  an invocation of {lost.function} failed {lost.attempt} times: {lost.payload[:120]}"
-            for lost in self.service.lost
-        ]
-        return Stuck("\n".join([f"{record.fn} ({record.id}) can't move any more:", *(lines or ["  it never ran"])]))
 
 
 @functools.lru_cache(maxsize=8)

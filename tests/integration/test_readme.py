@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import re
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +13,10 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from adapter import durable, promise
+from adapter.cli.commands import durable as command
 from adapter.testing import LocalCloud
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -88,3 +93,39 @@ def test_the_counts_are_counted(capsys: pytest.CaptureFixture[str], monkeypatch:
 def test_every_link_leads_somewhere(target: str) -> None:
     """Links are to files of this repository."""
     assert (ROOT / target).exists()
+
+
+@durable(name="shop:charge")
+def charge(order: str) -> str:
+    return f"receipt of {order}"
+
+
+@durable(name="shop:approval")
+async def approval(order: str) -> bool:
+    return await promise(bool, timeout=3 * 86_400)
+
+
+@durable(name="shop:checkout")
+async def checkout(order: str) -> str:
+    return await charge(order) if await approval(order) else "refused"
+
+
+@durable(name="shop:report")
+async def report() -> None:
+    await asyncio.gather(charge("all"), asyncio.sleep(7 * 86_400))
+
+
+def test_the_output_of_the_command_is_what_it_prints() -> None:
+    """Each command of the section, in its order, on a cloud with two executions."""
+    (section,) = re.findall(r"^## Look at what runs\n(.*?)^## ", README, re.MULTILINE | re.DOTALL)
+    (block,) = re.findall(r"^```console\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    steps = re.findall(r"^\$ durable (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE)
+    assert len(steps) == 4
+    with LocalCloud() as cloud:
+        checkout.with_options(id="order-7").start("order-7")
+        report.with_options(id="report-1").start()
+        cloud.advance(3 * 3_600)
+        for arguments, printed in steps:
+            result = CliRunner().invoke(command, shlex.split(arguments))
+            assert (result.exit_code, result.stdout) == (0, printed)
+            cloud.drive()

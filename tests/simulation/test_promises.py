@@ -6,14 +6,18 @@ import asyncio
 import contextlib
 import datetime as dt
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from adapter import attach, cancel, durable, errors, promise, reject, resolve
+from adapter.ports import Settle
 from adapter.testing import LocalCloud
 from adapter.testing.lambdas import Context
 from tests.simulation.laws import HOUR, Broken, slow, step
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass
@@ -212,6 +216,18 @@ def test_stuck_names_what_each_function_waits_for(cloud: LocalCloud) -> None:
         cloud.run(parent)
     for part in ("parent of asks", "run-1~0", "test_promises:asks", "run-1~0.0"):
         assert part in str(stuck.value)
+
+
+def test_stuck_names_the_invocations_that_failed() -> None:
+    """Where nothing makes them again: not that the function never ran."""
+    with LocalCloud(engine="memory", template=ROOT / "infra/storage.yaml") as cloud:
+        for _ in range(3):
+            cloud.kill(step, Settle, "before")
+        with pytest.raises(errors.Stuck) as stuck:
+            cloud.run(step, 1)
+    assert "3 invocations of durable in a row came to nothing; the last was killed" in str(stuck.value)
+    assert "an invocation of durable failed 3 times" in str(stuck.value)
+    assert "never ran" not in str(stuck.value)
 
 
 def test_a_cancelled_execution_ends_and_runs_its_clean_up(any_cloud: LocalCloud) -> None:

@@ -1,0 +1,96 @@
+"""What the commands change, each by a transition or an invocation of the protocol; each says what came of it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+from adapter import handles, links
+from adapter.cli.reading import Reader
+from adapter.errors import CallerError
+from adapter.host import EngineHost
+from adapter.messages import Cause, Resume
+from adapter.ports import Invoke
+from adapter.promises import Kind, Record, State
+from adapter.standing import Way, named
+
+WALKED = 1_000
+"""Functions that one command looks at."""
+
+_FROM_OUTSIDE = (Kind.CALL, Kind.EXTERNAL, Kind.LINK)
+
+
+class Unfit(CallerError):
+    """What was asked for isn't done: the promise is of another kind, or its type is another. Nothing was written."""
+
+
+def resume(host: EngineHost, promise: str, force: bool) -> Iterator[str]:
+    """Invoke what is paused, or seems lost, among a function and those that it waits for.
+
+    A crash in the middle leaves some of them uninvoked; the command may be given again. What may be at work is left
+    alone, unless it is ``promise`` itself and ``force``: whatever of it isn't stored yet then runs twice.
+
+    Raises:
+        UnknownPromise: there is no such promise.
+        Unfit: it isn't a function.
+    """
+    reader, waiting, walked = Reader(host), deque([promise]), 0
+    while waiting and walked < WALKED:
+        own, children = reader.family(waiting.popleft())
+        walked += 1
+        if own.kind is not Kind.CALL:
+            raise Unfit(f"{own.id} is no function, so nothing runs for it: {reader.stands(own, children).text}")
+        stands = reader.stands(own, children)
+        forced = force and own.id == promise and stands.way is not Way.SETTLED
+        if stands.way is Way.PAUSED or stands.quiet or forced:
+            # A check leaves alone what may be between two attempts, and makes links again that were lost.
+            fresh = not children and not own.epoch
+            cause = Cause.AGAIN if stands.way is Way.PAUSED or (forced and fresh) else Cause.CHECK
+            host.ports.perform(Invoke(own.target, Resume(id=own.id, cause=cause)))
+            why = "which was paused" if stands.way is Way.PAUSED else "as was asked" if forced else "which didn't move"
+            yield f"invoked {named(own)} in {own.target}, {why}"
+        elif own.id == promise or stands.way is not Way.WAITING:
+            yield f"not invoked: {named(own)} {stands.text}"
+        waiting.extend(child.id for child in children if child.kind is Kind.CALL and child.runnable)
+    if waiting:
+        yield f"{len(waiting)} further functions were not looked at: resume them by their own ids"
+
+
+def resolve(host: EngineHost, promise: str, text: str) -> str:
+    """Settle with a JSON text, checked against the type that an external promise was made with.
+
+    Raises:
+        UnknownPromise: there is no such promise.
+        AlreadySettled: it was settled before; says with what state.
+        Unfit: it isn't JSON, or not of the promise's type, or such a promise isn't settled from outside.
+    """
+    # Opened: where its arguments can't be read for want of a cipher, an outcome mustn't be written in clear.
+    own = _settled_from_outside(Reader(host).opened(promise))
+    external = own.kind is Kind.EXTERNAL
+    try:
+        value = links.read_value(text, links.described(own) if external else {}, "the value")
+    except links.Refusal as refusal:
+        raise Unfit(f"{own.id} was not settled: {refusal}") from None
+    handles.settle(own.id, State.RESOLVED, handles.storable(value, f"the value for {own.id}"))
+    said = f"{own.id} is resolved"
+    return said if external else f"{said}; what a function returns has no type in the table, so it wasn't checked"
+
+
+def reject(host: EngineHost, promise: str, message: str) -> str:
+    """Settle with a RuntimeError of this message. Raises as `resolve` does."""
+    handles.reject(_settled_from_outside(Reader(host).opened(promise)).id, message)
+    return f"{promise} is rejected"
+
+
+def cancel(host: EngineHost, promise: str) -> str:
+    """Settle ``rejected_canceled``; a function then cleans up. Raises as `resolve` does."""
+    own, _ = Reader(host).family(promise)
+    handles.cancel(_settled_from_outside(own).id)
+    return f"{promise} is cancelled" + ("; its function cleans up" if own.kind is Kind.CALL else "")
+
+
+def _settled_from_outside(own: Record) -> Record:
+    if own.kind in _FROM_OUTSIDE:
+        return own
+    remedy = "; unschedule(...) ends it" if own.kind is Kind.SCHEDULE else ", which its caller settles"
+    raise Unfit(f"{own.id} was not settled: it is a promise of the kind {own.kind.value!r}{remedy}")

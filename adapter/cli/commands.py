@@ -1,0 +1,169 @@
+"""The commands. Each says what it found or did; what fails says so in one line, and changes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from adapter import handles
+from adapter.cli import acting, showing
+from adapter.cli.reading import LOOKED_AT, Reader
+from adapter.errors import ConfigurationError, DurableError
+from adapter.host import EngineHost
+
+
+class _Place(click.Group):
+    """Commands whose failures are one line."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except DurableError as error:
+            raise _said(str(error)) from None
+        except Exception as error:
+            text = _by_aws(error)
+            if text is None:
+                raise
+            raise _said(text) from None
+
+
+def _said(text: str) -> click.ClickException:
+    return click.ClickException(showing.shown(" ".join(text.split())))
+
+
+def _by_aws(error: Exception) -> str | None:
+    """What AWS, or the way to it, says; None for any other failure."""
+    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
+    if isinstance(error, NoCredentialsError):
+        return "no AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+    if isinstance(error, ClientError):
+        code = error.response.get("Error", {}).get("Code", "")
+        if code == "ResourceNotFoundException" and error.operation_name != "Invoke":
+            return (
+                "there is no such table here: DURABLE_TABLE or --table has to be its name, in this account and region"
+            )
+        return str(error)
+    return str(error) if isinstance(error, BotoCoreError) else None
+
+
+@contextmanager
+def _host(place: dict[str, str]) -> Iterator[EngineHost]:
+    """Where the commands look: what is entered (a LocalCloud), or what the environment and the options describe."""
+    if not place:
+        try:
+            found: Any = handles.host()
+        except ConfigurationError:
+            if os.environ.get("DURABLE_TABLE"):
+                raise
+            raise ConfigurationError("which table? Set DURABLE_TABLE to its name, or give --table") from None
+        yield found
+        return
+    from adapter.aws.wiring import connect
+
+    if "DURABLE_TABLE" not in os.environ and "DURABLE_TABLE" not in place:
+        raise ConfigurationError("which table? Set DURABLE_TABLE to its name, or give --table")
+    made = connect({**os.environ, **place})
+    handles.enter(made)
+    try:
+        yield made
+    finally:
+        handles.leave(made)
+
+
+@click.group(cls=_Place, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--table", metavar="NAME", help="The promises' table; by default DURABLE_TABLE.")
+@click.option("--region", metavar="NAME", help="Its AWS region; by default AWS_REGION, or the profile's.")
+@click.pass_context
+def durable(ctx: click.Context, table: str | None, region: str | None) -> None:
+    """Look at durable executions, and settle, cancel or resume them.
+
+    The table, the bucket and the cipher are those of the Lambdas' environment: DURABLE_TABLE, DURABLE_BUCKET,
+    DURABLE_CIPHER. An ID is an execution's, or that of any promise in it: order-7, order-7~0, order-7~0.2.
+    """
+    given = {"DURABLE_TABLE": table, "AWS_REGION": region}
+    ctx.obj = ctx.with_resource(_host({name: value for name, value in given.items() if value}))
+
+
+@durable.command()
+@click.argument("promise", metavar="ID")
+@click.option("--depth", default=3, show_default=True, type=click.IntRange(0, 100), help="Levels below it.")
+@click.option("--width", default=10, show_default=True, type=click.IntRange(min=1), help="Promises of each function.")
+@click.option("--values", is_flag=True, help="Arguments and outcomes, too; they may be secret.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.pass_obj
+def show(host: EngineHost, promise: str, depth: int, width: int, values: bool, as_json: bool) -> None:
+    """Show a promise, those below it, and how each stands."""
+    reader = Reader(host)
+    node = reader.tree(promise, depth, width, values)
+    if as_json:
+        click.echo(json.dumps(showing.as_json(node), indent=2))
+    else:
+        showing.put(showing.tree(node, reader.now))
+
+
+@durable.command("list")
+@click.option("--all", "everything", is_flag=True, help="Settled ones, too, while the index has them.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(min=1), help="So many at most.")
+@click.pass_obj
+def list_(host: EngineHost, everything: bool, limit: int) -> None:
+    """List executions that aren't settled, oldest first.
+
+    One that began a few seconds ago may be missing.
+    """
+    reader = Reader(host)
+    found = reader.overview(limit, everything)
+    if found.nodes:
+        showing.put(showing.listing(found, reader.now))
+    else:
+        click.echo("nothing runs: every execution is settled" if not everything else "no executions in the index")
+    if found.more:
+        click.echo(f"and {found.more:,} more: --limit {len(found.nodes) + found.more}", err=True)
+    if found.partial:
+        click.echo(f"only {max(LOOKED_AT, limit):,} entries of the index were looked at: it has more", err=True)
+    for text in found.unreadable:
+        click.echo(showing.shown(f"left out: {text}"), err=True)
+
+
+@durable.command()
+@click.argument("promise", metavar="ID")
+@click.option("--force", is_flag=True, help="Invoke ID itself, whatever it does; a step may run twice.")
+@click.pass_obj
+def resume(host: EngineHost, promise: str, force: bool) -> None:
+    """Invoke again what is paused or lost, of ID and below it.
+
+    Harmless where nothing is wrong: what waits, or may be at work, is left alone.
+    """
+    for line in acting.resume(host, promise, force):
+        click.echo(showing.shown(line))
+
+
+@durable.command()
+@click.argument("promise", metavar="ID")
+@click.pass_obj
+def cancel(host: EngineHost, promise: str) -> None:
+    """Cancel a promise; its function sees CancelledError."""
+    click.echo(showing.shown(acting.cancel(host, promise)))
+
+
+@durable.command()
+@click.argument("promise", metavar="ID")
+@click.argument("value", metavar="JSON")
+@click.pass_obj
+def resolve(host: EngineHost, promise: str, value: str) -> None:
+    """Settle a promise with a value, checked against its type."""
+    click.echo(showing.shown(acting.resolve(host, promise, value)))
+
+
+@durable.command()
+@click.argument("promise", metavar="ID")
+@click.argument("message")
+@click.pass_obj
+def reject(host: EngineHost, promise: str, message: str) -> None:
+    """Settle a promise with an error, a RuntimeError."""
+    click.echo(showing.shown(acting.reject(host, promise, message)))

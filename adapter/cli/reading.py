@@ -1,0 +1,183 @@
+"""What the commands read: the tree under a promise, and the executions that the index knows. Nothing is written."""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from adapter.errors import BadMessage, ConfigurationError, UnknownPromise
+from adapter.host import EngineHost
+from adapter.ports import Get, Glance, Many, Now
+from adapter.promises import Kind, Record, Stored, is_id, parent_of
+from adapter.standing import Standing, Way, standing
+from adapter.timers import SCHEDULES, SHARDS, Due
+
+LOOKED_AT = 1_000
+"""Entries of the index that a list reads the records of; each is a request or more."""
+
+TOGETHER = 50
+"""Requests side by side."""
+
+_EVER = 2**62
+
+Family = tuple[Record, Sequence[Record]]
+"""A promise's record, and those of its children."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A promise, how it stands, and its children that are shown; the others are counted by state.
+
+    ``values``: its arguments and outcome as JSON texts, where they were asked for.
+    """
+
+    record: Record
+    standing: Standing
+    children: tuple[Node, ...] = ()
+    hidden: Mapping[str, int]
+    values: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """Executions, oldest first; ``more`` are left out. ``partial``: the index has more than were looked at."""
+
+    nodes: Sequence[Node]
+    more: int
+    partial: bool
+    unreadable: Sequence[str]
+
+
+class Reader:
+    """Reads from a host, at the time at which it was made."""
+
+    def __init__(self, host: EngineHost) -> None:
+        self._perform = host.ports.perform
+        self._due = host.ports.store.due
+        self.now: int = self._perform(Now())
+
+    def family(self, promise: str) -> Family:
+        """A promise with its children, arguments and outcomes unread.
+
+        Raises:
+            UnknownPromise: there is no such promise.
+        """
+        own, children = self._perform(Glance(promise)) if is_id(promise) else (None, ())
+        if own is None:
+            raise UnknownPromise(f"there is no promise {promise!r}")
+        return own, children
+
+    def opened(self, promise: str) -> Record:
+        """A promise with its arguments and outcome.
+
+        Raises:
+            UnknownPromise: there is no such promise.
+            ConfigurationError: they are encrypted, or in a bucket, and this environment doesn't say how to read them.
+        """
+        found: Record | None = self._perform(Get(promise)) if is_id(promise) else None
+        if found is None:
+            raise UnknownPromise(f"there is no promise {promise!r}")
+        return found
+
+    def stands(self, own: Record, children: Sequence[Record]) -> Standing:
+        """How it stands; the reason of a pause is read for it, where that can be."""
+        if isinstance(own.paused, Stored):
+            with contextlib.suppress(ConfigurationError, BadMessage):
+                own = replace(own, paused=self.opened(own.id).paused or own.paused)
+        return standing(own, children, self.now)
+
+    # A tree.
+
+    def tree(self, promise: str, depth: int, width: int, values: bool) -> Node:
+        """The promise, ``depth`` levels below it, and of each function ``width`` children. Raises as `family` does."""
+        return self._node(self.family(promise), depth, width, values)
+
+    def _node(self, family: Family, depth: int, width: int, values: bool) -> Node:
+        own, children = family
+        shown = _chosen(children, width) if depth > 0 else []
+        hidden = Counter(child.state.value for child in children)
+        hidden.subtract(child.state.value for child in shown)
+        return Node(
+            record=own,
+            standing=self.stands(own, children),
+            children=tuple(self._node(below, depth - 1, width, values) for below in self._families(shown, depth > 1)),
+            hidden=+hidden,
+            values=self._values(own) if values else {},
+        )
+
+    def _families(self, shown: Sequence[Record], deeper: bool) -> list[Family]:
+        """Each with its children, where they matter: to be shown, or to say how their function stands."""
+        wanted = [one for one in shown if one.kind is Kind.CALL and (deeper or one.runnable)]
+        found = {family[0].id: family for family in self._glances([one.id for one in wanted], [])}
+        return [found.get(one.id, (one, ())) for one in shown]
+
+    def _values(self, own: Record) -> dict[str, str]:
+        try:
+            opened = self.opened(own.id)
+        except (ConfigurationError, BadMessage) as unreadable:
+            return {"unreadable": str(unreadable)}
+        return {name: text for name, text in (("args", opened.args), ("value", opened.value)) if text}
+
+    # A list.
+
+    def overview(self, limit: int, everything: bool) -> Overview:
+        """The oldest executions that aren't settled; with ``everything``, also what is and is still in the index."""
+        unreadable: list[str] = []
+        shards = [self._entries(shard, unreadable) for shard in SHARDS if shard != SCHEDULES]
+        entries = (due for due in heapq.merge(*shards, key=lambda due: due.at) if parent_of(due.id) is None)
+        found = list(itertools.islice(entries, max(LOOKED_AT, limit) + 1))
+        looked_at = dict.fromkeys(due.id for due in found[: max(LOOKED_AT, limit)])
+        families = (family for ids in _batches(looked_at) for family in self._glances(ids, unreadable))
+        nodes = [
+            Node(record=own, standing=stands, hidden={}, values={})
+            for own, children in families
+            if (stands := self.stands(own, children)).way is not Way.SETTLED or everything
+        ]
+        nodes.sort(key=lambda node: (node.record.created_at, node.record.id))
+        return Overview(
+            nodes=nodes[:limit],
+            more=max(0, len(nodes) - limit),
+            partial=len(found) > len(looked_at),
+            unreadable=unreadable,
+        )
+
+    def _entries(self, shard: str, unreadable: list[str]) -> Iterator[Due]:
+        try:
+            for page in self._due(shard, _EVER):
+                yield from page
+        except BadMessage as error:
+            # The others are to be seen all the same.
+            unreadable.append(str(error))
+
+    def _glances(self, ids: Sequence[str], unreadable: list[str]) -> list[Family]:
+        if not ids:
+            return []
+        try:
+            found: list[Any] = self._perform(Many(tuple(Glance(promise) for promise in ids)))
+        except BadMessage:
+            found = [self._glance(promise, unreadable) for promise in ids]
+        return [(own, children) for own, children in found if own is not None]
+
+    def _glance(self, promise: str, unreadable: list[str]) -> tuple[Record | None, Sequence[Record]]:
+        try:
+            return self.family(promise)
+        except (BadMessage, UnknownPromise) as error:
+            unreadable.append(str(error))
+            return None, ()
+
+
+def _chosen(children: Sequence[Record], width: int) -> list[Record]:
+    """The first ones, in order; what isn't settled before what is."""
+    unsettled_first = sorted(children, key=lambda child: (not child.pending, child.ordinal))
+    return sorted(unsettled_first[:width], key=lambda child: child.ordinal)
+
+
+def _batches(ids: Iterable[str]) -> Iterator[list[str]]:
+    left = iter(ids)
+    while batch := list(itertools.islice(left, TOGETHER)):
+        yield batch

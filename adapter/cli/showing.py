@@ -1,0 +1,140 @@
+"""Trees and lists as text: for a terminal in colors and to its width, for a pipe in plain lines, or as JSON.
+
+Ids and names come from elsewhere: nothing in them is taken for markup, and no control character reaches a terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import click
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from adapter.cli.reading import Node, Overview
+from adapter.promises import Kind, Record
+from adapter.standing import Way, function_of, span
+
+WIDE = 100_000
+"""Columns of what isn't a terminal: nothing is wrapped there."""
+
+LONGEST = 200
+"""Characters of a value in a tree."""
+
+_COLORS = {
+    Way.SETTLED: "green",
+    Way.PAUSED: "red",
+    Way.DEADLOCKED: "red",
+    Way.RUNNING: "cyan",
+    Way.WAITING: "yellow",
+}
+
+
+def put(renderable: RenderableType) -> None:
+    """Print to standard output."""
+    out = sys.stdout
+    console = Console(file=out, highlight=False, width=None if out.isatty() else WIDE)
+    with console.capture() as captured:
+        console.print(renderable)
+    click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def shown(text: str) -> str:
+    """A text in which what a terminal would obey is written out."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def tree(node: Node, now: int) -> Tree:
+    """A promise, and what it made, below it."""
+    grown = Tree(_label(node, now))
+    _grow(grown, node, now)
+    return grown
+
+
+def _grow(tree: Tree, node: Node, now: int) -> None:
+    for name, text in node.values.items():
+        tree.add(Text(shown(f"{name}: {text if len(text) <= LONGEST else text[:LONGEST] + '…'}")))
+    for child in node.children:
+        _grow(tree.add(_label(child, now)), child, now)
+    if node.hidden:
+        counts = ", ".join(f"{count:,} {state}" for state, count in sorted(node.hidden.items()))
+        tree.add(Text(f"and {sum(node.hidden.values()):,} {'more' if node.children else 'below'}: {counts}"))
+
+
+def _label(node: Node, now: int) -> Text:
+    record, stands = node.record, node.standing
+    label = Text(f"{shown(record.id)}  {shown(_what(record))}  ")
+    label.append(record.state.value, _COLORS[stands.way])
+    return label.append(f"  {span(now - record.created_at)}  {shown(stands.text)}")
+
+
+def _what(record: Record) -> str:
+    match record.kind:
+        case Kind.CALL:
+            return function_of(record.fn)
+        case Kind.EXTERNAL:
+            return "promise"
+        case Kind.INLINE:
+            return f"run {function_of(record.fn)}"
+        case Kind.LINK | Kind.DETACH:
+            return f"{record.kind.value} {record.link}"
+        case Kind.SCHEDULE:
+            return f"schedule of {function_of(record.fn)}"
+
+
+def listing(overview: Overview, now: int) -> Table:
+    """A row for each execution."""
+    table = Table(box=None, pad_edge=False, header_style="")
+    for column in ("ID", "FUNCTION", "STATE", "AGE", "HOW IT STANDS"):
+        table.add_column(column, overflow="fold")
+    for node in overview.nodes:
+        record, stands = node.record, node.standing
+        table.add_row(
+            Text(shown(record.id)),
+            Text(shown(_what(record))),
+            Text(record.state.value, _COLORS[stands.way]),
+            Text(span(now - record.created_at)),
+            Text(shown(stands.text)),
+        )
+    return table
+
+
+def as_json(node: Node) -> dict[str, Any]:
+    """A tree as plain values. Times are microseconds since the epoch, as they are stored."""
+    record, stands = node.record, node.standing
+    data: dict[str, Any] = {
+        "id": record.id,
+        "kind": record.kind.value,
+        "fn": record.fn,
+        "state": record.state.value,
+        "created_at": record.created_at,
+        "settled_at": record.settled_at or None,
+        "deadline": record.deadline,
+        "stands": stands.way.value,
+        "text": stands.text,
+        "cleans_up": stands.cleans_up,
+        "quiet": stands.quiet,
+        "waits": [
+            {name: getattr(wait, name) for name in ("what", "id", "fn", "link", "at") if getattr(wait, name)}
+            for wait in stands.waits
+        ],
+        "children": [as_json(child) for child in node.children],
+        "hidden": dict(node.hidden),
+    }
+    return data | ({"values": _parsed(node.values)} if node.values else {})
+
+
+def _parsed(values: Mapping[str, str]) -> dict[str, Any]:
+    return {name: _json(text) for name, text in values.items()}
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text

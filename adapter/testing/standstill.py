@@ -1,0 +1,62 @@
+"""What a cloud says that can't move any more: how each function stands, and which invocations failed before that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from adapter.errors import Paused, Stuck
+from adapter.promises import Kind, Record, parent_of, root_of
+from adapter.standing import Standing, named, standing
+from adapter.testing.lambdas import Invocation
+
+LINES = 20
+"""Functions, each with a line of its own; others are counted."""
+
+_FAILED = ("failed", "killed", "lost")
+_GOT_ON = ("suspended", "settled", "closed", "yielded", "retrying", "paused", "waking", "firing")
+
+
+@dataclass
+class Failures:
+    """Of each Lambda, the invocations that have failed since one of them got on."""
+
+    told: dict[str, list[str]] = field(default_factory=dict)
+
+    def observe(self, what: str, function: str, detail: Mapping[str, Any]) -> None:
+        if what in _FAILED:
+            text = f"failed with {detail['error']}" if what == "failed" else f"was {what}"
+            self.told.setdefault(detail.get("of", function), []).append(text)
+        elif what in _GOT_ON:
+            self.told.pop(function, None)
+
+    def lines(self) -> list[str]:
+        return [_line(name, texts) for name, texts in self.told.items()]
+
+
+def _line(function: str, texts: Sequence[str]) -> str:
+    last = texts[-1][:300]
+    if len(texts) == 1:
+        return f"an invocation of {function} {last}"
+    return f"{len(texts)} invocations of {function} in a row came to nothing; the last {last}"
+
+
+def stuck(record: Record, records: Sequence[Record], now: int, failures: Failures, lost: Sequence[Invocation]) -> Stuck:
+    """The error for whoever waits for ``record``; ``records`` is all that the table holds."""
+    family = [one for one in records if root_of(one.id) == root_of(record.id)]
+    paused = [one.paused for one in family if one.paused]
+    if paused:
+        return Paused("\n".join(paused))
+    unsettled = [one for one in family if one.id == record.id or (one.kind is Kind.CALL and one.runnable)]
+    lines = [f"{named(one)} {_stands(one, family, now).text}" for one in unsettled[:LINES]]
+    if len(unsettled) > LINES:
+        lines.append(f"and {len(unsettled) - LINES} more functions")
+    lines += failures.lines()
+    lines += [f"an invocation of {one.function} failed {one.attempt} times: {one.payload[:120]}" for one in lost]
+    return Stuck("\n  ".join([f"{named(record)} can't move any more:", *lines]))
+
+
+def _stands(own: Record, family: Sequence[Record], now: int) -> Standing:
+    children = [one for one in family if parent_of(one.id) == own.id]
+    return standing(own, sorted(children, key=lambda child: child.ordinal), now)
