@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from adapter.aws.payloads import checked, key_of, moved
+from adapter.aws.payloads import checked, key_of, known, moved
 from adapter.errors import BadMessage, ConfigurationError
 from adapter.ports import Cipher, Payloads
 from adapter.promises import MAX_OBJECT_BYTES, MAX_PAYLOAD_BYTES, Kind, Record, Stored
@@ -76,7 +76,7 @@ class Sealing:
         if origin != record.id and record.kind is not Kind.LINK:
             raise BadMessage(f"{part} of {record.id} is that of {origin[:80]!r}, and only a link's may be another's")
         if stored.startswith(OBJECT):
-            key = stored.removeprefix(OBJECT)
+            key = known(stored.removeprefix(OBJECT))
             stored = checked(key, self._bucket(record.id).get(key))
         if stored.startswith(ENCRYPTED):
             return self._decrypted(stored.removeprefix(ENCRYPTED), origin, part)
@@ -104,7 +104,7 @@ class Sealing:
             return str(text)
         origin, stored = _split(text, text.origin)
         if stored.startswith(OBJECT):
-            key = stored.removeprefix(OBJECT)
+            key = known(stored.removeprefix(OBJECT))
             mine = moved(key, promise)
             if mine != key:
                 self._bucket(promise).copy(key, mine)

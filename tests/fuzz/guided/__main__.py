@@ -31,9 +31,15 @@ def search(name: str, seconds: int, corpus: Path, artifacts: Path) -> tuple[str,
     flags = [f"-max_total_time={seconds}", f"-timeout={SLOW}", f"-max_len={LARGEST}", "-rss_limit_mb=3000"]
     flags += [f"-artifact_prefix={artifacts}/", "-print_final_stats=1", str(corpus)]
     run = subprocess.run(
-        [sys.executable, "-m", "tests.fuzz.guided.searching", name, *flags], capture_output=True, text=True, errors="replace", check=False
+        [sys.executable, "-m", "tests.fuzz.guided.searching", name, *flags],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
     )
-    counted = re.findall(r"number_of_executed_units:\s*(\d+)", run.stderr) or re.findall(r"^#(\d+)", run.stderr, re.M)[-1:]
+    counted = (
+        re.findall(r"number_of_executed_units:\s*(\d+)", run.stderr) or re.findall(r"^#(\d+)", run.stderr, re.M)[-1:]
+    )
     covered = re.findall(r"cov: (\d+)", run.stderr)[-1:]
     found = sorted(artifacts.iterdir())
     counts = f"{''.join(counted) or 0} executions, {''.join(covered) or 0} places"
@@ -76,7 +82,9 @@ def broken(name: str) -> Callable[[bytes], str]:
 
 def told(said: str) -> str:
     """What Python said of the finding, without libFuzzer's progress."""
-    lines = [line for line in said.splitlines() if not line.startswith(("INFO", "WARNING", "#", "0x", "Base64", "stat::"))]
+    lines = [
+        line for line in said.splitlines() if not line.startswith(("INFO", "WARNING", "#", "0x", "Base64", "stat::"))
+    ]
     return "\n".join(line[:400] for line in lines)[-4_000:]
 
 

@@ -43,7 +43,9 @@ def mutated(data: bytes, size: int, seed: int, by_bytes: Callable[[bytes, int], 
             try:
                 for _ in range(draw.randint(1, 3)):
                     _change(draw, found)
-                made = (prefix + json.dumps(found[0], ensure_ascii=draw.random() < 0.5)).encode("utf-8", "surrogatepass")
+                made = (prefix + json.dumps(found[0], ensure_ascii=draw.random() < 0.5)).encode(
+                    "utf-8", "surrogatepass"
+                )
             except (ValueError, RecursionError):
                 break
             if len(made) <= size:
@@ -82,7 +84,9 @@ def _change(draw: random.Random, holder: list[Any]) -> None:
             parent[key] = draw.choice(ODD_NUMBERS)
         case 6 if isinstance(parent[key], str) and parent[key]:
             at = draw.randrange(len(parent[key]))
-            piece = draw.choice([parent[key][at:] * draw.choice([2, 20, 500]), draw.choice("~.*0129,tc$:@!^=\0\n%é"), ""])
+            piece = draw.choice(
+                [parent[key][at:] * draw.choice([2, 20, 500]), draw.choice("~.*0129,tc$:@!^=\0\n%é"), ""]
+            )
             parent[key] = parent[key][:at] + piece + parent[key][at + draw.randrange(2) :]
         case 7:
             inner = parent[key]

@@ -14,6 +14,7 @@ from adapter.codec import encode
 from adapter.exceptions import encode_exception
 from adapter.promises import Kind, root_of
 from adapter.retries import Retry
+from adapter.schemas import describe
 from adapter.testing import LocalCloud
 from tests.fuzz import entries, laws
 from tests.fuzz.guided.mutations import text_of
@@ -59,7 +60,11 @@ def item(text: str) -> tuple[Any, ...] | None:
 
 def items(text: str) -> tuple[Any, ...] | None:
     found = of(list)(text)
-    return found if found and all(isinstance(one, dict) and all(map(_is_typed, one.values())) for one in found[0]) else None
+    return (
+        found
+        if found and all(isinstance(one, dict) and all(map(_is_typed, one.values())) for one in found[0])
+        else None
+    )
 
 
 def _is_typed(value: Any) -> bool:
@@ -68,7 +73,9 @@ def _is_typed(value: Any) -> bool:
             return not rest
         case {"N": str(number), **rest}:
             digits = number.removeprefix("-")
-            return not rest and digits.isascii() and digits.isdigit() and len(digits) <= 38 and f"{int(number)}" == number
+            return (
+                not rest and digits.isascii() and digits.isdigit() and len(digits) <= 38 and f"{int(number)}" == number
+            )
         case {"SS": [*texts], **rest}:
             return not rest and bool(texts) and all(isinstance(one, str) for one in texts)
     return False
@@ -112,13 +119,23 @@ def traffic() -> dict[str, list[str]]:
         changes = [json.dumps(change) for change in world.store.changes]
         records = [record for record in world.records() if root_of(record.id) == "order-7"]
     pending = [to_item(record) for record in records]
-    return {**seen, "changes": changes, "items": [json.dumps(item) for item in pending], "history": [json.dumps(pending)]}
+    return {
+        **seen,
+        "changes": changes,
+        "items": [json.dumps(item) for item in pending],
+        "history": [json.dumps(pending)],
+    }
 
 
 def _dead() -> list[str]:
     return [
-        json.dumps({"requestContext": {"condition": "RetriesExhausted"}, "requestPayload": json.loads(one),
-                    "responsePayload": {"errorType": "OtherVersion"}})
+        json.dumps(
+            {
+                "requestContext": {"condition": "RetriesExhausted"},
+                "requestPayload": json.loads(one),
+                "responsePayload": {"errorType": "OtherVersion"},
+            }
+        )
         for one in traffic()["envelopes"]
     ]
 
@@ -138,16 +155,19 @@ def _requests() -> list[str]:
         "body": "value=true",
         "isBase64Encoded": False,
     }
-    from adapter.schemas import describe
-
     shapes = [describe(shape) for shape in entries.SHAPES]
-    return [json.dumps([shape, {**event, "body": body}]) for shape in shapes for body in ("value=%7B%7D", "[[1]]", "true")]
+    return [
+        json.dumps([shape, {**event, "body": body}]) for shape in shapes for body in ("value=%7B%7D", "[[1]]", "true")
+    ]
 
 
 def _exceptions() -> list[str]:
     group = ExceptionGroup("both", [KeyError("x"), OSError(2, "no", "file")])
     group.add_note("noted")
-    return [encode_exception(one) for one in (group, ImportError("x", name="y"), ValueError(1, b"2"), UnicodeDecodeError("a", b"b", 0, 1, "c"))]
+    return [
+        encode_exception(one)
+        for one in (group, ImportError("x", name="y"), ValueError(1, b"2"), UnicodeDecodeError("a", b"b", 0, 1, "c"))
+    ]
 
 
 def _values() -> list[str]:
@@ -155,10 +175,12 @@ def _values() -> list[str]:
 
 
 def _shapes() -> list[str]:
-    from adapter.schemas import describe
+    pairs = zip(entries.SHAPES, entries.FITTING, strict=True)
+    return [json.dumps([describe(kind), value]) for kind, value in pairs]
 
-    values = [[{"a": 1}], True, [1, "x"], {"tags": ["a"], "at": "2026-01-01T00:00:00Z"}, {"x": 1}, [{"price": "1"}], {}, {"a": 1.5}]
-    return [json.dumps([describe(kind), value]) for kind, value in zip(entries.SHAPES, values, strict=True)]
+
+def _fitting() -> list[str]:
+    return [f"{number}{json.dumps(value)}" for number, value in enumerate(entries.FITTING)]
 
 
 RULES = [["0 3 * * *", "Europe/Berlin", True, laws.NOW, None], ["rate(5 minutes)", "UTC", False, laws.NOW, 60.0]]
@@ -188,6 +210,6 @@ TARGETS: dict[str, Target] = {
     "exception": Target(laws.exception, whole, _exceptions),
     "request": Target(entries.linked, _described, _requests),
     "token": Target(entries.token, whole, lambda: [entries.TOKEN]),
-    "shape": Target(entries.shape, numbered(of(object), len(entries.SHAPES)), lambda: [f"{n}{json.dumps(json.loads(s)[1])}" for n, s in enumerate(_shapes())]),
+    "shape": Target(entries.shape, numbered(of(object), len(entries.SHAPES)), _fitting),
     "description": Target(entries.description, pair, _shapes),
 }
