@@ -109,7 +109,9 @@ def test_each_record_of_a_batch_is_handled_or_reported_alone(which: int, event: 
 
 
 @pytest.mark.parametrize("which", range(3))
-@pytest.mark.parametrize("record", [{}, {"messageId": "1", "dynamodb": {"SequenceNumber": 1}}, {"body": "{}", "dynamodb": []}])
+@pytest.mark.parametrize(
+    "record", [{}, {"messageId": "1", "dynamodb": {"SequenceNumber": 1}}, {"body": "{}", "dynamodb": []}]
+)
 def test_a_record_that_cannot_be_reported_fails_its_batch_by_name(which: int, record: dict[str, Any]) -> None:
     """A message without an id raised KeyError, an event without any UnexpectedBatchTypeError."""
     with pytest.raises(BadMessage, match="numbers and contents"):

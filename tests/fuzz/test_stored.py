@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
+import zoneinfo
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -129,6 +132,24 @@ def test_a_rate_that_ends_after_all_calendars_is_refused() -> None:
         _Rule(when=When("rate(999999999 weeks)"), start=laws.NOW).after(laws.NOW)
 
 
+@pytest.mark.parametrize("name", ["America", "x" * 300], ids=["directory", "long"])
+def test_a_time_zone_that_is_no_file_is_refused(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the package tzdata is installed, it was an IsADirectoryError, or another OSError."""
+    (tmp_path / "tzdata" / "zoneinfo" / "America").mkdir(parents=True)
+    for package in ("tzdata", "tzdata/zoneinfo"):
+        (tmp_path / package / "__init__.py").touch()
+        monkeypatch.delitem(sys.modules, package.replace("/", "."), raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    zoneinfo.reset_tzpath(to=[])
+    try:
+        with pytest.raises(ConfigurationError, match="isn't a schedule"):
+            _Rule(when=When("0 3 * * *", name), start=laws.NOW).after(laws.NOW)
+    finally:
+        zoneinfo.reset_tzpath()
+        for package in [module for module in sys.modules if module.partition(".")[0] == "tzdata"]:
+            del sys.modules[package]
+
+
 @quick
 @given(item=mutated(ITEMS).filter(lambda item: isinstance(item, dict)))
 def test_a_version_is_asked_before_anything_else(item: dict[str, Any]) -> None:
@@ -155,6 +176,15 @@ def test_a_key_that_no_object_of_ours_has_is_refused(key: str) -> None:
         sealing.open(f"@{key}", Record(id="order-7"), "value")
     with pytest.raises(BadMessage, match="can't be one that was stored"):
         sealing.seal(Stored(f"@{key}", "order-7"), "order-8~0", "value")
+
+
+@pytest.mark.parametrize("origin", ["x" * 100_000, "", "a~", "\ud800"], ids=["long", "empty", "path", "surrogate"])
+def test_what_was_carried_from_no_promise_is_refused(origin: str) -> None:
+    """It was decrypted under that name, or the error was the whole text again."""
+    link = Record(id="order-8~0", kind=Kind.LINK)
+    with pytest.raises(BadMessage, match="another promise's") as refused:
+        Sealing().open(f"^{origin}\n!x", link, "value")
+    assert len(str(refused.value)) < 300
 
 
 @quick

@@ -48,6 +48,16 @@ def test_an_offset_that_python_reads_as_none_is_refused(value: Any, offset: int)
         encode(value.replace(tzinfo=dt.timezone(dt.timedelta(microseconds=offset))), type(value))
 
 
+@pytest.mark.parametrize("kind", [dt.datetime, dt.time])
+def test_a_moment_with_an_offset_and_a_zone_is_refused(kind: Any) -> None:
+    """The offset was dropped: another instant, and no error."""
+    text = "2026-01-01T00:00:00" if kind is dt.datetime else "00:00:00"
+    tag = f"${kind.__name__}"
+    assert decode(json.dumps({tag: text, "zone": "Europe/Berlin"}), kind).tzinfo is not None
+    with pytest.raises(CodecError, match="both"):
+        decode(json.dumps({tag: f"{text}+05:00", "zone": "Europe/Berlin"}), kind)
+
+
 _BUILT: list[object] = []
 
 
