@@ -25,6 +25,7 @@ from adapter.messages import MARK, VERSION, parse_timed
 from adapter.retries import Retry
 from adapter.retries import read as read_policy
 from tests.fuzz import laws
+from tests.fuzz.ear import HEARD, listening
 from tests.fuzz.laws import ARGUMENTS, EXAMPLES, SIGNATURE, Color, Item, Point, charge, read
 from tests.fuzz.strategies import NAMES, jsons, quick, swollen
 
@@ -187,35 +188,14 @@ def test_an_exception_is_read_or_refused(text: str) -> None:
     laws.exception(swollen(text))
 
 
-# Names in data. The audit hook can't be taken off again, so it is there once and listens only when told to.
-
-_HEARD: list[str] = []
-_LISTENING: list[bool] = []
-_ALARMING = (
-    "import",
-    "exec",
-    "compile",
-    "os.system",
-    "subprocess.Popen",
-    "os.exec",
-    "os.posix_spawn",
-    "pickle.find_class",
-)
-
-
-def _hear(event: str, args: tuple[Any, ...]) -> None:
-    if _LISTENING and event in _ALARMING:
-        _HEARD.append(f"{event} {args[:1]}")
-
-
-sys.addaudithook(_hear)
+# Names in data.
 
 
 class _Lazy(types.ModuleType):
     """As `importlib.util.LazyLoader` makes them: any look at it loads it."""
 
     def __getattribute__(self, name: str) -> Any:
-        _HEARD.append(f"a look at {name} of a lazy module")
+        HEARD.append(f"a look at {name} of a lazy module")
         return super().__getattribute__(name)
 
 
@@ -223,13 +203,13 @@ class _Proxy:
     """As context-local proxies are: any attribute of it is somebody else's code."""
 
     def __getattribute__(self, name: str) -> Any:
-        _HEARD.append(f"a look at {name} of a proxy")
+        HEARD.append(f"a look at {name} of a proxy")
         raise LookupError(name)
 
 
 class Boom(Exception):
     def __new__(cls, *args: Any) -> Boom:
-        _HEARD.append("a constructor")
+        HEARD.append("a constructor")
         return super().__new__(cls, *args)
 
 
@@ -263,14 +243,9 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[str], Any], st
         # Once beforehand: plans are compiled, and what they need is imported, at the first use of an annotation.
         decode('"x"', Runtime)
         known = set(sys.modules)
-        _HEARD.clear()
-        _LISTENING.append(True)
-        try:
-            with suppress(DurableError):
-                reader(name)
-        finally:
-            _LISTENING.clear()
-        return [*_HEARD, *(f"{module} was imported" for module in set(sys.modules) - known)]
+        with listening(), suppress(DurableError):
+            reader(name)
+        return [*HEARD, *(f"{module} was imported" for module in set(sys.modules) - known)]
 
     return listen
 

@@ -16,7 +16,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-LARGEST = 100_000
+LARGEST = 20_000
+"""Bytes of one input: what is worse than linear shows, and thousands are run in a minute."""
 SLOW = 10
 """Seconds for one input, instrumented."""
 
@@ -37,15 +38,18 @@ def search(name: str, seconds: int, corpus: Path, artifacts: Path) -> tuple[str,
         errors="replace",
         check=False,
     )
-    counted = (
-        re.findall(r"number_of_executed_units:\s*(\d+)", run.stderr) or re.findall(r"^#(\d+)", run.stderr, re.M)[-1:]
+    said = run.stdout + run.stderr
+    # The first is of a search that ended, the second of one that was killed.
+    executed = re.findall(r"number_of_executed_units:\s*(\d+)", said) or re.findall(r"^#(\d+)", said, re.M)
+    covered, slowest = re.findall(r"cov: (\d+)", said), re.findall(r"slowest_unit_time_sec:\s*(\d+)", said)
+    counts = " ".join(
+        f"{(['0', *found])[-1]} {what}"
+        for found, what in ((executed, "executions,"), (covered, "places, the slowest in"), (slowest, "s"))
     )
-    covered = re.findall(r"cov: (\d+)", run.stderr)[-1:]
     found = sorted(artifacts.iterdir())
-    counts = f"{''.join(counted) or 0} executions, {''.join(covered) or 0} places"
-    if not found and run.returncode:
-        return counts, b"", run.stdout + run.stderr
-    return counts, found[0].read_bytes() if found else None, run.stdout + run.stderr
+    if found:
+        return counts, found[0].read_bytes(), said
+    return counts, b"" if run.returncode else None, said
 
 
 def smaller(data: bytes, breaks: Callable[[bytes], str], seconds: float = 20) -> bytes:
