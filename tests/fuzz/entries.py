@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,14 +15,16 @@ from adapter import deadletters, durable, handles, promise, resumer, run, schema
 from adapter.aws.sealing import Sealing
 from adapter.aws.store import to_record
 from adapter.codec import decode
-from adapter.engine import _called
-from adapter.errors import BadMessage, DurableError
-from adapter.execution import Execution
-from adapter.functions import find
+from adapter.engine import Memory, respond
+from adapter.errors import BadMessage
+from adapter.flushing import Caller
+from adapter.host import CodeRunner, drive
 from adapter.links import handler, sign, verify
-from adapter.ports import Arrive, Glance, Operation, Settle
+from adapter.messages import Cause, Message, Resume
+from adapter.ports import Arrive, Glance, Operation, Ports, Settle
 from adapter.promises import Kind, Record, Refusal, Refused, State, Stored, Written, parent_of, settle
-from adapter.steps import Behind
+from adapter.testing.hosting import InOrder
+from tests.contract.stores import ModelStore
 from tests.fuzz.laws import NOW, Color, Item, Options, Point, read
 
 KEY = "k" * 32
@@ -202,8 +204,8 @@ def stored(which: int, text: str) -> None:
     assert sealing.open(carried, link, "value") == text
 
 
-@durable(name="fuzz:steps")
-def steps(number: int) -> int:
+@durable(name="fuzz:grows")
+def grows(number: int) -> int:
     if number == 3:
         raise ValueError(number)
     return number + 1
@@ -212,11 +214,11 @@ def steps(number: int) -> int:
 @durable(name="fuzz:journaled")
 async def journaled(items: list[int]) -> int:
     """A history of everything that a journal tells of: calls, steps, timers, deadlines, cancellations."""
-    first = sum(await asyncio.gather(*(steps(item) for item in items)))
+    first = sum(await asyncio.gather(*(grows(item) for item in items)))
     noted = await run(str, first)
     await asyncio.sleep(5)
     with suppress(ValueError):
-        await steps(3)
+        await grows(3)
     with suppress(TimeoutError):
         async with asyncio.timeout(60):
             await promise(str)
@@ -226,17 +228,62 @@ async def journaled(items: list[int]) -> int:
     return first + len(str(noted)) + await asked
 
 
+class Model:
+    """The engine over a store in memory, whose messages a test sends."""
+
+    def __init__(self) -> None:
+        self.store = ModelStore()
+        self.operations = 0
+        self.most = 200
+        self.time = 1_000_000
+        unused: Any = self
+        self.ports = Ports(
+            store=self.store,
+            invoker=unused,
+            timers=unused,
+            clock=unused,
+            runner=CodeRunner(),
+            watcher=unused,
+            pool=InOrder(),
+        )
+
+    def now(self) -> int:
+        self.time += 1
+        return self.time
+
+    def invoke(self, target: str, message: Message) -> None: ...
+    def schedule(self, target: str, message: Any, at: int) -> None: ...
+    def tell(self, told: Any) -> None: ...
+
+    def perform(self, operation: Operation) -> Any:
+        self.operations += 1
+        assert self.operations < self.most, "it goes on for ever"
+        return self.ports.perform(operation)
+
+    def handle(self, message: Message) -> str:
+        self.operations = 0
+        return drive(respond(message, Caller("request"), Memory()), self.perform)
+
+
+WORDS = {"suspended", "paused", "settled", "closed", "refused", "retrying", "yielded", "stuck"}
+
+
 def history(items: list[dict[str, Any]]) -> None:
-    """A replay of whatever stands in the table comes to a step, or says what is wrong with it."""
+    """A run over whatever stands in the table ends, or says what is wrong; what has settled stays (I1)."""
     found: list[Record] = [record for raw in items if (record := read(to_record, raw)) is not None]
     own = next((record for record in found if parent_of(record.id) is None), None)
     if own is None:
         return
-    children = [record for record in found if parent_of(record.id) == own.id]
-    function = find("fuzz:journaled")
-    replay = Execution(own, children, lambda: _called(function, own.args), encode_result=function.encode_result)
-    with suppress(DurableError, Behind):
-        for now in (0, NOW, 1_800_000_000_000_000):
-            replay.advance(now)
-    replay.unheard()
-    replay.abandon()
+    model = Model()
+    model.most += 20 * len(found)
+    model.time = NOW + 1_000_000_000_000
+    model.store.records = {record.id: record for record in found}
+    before = dict(model.store.records)
+    word = read(model.handle, Resume(id=own.id, cause=Cause.AGAIN))
+    assert word in WORDS or word is None, word
+    after = model.store.records
+    ended = {one.id: (one.state, one.value) for one in before.values() if not one.pending}
+    assert ended == {one: (after[one].state, after[one].value) for one in ended}
+    if word == "paused":
+        assert after[own.id].paused
+        assert {**after, own.id: replace(after[own.id], paused=before[own.id].paused)} == before

@@ -15,17 +15,12 @@ from moto.sqs.models import sqs_backends
 from adapter import attach, durable, promise, resolve, run
 from adapter.aws.store import to_item
 from adapter.codec import encode
-from adapter.engine import Memory, respond
 from adapter.errors import CodecError, Paused
-from adapter.flushing import Caller
-from adapter.host import CodeRunner, drive
-from adapter.messages import MARK, VERSION, Cause, Message, Resume, Start
-from adapter.ports import Operation, Ports
+from adapter.messages import MARK, VERSION, Cause, Resume, Start
 from adapter.promises import Kind, Record, State, Wake, key_of
 from adapter.testing import LocalCloud
-from adapter.testing.hosting import InOrder
 from adapter.testing.intrinsics import ACCOUNT, REGION
-from tests.contract.stores import ModelStore
+from tests.fuzz.entries import Model
 from tests.fuzz.strategies import quick
 
 HOUR = 3_600
@@ -255,42 +250,6 @@ TOKENS = [
     "00",
 ]
 journals = st.lists(st.sampled_from(TOKENS), max_size=4).map(",".join) | st.none() | st.text(max_size=5)
-
-
-class Model:
-    """The engine over a store in memory, whose messages a test sends."""
-
-    def __init__(self) -> None:
-        self.store = ModelStore()
-        self.operations = 0
-        self.time = 1_000_000
-        unused: Any = self
-        self.ports = Ports(
-            store=self.store,
-            invoker=unused,
-            timers=unused,
-            clock=unused,
-            runner=CodeRunner(),
-            watcher=unused,
-            pool=InOrder(),
-        )
-
-    def now(self) -> int:
-        self.time += 1
-        return self.time
-
-    def invoke(self, target: str, message: Message) -> None: ...
-    def schedule(self, target: str, message: Any, at: int) -> None: ...
-    def tell(self, told: Any) -> None: ...
-
-    def perform(self, operation: Operation) -> Any:
-        self.operations += 1
-        assert self.operations < 200, "it goes on for ever"
-        return self.ports.perform(operation)
-
-    def handle(self, message: Message) -> str:
-        self.operations = 0
-        return drive(respond(message, Caller("request"), Memory()), self.perform)
 
 
 def raced() -> Model:

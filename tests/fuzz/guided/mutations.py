@@ -31,26 +31,35 @@ def text_of(data: bytes) -> str:
 
 
 def mutated(data: bytes, size: int, seed: int, by_bytes: Callable[[bytes, int], bytes]) -> bytes:
-    """At most ``size`` bytes."""
+    """At most ``size`` bytes; the same for the same seed, unless it is libFuzzer's own doing."""
     draw = random.Random(seed)
     text = text_of(data)
-    if draw.random() < 0.5:
-        for prefix, rest in (("", text), (text[:1], text[1:])):
-            try:
-                found = [json.loads(rest)]
-            except (ValueError, RecursionError):
-                continue
-            try:
-                for _ in range(draw.randint(1, 3)):
-                    _change(draw, found)
-                made = (prefix + json.dumps(found[0], ensure_ascii=draw.random() < 0.5)).encode(
-                    "utf-8", "surrogatepass"
-                )
-            except (ValueError, RecursionError):
-                break
-            if len(made) <= size:
-                return made
+    # Some targets read one character before the JSON.
+    found = _json(text) or _json(text[1:])
+    if found is not None and draw.random() < 0.5:
+        made = text[: 0 if _json(text) else 1] + _rewritten(draw, found)
+        encoded = made.encode("utf-8", "surrogatepass")
+        if len(encoded) <= size:
+            return encoded
     return by_bytes(data, size)
+
+
+def _json(text: str) -> list[Any] | None:
+    """The value in a list of its own, so that it has a place, too."""
+    try:
+        return [json.loads(text)]
+    except (ValueError, RecursionError):
+        return None
+
+
+def _rewritten(draw: random.Random, holder: list[Any]) -> str:
+    try:
+        for _ in range(draw.randint(1, 3)):
+            _change(draw, holder)
+        return json.dumps(holder[0], ensure_ascii=draw.random() < 0.5)
+    except (ValueError, RecursionError):
+        # Deeper than any stack, by now.
+        return "[]"
 
 
 def _places(holder: list[Any]) -> list[tuple[Any, Any]]:
@@ -84,14 +93,11 @@ def _change(draw: random.Random, holder: list[Any]) -> None:
             parent[key] = draw.choice(ODD_NUMBERS)
         case 6 if isinstance(parent[key], str) and parent[key]:
             at = draw.randrange(len(parent[key]))
-            piece = draw.choice(
-                [parent[key][at:] * draw.choice([2, 20, 500]), draw.choice("~.*0129,tc$:@!^=\0\n%é"), ""]
-            )
+            grown = parent[key][at:] * draw.choice([2, 20, 500])
+            piece = draw.choice([grown, draw.choice("~.*0129,tc$:@!^=\0\n%é"), ""])
             parent[key] = parent[key][:at] + piece + parent[key][at + draw.randrange(2) :]
         case 7:
-            inner = parent[key]
             for _ in range(draw.choice([2, 15, 90, 300])):
-                inner = type(parent)() if False else ([inner] if not isinstance(parent, dict) else {key: inner})
-            parent[key] = inner
+                parent[key] = {key: parent[key]} if isinstance(parent, dict) else [parent[key]]
         case _:
             parent[key] = draw.choice([*ODD_TEXTS, None, True, [], {}, nested(3)])

@@ -22,8 +22,8 @@ def main() -> None:
     def heard(data: bytes) -> None:
         with listening() as noise:
             target.hold(data)
-        # The name of a zone is looked for in the package tzdata, and nowhere else.
-        strange = [one for one in noise if "tzdata" not in one]
+        # A traceback's text is made by parsing its lines; a zone's name is looked for in the package tzdata alone.
+        strange = [one for one in noise if not one.startswith("compile") and "tzdata" not in one]
         assert not strange, strange
 
     def mutate(data: bytes, size: int, seed: int) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -60,25 +61,21 @@ def item(text: str) -> tuple[Any, ...] | None:
 
 def items(text: str) -> tuple[Any, ...] | None:
     found = of(list)(text)
-    return (
-        found
-        if found and all(isinstance(one, dict) and all(map(_is_typed, one.values())) for one in found[0])
-        else None
-    )
+    return found if found and all(item(json.dumps(one)) for one in found[0]) else None
 
 
 def _is_typed(value: Any) -> bool:
     match value:
-        case {"S": str(), **rest} | {"BOOL": bool(), **rest} | {"NULL": True, **rest}:
-            return not rest
-        case {"N": str(number), **rest}:
-            digits = number.removeprefix("-")
-            return (
-                not rest and digits.isascii() and digits.isdigit() and len(digits) <= 38 and f"{int(number)}" == number
-            )
-        case {"SS": [*texts], **rest}:
-            return not rest and bool(texts) and all(isinstance(one, str) for one in texts)
-    return False
+        case {"S": str()} | {"BOOL": bool()} | {"NULL": True}:
+            known = True
+        case {"N": str(number)}:
+            # It normalizes them.
+            known = re.fullmatch("-?[1-9][0-9]{0,37}|0", number, re.ASCII) is not None
+        case {"SS": [_, *_] as texts}:
+            known = all(isinstance(one, str) for one in texts)
+        case _:
+            known = False
+    return known and len(value) == 1
 
 
 def numbered(read: Callable[[str], tuple[Any, ...] | None], many: int) -> Callable[[str], tuple[Any, ...] | None]:
@@ -92,7 +89,7 @@ def numbered(read: Callable[[str], tuple[Any, ...] | None], many: int) -> Callab
 
 
 def pair(text: str) -> tuple[Any, ...] | None:
-    """Two texts of JSON in a list."""
+    """A list of two values."""
     found = of(list)(text)
     return tuple(found[0]) if found and len(found[0]) == 2 else None
 
@@ -105,7 +102,7 @@ def _described(text: str) -> tuple[Any, ...] | None:
 @functools.cache
 def traffic() -> dict[str, list[str]]:
     """What one small application sends, queues, stores and streams."""
-    seen: dict[str, list[str]] = {"envelopes": [], "bodies": [], "batches": []}
+    seen: dict[str, list[str]] = {"envelopes": [], "bodies": []}
     with LocalCloud(engine="memory") as cloud:
         world: Any = cloud._world
         invoked, send = world.lambda_client._invoked, world.sqs.send_message
@@ -118,13 +115,8 @@ def traffic() -> dict[str, list[str]]:
         assert handle.status() != "pending", handle.status()
         changes = [json.dumps(change) for change in world.store.changes]
         records = [record for record in world.records() if root_of(record.id) == "order-7"]
-    pending = [to_item(record) for record in records]
-    return {
-        **seen,
-        "changes": changes,
-        "items": [json.dumps(item) for item in pending],
-        "history": [json.dumps(pending)],
-    }
+    stored = [to_item(record) for record in records]
+    return {**seen, "changes": changes, "items": list(map(json.dumps, stored)), "history": [json.dumps(stored)]}
 
 
 def _dead() -> list[str]:
