@@ -132,13 +132,14 @@ def batch(which: int, event: Any) -> None:
 
 SHAPES: list[Any] = [list[dict[str, int]], bool | str, tuple[int, str], Options, Point | Color, list[Item | Point]]
 SHAPES += [dict[str, Any], dict[str, float | None]]
+DESCRIPTIONS = [schemas.describe(one) for one in SHAPES]
 FITTING: list[Any] = [[{"a": 1}], True, [1, "x"], {"tags": ["a"], "at": "2026-01-01T00:00:00Z"}, {"x": 1}]
 FITTING += [[{"price": "1"}], {}, {"a": 1.5}]
 
 
 def shape(which: int, value: Any) -> None:
     """What fits the description of a type can be decoded as one, and what doesn't is told why."""
-    description = schemas.describe(SHAPES[which])
+    description = DESCRIPTIONS[which]
     found = list(schemas.problems(description, value))
     assert all(found)
     if not found and not schemas.nested_too_deep([[[value]]]) and "{}" not in json.dumps(description):

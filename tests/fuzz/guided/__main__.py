@@ -46,10 +46,10 @@ def search(name: str, seconds: int, corpus: Path, artifacts: Path) -> tuple[str,
         f"{(['0', *found])[-1]} {what}"
         for found, what in ((executed, "executions,"), (covered, "places, the slowest in"), (slowest, "s"))
     )
-    found = sorted(artifacts.iterdir())
-    if found:
-        return counts, found[0].read_bytes(), said
-    return counts, b"" if run.returncode else None, said
+    broken_by = [path.read_bytes() for path in artifacts.iterdir()]
+    if run.returncode and not broken_by:
+        raise SystemExit(f"{name} couldn't be searched:\n{told(said)}")
+    return counts, broken_by[0] if broken_by else None, said
 
 
 def smaller(data: bytes, breaks: Callable[[bytes], str], seconds: float = 20) -> bytes:

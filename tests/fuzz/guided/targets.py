@@ -15,7 +15,6 @@ from adapter.codec import encode
 from adapter.exceptions import encode_exception
 from adapter.promises import Kind, root_of
 from adapter.retries import Retry
-from adapter.schemas import describe
 from adapter.testing import LocalCloud
 from tests.fuzz import entries, laws
 from tests.fuzz.guided.mutations import text_of
@@ -147,9 +146,10 @@ def _requests() -> list[str]:
         "body": "value=true",
         "isBase64Encoded": False,
     }
-    shapes = [describe(shape) for shape in entries.SHAPES]
     return [
-        json.dumps([shape, {**event, "body": body}]) for shape in shapes for body in ("value=%7B%7D", "[[1]]", "true")
+        json.dumps([description, {**event, "body": body}])
+        for description in entries.DESCRIPTIONS
+        for body in ("value=%7B%7D", "[[1]]", "true")
     ]
 
 
@@ -167,8 +167,7 @@ def _values() -> list[str]:
 
 
 def _shapes() -> list[str]:
-    pairs = zip(entries.SHAPES, entries.FITTING, strict=True)
-    return [json.dumps([describe(kind), value]) for kind, value in pairs]
+    return [json.dumps(pair) for pair in zip(entries.DESCRIPTIONS, entries.FITTING, strict=True)]
 
 
 def _fitting() -> list[str]:
