@@ -155,6 +155,8 @@ def test_a_time_zone_that_is_no_file_is_refused(name: str, tmp_path: Path, monke
 def test_a_version_is_asked_before_anything_else(item: dict[str, Any]) -> None:
     """A later format may have any other shape."""
     with pytest.raises(BadMessage, match="format 2"):
+        to_record({"v": {"N": "2"}, "pk": {"S": "x" * 2_000}})
+    with pytest.raises(BadMessage, match="format 2"):
         to_record({**item, "v": {"N": "2"}, "pk": {"S": "order-7"}, "sk": {"N": "-1"}})
 
 

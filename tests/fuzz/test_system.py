@@ -252,16 +252,16 @@ TOKENS = [
 journals = st.lists(st.sampled_from(TOKENS), max_size=4).map(",".join) | st.none() | st.text(max_size=5)
 
 
-def raced() -> Model:
+def raced(winner: int = 0) -> Model:
     """Suspended with two deliveries in its journal."""
     model = Model()
     model.store.create(Record(id="r", fn="fuzz:races", target="durable", args="{}", created_at=1_000_000))
     assert model.handle(Start(id="r")) == "suspended"
-    model.store.settle("r~0", State.RESOLVED, encode(1), model.now())
+    model.store.settle(f"r~{winner}", State.RESOLVED, encode(1), model.now())
     assert model.handle(Resume(id="r", cause=Cause.AGAIN)) == "suspended"
     model.time += 61_000_000
     assert model.handle(Resume(id="r", cause=Cause.AGAIN)) == "suspended"
-    assert [record.seen for record in model.store.children("r")] == ["", None, "0,t0"]
+    assert [record.seen for record in model.store.children("r")] == ["", None, f"{winner},t0"]
     return model
 
 
@@ -290,3 +290,14 @@ def test_a_journal_of_any_kind_replays_or_pauses(
         after = model.store.records
         assert after["r"].paused
         assert {**after, "r": replace(after["r"], paused="")} == before
+
+
+def test_a_child_that_has_ended_and_was_removed_does_not_run_again() -> None:
+    """The journal tells of its settlement: it was made anew and invoked, and only then the execution was paused."""
+    model = raced(winner=1)
+    del model.store.records["r~1"]
+    before = dict(model.store.records)
+    assert model.handle(Resume(id="r", cause=Cause.AGAIN)) == "paused"
+    after = model.store.records
+    assert "the journal tells of #1" in after["r"].paused
+    assert {**after, "r": replace(after["r"], paused="")} == before

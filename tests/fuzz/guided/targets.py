@@ -100,22 +100,28 @@ def _described(text: str) -> tuple[Any, ...] | None:
 
 @functools.cache
 def traffic() -> dict[str, list[str]]:
-    """What one small application sends, queues, stores and streams."""
-    seen: dict[str, list[str]] = {"envelopes": [], "bodies": []}
+    """What one small application sends, queues, stores and streams; its history each time that it is suspended."""
+    seen: dict[str, list[str]] = {"envelopes": [], "bodies": [], "history": []}
     with LocalCloud(engine="memory") as cloud:
         world: Any = cloud._world
         invoked, send = world.lambda_client._invoked, world.sqs.send_message
         world.lambda_client._invoked = lambda name, text: (seen["envelopes"].append(text), invoked(name, text))
         world.sqs.send_message = lambda **one: (seen["bodies"].append(one["MessageBody"]), send(**one))
         handle = entries.journaled.with_options(id="order-7", timeout=3_600).start([1, 2])
-        cloud.advance(100)
+        for seconds in (0, 10, 70, 100):
+            cloud.advance(seconds)
+            seen["history"].append(_history(world))
         resolve(next(one.id for one in world.records() if one.pending and one.kind is Kind.EXTERNAL), 5)
+        seen["history"].append(_history(world))
         cloud.drive()
-        assert handle.status() != "pending", handle.status()
+        assert handle.result() == 11
         changes = [json.dumps(change) for change in world.store.changes]
-        records = [record for record in world.records() if root_of(record.id) == "order-7"]
-    stored = [to_item(record) for record in records]
-    return {**seen, "changes": changes, "items": list(map(json.dumps, stored)), "history": [json.dumps(stored)]}
+        items = [json.dumps(one) for one in json.loads(_history(world))]
+    return {**seen, "changes": changes, "items": items}
+
+
+def _history(world: Any) -> str:
+    return json.dumps([to_item(record) for record in world.records() if root_of(record.id) == "order-7"])
 
 
 def _dead() -> list[str]:
