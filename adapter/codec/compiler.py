@@ -1,5 +1,6 @@
-"""Annotations to plans, each compiled once. What can't be stored has a plan that refuses: compiling
-fails only where the stack is too deep, and leaves nothing behind.
+"""Annotations to plans, each compiled once. What can't be stored has a plan that refuses.
+
+Compiling fails only where the stack is too deep, and leaves nothing behind then.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ class Signature:
 
     def _call(self, arguments: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         # Bound, an empty one would be taken for a keyword where a parameter before it isn't stored.
-        given = {name: value for name, value in arguments.items() if value or not self._is_variadic(name)}
+        given = {name: value for name, value in arguments.items() if not self._is_variadic(name) or value}
         bound = inspect.BoundArguments(self._signature, OrderedDict(given))
         try:
             again = self._signature.bind(*bound.args, **bound.kwargs)
