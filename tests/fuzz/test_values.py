@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from adapter import functions
 from adapter.codec import Runtime, Signature, decode, encode
-from adapter.errors import CodecError, DurableError, RemoteError
+from adapter.errors import CodecError, DurableError, RemoteError, UnknownFunction
 from adapter.exceptions import decode_exception, encode_exception
 from adapter.messages import MARK, VERSION, parse_timed
 from adapter.retries import Retry
@@ -276,6 +276,13 @@ READERS: dict[str, Callable[[str], Any]] = {
 def test_no_name_in_data_imports_or_runs_anything(heard: Any, where: str, name: str) -> None:
     """I7. Names are compared with what is here already; a lazy module isn't even looked at."""
     assert heard(READERS[where], name) == []
+
+
+def test_a_function_that_is_not_known_is_named_in_short() -> None:
+    """The error was the whole name again."""
+    with pytest.raises(UnknownFunction) as refused:
+        functions.find("x" * 100_000)
+    assert len(str(refused.value)) < 500
 
 
 def test_the_ear_hears_what_it_is_to_hear(heard: Any) -> None:
