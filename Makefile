@@ -2,6 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+FUZZ_STAMP := $(VENV)/.atheris
 MINISTACK := .ministack
 MINISTACK_STAMP := $(MINISTACK)/.installed
 
@@ -11,7 +12,7 @@ CORE_COVERAGE := 95
 PYTEST := --numprocesses=auto --dist=worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos lint mutations clean
+.PHONY: help setup demo test chaos fuzz lint mutations clean
 
 help:  ## Show what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +61,17 @@ JOBS ?= 2
 
 chaos: $(STAMP)  ## Random programs in random weathers: make chaos SEEDS=1000 START=0 JOBS=2
 	$(BIN)/python -m tests.chaos --seeds $(SEEDS) --start $(START) --jobs $(JOBS)
+
+TARGETS ?= all
+SECONDS ?= 60
+
+fuzz: $(FUZZ_STAMP)  ## Search for bad input that breaks a law, guided by coverage: make fuzz TARGETS=all SECONDS=60
+	$(BIN)/python -m tests.fuzz.guided $(TARGETS) --seconds $(SECONDS)
+
+# Only here: heavy, and for Linux alone.
+$(FUZZ_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt atheris
+	@touch $@
 
 mutations: $(STAMP)  ## Break the protocol on purpose, one bug at a time; each must be noticed by a test
 	$(BIN)/python -m tests.mutations

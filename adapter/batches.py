@@ -28,7 +28,8 @@ def process(kind: EventType, event: dict[str, Any], context: Any, handle: Callab
             host.ports.perform(Tell("unhandled", "", "", {"error": text}))
             raise
 
-    records_of(event)
+    if not all(_is_whole(kind, record) for record in records_of(event)):
+        raise BadMessage("this Lambda is triggered by an event source, whose records have numbers and contents")
     host: Any = handles.host()
     host.begin(context)
     processor = BatchProcessor(event_type=kind, raise_on_entire_batch_failure=False)
@@ -36,9 +37,17 @@ def process(kind: EventType, event: dict[str, Any], context: Any, handle: Callab
     return dict(response)
 
 
+def _is_whole(kind: EventType, record: dict[str, Any]) -> bool:
+    """Whether a record has what its error is reported by, and what its handler reads."""
+    if kind is EventType.SQS:
+        return isinstance(record.get("messageId"), str) and isinstance(record.get("body"), str)
+    change = record.get("dynamodb")
+    return isinstance(change, dict) and isinstance(change.get("SequenceNumber"), str)
+
+
 def records_of(event: Any) -> list[dict[str, Any]]:
     """The records of an event source's event. Raises as `process` does."""
     records = event.get("Records") if isinstance(event, dict) else None
-    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+    if not isinstance(records, list) or not records or not all(isinstance(record, dict) for record in records):
         raise BadMessage("this Lambda is triggered by an event source, whose events have a list of Records")
     return records

@@ -343,7 +343,12 @@ class Execution(Scope):
                 self._drift(request, stored)
             if stored is not None and stored is not leader and stored.seen is not None:
                 self._drift(request, stored, "it was made later in the run")
-        return [request for request in asked if self._is_missing(request)]
+        missing = [request for request in asked if self._is_missing(request)]
+        told = set(self._script) if missing else set()
+        if lost := [request for request in missing if str(request.ordinal) in told]:
+            # Made anew it would run again, though it has ended.
+            raise Behind(f"#{lost[0].ordinal} of {self._name()}")
+        return missing
 
     def _is_missing(self, request: Request) -> bool:
         """Not stored yet; or an inline step that was announced, and whose run died before it was recorded."""

@@ -251,7 +251,7 @@ def find(name: str) -> Durable[..., Any]:
     function = _registry.get(name)
     if function is None:
         raise UnknownFunction(
-            f"this Lambda's code defines no durable function {name!r}: import its module in the handler's,"
+            f"this Lambda's code defines no durable function {name[:200]!r}: import its module in the handler's,"
             " or give the function the target of the Lambda that has it"
         )
     return function

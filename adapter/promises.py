@@ -176,9 +176,9 @@ def check_root_id(root: str) -> str:
         raise InvalidId(f"a promise's id is a non-empty string, got {root!r}")
     bad = next((c for c in root if c == "~" or ord(c) < 32 or ord(c) == 127 or 0xD800 <= ord(c) < 0xE000), None)
     if bad is not None:
-        raise InvalidId(f"{root!r} can't be a promise's id: it contains {bad!r}")
+        raise InvalidId(f"{root[:80]!r} can't be a promise's id: it contains {bad!r}")
     if root.startswith(SCHEDULE):
-        raise InvalidId(f"{root!r} can't be an execution's id: {SCHEDULE!r} begins those of schedules")
+        raise InvalidId(f"{root[:80]!r} can't be an execution's id: {SCHEDULE!r} begins those of schedules")
     if len(root.encode()) > MAX_ROOT_ID_BYTES:
         raise InvalidId(f"the id {root[:40]!r}… is longer than {MAX_ROOT_ID_BYTES} bytes")
     return root

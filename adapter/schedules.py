@@ -80,7 +80,8 @@ class _Rule:
         try:
             local = (_EPOCH + dt.timedelta(microseconds=moment)).astimezone(zoneinfo.ZoneInfo(self.when.timezone))
             found = next(CronSim(self.when.expression, local))
-        except (CronSimError, zoneinfo.ZoneInfoNotFoundError, ValueError, OverflowError) as unreadable:
+        except (CronSimError, zoneinfo.ZoneInfoNotFoundError, OSError, ValueError, OverflowError) as unreadable:
+            # OSError: the package tzdata takes a name for that of a file, whatever there is under it.
             raise ConfigurationError(
                 f"{self.when.expression[:80]!r} in {self.when.timezone[:80]!r} isn't a schedule: five fields of cron,"
                 f" as in '0 3 * * *', or a rate, as in 'rate(5 minutes)' ({str(unreadable)[:200]})"

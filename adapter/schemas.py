@@ -179,11 +179,18 @@ def problems(schema: Any, value: Any, path: str = "$") -> Iterator[str]:
 
 def _in_union(schema: Schema, value: Any, path: str) -> Iterator[str]:
     members = schema["anyOf"]
-    if any(next(problems(member, value, path), None) is None for member in members):
-        return
-    meant = [member for member in members if _type(member) == _kind_of(value)]
+    meant = []
+    for member in members:
+        found = problems(member, value, path)
+        first = next(found, None)
+        if first is None:
+            return
+        if _type(member) == _kind_of(value):
+            meant.append((first, found))
     if len(meant) == 1:
-        yield from problems(meant[0], value, path)
+        # Gone on with, not begun again: at each level of unions in unions that would double it.
+        yield meant[0][0]
+        yield from meant[0][1]
     else:
         yield f"{path}: expected one of {', '.join(map(_named, members))}"
 

@@ -45,7 +45,9 @@ def _minute(event: dict[str, Any]) -> int:
         if at.tzinfo is None:
             raise ValueError("it has no time zone")
     except (KeyError, TypeError, ValueError) as unreadable:
-        raise BadMessage(f"the sweeper is triggered by a schedule, whose events have a time: {unreadable!r}") from None
+        raise BadMessage(
+            f"the sweeper is triggered by a schedule, whose events have a time: {repr(unreadable)[:200]}"
+        ) from None
     return int(at.timestamp()) * SECOND // MINUTE * MINUTE
 
 

@@ -122,7 +122,7 @@ def to_record(raw: Mapping[str, Any], model: type[Item] = Item) -> Record:
     """
     version = raw.get("v", {}).get("N")
     if not promises.is_readable(version):
-        where = raw.get("pk", {}).get("S"), raw.get("sk", {}).get("N")
+        where = str(raw.get("pk", {}).get("S"))[:80], raw.get("sk", {}).get("N")
         read = ", ".join(map(str, sorted(promises.READABLE)))
         raise OtherVersion(f"item {where} has format {version}, this code reads {read}: deploy one version everywhere")
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -36,6 +37,20 @@ def key_of(promise: str, text: str) -> str:
 def moved(key: str, promise: str) -> str:
     """The key of the same text for a promise of another execution."""
     return f"{prefix_of(promise)}{key.rpartition('/')[2]}"
+
+
+_KEY = re.compile(r"[0-9a-f]{32}/[0-9a-f]{64}")
+
+
+def known(key: str) -> str:
+    """The key, if it can be one of ours: S3's client refuses some others by errors of its own.
+
+    Raises:
+        BadMessage: it can't.
+    """
+    if _KEY.fullmatch(key) is None:
+        raise BadMessage(f"a promise names the object {key[:80]!r}, which can't be one that was stored")
+    return key
 
 
 def checked(key: str, text: str) -> str:

@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from adapter.aws.payloads import checked, key_of, moved
+from adapter.aws.payloads import checked, key_of, known, moved
 from adapter.errors import BadMessage, ConfigurationError
 from adapter.ports import Cipher, Payloads
-from adapter.promises import MAX_OBJECT_BYTES, MAX_PAYLOAD_BYTES, Kind, Record, Stored
+from adapter.promises import MAX_OBJECT_BYTES, MAX_PAYLOAD_BYTES, Kind, Record, Stored, is_id
 
 INLINE_BYTES = 16 * 1024
 """What an item takes of one text. Each update pays for the whole item, an object once (ADR 0013)."""
@@ -73,10 +73,12 @@ class Sealing:
             ConfigurationError: it is encrypted, or in an object, and this process has no cipher, or no bucket.
         """
         origin, stored = _split(stored, record.id)
-        if origin != record.id and record.kind is not Kind.LINK:
-            raise BadMessage(f"{part} of {record.id} is that of {origin[:80]!r}, and only a link's may be another's")
+        if origin != record.id and (record.kind is not Kind.LINK or not is_id(origin)):
+            raise BadMessage(
+                f"{part} of {record.id} is that of {origin[:80]!r}, and only a link's may be another promise's"
+            )
         if stored.startswith(OBJECT):
-            key = stored.removeprefix(OBJECT)
+            key = known(stored.removeprefix(OBJECT))
             stored = checked(key, self._bucket(record.id).get(key))
         if stored.startswith(ENCRYPTED):
             return self._decrypted(stored.removeprefix(ENCRYPTED), origin, part)
@@ -104,7 +106,7 @@ class Sealing:
             return str(text)
         origin, stored = _split(text, text.origin)
         if stored.startswith(OBJECT):
-            key = stored.removeprefix(OBJECT)
+            key = known(stored.removeprefix(OBJECT))
             mine = moved(key, promise)
             if mine != key:
                 self._bucket(promise).copy(key, mine)

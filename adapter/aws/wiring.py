@@ -133,7 +133,7 @@ def connect(environment: Mapping[str, str]) -> AwsHost:
         prefix=environment.get("DURABLE_PREFIX", ""),
         default_target=environment.get("AWS_LAMBDA_FUNCTION_NAME", ""),
         largest=sealing.largest,
-        retention=retention_of(os.environ.get("DURABLE_RETENTION_DAYS", "")),
+        retention=retention_of(environment.get("DURABLE_RETENTION_DAYS", "")),
     )
     return AwsHost(ports)
 

@@ -1,4 +1,7 @@
-"""Annotations to plans, each compiled once. Compiling never fails: what can't be stored has a plan that refuses."""
+"""Annotations to plans, each compiled once. What can't be stored has a plan that refuses.
+
+Compiling fails only where the stack is too deep, and leaves nothing behind then.
+"""
 
 from __future__ import annotations
 
@@ -52,13 +55,27 @@ class Compiler:
             except Exception:  # unhashable metadata, for instance
                 return self.compile(annotation)
             if found is None:
-                found = self.plans[key] = refuse("", "")
-                found.become(self.compile(annotation))
+                found = self._kept(key, annotation)
             return found
+
+    def _kept(self, key: Any, annotation: Any) -> Plan:
+        before = len(self.plans)
+        found = self.plans[key] = refuse("", "")
+        try:
+            found.become(self.compile(annotation))
+        except RecursionError:
+            # The stack was too deep here, for instance with the data that is being read; elsewhere it isn't. What has
+            # been compiled meanwhile may refer to this one.
+            for late in list(self.plans)[before:]:
+                del self.plans[late]
+            raise
+        return found
 
     def compile(self, annotation: Any) -> Plan:
         try:
             return self.build(unwrapped(annotation))
+        except RecursionError:
+            raise
         except Mismatch as error:
             return refuse("?", str(error))
         except Exception as error:

@@ -146,6 +146,8 @@ def _clock_plan(cls: Any) -> Plan:
         from zoneinfo import ZoneInfo
 
         value = cls.fromisoformat(data[tag])
+        if "zone" in data and value.tzinfo is not None:
+            raise ValueError("it has both an offset and a zone")
         zone = ZoneInfo(data["zone"]) if "zone" in data else value.tzinfo
         return value.replace(tzinfo=zone, fold=data.get("fold", 0))
 

@@ -82,8 +82,19 @@ class Signature:
         return str(guarded(f"{self._name}()", lambda: json_text(data)))
 
     def _call(self, arguments: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        bound = inspect.BoundArguments(self._signature, OrderedDict(arguments))
+        # Bound, an empty one would be taken for a keyword where a parameter before it isn't stored.
+        given = {name: value for name, value in arguments.items() if not self._is_variadic(name) or value}
+        bound = inspect.BoundArguments(self._signature, OrderedDict(given))
+        try:
+            again = self._signature.bind(*bound.args, **bound.kwargs)
+        except TypeError as error:
+            raise CodecError(f"{self._name}(): can't be called with what is stored: {error}") from None
+        if lost := given.keys() - again.arguments.keys():
+            raise CodecError(f"{self._name}(): {min(lost)!r} is stored, but no argument of a parameter before it")
         return bound.args, bound.kwargs
+
+    def _is_variadic(self, name: str) -> bool:
+        return self._signature.parameters[name].kind in (_Parameter.VAR_POSITIONAL, _Parameter.VAR_KEYWORD)
 
     def _convert(self, name: str, value: object, *, decoding: bool) -> Any:
         def convert() -> Any:

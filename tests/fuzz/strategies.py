@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-
-from adapter.errors import DurableError
 
 quick = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 """Each directory has its budget: many laws, few examples of each, drawn from what is likely to hurt."""
@@ -129,13 +127,3 @@ def jsons(valid: Sequence[Any]) -> st.SearchStrategy[str]:
     spliced = st.tuples(written, st.integers(0, 60), monsters).map(lambda x: x[0][: x[1]] + x[2] + x[0][x[1] :])
     whole = st.sampled_from([*MONSTERS, "", "null", "NaN", "[]", "\ufeff{}"])
     return written | cut | spliced | whole | texts
-
-
-def read(parser: Callable[[Any], Any], data: Any) -> Any:
-    """What the parser reads, or None where it refuses; whatever else it raises fails the test."""
-    try:
-        return parser(swollen(data))
-    except DurableError as error:
-        text = str(error)
-    assert 0 < len(text) < 2_000, "an error says what is wrong, and isn't the whole input again"
-    return None

@@ -28,6 +28,7 @@ from adapter.promises import (
     root_of,
 )
 from adapter.testing import LocalCloud
+from tests.fuzz import laws
 from tests.fuzz.strategies import quick
 
 KEY = "k" * 32
@@ -105,6 +106,21 @@ def test_an_id_is_refused_or_the_same_wherever_it_goes(root: str, path: list[int
     for message in (Start(id=one), Resume(id=one, cause=Cause.AGAIN)):
         assert parse(json.loads(json.dumps(to_event(message), ensure_ascii=False))) == message
     assert verify(sign(one, 5, KEY.encode()), KEY.encode()) == (one, 5)
+
+
+@quick
+@given(text=any_text | st.from_regex(r"a~[0-9*.]{0,12}", fullmatch=True))
+def test_a_text_is_an_id_with_one_parent_or_none(text: str) -> None:
+    """However its path is written."""
+    laws.promise_id(text)
+
+
+def test_what_is_wrong_with_an_id_is_told_in_short() -> None:
+    """The error was the whole id again."""
+    for root in ("~" + "x" * 100_000, "schedule:" + "x" * 100_000):
+        with pytest.raises(InvalidId) as refused:
+            check_root_id(root)
+        assert len(str(refused.value)) < 300
 
 
 @quick

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
 from hypothesis import given
+from hypothesis import strategies as st
 
 from adapter import deadletters, resumer, sweeper
 from adapter.aws.store import to_item
-from adapter.batches import records_of
 from adapter.errors import BadMessage
 from adapter.host import identity_of
 from adapter.messages import (
@@ -21,15 +21,14 @@ from adapter.messages import (
     Look,
     Occur,
     Resume,
-    Settlement,
     Start,
     parse,
     parse_timed,
     to_event,
 )
-from adapter.promises import Firing, Record, State, Wake, check_root_id, is_id
-from adapter.timers import LATEST
-from tests.fuzz.strategies import anything, deep, jsons, mutated, quick, read, swollen
+from adapter.promises import Firing, Record, State, Wake, check_root_id
+from tests.fuzz import entries, laws
+from tests.fuzz.strategies import anything, deep, jsons, mutated, quick, swollen
 
 ENVELOPES = [
     to_event(Start(id="order-7~0.2", attempt=2, crashes=1)),
@@ -55,53 +54,35 @@ CHANGES = [settled(wake=Wake.DIRECT), settled(wake=Wake.COUNTED), settled(awaite
 @given(event=mutated(ENVELOPES) | mutated(ENVELOPES, deep) | anything)
 def test_an_envelope_is_read_or_refused(event: Any) -> None:
     """What is read says the same when it is written again."""
-    message = read(parse_timed, event)
-    if message is not None:
-        assert parse_timed(json.loads(json.dumps(to_event(message)))) == message
-        assert is_id(message.id)
-    assert isinstance(read(parse, event), Start | Resume | None)
+    laws.envelope(swollen(event))
 
 
 @quick
 @given(body=jsons(TIMED))
 def test_a_body_of_the_timers_queue_is_read_or_refused(body: str) -> None:
     """What is read is due at a time that will come."""
-    found = read(sweeper.read, body)
-    if found is not None:
-        target, message, at = found
-        assert isinstance(target, str)
-        assert type(at) is int
-        assert 0 <= at < LATEST
-        assert parse_timed(to_event(message)) == message
+    laws.timer(swollen(body))
 
 
 @quick
 @given(body=jsons(DEAD))
 def test_a_dead_letter_is_read_or_refused(body: str) -> None:
     """A count that isn't one would try for ever, or at a time that is none."""
-    found = read(deadletters.read, body)
-    assert isinstance(found, Start | Resume | None)
-    assert found is None or found.crashes >= 0
+    laws.dead_letter(swollen(body))
 
 
 @quick
 @given(change=mutated(CHANGES).filter(lambda change: isinstance(change, dict)))
 def test_a_change_of_the_stream_is_read_or_refused(change: dict[str, Any]) -> None:
     """What is read names promises only, and whom it wakes can be invoked."""
-    one: Settlement | None = read(resumer.settlement, DynamoDBRecord(change))
-    if one is not None:
-        assert is_id(one.id)
-        assert all(map(is_id, one.awaiters))
-        assert one.state is not State.PENDING
-        assert one.wake is not Wake.DIRECT or one.reply_to
+    laws.change(swollen(change))
 
 
 @quick
 @given(event=mutated([{"source": "aws.events", "time": "2026-01-01T00:00:00Z"}]) | anything)
 def test_an_event_of_the_sweeper_has_a_minute_or_is_refused(event: Any) -> None:
     """A time without a zone would be another one on another machine."""
-    minute = read(sweeper._minute, event)
-    assert minute is None or minute % 60_000_000 == 0
+    laws.minute(swollen(event))
 
 
 @pytest.mark.parametrize("time", ["0001-01-01T00:00:00", "2026-01-01T00:00:00", "0001-01-01T00:00:00+23:59", 5, None])
@@ -114,12 +95,36 @@ def test_a_time_without_a_zone_is_no_time_of_a_sweep(time: Any) -> None:
         sweeper._minute({"time": time})
 
 
+BATCHES = [
+    {"Records": [{"messageId": "1", "body": json.dumps(TIMED[1])}, {"messageId": "2", "body": json.dumps(DEAD[0])}]},
+    {"Records": CHANGES},
+]
+
+
 @quick
-@given(event=mutated([{"Records": [{"messageId": "1", "body": "{}"}]}]) | anything)
-def test_an_event_of_an_event_source_has_records_or_is_refused(event: Any) -> None:
-    """Of objects."""
-    records = read(records_of, event)
-    assert records is None or all(isinstance(record, dict) for record in records)
+@given(which=st.sampled_from(range(3)), event=mutated(BATCHES) | anything)
+def test_each_record_of_a_batch_is_handled_or_reported_alone(which: int, event: Any) -> None:
+    """Its error is one of ours, and told."""
+    entries.batch(which, swollen(event))
+
+
+@pytest.mark.parametrize("which", range(3))
+@pytest.mark.parametrize(
+    "record", [{}, {"messageId": "1", "dynamodb": {"SequenceNumber": 1}}, {"body": "{}", "dynamodb": []}]
+)
+def test_a_record_that_cannot_be_reported_fails_its_batch_by_name(which: int, record: dict[str, Any]) -> None:
+    """A message without an id raised KeyError, an event without any UnexpectedBatchTypeError."""
+    with pytest.raises(BadMessage, match="numbers and contents"):
+        entries.entered(entries.Nobody(), which, {"Records": [record]})
+    with pytest.raises(BadMessage, match="a list of Records"):
+        entries.entered(entries.Nobody(), which, {"Records": []})
+
+
+def test_what_is_wrong_with_a_time_is_told_in_short() -> None:
+    """The error was the whole event again."""
+    with pytest.raises(BadMessage) as refused:
+        sweeper._minute({"time": "x" * 100_000})
+    assert len(str(refused.value)) < 500
 
 
 EVENTS = [
@@ -133,8 +138,7 @@ EVENTS = [
 @given(event=mutated(EVENTS) | mutated(EVENTS, deep) | anything)
 def test_every_event_identifies_a_root_with_an_id_that_can_be_one(event: Any) -> None:
     """Whoever sends it chooses the key: a lone surrogate raised UnicodeEncodeError."""
-    root = identity_of(swollen(event), "request-1")
-    assert check_root_id(root) == root
+    laws.identity(swollen(event))
 
 
 @pytest.mark.parametrize("key", ["schedule:nightly", "a~0", "\ud800", "x" * 300, "\u202eabc", "\0", " "])

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
+import sys
+import zoneinfo
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter import retries
 from adapter.aws import store
+from adapter.aws.sealing import Sealing
 from adapter.aws.store import to_item, to_record
 from adapter.errors import BadMessage, ConfigurationError
-from adapter.ports import Create, Get, Now
-from adapter.promises import Kind, Record, State, Wake, key_of
+from adapter.promises import Kind, Record, State, Stored, Wake
 from adapter.retries import Retry
-from adapter.schedules import When, _Rule, occur
-from adapter.timers import Due
-from tests.fuzz.strategies import jsons, mutated, quick, read, texts
+from adapter.schedules import When, _Rule
+from tests.fuzz import entries, laws
+from tests.fuzz.guided import targets
+from tests.fuzz.guided.targets import traffic
+from tests.fuzz.strategies import jsons, mutated, quick, swollen, texts
 
 ITEMS = [
     to_item(Record(id="order-7", fn="f", target="shop", args="{}", epoch=2, arrivals=1, threshold=3, wake_at=5)),
@@ -51,11 +55,7 @@ def items(draw: st.DrawFn) -> dict[str, Any]:
 @given(item=items())
 def test_an_item_is_a_record_or_is_refused(item: dict[str, Any]) -> None:
     """I6: what is read is what would be written, under the same key."""
-    record = read(to_record, item)
-    if record is not None:
-        again = to_item(record)
-        assert to_record(again) == record
-        assert (again["pk"], again["sk"]) == (item["pk"], {"N": str(int(float(item["sk"]["N"])))})
+    laws.item(swollen(item))
 
 
 @pytest.mark.parametrize(
@@ -88,8 +88,7 @@ def test_an_item_that_this_version_never_wrote_is_refused(wrong: dict[str, Any])
 @given(item=items())
 def test_an_entry_of_the_index_is_due_or_is_named(item: dict[str, Any]) -> None:
     """By its key, for whoever has to mend it."""
-    entry = store._due({"due_at": {"N": "5"}, **item})
-    assert isinstance(entry, Due) or repr(item.get("pk", {}).get("S")) in entry
+    laws.index_entry(item)
 
 
 POLICIES = [json.loads(Retry().to_text()), json.loads(Retry(attempts=float("inf"), never=(ValueError,)).to_text())]
@@ -99,12 +98,7 @@ POLICIES = [json.loads(Retry().to_text()), json.loads(Retry(attempts=float("inf"
 @given(text=jsons(POLICIES), attempt=st.integers(1, 2**63 - 1))
 def test_a_policy_is_read_or_refused(text: str, attempt: int) -> None:
     """What is read decides: a time that comes, and whether there is one."""
-    policy = read(retries.read, text)
-    if policy is not None:
-        delay = policy.delay(attempt, "order-7")
-        assert type(delay) is int
-        assert 0 <= delay <= 100 * 365 * 86_400 * 1_000_000
-        assert policy.again(ValueError(), attempt) in (True, False)
+    laws.policy(swollen(text), attempt)
 
 
 @pytest.mark.parametrize(
@@ -122,42 +116,38 @@ def test_attempts_that_are_no_count_are_refused(attempts: float) -> None:
         Retry(attempts=attempts)
 
 
-NOW = 1_767_225_600_000_000
-RULES = [["0 3 * * *", "Europe/Berlin", True, NOW, None], ["rate(5 minutes)", "UTC", False, NOW, 60.0]]
+RULES = [["0 3 * * *", "Europe/Berlin", True, laws.NOW, None], ["rate(5 minutes)", "UTC", False, laws.NOW, 60.0]]
 
 
 @quick
-@given(rule=jsons(RULES), at=st.sampled_from([NOW, 0, -1, 2**62, 10**30]))
+@given(rule=jsons(RULES), at=st.sampled_from([laws.NOW, 0, -1, 2**62, 10**30]))
 def test_a_rule_makes_a_schedule_occur_or_is_refused(rule: str, at: int) -> None:
     """And nothing is created by one that is refused."""
-    created: list[Record] = []
-
-    def run(text: str) -> str:
-        steps = occur("schedule:nightly", at)
-        answer: Any = None
-        try:
-            while True:
-                match steps.send(answer):
-                    case Get():
-                        answer = Record(id="schedule:nightly", kind=Kind.SCHEDULE, wake_at=at, rule=text, target="shop")
-                    case Now():
-                        answer = NOW
-                    case Create(record):
-                        created.append(record)
-                        answer = record
-                    case _:
-                        answer = None
-        except StopIteration as ended:
-            return str(ended.value)
-
-    assert read(run, rule) in ("occurred", None)
-    assert all(key_of(record.id) for record in created)
+    laws.rule(swollen(rule), at)
 
 
 def test_a_rate_that_ends_after_all_calendars_is_refused() -> None:
     """It was an OverflowError, after the schedule had been made."""
     with pytest.raises(ConfigurationError, match="no further occurrence"):
-        _Rule(when=When("rate(999999999 weeks)"), start=NOW).after(NOW)
+        _Rule(when=When("rate(999999999 weeks)"), start=laws.NOW).after(laws.NOW)
+
+
+@pytest.mark.parametrize("name", ["America", "x" * 300], ids=["directory", "long"])
+def test_a_time_zone_that_is_no_file_is_refused(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the package tzdata is installed, it was an IsADirectoryError, or another OSError."""
+    (tmp_path / "tzdata" / "zoneinfo" / "America").mkdir(parents=True)
+    for package in ("tzdata", "tzdata/zoneinfo"):
+        (tmp_path / package / "__init__.py").touch()
+        monkeypatch.delitem(sys.modules, package.replace("/", "."), raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    zoneinfo.reset_tzpath(to=[])
+    try:
+        with pytest.raises(ConfigurationError, match="isn't a schedule"):
+            _Rule(when=When("0 3 * * *", name), start=laws.NOW).after(laws.NOW)
+    finally:
+        zoneinfo.reset_tzpath()
+        for package in [module for module in sys.modules if module.partition(".")[0] == "tzdata"]:
+            del sys.modules[package]
 
 
 @quick
@@ -165,4 +155,44 @@ def test_a_rate_that_ends_after_all_calendars_is_refused() -> None:
 def test_a_version_is_asked_before_anything_else(item: dict[str, Any]) -> None:
     """A later format may have any other shape."""
     with pytest.raises(BadMessage, match="format 2"):
+        to_record({"v": {"N": "2"}, "pk": {"S": "x" * 2_000}})
+    with pytest.raises(BadMessage, match="format 2"):
         to_record({**item, "v": {"N": "2"}, "pk": {"S": "order-7"}, "sk": {"N": "-1"}})
+
+
+texts_as_stored = st.tuples(st.sampled_from(["", "@", "!", "^", "=", "^a~0\n", "^a~0\n@", "@0/1"]), texts).map("".join)
+
+
+@quick
+@given(which=st.sampled_from(range(4)), text=texts_as_stored)
+def test_a_stored_text_is_read_or_refused_and_every_text_can_be_stored(which: int, text: str) -> None:
+    """Whatever it begins with, with and without a bucket and a cipher, and carried on by a link."""
+    entries.stored(which, text)
+
+
+@pytest.mark.parametrize("key", ["", "../secret", "x" * 2_000, "\ud800", "0/1"])
+def test_a_key_that_no_object_of_ours_has_is_refused(key: str) -> None:
+    """S3's client refused the first by a ParamValidationError, others were looked for."""
+    sealing = Sealing(payloads=entries.Bucket())
+    with pytest.raises(BadMessage, match="can't be one that was stored"):
+        sealing.open(f"@{key}", Record(id="order-7"), "value")
+    with pytest.raises(BadMessage, match="can't be one that was stored"):
+        sealing.seal(Stored(f"@{key}", "order-7"), "order-8~0", "value")
+
+
+@pytest.mark.parametrize("origin", ["x" * 100_000, "", "a~", "\ud800"], ids=["long", "empty", "path", "surrogate"])
+def test_what_was_carried_from_no_promise_is_refused(origin: str) -> None:
+    """It was decrypted under that name, or the error was the whole text again."""
+    link = Record(id="order-8~0", kind=Kind.LINK)
+    with pytest.raises(BadMessage, match="another promise's") as refused:
+        Sealing().open(f"^{origin}\n!x", link, "value")
+    assert len(str(refused.value)) < 300
+
+
+@quick
+@given(items=mutated([json.loads(one) for one in traffic()["history"]]))
+def test_every_history_is_replayed_or_refused(items: Any) -> None:
+    """Whatever is missing in it, doubled, or of another type than DynamoDB would have it."""
+    found = targets.items(json.dumps(items))
+    if found:
+        entries.history(*found)

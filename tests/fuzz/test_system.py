@@ -15,17 +15,12 @@ from moto.sqs.models import sqs_backends
 from adapter import attach, durable, promise, resolve, run
 from adapter.aws.store import to_item
 from adapter.codec import encode
-from adapter.engine import Memory, respond
 from adapter.errors import CodecError, Paused
-from adapter.flushing import Caller
-from adapter.host import CodeRunner, drive
-from adapter.messages import MARK, VERSION, Cause, Message, Resume, Start
-from adapter.ports import Operation, Ports
+from adapter.messages import MARK, VERSION, Cause, Resume, Start
 from adapter.promises import Kind, Record, State, Wake, key_of
 from adapter.testing import LocalCloud
-from adapter.testing.hosting import InOrder
 from adapter.testing.intrinsics import ACCOUNT, REGION
-from tests.contract.stores import ModelStore
+from tests.fuzz.entries import Model
 from tests.fuzz.strategies import quick
 
 HOUR = 3_600
@@ -257,52 +252,16 @@ TOKENS = [
 journals = st.lists(st.sampled_from(TOKENS), max_size=4).map(",".join) | st.none() | st.text(max_size=5)
 
 
-class Model:
-    """The engine over a store in memory, whose messages a test sends."""
-
-    def __init__(self) -> None:
-        self.store = ModelStore()
-        self.operations = 0
-        self.time = 1_000_000
-        unused: Any = self
-        self.ports = Ports(
-            store=self.store,
-            invoker=unused,
-            timers=unused,
-            clock=unused,
-            runner=CodeRunner(),
-            watcher=unused,
-            pool=InOrder(),
-        )
-
-    def now(self) -> int:
-        self.time += 1
-        return self.time
-
-    def invoke(self, target: str, message: Message) -> None: ...
-    def schedule(self, target: str, message: Any, at: int) -> None: ...
-    def tell(self, told: Any) -> None: ...
-
-    def perform(self, operation: Operation) -> Any:
-        self.operations += 1
-        assert self.operations < 200, "it goes on for ever"
-        return self.ports.perform(operation)
-
-    def handle(self, message: Message) -> str:
-        self.operations = 0
-        return drive(respond(message, Caller("request"), Memory()), self.perform)
-
-
-def raced() -> Model:
+def raced(winner: int = 0) -> Model:
     """Suspended with two deliveries in its journal."""
     model = Model()
     model.store.create(Record(id="r", fn="fuzz:races", target="durable", args="{}", created_at=1_000_000))
     assert model.handle(Start(id="r")) == "suspended"
-    model.store.settle("r~0", State.RESOLVED, encode(1), model.now())
+    model.store.settle(f"r~{winner}", State.RESOLVED, encode(1), model.now())
     assert model.handle(Resume(id="r", cause=Cause.AGAIN)) == "suspended"
     model.time += 61_000_000
     assert model.handle(Resume(id="r", cause=Cause.AGAIN)) == "suspended"
-    assert [record.seen for record in model.store.children("r")] == ["", None, "0,t0"]
+    assert [record.seen for record in model.store.children("r")] == ["", None, f"{winner},t0"]
     return model
 
 
@@ -331,3 +290,14 @@ def test_a_journal_of_any_kind_replays_or_pauses(
         after = model.store.records
         assert after["r"].paused
         assert {**after, "r": replace(after["r"], paused="")} == before
+
+
+def test_a_child_that_has_ended_and_was_removed_does_not_run_again() -> None:
+    """The journal tells of its settlement: it was made anew and invoked, and only then the execution was paused."""
+    model = raced(winner=1)
+    del model.store.records["r~1"]
+    before = dict(model.store.records)
+    assert model.handle(Resume(id="r", cause=Cause.AGAIN)) == "paused"
+    after = model.store.records
+    assert "the journal tells of #1" in after["r"].paused
+    assert {**after, "r": replace(after["r"], paused="")} == before

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import enum
 import json
 import os
 import subprocess
@@ -12,9 +11,7 @@ import types
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import Any, NamedTuple, TypedDict
-from uuid import UUID
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -22,45 +19,15 @@ from hypothesis import strategies as st
 
 from adapter import functions
 from adapter.codec import Runtime, Signature, decode, encode
-from adapter.errors import CodecError, DurableError, RemoteError
+from adapter.errors import CodecError, DurableError, RemoteError, UnknownFunction
 from adapter.exceptions import decode_exception, encode_exception
 from adapter.messages import MARK, VERSION, parse_timed
 from adapter.retries import Retry
 from adapter.retries import read as read_policy
-from tests.fuzz.strategies import NAMES, jsons, quick, read, swollen
-
-
-class Color(enum.Enum):
-    RED = "red"
-
-
-@dataclass
-class Item:
-    price: Decimal
-    color: Color = Color.RED
-    parent: Item | None = None
-
-
-class Point(NamedTuple):
-    x: int
-    y: float = 0.0
-
-
-class Options(TypedDict, total=False):
-    tags: set[str]
-    at: dt.datetime
-
-
-EXAMPLES: list[tuple[Any, Any]] = [
-    (Item, Item(Decimal("1.50"), parent=Item(Decimal(2)))),
-    (list[Item | Point], [Item(Decimal(1)), Point(1)]),
-    (Options, {"tags": {"a"}, "at": dt.datetime(2026, 1, 1, tzinfo=dt.UTC)}),
-    (dict[UUID, bytes], {UUID(int=1): b"x"}),
-    (tuple[dt.timedelta, dt.date, dt.time], (dt.timedelta(1), dt.date(2026, 1, 1), dt.time(3))),
-    (int | str | None, 2**70),
-    (Runtime, [dt.datetime(2026, 1, 1, tzinfo=dt.UTC), {1, 2}, (Decimal(1),), {"$x": 1}, b"y", float("nan")]),
-    (Any, {"$int": "x", "a": [1.5, None]}),
-]
+from tests.fuzz import laws
+from tests.fuzz.ear import HEARD, listening
+from tests.fuzz.laws import ARGUMENTS, EXAMPLES, SIGNATURE, Color, Item, Point, charge, read
+from tests.fuzz.strategies import NAMES, jsons, quick, swollen
 
 
 @quick
@@ -69,12 +36,7 @@ def test_a_value_is_read_or_refused(which: int, data: st.DataObject) -> None:
     """What is read is stored as a value that is read the same."""
     annotation, example = EXAMPLES[which]
     text = data.draw(jsons([json.loads(encode(example, annotation))]))
-    try:
-        value = decode(swollen(text), annotation)
-        again = encode(value, annotation)
-    except CodecError:
-        return
-    assert encode(decode(again, annotation), annotation) == again
+    laws.value(which, swollen(text))
 
 
 @pytest.mark.parametrize("offset", [1, -1, 999_999])
@@ -85,6 +47,16 @@ def test_an_offset_that_python_reads_as_none_is_refused(value: Any, offset: int)
     """It came back as UTC: another instant, and no error."""
     with pytest.raises(CodecError, match="offset"):
         encode(value.replace(tzinfo=dt.timezone(dt.timedelta(microseconds=offset))), type(value))
+
+
+@pytest.mark.parametrize("kind", [dt.datetime, dt.time])
+def test_a_moment_with_an_offset_and_a_zone_is_refused(kind: Any) -> None:
+    """The offset was dropped: another instant, and no error."""
+    text = "2026-01-01T00:00:00" if kind is dt.datetime else "00:00:00"
+    tag = f"${kind.__name__}"
+    assert decode(json.dumps({tag: text, "zone": "Europe/Berlin"}), kind).tzinfo is not None
+    with pytest.raises(CodecError, match="both"):
+        decode(json.dumps({tag: f"{text}+05:00", "zone": "Europe/Berlin"}), kind)
 
 
 _BUILT: list[object] = []
@@ -125,22 +97,66 @@ def test_guessing_the_members_of_nested_unions_is_linear(innermost: str) -> None
         assert _BUILT == []
 
 
-def charge(card: str, item: Item, *more: Point, times: int = 1, **extra: Color) -> list[int]:
-    return []
-
-
-SIGNATURE = Signature(charge, "shop:charge")
-ARGUMENTS = SIGNATURE.encode_args(("4711", Item(Decimal(1)), Point(1)), {"times": 2, "front": Color.RED})
-
-
 @quick
 @given(text=jsons([json.loads(ARGUMENTS)]))
 def test_arguments_are_read_or_refused(text: str) -> None:
     """What is read can be called with."""
-    found = read(SIGNATURE.decode_args, text)
-    if found is not None:
-        charge(*found[0], **found[1])
-    read(SIGNATURE.decode_result, text)
+    laws.arguments(swollen(text))
+
+
+def counted(first: int, second: int = 2, *more: int, **named: Any) -> None:
+    """Whose later arguments have no place without the earlier ones."""
+
+
+@pytest.mark.parametrize(
+    ("function", "stored"),
+    [
+        (charge, {"card": "4711", "item": {"price": "1"}, "extra": {"card": "RED"}}),
+        (charge, {"card": "4711", "item": {"price": "1"}, "extra": {"times": "RED"}}),
+        (counted, {"first": 1, "more": [3]}),
+        (counted, {"first": 1, "named": {"more": 1, "first": 1}}),
+    ],
+    ids=range(4),
+)
+def test_arguments_that_the_function_cannot_be_called_with_are_refused(function: Any, stored: Any) -> None:
+    """By the codec, not by Python's TypeError; the third was a call with ``named={"more": (3,)}``."""
+    with pytest.raises(CodecError, match="f\\(\\)"):
+        Signature(function, "f").decode_args(json.dumps(stored))
+
+
+def test_arguments_of_every_kind_are_still_read() -> None:
+    """Empty ones included."""
+    read_by = Signature(counted, "f").decode_args
+    assert read_by('{"first": 1}') == ((1,), {})
+    assert read_by('{"first": 1, "more": [], "named": {}}') == ((1,), {})
+    assert read_by('{"first": 1, "second": 5, "more": [3], "named": {"more": 4}}') == ((1, 5, 3), {"more": 4})
+
+
+@dataclass
+class Leaf:
+    colors: dict[str, list[tuple[Color, ...]]]
+
+
+@dataclass
+class Node:
+    next: Node | None = None
+    leaf: Leaf | None = None
+
+
+def grown(node: Node) -> Node:
+    return node
+
+
+def test_data_too_deep_for_the_stack_leaves_its_type_readable() -> None:
+    """Its plan was compiled where the stack ended, and refused every value from then on, in this whole process."""
+    leaf = '{"leaf": {"colors": {"a": [["RED"]]}}}'
+    for depth in range(200, 400):
+        # Local names give it a compiler of its own, that has seen nothing yet.
+        signature = Signature(grown, "grown", {"local": depth})
+        with suppress(CodecError):
+            signature.decode_args('{"node": ' + '{"next": ' * depth + leaf + "}" * depth + "}")
+        (node,), _ = signature.decode_args('{"node": ' + leaf + "}")
+        assert node == Node(leaf=Leaf({"a": [(Color.RED,)]}))
 
 
 @quick
@@ -169,42 +185,17 @@ def raised() -> list[Any]:
 @given(text=jsons([*raised(), {"class": f"{__name__}:Declined", "message": "m", "args": ["m"]}]))
 def test_an_exception_is_read_or_refused(text: str) -> None:
     """What is read can be raised, and is nobody's control flow; it crosses the next border, too."""
-    found = read(decode_exception, text)
-    assert found is None or isinstance(found, BaseException)
-    assert not isinstance(found, (SystemExit, KeyboardInterrupt, GeneratorExit))
-    if found is not None:
-        decode_exception(encode_exception(found))
+    laws.exception(swollen(text))
 
 
-# Names in data. The audit hook can't be taken off again, so it is there once and listens only when told to.
-
-_HEARD: list[str] = []
-_LISTENING: list[bool] = []
-_ALARMING = (
-    "import",
-    "exec",
-    "compile",
-    "os.system",
-    "subprocess.Popen",
-    "os.exec",
-    "os.posix_spawn",
-    "pickle.find_class",
-)
-
-
-def _hear(event: str, args: tuple[Any, ...]) -> None:
-    if _LISTENING and event in _ALARMING:
-        _HEARD.append(f"{event} {args[:1]}")
-
-
-sys.addaudithook(_hear)
+# Names in data.
 
 
 class _Lazy(types.ModuleType):
     """As `importlib.util.LazyLoader` makes them: any look at it loads it."""
 
     def __getattribute__(self, name: str) -> Any:
-        _HEARD.append(f"a look at {name} of a lazy module")
+        HEARD.append(f"a look at {name} of a lazy module")
         return super().__getattribute__(name)
 
 
@@ -212,13 +203,13 @@ class _Proxy:
     """As context-local proxies are: any attribute of it is somebody else's code."""
 
     def __getattribute__(self, name: str) -> Any:
-        _HEARD.append(f"a look at {name} of a proxy")
+        HEARD.append(f"a look at {name} of a proxy")
         raise LookupError(name)
 
 
 class Boom(Exception):
     def __new__(cls, *args: Any) -> Boom:
-        _HEARD.append("a constructor")
+        HEARD.append("a constructor")
         return super().__new__(cls, *args)
 
 
@@ -252,14 +243,9 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[str], Any], st
         # Once beforehand: plans are compiled, and what they need is imported, at the first use of an annotation.
         decode('"x"', Runtime)
         known = set(sys.modules)
-        _HEARD.clear()
-        _LISTENING.append(True)
-        try:
-            with suppress(DurableError):
-                reader(name)
-        finally:
-            _LISTENING.clear()
-        return [*_HEARD, *(f"{module} was imported" for module in set(sys.modules) - known)]
+        with listening(), suppress(DurableError):
+            reader(name)
+        return [*HEARD, *(f"{module} was imported" for module in set(sys.modules) - known)]
 
     return listen
 
@@ -290,6 +276,13 @@ READERS: dict[str, Callable[[str], Any]] = {
 def test_no_name_in_data_imports_or_runs_anything(heard: Any, where: str, name: str) -> None:
     """I7. Names are compared with what is here already; a lazy module isn't even looked at."""
     assert heard(READERS[where], name) == []
+
+
+def test_a_function_that_is_not_known_is_named_in_short() -> None:
+    """The error was the whole name again."""
+    with pytest.raises(UnknownFunction) as refused:
+        functions.find("x" * 100_000)
+    assert len(str(refused.value)) < 500
 
 
 def test_the_ear_hears_what_it_is_to_hear(heard: Any) -> None:

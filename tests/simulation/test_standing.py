@@ -144,7 +144,7 @@ class Table:
                     invoked.append(operation)
             return None
 
-        drive(look(own.id, -1), perform)
+        drive(look(own.id, -1, None), perform)
         return bool(invoked)
 
 

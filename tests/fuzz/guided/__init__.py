@@ -1,0 +1,1 @@
+"""Coverage-guided search for inputs that break the laws of `tests.fuzz.laws` and `tests.fuzz.entries`."""
