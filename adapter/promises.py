@@ -157,7 +157,13 @@ class Record:
     @property
     def over(self) -> bool:
         """No run does anything for it any more. What isn't a function has nothing to clean up."""
-        return not (self.runnable if self.kind is Kind.CALL else self.pending)
+        return is_over(self.kind, self.state, self.closed)
+
+
+def is_over(kind: Kind, state: State, closed: bool) -> bool:
+    """See `Record.over`."""
+    cleans_up = kind is Kind.CALL and state in (State.CANCELED, State.TIMEDOUT) and not closed
+    return state is not State.PENDING and not cleans_up
 
 
 def is_readable(version: object) -> bool:

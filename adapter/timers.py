@@ -44,17 +44,25 @@ SHARDS = (*map(str, range(8)), SCHEDULES)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """What the index tells of a record: due ``at`` (microseconds)."""
+    """What the index tells of a record: due ``at`` (microseconds). ``over``: only to be removed."""
 
     id: str
     target: str
     at: int
     wake_at: int | None = None
+    over: bool = False
 
     @property
     def wakes(self) -> bool:
         """It is the time that the function waits for; else somebody has to look at it."""
-        return self.at == self.wake_at
+        return self.at == self.wake_at and not self.over
+
+
+def due_of(record: Record) -> Due | None:
+    """The entry of a record, if it has one."""
+    if record.due_at is None:
+        return None
+    return Due(id=record.id, target=record.target, at=record.due_at, wake_at=record.wake_at, over=record.over)
 
 
 def retention_of(days: str) -> int | None:

@@ -57,7 +57,8 @@ def look(promise: str, at: int, retention: int | None) -> Watching:
         asleep = child.expects == -1 and (child.wake_at or 0) > now
         if child.kind is Kind.CALL and child.pending and now - child.created_at >= QUIET and not asleep:
             yield Schedule(child.target, Look(id=child.id), now)
-    if own.due_at == at:
+    # A look by way of the caller may come in the very moment of a timer, whose entry isn't a look's to move.
+    if own.due_at == at != own.wake_at:
         yield Tell("looked", own.id, own.fn, {})
         yield from _postpone(own, now, latest)
     return "looked"

@@ -322,7 +322,8 @@ def _due(raw: Mapping[str, Any]) -> Due | str:
     try:
         wake_at = int(raw["wake_at"]["N"]) if "wake_at" in raw else None
         at, target = int(raw["due_at"]["N"]), raw["target"]["S"]
-        due = Due(id=raw["id"]["S"], target=target, at=at, wake_at=wake_at)
+        over = promises.is_over(Kind(raw["kind"]["S"]), State(raw["state"]["S"]), "closed" in raw)
+        due = Due(id=raw["id"]["S"], target=target, at=at, wake_at=wake_at, over=over)
         if promises.is_id(due.id) and due.target:
             return due
     except (KeyError, ValueError):

@@ -129,7 +129,8 @@ class Reader:
         """The oldest executions that aren't settled; with ``everything``, also what is and is still in the index."""
         unreadable: list[str] = []
         shards = [self._entries(shard, unreadable) for shard in SHARDS if shard != SCHEDULES]
-        entries = (due for due in heapq.merge(*shards, key=lambda due: due.at) if parent_of(due.id) is None)
+        merged = heapq.merge(*shards, key=lambda due: due.at)
+        entries = (due for due in merged if parent_of(due.id) is None and (everything or not due.over))
         found = list(itertools.islice(entries, max(LOOKED_AT, limit) + 1))
         looked_at = dict.fromkeys(due.id for due in found[: max(LOOKED_AT, limit)])
         families = (family for ids in _batches(looked_at) for family in self._glances(ids, unreadable))

@@ -19,7 +19,7 @@ from adapter.aws.partitions import Partitions
 from adapter.errors import ConfigurationError
 from adapter.promises import Arming, Firing, Kind, Record, Refused, State, Written, key_of
 from adapter.testing.stats import Stats, item_size
-from adapter.timers import MINUTE, SCHEDULES, Due, shard_of
+from adapter.timers import MINUTE, SCHEDULES, Due, due_of, shard_of
 
 ARN = "arn:aws:dynamodb:us-east-1:123456789012:table/memory/stream/1"
 
@@ -123,16 +123,7 @@ class MemoryStore(Partitions, Transitions):
         self._stats.count_read(0)
         entries = self._due.get(shard, [])
         found = [self.peek(promise) for _, promise in entries[: bisect.bisect_left(entries, (until, ""))]]
-        yield [
-            Due(
-                id=record.id,
-                target=record.target,
-                at=record.due_at,
-                wake_at=record.wake_at,
-            )
-            for record in found
-            if record is not None and record.due_at is not None
-        ]
+        yield [entry for record in found if record is not None and (entry := due_of(record)) is not None]
 
     def due_minutes(self) -> list[int]:
         """The minutes in which anything is due, in order."""

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from adapter.ports import Store
 from adapter.promises import Record, Refused, Written, parent_of
 from adapter.testing.memory import MemoryStore, Transitions
-from adapter.timers import Due, shard_of
+from adapter.timers import Due, due_of, shard_of
 from tests.contract.tables import TABLES
 
 
@@ -50,16 +50,9 @@ class ModelStore(Transitions):
         return self.records.pop(promise, None)
 
     def due(self, shard: str, until: int) -> Iterator[Sequence[Due]]:
-        yield [
-            Due(
-                id=record.id,
-                target=record.target,
-                at=record.due_at,
-                wake_at=record.wake_at,
-            )
-            for record in sorted(self.records.values(), key=lambda record: record.due_at or 0)
-            if record.due_at is not None and record.due_at < until and shard_of(record.id) == shard
-        ]
+        records = sorted(self.records.values(), key=lambda record: record.due_at or 0)
+        entries = [due_of(record) for record in records if shard_of(record.id) == shard]
+        yield [entry for entry in entries if entry is not None and entry.at < until]
 
     def write(self, promise: str, written: Written) -> Written:
         if not isinstance(written, Refused):

@@ -36,6 +36,19 @@ def test_an_entry_says_all_that_the_sweeper_needs(store: Store, root: str) -> No
     assert due(store, child) == [Due(id=child, target="f", at=10, wake_at=10)]
 
 
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("kind", [Kind.CALL, Kind.EXTERNAL])
+@pytest.mark.parametrize("closed", [False, True])
+def test_an_entry_says_whether_its_promise_is_over(
+    store: Store, root: str, kind: Kind, state: State, closed: bool
+) -> None:
+    """Then it is only to be removed, whatever it waited for before."""
+    record = Record(id=root, kind=kind, state=state, closed=closed, target="f", wake_at=7, due_at=7)
+    store.create(record)
+    assert due(store, root) == [Due(id=root, target="f", at=7, wake_at=7, over=record.over)]
+    assert due(store, root)[0].wakes is not record.over
+
+
 def test_what_is_due_later_is_not_among_what_is_due(store: Store, root: str) -> None:
     """Exactly then is later, too: the windows of two sweeps don't overlap."""
     armed(store, root, at=10)

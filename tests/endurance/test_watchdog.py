@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from adapter import Retry, attach, durable, errors, promise, resolve
+from adapter.host import drive
 from adapter.testing import Faults, LocalCloud
 from adapter.testing.cloud import Event
 from adapter.timers import MAX_WATCH, SECOND, WATCH
+from adapter.watchdog import look
 from tests.endurance.programs import DAY, HOUR, fails, leaf, patient
 from tests.scenarios.stage import left_open
 
@@ -158,6 +160,22 @@ def test_a_lost_start_is_made_good_at_the_first_look(cloud: LocalCloud) -> None:
     assert cloud.run(leaf, 1) == 1
     waited = (cloud.now() - begun).total_seconds()
     assert WATCH / SECOND <= waited <= WATCH / SECOND + 60
+
+
+def test_a_look_in_the_moment_of_a_timer_leaves_its_entry(cloud: LocalCloud) -> None:
+    """It is sent by the caller's look, with the time at that moment. (Seed 20546 of chaos, whose sweeper had died.)"""
+
+    @durable
+    async def calls() -> str:
+        return await patient(10)
+
+    handle = calls.start()
+    cloud.drive()
+    sleeper = cloud.peek(f"{handle.id}~0")
+    assert sleeper is not None
+    assert sleeper.due_at == sleeper.wake_at is not None
+    drive(look(sleeper.id, sleeper.due_at, None), cloud._host.ports.perform)
+    assert cloud.peek(sleeper.id) == sleeper
 
 
 def test_what_waits_for_a_person_is_looked_at_less_and_less_often(cloud: LocalCloud) -> None:
