@@ -318,7 +318,8 @@ class LocalCloud:
             fn=fn,
             detail=detail,
         )
-        if what not in UNMOVED:
+        # An invocation that is made again may be lost again, for ever.
+        if what not in UNMOVED and what != "missed":
             self._moved.add(root_of(promise))
         self._failures.observe(what, event.function, detail)
         for watcher in self.watchers:
