@@ -45,7 +45,7 @@ def retire(own: Record, children: Sequence[Record], now: int, retention: int | N
     tree = _Tree([list(children)])
     kept = (yield from _in_the_way([own])) or (yield from tree.clear())
     if kept:
-        yield Tell("kept", own.id, own.fn, {"for": kept})
+        yield Tell("kept", own.id, own.fn, {"why": f"{kept} needs it"})
         yield Postpone(own.id, own.due_at, now + DAY)
         return "kept"
     if any(tree.levels):

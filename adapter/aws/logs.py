@@ -17,6 +17,8 @@ _LEVELS = {
     "body": "debug",
     "paused": "error",
     "crashed": "error",
+    "kept": "warning",
+    "missed": "warning",
     "dead letter": "error",
     "refused": "warning",
     "retrying": "warning",
