@@ -34,6 +34,7 @@ from adapter.ports import (
     Settle,
 )
 from adapter.testing import LocalCloud
+from adapter.testing.cloud import Event
 from adapter.testing.faults import Kill
 from adapter.testing.hosting import GetPayload, PutPayload
 from tests.endurance.programs import DAY, HOUR, fails, leaf, patient
@@ -69,6 +70,12 @@ def large(size: int) -> str:
 async def calls() -> int:
     first = await leaf(1)
     return first + sum(await asyncio.gather(leaf(2), leaf(3))) + await run(int, "4")
+
+
+@durable
+async def announces() -> int:
+    """An inline step that leads a remote call: it is written before it runs."""
+    return sum(await asyncio.gather(run(int, "1"), leaf(2)))
 
 
 @durable
@@ -128,6 +135,7 @@ def expired(cloud: LocalCloud) -> object:
 
 PROGRAMS: dict[str, tuple[Callable[[LocalCloud], object], object]] = {
     "calls": (lambda cloud: cloud.run(calls), 10),
+    "announces": (lambda cloud: cloud.run(announces), 3),
     "waits": (lambda cloud: cloud.run(waits), "slept"),
     "links": (lambda cloud: cloud.run(links), 17),
     "asks": (answered, 42),
@@ -139,13 +147,19 @@ PROGRAMS: dict[str, tuple[Callable[[LocalCloud], object], object]] = {
 
 
 def play(program: Callable[[LocalCloud], object], kill: Nth) -> object:
-    """The outcome; everything that was begun has come to its end."""
+    """The outcome; everything that was begun has come to its end, and the watchdog had nothing to mend.
+
+    A death is made good by who repeats the invocation, or the batch: a look would find out hours later.
+    """
     with LocalCloud(engine="memory") as cloud:
+        missed: list[Event] = []
+        cloud.watchers.append(lambda event: missed.append(event) if event.what == "missed" else None)
         cloud._driver.kill(kill)
         outcome = program(cloud)
         cloud.advance(2 * DAY)
         assert left_open(cloud) == []
         assert cloud.lost == []
+        assert missed == []
         assert not any(poller.discarded for poller in cloud._world.pollers)
     return outcome
 
