@@ -136,7 +136,7 @@ def check(copy: Path, tests: list[str], seconds: int) -> Found:
         return Found(None)
     failed = re.search(r"^(?:FAILED|ERROR) tests/(.+?)(?: - .*)?$", ran.stdout, re.MULTILINE)
     if ran.returncode != 1 or failed is None:
-        raise SystemExit(f"the check didn't run: {ran.stdout[-2000:]}{ran.stderr[-2000:]}")
+        return Found(None, f"its check didn't run: {' '.join((ran.stdout + ran.stderr).split())[-300:]}")
     return Found(failed[1])
 
 
