@@ -114,7 +114,7 @@ def environment(copy: Path) -> dict[str, str]:
 
 
 def verify(copy: Path) -> None:
-    """The installed package is found by a .pth file, after PYTHONPATH; were it found first, nothing would be mutated."""
+    """The installed package is found by a .pth file, after PYTHONPATH; if it came first, nothing would be mutated."""
     ask = [sys.executable, "-c", "import adapter; print(adapter.__file__)"]
     told = subprocess.run(ask, cwd=copy, env=environment(copy), capture_output=True, text=True, check=True)
     where = told.stdout.strip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,7 +35,7 @@ def sandboxes(cloud: LocalCloud, count: int) -> Iterator[None]:
     try:
         yield
     finally:
-        for memory in sum(memories.values(), []):
+        for memory in itertools.chain.from_iterable(memories.values()):
             memory.clear()
 
 
