@@ -113,7 +113,28 @@ def test_an_early_message_changes_nothing(cold: bool, cloud: LocalCloud) -> None
     assert cloud.now() - begun == dt.timedelta(seconds=100)
 
 
-def test_a_message_that_comes_twice_or_for_a_timer_that_is_gone_wakes_nobody(cloud: LocalCloud) -> None:
+def test_a_message_for_a_time_that_is_not_waited_for_any_more_runs_no_code(cloud: LocalCloud) -> None:
+    """The claim is refused: another wait is armed."""
+
+    @durable
+    async def goes_on() -> str:
+        async with asyncio.timeout(60):
+            first = await promise(str)
+        return first + "".join(await asyncio.gather(promise(str), promise(str)))
+
+    handle = goes_on.start()
+    cloud.advance(10)
+    resolve(f"{handle.id}~0", "a")
+    cloud.drive()
+    resumed = cloud.stats.resumes[goes_on]
+    cloud.advance(HOUR)
+    assert cloud.stats.resumes[goes_on] == resumed == 1
+    resolve(f"{handle.id}~1", "b")
+    resolve(f"{handle.id}~2", "c")
+    assert handle.result() == "abc"
+
+
+def test_a_message_that_comes_after_its_function_has_ended_wakes_nobody(cloud: LocalCloud) -> None:
     """It is refused by the record, before any code of the user's runs."""
     handle = sleeper.start(100)
     cloud.drive()
