@@ -13,8 +13,12 @@ import pytest
 
 from adapter import Retry, attach, durable, errors, link, promise, resolve, run, schedule, unschedule
 from adapter.links import handler as answer_by_link
+from adapter.messages import Cause, Resume, to_event
+from adapter.ports import Create
+from adapter.promises import Firing
 from adapter.testing import LocalCloud
 from adapter.testing.cloud import Event
+from adapter.testing.driver import DEFAULT_FUNCTION
 from adapter.testing.faults import Kill, Killed
 from tests.endurance.programs import DAY, HOUR, broken, fails, leaf, patient
 from tests.scenarios.stage import left_open
@@ -188,6 +192,12 @@ def stop(name: str) -> None:
 
 
 @durable
+async def rests() -> int:
+    await asyncio.sleep(60)
+    return sum(await asyncio.gather(leaf(1), leaf(2)))
+
+
+@durable
 async def keeps_time() -> str:
     await run(schedule, "tick", "rate(10 minutes)", leaf, 1)
     await asyncio.sleep(28 * 60)
@@ -267,6 +277,19 @@ def drifted(cloud: LocalCloud) -> object:
     return handle.result()
 
 
+def fired_twice(cloud: LocalCloud) -> object:
+    """One firing dies once it has created a call; the other takes over, and the retry of the first is refused."""
+
+    def again(event: Event) -> None:
+        if event.what == "firing":
+            message = Resume(id=event.promise, cause=Cause.TIMER, firing=Firing(event.detail["at"], 0))
+            cloud.service.enqueue(DEFAULT_FUNCTION, json.dumps(to_event(message)))
+
+    cloud.watchers.append(again)
+    cloud.kill(rests, Create, "after")
+    return cloud.run(rests)
+
+
 def without(lost: int, root: object, cloud: LocalCloud) -> object:
     """One invocation never comes."""
     cloud.service.losses = {lost}
@@ -305,6 +328,7 @@ PLAYS = {
     "expires": Play(partial(timed_out, expires), "rejected_timedout"),
     "late": ran(is_late, "late late"),
     "between looks": Play(partial(timed_out, ends_between_looks), "rejected_timedout"),
+    "fired twice": Play(fired_twice, 3),
     "dies": ran(waits_for_the_dying, "lives"),
     "crashes": ran(waits_for_the_dead, "crashed"),
     "schedules": ran(keeps_time, "kept"),

@@ -54,20 +54,25 @@ class Row:
     play: str
     where: str
     at: Callable[[Any], bool]
+    later: int = 0
+    """How many times it comes there before."""
 
 
 @dataclass
 class Once(Kill):
-    """The first time that a row's Lambda comes to it."""
+    """Once, where a row says."""
 
     row: Row | None = None
+    passed: int = 0
     met: bool = False
 
     def meets(self, names: Collection[str], operation: object, when: str) -> bool:
         assert self.row is not None
         if self.met or when != self.when or not any(name.endswith(self.row.where) for name in names):
             return False
-        self.met = self.row.at(operation)
+        if self.row.at(operation):
+            self.met = self.passed == self.row.later
+            self.passed += 1
         return self.met
 
 
@@ -134,6 +139,7 @@ ROWS = {
     "wake-cancelled": Row("waits", RESUMER, sent(Invoke, Resume, Cause.CANCEL)),
     "settle-links": Row("links", RESUMER, of(Settle)),
     "claim": Row("calls", LAMBDA, of(Claim)),
+    "refused-claim": Row("fired twice", LAMBDA, of(Claim), later=2),
     "send-timer": Row("waits", ":waits", sent(Schedule, Resume, Cause.TIMER)),
     "arm": Row("calls", ":calls", of(Arm)),
     "yield": Row("works", ":works", sent(Invoke, Resume, Cause.AGAIN)),

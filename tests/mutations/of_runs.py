@@ -105,10 +105,7 @@ OF_RUNS = [
         file="adapter/engine.py",
         old="if refused.why is not Refusal.SUPERSEDED or own is None:",
         new="if True:",
-        check=(
-            "tests/chaos/test_regressions.py"
-            "::test_the_retry_of_a_firing_that_created_calls_invokes_them_though_another_run_took_over",
-        ),
+        check=(f"{CRASHES}[fired twice-before]",),
     ),
     Mutation(
         name="claims-nothing",
