@@ -35,7 +35,8 @@ from adapter.promises import SCHEDULE, Kind, State, parent_of
 from adapter.testing.driver import DEFAULT_FUNCTION
 from adapter.testing.faults import Kill
 from adapter.testing.hosting import PutPayload
-from tests.endurance.plays import PLAYS, play
+from tests.endurance.plays import CLOUDS, PLAYS, play
+from tests.endurance.programs import leaf
 
 LAMBDA = DEFAULT_FUNCTION
 RESUMER = "adapter.resumer.handler"
@@ -183,3 +184,9 @@ def test_a_death_at_a_row_of_the_crash_table_is_made_good(row: str, when: str) -
     kill = Once("", object, when, row=here)
     assert play(here.play, kill) == PLAYS[here.play].outcome
     assert kill.met, "the play never comes to this row"
+
+
+def test_a_leaf_whose_settlement_is_written_does_not_run_again() -> None:
+    """I5: its retry reads that it has settled."""
+    play("calls", Once("", object, "after", row=ROWS["settle-leaf"]))
+    assert CLOUDS[-1].stats.bodies[leaf] == 3
