@@ -11,10 +11,11 @@ from tests.simulation.laws import COLD, WEATHERS, Limit, Weather
 
 
 @pytest.fixture
-def cloud(cloud: LocalCloud) -> LocalCloud:
-    """The plugin's; one that never comes to rest fails its test."""
+def cloud(cloud: LocalCloud) -> Iterator[LocalCloud]:
+    """The plugin's; one that never comes to rest fails its test, and so does a kill that never came about."""
     cloud.watchers.append(Limit(5_000))
-    return cloud
+    yield cloud
+    assert cloud._kills == []
 
 
 @pytest.fixture(params=WEATHERS, ids=lambda weather: weather.name)
