@@ -74,7 +74,7 @@ $(FUZZ_STAMP): $(STAMP)
 	@touch $@
 
 mutations: $(STAMP)  ## Break the protocol on purpose, one bug at a time; each must be noticed by a test
-	$(BIN)/python -m tests.mutations
+	$(BIN)/python -m tests.mutations --jobs $(JOBS)
 
 clean:  ## Remove what was built, the environments included
 	rm -rf $(VENV) $(MINISTACK) .aws-sam .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist

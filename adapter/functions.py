@@ -163,8 +163,8 @@ class Durable(Generic[P, R]):
     def start(self, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
         """From outside: start a root execution, idempotent by id.
 
-        A crash before this returns may leave a root that was created and not invoked. A Lambda's retry of the same
-        request repairs that; nothing else does in this version.
+        A crash before this returns may leave a root that was created and not invoked. The watchdog finds it after
+        twenty minutes.
 
         Raises:
             CodecError: an argument can't be stored; nothing was written.

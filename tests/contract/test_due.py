@@ -127,6 +127,18 @@ def test_an_entry_moves_when_its_function_waits_for_another_time(store: Store, r
     assert [entry.at for entry in due(store, root)] == [77]
 
 
+def test_a_look_moves_only_the_entry_that_was_looked_at(store: Store, root: str) -> None:
+    """A run that has been here meanwhile has set the time for which it waits."""
+    armed(store, root)
+    (entry,) = due(store, root)
+    refused = store.postpone(root, entry.at + 1, 99)
+    assert isinstance(refused, Refused)
+    assert refused.why is Refusal.MOVED
+    assert due(store, root) == [entry]
+    store.postpone(root, entry.at, 99)
+    assert [entry.at for entry in due(store, root)] == [99]
+
+
 def test_entries_that_fill_more_than_one_page_are_all_found(store: Store, root: str) -> None:
     """DynamoDB answers a query with at most a megabyte at a time."""
     names = [f"{SCHEDULE}{root}-{number}" for number in range(12)]

@@ -16,7 +16,12 @@ from typing import Any
 
 import pytest
 
-from adapter import Handle, attach, durable, errors, messages, promise, promises, resolve
+from adapter import Handle, attach, durable, errors, messages, promise, promises, resolve, run
+from adapter.engine import Memory, respond
+from adapter.flushing import Caller
+from adapter.host import drive
+from adapter.messages import Start
+from adapter.ports import Many
 from adapter.promises import Kind
 from adapter.testing import LocalCloud
 from adapter.testing.cloud import Event
@@ -267,3 +272,34 @@ def test_two_bodies_in_turns_pause_what_they_disagree_on_and_one_alone_ends_it(c
         assert ended == [name for name in names if began[name] == body or body == "old"]
         assert all(attach(name).result() == f"{body} {total}" for name in names if began[name] == body)
     assert set(BODIES.values()) == {1}
+
+
+NOTED: list[str] = []
+
+
+@durable(name="rolling.noted")
+async def noted() -> int:
+    found = await leaf("noted", 1 if BODY == "old" else 10)
+    await run(NOTED.append, f"{BODY} {found}")
+    await asyncio.sleep(HOUR)
+    return found
+
+
+def test_of_two_bodies_that_begin_at_once_the_one_that_writes_second_drifts(cloud: LocalCloud) -> None:
+    """It asks for another step at the same point; the outcome of the first one's step is no outcome of its own."""
+    NOTED.clear()
+    globals()["BODY"] = "new"
+    handle = noted.with_options(id="noted").start()
+
+    def overtaken(operation: Any) -> Any:
+        if isinstance(operation, Many) and cloud.peek("noted~0") is None:
+            globals()["BODY"] = "old"
+            cloud.drive()
+            globals()["BODY"] = "new"
+        return cloud._host.ports.perform(operation)
+
+    assert drive(respond(Start(id="noted"), Caller("second"), Memory(size=0)), overtaken) == "paused"
+    assert NOTED == ["old 1"]
+    globals()["BODY"] = "old"
+    noted.with_options(id="noted").start()
+    assert handle.result() == 1

@@ -200,7 +200,7 @@ def test_no_look_runs_a_step_again_that_is_between_two_attempts(cloud: LocalClou
     """I5: its next attempt is a message that the table knows nothing of."""
     tries: list[int] = []
 
-    @durable(retry=Retry(attempts=3, initial=2 * HOUR))
+    @durable(retry=Retry(attempts=3, initial=2 * HOUR, max_delay=DAY))
     def flaky() -> str:
         tries.append(1)
         if len(tries) < 3:

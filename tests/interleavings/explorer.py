@@ -46,6 +46,9 @@ from adapter.resumer import resume_callee, resume_counted, resume_direct, settle
 
 LEAF = "explored.leaf"
 
+MAX_OPERATIONS = 100
+"""Of one run of any of the small programs: most take ten. One that goes on without end is found by it."""
+
 
 @dataclass(frozen=True)
 class LambdaRun:
@@ -248,6 +251,8 @@ class Explorer:
             yield f"{self._label(number)} ends", world._replace(current=-1)
             return
         operation = self._operation(run, number, operations)
+        if len(run.results) >= MAX_OPERATIONS:
+            raise Violation(f"{self._label(number)} goes on without end: {_describe(operation)}")
         result, world = self._apply(world, run, operation)
         after = self._number(replace(run, results=(*run.results, self._number(_frozen(result)))))
         label = f"{self._label(number)}: {_describe(operation)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from adapter import durable, promise
+from adapter import durable, promise, run
 from adapter.promises import Record
 
 
@@ -69,6 +69,15 @@ async def diverging() -> list[str]:
     c, d = leaf("c"), leaf("d")
     await asyncio.wait([c, d], return_when=asyncio.FIRST_COMPLETED)
     return [await b, await c]
+
+
+@durable(name="explored.converging")
+async def converging() -> list[str]:
+    """Either order of a race asks for the same step next, and only then for another one."""
+    a, b = leaf("a"), leaf("b")
+    done, _ = await asyncio.wait([a, b], return_when=asyncio.FIRST_COMPLETED)
+    winner = "a" if a in done else "b"
+    return [await run(str, "same"), await run(str, f"after {winner}")]
 
 
 def outside_of_diverging(records: dict[str, Record]) -> str | None:

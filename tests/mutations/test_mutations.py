@@ -9,6 +9,7 @@ import pytest
 from tests.mutations.table import MUTATIONS, Mutation
 
 ROOT = Path(__file__).parents[2]
+DOCUMENT = ROOT / "docs" / "mutations.md"
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
@@ -20,6 +21,14 @@ def test_a_mutation_changes_exactly_one_place_and_is_checked_by_tests_that_exist
         file, _, name = test.partition("::")
         assert (ROOT / file).is_file()
         assert f"def {name.partition('[')[0]}" in (ROOT / file).read_text()
+
+
+def test_the_document_says_of_every_mutation_what_it_is_and_what_noticed_it() -> None:
+    """And of no other: it is what `make mutations` printed."""
+    rows = [line for line in DOCUMENT.read_text().splitlines() if line.startswith("| ")][1:]
+    said = [tuple(cell.strip() for cell in row.split("|")[1:4]) for row in rows]
+    assert said == [(mutation.name, mutation.breaks, mutation.bug) for mutation in MUTATIONS]
+    assert all("`" in row and "**" not in row for row in rows)
 
 
 def test_no_two_mutations_have_one_name() -> None:

@@ -7,7 +7,15 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from adapter.testing import LocalCloud
-from tests.simulation.laws import COLD, WEATHERS, Weather
+from tests.simulation.laws import COLD, WEATHERS, Limit, Weather
+
+
+@pytest.fixture
+def cloud(cloud: LocalCloud) -> Iterator[LocalCloud]:
+    """The plugin's; one that never comes to rest fails its test, and so does a kill that never came about."""
+    cloud.watchers.append(Limit(5_000))
+    yield cloud
+    assert cloud._kills == []
 
 
 @pytest.fixture(params=WEATHERS, ids=lambda weather: weather.name)

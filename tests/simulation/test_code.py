@@ -281,6 +281,23 @@ def test_drifted_code_pauses_shows_both_and_completes_once_it_is_back(version: s
     assert handle.result() == 3
 
 
+def test_what_goes_on_after_a_pause_is_not_paused_any_more(cold: LocalCloud) -> None:
+    """It drifted on its way to a promise that nobody has settled yet; mended, it waits for that, and says so."""
+    named = drifting.with_options(id="order")
+    handle = named.start()
+    cold.drive()
+    globals()["VERSION"] = "other function"
+    resolve("order~1", "go on")
+    with pytest.raises(errors.Paused):
+        handle.result()
+    globals()["VERSION"] = "old"
+    named.start()
+    with pytest.raises(errors.Stuck) as stuck:
+        handle.result()
+    assert not isinstance(stuck.value, errors.Paused)
+    assert "order~3" in str(stuck.value)
+
+
 @pytest.fixture(autouse=True)
 def _same_version() -> Iterator[None]:
     yield

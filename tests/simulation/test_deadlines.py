@@ -179,9 +179,15 @@ def test_an_outcome_that_came_first_is_what_the_caller_sees(cloud: LocalCloud) -
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("operation", [Schedule, Settle, Invoke])
-@pytest.mark.parametrize("place", ["adapter.sweeper.fire", "adapter.sweeper.sweep"])
-@pytest.mark.parametrize("timeout", [60, HOUR])
+@pytest.mark.parametrize(
+    ("timeout", "place", "operation"),
+    [
+        (60, "adapter.sweeper.fire", Settle),
+        (60, "adapter.sweeper.fire", Invoke),
+        (HOUR, "adapter.sweeper.fire", Invoke),
+        (HOUR, "adapter.sweeper.sweep", Schedule),
+    ],
+)
 def test_a_deadline_survives_the_death_of_who_enforces_it(
     timeout: int, place: str, operation: type[Any], when: str, cloud: LocalCloud
 ) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from adapter import Retry, attach, durable, errors, promise, resolve, run
-from adapter.ports import Arm, Claim, Create, Invoke, Load, RunCode, Settle
+from adapter.ports import Arm, Create, Invoke, Many, Settle
 from adapter.testing import Faults, LocalCloud
 from tests.simulation.laws import HOUR, Broken, fails, fails_late, forget, slow, step
 
@@ -168,7 +168,7 @@ def test_a_suspended_functions_finally_blocks_do_not_run(any_cloud: LocalCloud) 
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("operation", [Create, Settle, Arm, Claim, Invoke, Load, RunCode])
+@pytest.mark.parametrize("operation", [Create, Settle, Arm, Invoke, Many])
 def test_killed_code_runs_no_finally_block_and_the_result_is_the_same(
     operation: type[Any], when: str, cloud: LocalCloud
 ) -> None:

@@ -14,7 +14,7 @@ from adapter.promises import BUCKET, State
 from adapter.testing import LocalCloud
 from adapter.testing.cloud import Event
 from adapter.testing.faults import Killed
-from tests.simulation.laws import HOUR, Broken, forget, step
+from tests.simulation.laws import HOUR, Broken, Limit, forget, slow, step
 
 ATTEMPTS: list[dt.datetime] = []
 """When attempts began, since the last `attempts_of`."""
@@ -269,6 +269,20 @@ def test_an_orchestrator_that_dies_at_each_resume_ends_as_a_crash(cloud: LocalCl
     assert len(ATTEMPTS) == 9
 
 
+def test_what_a_function_was_waiting_for_when_it_was_given_up_is_cancelled(cloud: LocalCloud) -> None:
+    """Nobody else would end it."""
+
+    @durable
+    async def dies_beside_a_call() -> None:
+        call = slow(1, 90)
+        await run(oom.__wrapped__, 99)
+        await call
+
+    with pytest.raises(errors.FunctionCrashed):
+        cloud.run(dies_beside_a_call.with_options(id="d"))
+    assert attach("d~0").status() == "rejected_canceled"
+
+
 def test_a_death_is_followed_by_a_pause_that_doubles(cloud: LocalCloud) -> None:
     """Half a minute, then a minute."""
     told: list[Event] = []
@@ -284,6 +298,7 @@ def test_code_that_cannot_be_loaded_ends_after_ten_rounds(cloud: LocalCloud) -> 
     @durable
     def vanishes() -> None: ...
 
+    cloud.watchers.append(Limit(400))
     handle = vanishes.start()
     known = functions._registry.pop(vanishes.name)
     try:

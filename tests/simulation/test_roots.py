@@ -185,11 +185,17 @@ def test_a_handle_is_awaited_inside_only(cloud: LocalCloud) -> None:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("operation", [Create, Invoke, Register, Settle])
+@pytest.mark.parametrize("operation", [Create, Invoke, Settle])
 def test_a_death_on_the_way_to_a_shared_root_is_made_good(operation: type, when: str, cloud: LocalCloud) -> None:
     """The link is written first; the retry does the rest again."""
     cloud.kill(sharer, operation, when)
     assert cloud.run(sharer, 3) == 3
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("operation", [Create, Register, Settle])
+def test_a_death_on_the_way_to_a_root_that_runs_is_made_good(operation: type, when: str, cloud: LocalCloud) -> None:
+    """It is registered with again."""
     other = slowly.with_options(id="other").start(4)
     cloud.kill(follower, operation, when)
     assert cloud.run(follower, other.id) == 4

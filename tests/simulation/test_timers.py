@@ -13,6 +13,7 @@ from adapter.ports import Arm, Claim, Invoke, Schedule
 from adapter.promises import Record
 from adapter.testing import Faults, LocalCloud
 from adapter.testing.cloud import Event
+from adapter.testing.driver import DEFAULT_FUNCTION
 from adapter.timers import MINUTE
 from tests.simulation.laws import HOUR, awaited, forget
 
@@ -113,7 +114,28 @@ def test_an_early_message_changes_nothing(cold: bool, cloud: LocalCloud) -> None
     assert cloud.now() - begun == dt.timedelta(seconds=100)
 
 
-def test_a_message_that_comes_twice_or_for_a_timer_that_is_gone_wakes_nobody(cloud: LocalCloud) -> None:
+def test_a_message_for_a_time_that_is_not_waited_for_any_more_runs_no_code(cloud: LocalCloud) -> None:
+    """The claim is refused: another wait is armed."""
+
+    @durable
+    async def goes_on() -> str:
+        async with asyncio.timeout(60):
+            first = await promise(str)
+        return first + "".join(await asyncio.gather(promise(str), promise(str)))
+
+    handle = goes_on.start()
+    cloud.advance(10)
+    resolve(f"{handle.id}~0", "a")
+    cloud.drive()
+    resumed = cloud.stats.resumes[goes_on]
+    cloud.advance(HOUR)
+    assert cloud.stats.resumes[goes_on] == resumed == 1
+    resolve(f"{handle.id}~1", "b")
+    resolve(f"{handle.id}~2", "c")
+    assert handle.result() == "abc"
+
+
+def test_a_message_that_comes_after_its_function_has_ended_wakes_nobody(cloud: LocalCloud) -> None:
     """It is refused by the record, before any code of the user's runs."""
     handle = sleeper.start(100)
     cloud.drive()
@@ -126,13 +148,12 @@ def test_a_message_that_comes_twice_or_for_a_timer_that_is_gone_wakes_nobody(clo
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("operation", [Schedule, Arm, Claim])
-@pytest.mark.parametrize("seconds", [60, DAY])
+@pytest.mark.parametrize(("seconds", "operation"), [(60, Schedule), (60, Arm), (60, Claim), (DAY, Arm), (DAY, Claim)])
 def test_a_sleep_survives_the_death_of_its_function_around(
     operation: type[Any], when: str, seconds: int, cloud: LocalCloud
 ) -> None:
-    """At each of the three steps that a timer takes."""
-    cloud.kill(sleeper, operation, when)
+    """At each of the steps that a timer takes; a claim is before the Lambda knows what it runs."""
+    cloud.kill(DEFAULT_FUNCTION if operation is Claim else sleeper, operation, when)
     assert cloud.run(sleeper, seconds) == "awake"
 
 
@@ -144,8 +165,9 @@ def test_no_timer_is_lost_in_a_storm(seed: int) -> None:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("operation", [Schedule, Invoke])
-@pytest.mark.parametrize("handler", ["adapter.sweeper.sweep", "adapter.sweeper.fire"])
+@pytest.mark.parametrize(
+    ("handler", "operation"), [("adapter.sweeper.sweep", Schedule), ("adapter.sweeper.fire", Invoke)]
+)
 def test_a_death_of_the_timers_own_lambdas_half_way_is_made_good(
     handler: str, operation: type[Any], when: str, cloud: LocalCloud
 ) -> None:
@@ -154,7 +176,7 @@ def test_a_death_of_the_timers_own_lambdas_half_way_is_made_good(
     cloud.watchers.append(lambda event: deaths.append(event) if event.what == "killed" else None)
     cloud.kill(handler, operation, when)
     assert cloud.run(sleepers, 20) == 20
-    assert len(deaths) == (operation is (Schedule if handler == "adapter.sweeper.sweep" else Invoke))
+    assert len(deaths) == 1
     assert cloud.stats.resumes[sleeper] <= 20 + 10
 
 
