@@ -1,14 +1,15 @@
-"""The example applications on a local cloud, a crash included: ``make demo``, or ``python -m handlers.demo``.
+"""The example applications on a local cloud, a real crash included: ``make demo``, or ``python -m handlers.demo``.
 
 Exits with 1 if a result is wrong.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -32,6 +33,8 @@ ORDER = Order(
     items=(Item(sku="teapot", price=Decimal("24.90"), grams=900), Item(sku="cup", price=Decimal("6.50"), quantity=4)),
 )
 N = 10
+PROCESSES = sys.platform == "linux" and importlib.util.find_spec("awslambdaric") is not None
+"""Whether a Lambda can be a process here, and its death a SIGKILL."""
 
 
 @dataclass
@@ -40,14 +43,16 @@ class Demo:
 
     cloud: LocalCloud
     view: View
-    results: list[tuple[str, str]]
-    costs: list[tuple[str, ...]]
-    wrong: list[str]
+    results: list[tuple[str, str]] = field(default_factory=list)
+    costs: list[tuple[str, ...]] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
 
     def order(self) -> None:
         """Killed at the worst moment: the card is charged, the receipt isn't stored yet."""
         self.cloud.kill(charge, Settle, "before")
         self.view.heading("checkout: charge, ask three carriers, ship with the cheapest")
+        if PROCESSES:
+            self.view.say("Each function in processes of its own, under AWS's runtime client.")
         self.view.say("The Lambda of charge is going to be killed: the card is charged, the receipt isn't stored yet.")
         purchase = self._run("checkout", checkout.with_options(id=ORDER.id), ORDER)
         paid, shipment = purchase.receipt, purchase.shipment
@@ -104,9 +109,10 @@ class Demo:
 
 def main() -> int:
     """Run all; returns the exit status."""
-    with LocalCloud(template=TEMPLATE) as cloud, show(cloud) as view:
-        demo = Demo(cloud, view, [], [], [])
+    with LocalCloud(template=TEMPLATE, processes=PROCESSES) as cloud, show(cloud) as view:
+        demo = Demo(cloud, view)
         demo.order()
+    with LocalCloud(template=TEMPLATE) as demo.cloud, show(demo.cloud) as demo.view:
         demo.recursion()
         demo.fan_out()
         return demo.end()

@@ -25,7 +25,7 @@ _LEVELS = {
     "unhandled": "warning",
     "unheard": "warning",
 }
-_KEPT = ("why", "state", "waiting", "wake_at", "at", "crashes", "error", "schedule")
+_KEPT = ("why", "by", "state", "waiting", "wake_at", "at", "crashes", "error", "schedule")
 
 
 class ReplayFilter(logging.Filter):

@@ -48,7 +48,7 @@ MAX_IDLE = 1_000
 """Moments in a row at which only schedules, and what they start, moved."""
 MAX_LOOKS = 3
 """Of the watchdog at one function in a row, with nothing else done in between."""
-UNMOVED = frozenset({"looked", "sent on", "kept", "removed"})
+UNMOVED = frozenset({"looked", "sent on", "kept", "removed", "later"})
 """What is told of executions that don't move by it."""
 LANES = 4
 """Shards of the stream, where they may be out of step."""
@@ -291,8 +291,10 @@ class LocalCloud:
         return min((next_sweep(minute * MINUTE, self._swept) for minute in minutes[: overdue + 1]), default=None)
 
     def _jump(self, at: int) -> None:
-        sweeps = self._next_sweep() == at
+        sweeps, passes = self._next_sweep() == at, at - self.clock()
         self._driver.reach(at)
+        if passes >= MICROSECOND:
+            self.emit("later", "", "", {"seconds": passes // MICROSECOND})
         if sweeps:
             self._swept = at
             time = (EPOCH + dt.timedelta(microseconds=at)).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -74,11 +74,16 @@ class Scene:
         self._grown: list[Crowd] = []
         self._began = 0
         self._now = 0
+        self._skipped = 0
         self._current = ""
 
     def observe(self, event: Event) -> list[Line]:
         """What the event means, in words; nothing for what is only counted."""
-        lines = self._pass_time(event.at)
+        self._began, self._now = self._began or event.at, event.at
+        if event.what == "later":
+            self._skipped += int(event.detail["seconds"])
+            return []
+        lines = self._pass_time()
         # A Lambda that dies says nothing of its own; one runs at a time, so it is the last that began.
         promise = event.promise or self._current
         actor = self._actor(promise, event.fn) if promise else Actor("", event.function)
@@ -146,8 +151,8 @@ class Scene:
         for promise in waiting:
             self._actor(promise)
         causes = [self._described(waiting)] if waiting else []
-        if event.detail["wake_at"] is not None:
-            causes.append(f"a timer, {dt.timedelta(microseconds=event.detail['wake_at'] - event.at)} from now")
+        if (wake_at := event.detail.get("wake_at")) is not None:
+            causes.append(f"a timer, {dt.timedelta(seconds=(wake_at - event.at) // MICROSECOND)} from now")
         return self._ended(actor, "suspended", f"suspended, waits for {' or '.join(causes) or 'nothing'}")
 
     def _described(self, waiting: Sequence[str]) -> str:
@@ -206,19 +211,11 @@ class Scene:
         text = f"{crowd.told} others, each in its own Lambda: {tallied(crowd.counted)}"
         return Line(self._elapsed(), crowd.name, "...", text)
 
-    def _pass_time(self, at: int) -> list[Line]:
-        self._began = self._began or at
-        passed, self._now = at - (self._now or at), at
-        if passed < MICROSECOND:
+    def _pass_time(self) -> list[Line]:
+        skipped, self._skipped = self._skipped, 0
+        if not skipped:
             return []
-        return [
-            Line(
-                self._elapsed(),
-                "",
-                "",
-                f"-- {dt.timedelta(seconds=passed // MICROSECOND)} later; nothing ran meanwhile --",
-            )
-        ]
+        return [Line(self._elapsed(), "", "", f"-- {dt.timedelta(seconds=skipped)} later; nothing ran meanwhile --")]
 
     def _elapsed(self) -> int:
         return (self._now - self._began) // MICROSECOND

@@ -18,8 +18,7 @@ def read(text: str) -> Iterator[Tell]:
         fields = _fields(line)
         if fields is None:
             print(line, file=sys.stdout)
-        elif fields["message"] != "waking":
-            # Who woke it isn't in the line.
+        else:
             detail = {name: value for name, value in fields.items() if name not in _OWN}
             yield Tell(fields["message"], fields["promise"], fields["function"], detail)
 
