@@ -15,6 +15,7 @@ from adapter.promises import (
     BUCKET,
     MAX_ROOT_ID_BYTES,
     ROOT_ORDINAL,
+    SCHEDULE,
     Arming,
     Firing,
     Kind,
@@ -43,7 +44,7 @@ from adapter.promises import (
 
 roots = st.text(
     st.characters(codec="utf-8", exclude_characters="~", exclude_categories=["Cc"]), min_size=1, max_size=20
-)
+).filter(lambda root: not root.startswith(SCHEDULE))
 paths = st.lists(st.integers(0, 5_000), max_size=5)
 
 
