@@ -152,7 +152,7 @@ class Record:
     @property
     def runnable(self) -> bool:
         """A run may still do something: the function isn't settled, or was cancelled and must clean up."""
-        return self.pending or (self.state in (State.CANCELED, State.TIMEDOUT) and not self.closed)
+        return self.pending or (cleans_up(self.state) and not self.closed)
 
     @property
     def over(self) -> bool:
@@ -286,7 +286,15 @@ def settle(standing: Record | None, state: State, value: str, at: int, due_at: i
         return Refused(Refusal.UNKNOWN, None)
     if not standing.pending:
         return Refused(Refusal.SETTLED, standing)
-    return replace(standing, state=state, value=value, settled_at=at, expects=None, due_at=due_at, paused="")
+    # No time wakes what is over: the index would take its entry for that time's, were both the same.
+    wake_at = standing.wake_at if cleans_up(state) else None
+    changed = replace(standing, state=state, value=value, settled_at=at, expects=None, wake_at=wake_at)
+    return replace(changed, due_at=due_at, paused="")
+
+
+def cleans_up(state: State) -> bool:
+    """Whether a function that was settled so from above goes on until it is closed."""
+    return state in (State.CANCELED, State.TIMEDOUT)
 
 
 def close(standing: Record | None, due_at: int | None = None) -> Written:
@@ -296,7 +304,7 @@ def close(standing: Record | None, due_at: int | None = None) -> Written:
     """
     if standing is None:
         return Refused(Refusal.UNKNOWN, None)
-    return replace(standing, closed=True, due_at=due_at)
+    return replace(standing, closed=True, wake_at=None, due_at=due_at)
 
 
 def remove(standing: Record | None, created_at: int) -> Written:

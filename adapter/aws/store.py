@@ -91,7 +91,7 @@ class DynamoStore(Partitions):
             promise,
             lambda standing: promises.settle(standing, state, value, at, due_at),
             sets=sets | due,
-            remove=("expects", "paused", *(_DUE - due.keys())),
+            remove=("expects", "paused", *(() if promises.cleans_up(state) else ("wake_at",)), *(_DUE - due.keys())),
             condition="#state = :pending",
             values={":pending": {"S": State.PENDING}},
         )
@@ -176,7 +176,7 @@ class DynamoStore(Partitions):
             promise,
             lambda standing: promises.close(standing, due_at),
             sets={"closed": {"BOOL": True}} | due,
-            remove=tuple(_DUE - due.keys()),
+            remove=("wake_at", *(_DUE - due.keys())),
             condition="attribute_exists(pk)",
             values={},
         )

@@ -84,6 +84,11 @@ async def leaves(days: int) -> str:
     return "left"
 
 
+@durable(name="retention:asks_for_long")
+async def asks_for_long(days: int) -> str:
+    return await asyncio.wait_for(promise(str), days * DAY)
+
+
 @durable(name="retention:wide")
 async def wide(width: int) -> int:
     return sum(await asyncio.gather(*(leaf(n) for n in range(width))))
@@ -166,6 +171,21 @@ def test_a_cancelled_root_is_kept_from_the_end_of_its_clean_up_on(fast: LocalClo
     assert handle.status() is State.CANCELED
     fast.advance(4 * DAY)
     assert left(fast) == []
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_a_time_that_it_waited_for_in_vain_does_not_keep_it(kept: LocalCloud, cancelled: bool) -> None:
+    """It would have been woken at the very time at which its retention is over."""
+    handle = asks_for_long.start(MONTH // DAY)
+    kept.drive()
+    if cancelled:
+        handle.cancel()
+    else:
+        resolve(f"{handle.id}~0", "yes")
+    kept.drive()
+    assert handle.status() is (State.CANCELED if cancelled else State.RESOLVED)
+    kept.advance(MONTH + 60)
+    assert left(kept) == []
 
 
 def made(cloud: LocalCloud, *records: Record) -> None:
