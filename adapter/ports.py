@@ -52,6 +52,13 @@ class Get:
 
 
 @dataclass(frozen=True, slots=True)
+class Head:
+    """As `Get`, by whoever reads no arguments and no outcomes, as with `Glance`."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Below:
     """The children's records, to the very last, as `Glance` reads them."""
 
@@ -211,6 +218,7 @@ Operation = (
     Now
     | Remaining
     | Get
+    | Head
     | Below
     | Glance
     | Load
@@ -240,6 +248,7 @@ class Store(Protocol):
     """The table. Each write is one transition of `adapter.promises`, atomic on its record."""
 
     def get(self, promise: str) -> Record | None: ...
+    def head(self, promise: str) -> Record | None: ...
     def load(self, promise: str) -> tuple[Record | None, Sequence[Record]]: ...
     def glance(self, promise: str) -> tuple[Record | None, Sequence[Record]]: ...
     def below(self, promise: str) -> Sequence[Record]: ...
@@ -369,17 +378,19 @@ class Ports:
                 return self.watcher.tell(operation)
             case Many():
                 return self._perform_many(operation.operations)
-            case Get() | Below() | Glance() | Load() | LoadChildren():
+            case Get() | Head() | Below() | Glance() | Load() | LoadChildren():
                 return self._read(operation)
             case Delete() | Remove() | Clear():
                 return self._remove(operation)
             case _:
                 return self._write(operation)
 
-    def _read(self, operation: Get | Below | Glance | Load | LoadChildren) -> Any:
+    def _read(self, operation: Get | Head | Below | Glance | Load | LoadChildren) -> Any:
         match operation:
             case Get():
                 return self.store.get(operation.id)
+            case Head():
+                return self.store.head(operation.id)
             case Below():
                 return self.store.below(operation.id)
             case Glance():

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from adapter.messages import Look
-from adapter.ports import Below, Clear, Get, Many, Operation, Postpone, Remove, Schedule, Tell
+from adapter.ports import Below, Clear, Head, Many, Operation, Postpone, Remove, Schedule, Tell
 from adapter.promises import Kind, Record, Refused, Written, parent_of
 from adapter.timers import DAY
 
@@ -117,8 +117,9 @@ def _in_the_way(records: Sequence[Record]) -> Removing:
         if not record.over:
             return record.id
         needing = [*sorted(record.awaiters), *([record.link] if parent_of(record.id) is None and record.link else [])]
-        found: list[Record | None] = (yield Many(tuple(Get(promise) for promise in needing))) if needing else []
+        found: list[Record | None] = (yield Many(tuple(Head(promise) for promise in needing))) if needing else []
         for one in found:
-            if one is not None and one.pending:
+            # Not what a later execution has under the same id.
+            if one is not None and one.pending and one.link == record.id:
                 return one.id
     return ""

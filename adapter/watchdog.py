@@ -14,7 +14,7 @@ from collections.abc import Generator, Sequence
 from typing import Any
 
 from adapter.messages import Cause, Look, Resume, Timed
-from adapter.ports import Get, Glance, Invoke, Now, Operation, Postpone, Schedule, Settle, Tell
+from adapter.ports import Glance, Head, Invoke, Now, Operation, Postpone, Schedule, Settle, Tell
 from adapter.promises import Firing, Kind, Record, State, Wake
 from adapter.removal import retire
 from adapter.timers import MAX_WATCH, MINUTE, WATCH
@@ -84,7 +84,7 @@ def _is_lost(own: Record, children: Sequence[Record], now: int) -> Generator[Ope
 
 
 def _is_registered(link: Record) -> Generator[Operation, Any, bool]:
-    root: Record | None = yield Get(link.link)
+    root: Record | None = yield Head(link.link)
     return root is not None and root.pending and link.id in root.awaiters
 
 

@@ -30,6 +30,10 @@ class SealedStore:
         found = self.inner.get(promise)
         return None if found is None else self.read(found, EVERYTHING)
 
+    def head(self, promise: str) -> Record | None:
+        found = self.inner.head(promise)
+        return None if found is None else self.read(found)
+
     def load(self, promise: str) -> tuple[Record | None, Sequence[Record]]:
         own, children = self.inner.load(promise)
         return None if own is None else self.read(own, EVERYTHING), self._outcomes(children)

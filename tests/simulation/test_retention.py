@@ -12,7 +12,7 @@ import pytest
 from adapter import attach, durable, promise, resolve, run, schedule, schedules
 from adapter.aws.payloads import prefix_of
 from adapter.errors import ConfigurationError, UnknownPromise
-from adapter.ports import Create, Get, Glance, Many, Now, Remove, Settle
+from adapter.ports import Create, Get, Glance, Head, Many, Now, Remove, Settle
 from adapter.promises import BUCKET, Kind, Record, Refused, State
 from adapter.removal import PORTION
 from adapter.testing import LocalCloud
@@ -87,6 +87,22 @@ async def leaves(days: int) -> str:
 @durable(name="retention:asks_for_long")
 async def asks_for_long(days: int) -> str:
     return await asyncio.wait_for(promise(str), days * DAY)
+
+
+@durable(name="retention:shares")
+async def shares(days: int) -> str:
+    await asyncio.sleep(days * DAY)
+    return "shared" * LARGE
+
+
+@durable(name="retention:gives_up")
+async def gives_up(first: bool) -> str:
+    if not first:
+        return await promise(str)
+    try:
+        return await asyncio.wait_for(attach("shared"), HOUR)
+    except TimeoutError:
+        return "nothing"
 
 
 @durable(name="retention:wide")
@@ -287,6 +303,35 @@ def test_what_is_put_for_a_start_under_way_is_not_removed(kept: LocalCloud) -> N
     assert key.startswith(prefix_of("big"))
 
 
+def test_what_once_awaited_a_root_is_not_settled_under_a_later_execution_of_its_id(kept: LocalCloud) -> None:
+    """It gave up, and was removed; the root, which knows it still, settles when another promise has the id."""
+    shared = shares.with_options(id="shared").start(40)
+    assert gives_up.with_options(id="again").start(first=True).result() == "nothing"
+    kept.advance(MONTH + DAY)
+    handle = gives_up.with_options(id="again").start(first=False)
+    kept.advance(15 * DAY)
+    assert shared.status() is State.RESOLVED
+    assert handle.status() is State.PENDING
+    resolve("again~0", "its own")
+    assert handle.result() == "its own"
+
+
+def test_an_outcome_is_not_carried_to_what_is_gone(kept: LocalCloud) -> None:
+    """The copy of a large one would be left behind under the id of an execution that was removed."""
+    shares.with_options(id="shared").start(40)
+    assert gives_up.with_options(id="again").start(first=True).result() == "nothing"
+    kept.advance(40 * DAY + MONTH + 2 * DAY)
+    assert left(kept) == []
+
+
+def test_what_a_later_execution_has_under_the_id_of_a_link_keeps_no_root(fast: LocalCloud) -> None:
+    """It doesn't wait for it."""
+    made(fast, replace(ENDED, awaiters=frozenset({"other~0"})), Record(id="other", fn="?"))
+    made(fast, Record(id="other~0", kind=Kind.EXTERNAL))
+    fast.advance(DAY)
+    assert left(fast) == ["other", "other~0"]
+
+
 def test_a_schedule_stays_and_its_occurrences_go(fast: LocalCloud) -> None:
     """Each in its time."""
     schedule("daily", "0 3 * * *", leaf, 1)
@@ -366,7 +411,7 @@ class Nth(Kill):
 
     def meets(self, names: Collection[str], operation: object, when: str) -> bool:
         looks = "adapter.sweeper.fire" in names or "adapter.sweeper.sweep" in names
-        if not looks or when != self.when or isinstance(operation, (Get, Glance, Many, Now)):
+        if not looks or when != self.when or isinstance(operation, (Get, Glance, Head, Many, Now)):
             return False
         self.left -= 1
         if self.left != 0:
