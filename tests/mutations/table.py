@@ -225,8 +225,8 @@ MUTATIONS = [
         name="attempts-without-count",
         breaks="bounded retries",
         file="adapter/engine.py",
-        old="Start(id=self.own.id, attempt=self.attempt + 1, crashes=self.crashes)",
-        new="Start(id=self.own.id, attempt=1, crashes=self.crashes)",
+        old="Start(id=self.own.id, attempt=self.attempt + 1, crashes=self.crashes",
+        new="Start(id=self.own.id, attempt=1, crashes=self.crashes",
         check=(RETRIES,),
     ),
 ]

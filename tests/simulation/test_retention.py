@@ -6,10 +6,11 @@ import asyncio
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 
-from adapter import attach, durable, promise, resolve, run, schedule, schedules
+from adapter import Retry, attach, durable, promise, resolve, run, schedule, schedules
 from adapter.aws.payloads import prefix_of
 from adapter.errors import ConfigurationError, UnknownPromise
 from adapter.ports import Create, Get, Glance, Head, Many, Now, Remove, Settle
@@ -21,6 +22,8 @@ from adapter.timers import RETENTION, SHARDS, retention_of
 from tests.simulation.laws import HOUR, STORM
 
 DAY = 24 * HOUR
+tried: list[int] = []
+"""The attempts of `flaky`."""
 LARGE = 20_000
 MONTH = RETENTION // 1_000_000
 
@@ -103,6 +106,22 @@ async def gives_up(first: bool) -> str:
         return await asyncio.wait_for(attach("shared"), HOUR)
     except TimeoutError:
         return "nothing"
+
+
+@durable(name="retention:flaky", retry=Retry(attempts=2, initial=40 * DAY, max_delay=40 * DAY, jitter=0))
+def flaky() -> int:
+    tried.append(1)
+    if len(tried) < 3:
+        raise ValueError("not yet")
+    return len(tried)
+
+
+@durable(name="retention:tries")
+async def tries(days: int) -> int:
+    try:
+        return await asyncio.wait_for(flaky(), days * DAY)
+    except TimeoutError:
+        return 0
 
 
 @durable(name="retention:wide")
@@ -301,6 +320,28 @@ def test_what_is_put_for_a_start_under_way_is_not_removed(kept: LocalCloud) -> N
     kept.advance(2 * HOUR)
     (key,) = left(kept)
     assert key.startswith(prefix_of("big"))
+
+
+@pytest.mark.parametrize("function", [tries, flaky])
+def test_an_attempt_is_not_one_of_a_later_execution_of_the_id(fast: LocalCloud, function: Any) -> None:
+    """Its execution gave up long before it comes, and was removed. The later one has all its attempts, each in time."""
+    tried.clear()
+    if function is tries:
+        assert tries.with_options(id="again").start(1).result() == 0
+        fast.advance(MONTH + 2 * DAY)
+        handle = tries.with_options(id="again").start(100)
+    else:
+        first = flaky.with_options(id="again").start()
+        fast.drive()
+        first.cancel()
+        fast.advance(MONTH + 2 * DAY)
+        handle = flaky.with_options(id="again").start()
+    assert left(fast)[0] == "again"
+    fast.drive()
+    assert len(tried) == 2
+    fast.advance(39 * DAY)
+    assert len(tried) == 2
+    assert handle.result() == 3
 
 
 def test_what_once_awaited_a_root_is_not_settled_under_a_later_execution_of_its_id(kept: LocalCloud) -> None:
