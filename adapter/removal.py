@@ -25,8 +25,10 @@ PORTION = 1_000
 SIDE_BY_SIDE = 32
 """Of which the children are read at a time; each may have thousands."""
 
-YOUNG = DAY
-"""An object that was put more recently may be of a start under the same id, whose record isn't created yet."""
+YOUNG = DAY // 2
+"""An object that was put more recently may be of a start under the same id, whose record isn't created yet. Well within
+the least retention: a second run of a function puts its outcome once more, minutes after the first has settled it.
+"""
 
 
 def retire(own: Record, children: Sequence[Record], now: int, retention: int | None) -> Removing:

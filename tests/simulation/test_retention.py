@@ -373,6 +373,18 @@ def test_what_a_later_execution_has_under_the_id_of_a_link_keeps_no_root(fast: L
     assert left(fast) == ["other", "other~0"]
 
 
+def test_an_object_that_was_put_again_by_a_second_run_is_not_left(kept: LocalCloud, monkeypatch: Any) -> None:
+    """It ended minutes after the first, whose outcome stands; the retention is the shortest."""
+    keeping(monkeypatch, kept, "1")
+    first = large.with_options(id="big").start("x")
+    assert len(first.result()) == LARGE
+    kept.advance(600)
+    kept._looking.sealing.seal(f'"{"x" * LARGE}"', "big", "value")
+    assert len(left(kept)) == 2
+    kept.advance(DAY)
+    assert left(kept) == []
+
+
 def test_a_schedule_stays_and_its_occurrences_go(fast: LocalCloud) -> None:
     """Each in its time."""
     schedule("daily", "0 3 * * *", leaf, 1)
