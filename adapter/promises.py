@@ -102,7 +102,8 @@ class Record:
     sweeper has to look at the record. ``expects``: it is armed, and moves once so many of its counted children have
     settled; -1: only time moves it. ``refusals``: how many rejections of counted children that arming knew. ``link``:
     the root that a link settles as, or the promise that a detached root was started by; ``awaiters``: the links that
-    settle as this root does. ``rule``: when a schedule's occurrences are.
+    settle as this root does. ``rule``: when a schedule's occurrences are. ``closed_at``: when a function that was
+    cancelled had cleaned up.
     """
 
     id: str
@@ -135,6 +136,7 @@ class Record:
     awaiters: frozenset[str] = frozenset()
     paused: str = ""
     closed: bool = False
+    closed_at: int = 0
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
@@ -144,6 +146,11 @@ class Record:
     @property
     def rejected(self) -> bool:
         return self.state not in (State.PENDING, State.RESOLVED)
+
+    @property
+    def ended_at(self) -> int:
+        """When it was over, if it is."""
+        return max(self.settled_at, self.closed_at)
 
     @property
     def ordinal(self) -> int:
@@ -297,14 +304,14 @@ def cleans_up(state: State) -> bool:
     return state in (State.CANCELED, State.TIMEDOUT)
 
 
-def close(standing: Record | None, due_at: int | None = None) -> Written:
-    """A cancelled function has cleaned up: nothing runs under this id any more. Its outcome stays as it is.
+def close(standing: Record | None, due_at: int | None = None, at: int = 0) -> Written:
+    """A cancelled function has cleaned up ``at`` this time: nothing runs under this id any more. Its outcome stays.
 
     ``due_at``: when somebody has to look whether it is to be removed.
     """
     if standing is None:
         return Refused(Refusal.UNKNOWN, None)
-    return replace(standing, closed=True, wake_at=None, due_at=due_at)
+    return replace(standing, closed=True, closed_at=at, wake_at=None, due_at=due_at)
 
 
 def remove(standing: Record | None, created_at: int) -> Written:

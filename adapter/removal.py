@@ -15,7 +15,7 @@ from typing import Any
 from adapter.messages import Look
 from adapter.ports import Below, Clear, Head, Many, Operation, Postpone, Remove, Schedule, Tell
 from adapter.promises import Kind, Record, Refused, Written, parent_of
-from adapter.timers import DAY
+from adapter.timers import DAY, MIN_RETENTION
 
 Removing = Generator[Operation, Any, str]
 
@@ -41,11 +41,11 @@ def retire(own: Record, children: Sequence[Record], now: int, retention: int | N
     if retention is None or parent_of(own.id) is not None:
         yield Postpone(own.id, own.due_at, None)
         return "over"
-    if now < own.settled_at + retention:
-        yield Postpone(own.id, own.due_at, own.settled_at + retention)
+    if now < own.ended_at + retention:
+        yield Postpone(own.id, own.due_at, own.ended_at + retention)
         return "over"
-    tree = _Tree([list(children)])
-    kept = (yield from _in_the_way([own])) or (yield from tree.clear())
+    tree = _Tree([list(children)], now)
+    kept = (yield from _in_the_way([own], now)) or (yield from tree.clear())
     if kept:
         yield Tell("kept", own.id, own.fn, {"for": kept})
         yield Postpone(own.id, own.due_at, now + DAY)
@@ -67,6 +67,7 @@ class _Tree:
     """
 
     levels: list[list[Record]]
+    now: int
     bare: set[str] = field(default_factory=set)
     removed: int = 0
 
@@ -86,7 +87,7 @@ class _Tree:
         return ""
 
     def _clear(self, some: Sequence[Record]) -> Removing:
-        if kept := (yield from _in_the_way(some)):
+        if kept := (yield from _in_the_way(some, self.now)):
             return kept
         open_ = [record for record in some if record.kind is Kind.CALL and record.id not in self.bare]
         found: list[Sequence[Record]] = (yield Many(tuple(Below(record.id) for record in open_))) if open_ else []
@@ -109,14 +110,15 @@ class _Tree:
         return moved[0].id if moved else ""
 
 
-def _in_the_way(records: Sequence[Record]) -> Removing:
+def _in_the_way(records: Sequence[Record], now: int) -> Removing:
     """The id of a promise that needs one of the records still, or nothing.
 
-    A root is needed by the links that await it, and by the promise that detached it: as long as that is pending, it
-    would start the root once more.
+    What ended within the last day is in the way, though its root has ended long ago: a run that read it may be under
+    way still, and sandboxes have it in memory. A root is needed by the links that await it, and by the promise that
+    detached it: as long as that is pending, it would start the root once more.
     """
     for record in records:
-        if not record.over:
+        if not record.over or now < record.ended_at + MIN_RETENTION:
             return record.id
         needing = [*sorted(record.awaiters), *([record.link] if parent_of(record.id) is None and record.link else [])]
         found: list[Record | None] = (yield Many(tuple(Head(promise) for promise in needing))) if needing else []

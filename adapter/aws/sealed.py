@@ -83,8 +83,8 @@ class SealedStore:
     def arrive(self, promise: str, count: int) -> Written:
         return self._unread(self.inner.arrive(promise, count))
 
-    def close(self, promise: str, due_at: int | None = None) -> Written:
-        return self._unread(self.inner.close(promise, due_at))
+    def close(self, promise: str, due_at: int | None = None, at: int = 0) -> Written:
+        return self._unread(self.inner.close(promise, due_at, at))
 
     def remove(self, promise: str, created_at: int) -> Written:
         return self._unread(self.inner.remove(promise, created_at))

@@ -79,6 +79,16 @@ async def tidies(days: int) -> None:
         await leaf(before)
 
 
+@durable(name="retention:asks_twice")
+async def asks_twice(text: str) -> str:
+    return f"{text} {await promise(str)} {await promise(str)}"
+
+
+@durable(name="retention:asks_below")
+async def asks_below(text: str) -> str:
+    return await asks_twice(text)
+
+
 @durable(name="retention:leaves")
 async def leaves(days: int) -> str:
     tidying = tidies(days)
@@ -223,6 +233,32 @@ def test_a_time_that_it_waited_for_in_vain_does_not_keep_it(kept: LocalCloud, ca
     assert left(kept) == []
 
 
+def test_a_longer_retention_counts_from_the_end_of_a_clean_up(
+    fast: LocalCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not from the cancellation, which may be as long ago as the retention."""
+    handle = tidies.start(50)
+    fast.advance(DAY)
+    handle.cancel()
+    fast.advance(50 * DAY + 60)
+    keeping(monkeypatch, fast, "60")
+    fast.advance(59 * DAY)
+    assert handle.status() is State.CANCELED
+    fast.advance(2 * DAY)
+    assert left(fast) == []
+
+
+def test_what_was_cleaned_up_within_the_last_day_keeps_its_tree(fast: LocalCloud) -> None:
+    """A run that read it may be under way still; the retention of the root is long over."""
+    cleaned = replace(ENDED, id="ended~0", state=State.CANCELED, due_at=None, closed=True)
+    made(fast, replace(ENDED, due_at=fast.clock() + HOUR * 1_000_000))
+    made(fast, replace(cleaned, closed_at=fast.clock()))
+    fast.advance(2 * HOUR)
+    assert left(fast) == ["ended", "ended~0"]
+    fast.advance(DAY)
+    assert left(fast) == []
+
+
 def made(cloud: LocalCloud, *records: Record) -> None:
     """Written as they are; nobody runs them."""
     for record in records:
@@ -309,6 +345,29 @@ def test_a_sandbox_forgets_what_an_earlier_execution_of_the_id_had(fast: LocalCl
     function.memory.kept.update(suspended)
     resolve("again~0", "new")
     assert handle.result() == "y NEW"
+
+
+def test_a_sandbox_has_nothing_of_a_call_that_ended_long_after_its_root(fast: LocalCloud) -> None:
+    """The root was settled from outside; its call ended in another sandbox, shortly before a look at what kept it."""
+    asks_below.with_options(id="again").start("x")
+    fast.drive()
+    resolve("again", "nothing")
+    fast.advance(MONTH + 2 * DAY - 3 * HOUR)
+    resolve("again~0.0", "old")
+    fast.drive()
+    (function,) = [one for one in fast.service.functions.values() if "again~0" in one.memory.kept]
+    suspended = dict(function.memory.kept)
+    function.memory.kept.clear()
+    resolve("again~0.1", "old")
+    while left(fast):
+        fast.advance(HOUR)
+    handle = asks_below.with_options(id="again").start("y")
+    fast.drive()
+    resolve("again~0.0", "new")
+    fast.drive()
+    function.memory.kept.update(suspended)
+    resolve("again~0.1", "new")
+    assert handle.result() == "y new new"
 
 
 def test_what_is_put_for_a_start_under_way_is_not_removed(kept: LocalCloud) -> None:
