@@ -160,7 +160,8 @@ class EngineHost:
         return self.ports.store.get(promise) if is_id(promise) else None
 
     def settle(self, promise: str, state: State, value: str) -> Written:
-        if not is_id(promise):
+        if not is_id(promise) or promise.startswith(SCHEDULE):
+            # A schedule never settles: its entry would stay in the index, due for ever, and start nothing any more.
             return Refused(Refusal.UNKNOWN, None)
         # What is cancelled may be a function: only a look at it tells.
         written: Written = self.ports.perform(Settle(promise, state, value, guarded=state is State.CANCELED))
