@@ -14,13 +14,16 @@ from typing import Any
 
 from adapter.messages import Look
 from adapter.ports import Below, Clear, Head, Many, Operation, Postpone, Remove, Schedule, Tell
-from adapter.promises import Kind, Record, Refused, Written, parent_of
+from adapter.promises import Kind, Record, Refused, Written, parent_of, root_of
 from adapter.timers import DAY, MIN_RETENTION
 
 Removing = Generator[Operation, Any, str]
 
 PORTION = 1_000
 """Records that one look removes: others wait in the same queue, some of them to the second."""
+
+DEEP = 500
+"""Levels to which one look goes down, one request after the other, before it removes anything."""
 
 SIDE_BY_SIDE = 32
 """Of which the children are read at a time; each may have thousands."""
@@ -51,7 +54,7 @@ def retire(own: Record, children: Sequence[Record], now: int, retention: int | N
         yield Postpone(own.id, own.due_at, now + DAY)
         return "kept"
     if any(tree.levels):
-        yield Schedule(own.target, Look(id=own.id), own.due_at)
+        yield Schedule(own.target, Look(id=tree.deep or own.id), own.due_at)
         return "removing"
     # Objects before the record that says whose they are: nobody would find them afterwards.
     yield Clear(own.id, now - YOUNG)
@@ -60,16 +63,42 @@ def retire(own: Record, children: Sequence[Record], now: int, retention: int | N
     return "removed"
 
 
+def retire_below(own: Record, children: Sequence[Record], now: int, at: int) -> Removing:
+    """Part of a tree that is too deep for one look: all below ``own`` goes, then what is above it. ``at``: its root's.
+
+    Died anywhere: the root's entry is overdue.
+    """
+    root: Record | None = yield Head(root_of(own.id))
+    if root is None or not root.over or root.due_at != at:
+        return "over"
+    tree = _Tree([list(children)], now)
+    kept = (yield from _in_the_way([own], now)) or (yield from tree.clear())
+    if kept:
+        yield Tell("kept", root.id, root.fn, {"for": kept})
+        yield Postpone(root.id, at, now + DAY)
+        return "kept"
+    following = (tree.deep or own.id) if any(tree.levels) else _above(own.id)
+    yield Schedule(own.target, Look(id=following), at)
+    return "removing"
+
+
+def _above(promise: str) -> str:
+    for _ in range(DEEP):
+        promise = parent_of(promise) or promise
+    return promise
+
+
 @dataclass(slots=True)
 class _Tree:
     """What is to go still, by levels: the deepest last, and none in it is below another. ``bare``: ids of records below
-    which nothing is left.
+    which nothing is left. ``deep``: below which it is deeper than one look goes.
     """
 
     levels: list[list[Record]]
     now: int
     bare: set[str] = field(default_factory=set)
     removed: int = 0
+    deep: str = ""
 
     def clear(self) -> Removing:
         """Remove a portion at most, from below, and from the last child on. What is in the way, if anything is.
@@ -78,6 +107,9 @@ class _Tree:
         """
         while self.levels and self.removed < PORTION:
             level = self.levels[-1]
+            if len(self.levels) > DEEP and level:
+                self.deep = parent_of(level[-1].id) or ""
+                return ""
             some = level[-SIDE_BY_SIDE:]
             del level[-SIDE_BY_SIDE:]
             if not some:

@@ -13,12 +13,14 @@ import pytest
 from adapter import Retry, attach, durable, promise, resolve, run, schedule, schedules
 from adapter.aws.payloads import prefix_of
 from adapter.errors import ConfigurationError, UnknownPromise
+from adapter.host import drive
 from adapter.ports import Create, Get, Glance, Head, Many, Now, Remove, Settle
 from adapter.promises import BUCKET, Kind, Record, Refused, State
-from adapter.removal import PORTION
+from adapter.removal import DEEP, PORTION
 from adapter.testing import LocalCloud
 from adapter.testing.faults import Kill
 from adapter.timers import RETENTION, SHARDS, retention_of
+from adapter.watchdog import look
 from tests.simulation.laws import HOUR, STORM
 
 DAY = 24 * HOUR
@@ -512,6 +514,30 @@ def test_a_deep_tree_goes_from_its_bottom(fast: LocalCloud) -> None:
     fast.drive()
     fast.advance(MONTH + HOUR)
     assert left(fast) == []
+
+
+def test_a_look_goes_down_only_so_far(fast: LocalCloud) -> None:
+    """Else the deepest trees would never go: each look would be over its Lambda's time before it came to the bottom."""
+    depth = 3 * DEEP + 7
+    assert fast.run(deep, depth) == depth
+    fast.drive()
+    (root,) = [record for record in fast.records() if record.id == "run-1"]
+    asked = Counter[str]()
+
+    def perform(operation: Any) -> Any:
+        asked[type(operation).__name__] += 1
+        return fast._host.ports.perform(operation)
+
+    assert root.due_at is not None
+    fast.service.ready.clear()
+    fast._driver.reach(root.due_at)
+    assert drive(look("run-1", root.due_at, RETENTION), perform) == "removing"
+    assert asked["Many"] <= DEEP + 1
+    fast.stats.reset()
+    fast.advance(2 * HOUR)
+    assert left(fast) == []
+    # Linear: each level is read on the way down, and once more from above it.
+    assert fast.stats.reads <= 5 * depth
 
 
 @dataclass
