@@ -159,6 +159,9 @@ class EngineHost:
     def get(self, promise: str) -> Record | None:
         return self.ports.store.get(promise) if is_id(promise) else None
 
+    def head(self, promise: str) -> Record | None:
+        return self.ports.store.head(promise) if is_id(promise) else None
+
     def settle(self, promise: str, state: State, value: str) -> Written:
         if not is_id(promise) or promise.startswith(SCHEDULE):
             # A schedule never settles: its entry would stay in the index, due for ever, and start nothing any more.

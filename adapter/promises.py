@@ -102,8 +102,8 @@ class Record:
     sweeper has to look at the record. ``expects``: it is armed, and moves once so many of its counted children have
     settled; -1: only time moves it. ``refusals``: how many rejections of counted children that arming knew. ``link``:
     the root that a link settles as, or the promise that a detached root was started by; ``awaiters``: the links that
-    settle as this root does. ``rule``: when a schedule's occurrences are. ``closed_at``: when a function that was
-    cancelled had cleaned up.
+    settle as this root does. ``rule``: when a schedule's occurrences are; of a link without a function, that of its
+    root, which says how the outcome is read. ``closed_at``: when a function that was cancelled had cleaned up.
     """
 
     id: str

@@ -31,8 +31,7 @@ MUTATIONS = [
         name="settle-twice",
         breaks="I1",
         file="adapter/promises.py",
-        old="    if not standing.pending:\n        return Refused(Refusal.SETTLED, standing)\n"
-        "    # No time",
+        old="    if not standing.pending:\n        return Refused(Refusal.SETTLED, standing)\n    # No time",
         new="    # No time",
         check=(PROMISES,),
     ),

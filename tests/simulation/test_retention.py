@@ -19,6 +19,7 @@ from adapter.promises import BUCKET, Kind, Record, Refused, State
 from adapter.removal import DEEP, PORTION
 from adapter.testing import LocalCloud
 from adapter.testing.faults import Kill
+from adapter.testing.hosting import ClearPayloads
 from adapter.timers import RETENTION, SHARDS, retention_of
 from adapter.watchdog import look
 from tests.simulation.laws import HOUR, STORM
@@ -134,6 +135,29 @@ async def tries(days: int) -> int:
         return await asyncio.wait_for(flaky(), days * DAY)
     except TimeoutError:
         return 0
+
+
+@durable(name="retention:attaches")
+async def attaches() -> int:
+    text = await attach("order")
+    return len(text) + len(await promise(str))
+
+
+@dataclass
+class Order:
+    total: int
+
+
+@durable(name="retention:orders")
+def orders() -> Order:
+    return Order(5)
+
+
+@durable(name="retention:reads")
+async def reads(days: int) -> int:
+    order = await attach("order")
+    await asyncio.sleep(days * DAY)
+    return order.total
 
 
 @durable(name="retention:wide")
@@ -444,6 +468,32 @@ def test_an_object_that_was_put_again_by_a_second_run_is_not_left(kept: LocalClo
     assert len(left(kept)) == 2
     kept.advance(DAY)
     assert left(kept) == []
+
+
+def test_a_replay_reads_what_it_attached_to_though_that_is_gone(kept: LocalCloud) -> None:
+    """By the annotation of a function that no record names any more, but the link's own."""
+    orders.with_options(id="order").start()
+    kept.drive()
+    handle = reads.start(60)
+    kept.advance(MONTH + DAY)
+    assert "order" not in left(kept)
+    for function in kept.service.functions.values():
+        function.memory.clear()
+    assert handle.result() == 5
+
+
+def test_a_replay_reads_nothing_of_what_is_being_removed(fast: LocalCloud) -> None:
+    """Whoever removes died when the objects were gone and the record wasn't; the outcome was carried on long ago."""
+    large.with_options(id="order").start("x")
+    fast.drive()
+    handle = attaches.start()
+    fast.advance(MONTH - HOUR)
+    fast.kill("adapter.sweeper.fire", ClearPayloads)
+    fast.advance(HOUR + 30)
+    resolve(f"{handle.id}~1", "!")
+    for function in fast.service.functions.values():
+        function.memory.clear()
+    assert handle.result() == LARGE + 1
 
 
 def test_a_schedule_stays_and_its_occurrences_go(fast: LocalCloud) -> None:
