@@ -42,7 +42,8 @@ def _bury(host: EngineHost, record: SQSRecord) -> None:
         # An event that was to start a root: nothing is stored of it. It stays in the queue, for a person.
         raise BadMessage("a failed invocation carried no envelope: its event never became a promise")
     own, children = host.ports.perform(Glance(message.id))
-    if own is None or not own.runnable:
+    if own is None or not own.runnable or (isinstance(message, Start) and message.since not in (0, own.created_at)):
+        # It is over, or gone; perhaps a later execution has its id.
         return
     early = is_early(record.body)
     crashes = message.crashes + (not early)

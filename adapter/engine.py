@@ -112,18 +112,19 @@ class _Run(Flushing):
         self.execution: Execution | None = None
         self.attempt = 1
         self.crashes = 0
+        self.since = 0
         self.firing: Firing | None = None
 
     # From a message to records.
 
     def start(self, message: Start) -> Steps:
-        self.attempt, self.crashes = message.attempt, message.crashes
+        self.attempt, self.crashes, self.since = message.attempt, message.crashes, message.since
         if parent_of(message.id) is None:
             return (yield from self._load(message.id, "started"))
         own: Record | None = yield Get(message.id)
         if own is None:
             raise _unknown(message.id)
-        if not own.runnable:
+        if not self._is_meant(own):
             return "refused"
         self.own = own
         # A plain function has no children, and most calls are such leaves.
@@ -176,10 +177,14 @@ class _Run(Flushing):
         own, children = yield Load(promise)
         if own is None:
             raise _unknown(promise)
-        if not own.runnable:
+        if not self._is_meant(own):
             return "refused"
         self.own = own
         return (yield from self._run(children, why))
+
+    def _is_meant(self, own: Record) -> bool:
+        """Whether there is something to do for it, and it isn't that of a later execution."""
+        return own.runnable and self.since in (0, own.created_at)
 
     def _run(self, children: Sequence[Record], why: str) -> Steps:
         try:
@@ -324,7 +329,8 @@ class _Run(Flushing):
             return (yield from self._settle(state, value))
         # Died before this: the platform's retry makes the same attempt again. After: there are two of the next attempt,
         # and the first settlement stands.
-        yield Schedule(self.own.target, Start(id=self.own.id, attempt=self.attempt + 1, crashes=self.crashes), at)
+        again = Start(id=self.own.id, attempt=self.attempt + 1, crashes=self.crashes, since=self.own.created_at)
+        yield Schedule(self.own.target, again, at)
         yield Tell("retrying", self.own.id, self.own.fn, {"attempt": self.attempt, "at": at})
         return "retrying"
 

@@ -260,6 +260,7 @@ class Flushing:
             deadline=request.deadline,
             retry=request.retry,
             link=request.link,
+            rule=request.reads,
             tags=request.tags,
         )
 

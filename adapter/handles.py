@@ -48,6 +48,10 @@ class Host(Protocol):
         ...
 
     def get(self, promise: str) -> Record | None: ...
+    def head(self, promise: str) -> Record | None:
+        """The record, of which arguments and outcome aren't read."""
+        ...
+
     def settle(self, promise: str, state: State, value: str) -> Written: ...
     def wait(self, promise: str, timeout: float | None) -> Record | None:
         """The settled record, None when ``timeout`` seconds have passed first."""
@@ -127,9 +131,10 @@ def storable(text: str, what: str) -> str:
 class Handle(Generic[R]):
     """A promise, seen from outside."""
 
-    def __init__(self, promise: str, read: Callable[[str], Any]) -> None:
+    def __init__(self, promise: str, read: Callable[[str], Any], fn: str = "") -> None:
         self.id = promise
         self._read = read
+        self._fn = fn
 
     def __repr__(self) -> str:
         return f"<Handle {self.id}>"
@@ -171,7 +176,17 @@ class Handle(Generic[R]):
 
     def _link(self, ordinal: int) -> Request:
         digest = digest_of(Kind.LINK, "", self.id)
-        return Request(ordinal=ordinal, kind=Kind.LINK, fn="", args="", digest=digest, decode=self._read, link=self.id)
+        return Request(
+            ordinal=ordinal,
+            kind=Kind.LINK,
+            fn="",
+            args="",
+            digest=digest,
+            decode=self._read,
+            link=self.id,
+            reads=self._fn,
+            read_as=_reader if self._fn else None,
+        )
 
     def cancel(self) -> None:
         """Settle it ``rejected_canceled``: its function sees CancelledError. Raises as `resolve` does."""
@@ -223,16 +238,23 @@ def attach(promise: str) -> Handle[Any]:
     if current.get() is not None:
         if not is_id(promise):
             raise UnknownPromise(f"there is no promise {promise!r}")
-        # What a replay does must not depend on what exists now. The reader doesn't matter to it.
-        known = host().get(promise)
-        return Handle(promise, _readers.get(known.fn, decode) if known else decode)
+        # What a replay does must not depend on what exists now: the link that the first run made says how it is read.
+        known = host().head(promise)
+        return Handle(promise, _reader(known.fn) if known else decode, known.fn if known else NOBODY)
     record = host().get(promise)
     if record is None:
         raise UnknownPromise(f"there is no promise {promise!r}")
     return Handle(promise, _readers.get(record.fn, decode))
 
 
+NOBODY = "?"
+"""No function's name: whose outcome it will be isn't known."""
+
 _readers: dict[str, Callable[[str], Any]] = {}
+
+
+def _reader(fn: str) -> Callable[[str], Any]:
+    return _readers.get(fn, decode)
 
 
 def register_reader(fn: str, read: Callable[[str], Any]) -> None:

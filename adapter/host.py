@@ -159,8 +159,12 @@ class EngineHost:
     def get(self, promise: str) -> Record | None:
         return self.ports.store.get(promise) if is_id(promise) else None
 
+    def head(self, promise: str) -> Record | None:
+        return self.ports.store.head(promise) if is_id(promise) else None
+
     def settle(self, promise: str, state: State, value: str) -> Written:
-        if not is_id(promise):
+        if not is_id(promise) or promise.startswith(SCHEDULE):
+            # A schedule never settles: its entry would stay in the index, due for ever, and start nothing any more.
             return Refused(Refusal.UNKNOWN, None)
         # What is cancelled may be a function: only a look at it tells.
         written: Written = self.ports.perform(Settle(promise, state, value, guarded=state is State.CANCELED))

@@ -44,12 +44,14 @@ class Start:
     """Run the promise from its beginning.
 
     ``attempt`` counts the runs of a function that failed and is tried again, ``crashes`` those invocations that died
-    more often than the platform repeats one.
+    more often than the platform repeats one. ``since``: when the promise was created, since an attempt may come so late
+    that a later execution has its id; 0: of whatever has the id.
     """
 
     id: str
     attempt: int = 1
     crashes: int = 0
+    since: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +94,7 @@ def to_event(message: Timed) -> dict[str, Any]:
                 "start": message.id,
                 "attempt": message.attempt if message.attempt != 1 else None,
                 "crashes": message.crashes or None,
+                "since": message.since or None,
             }
         case Resume():
             body = {"resume": message.id, "cause": message.cause.value, "crashes": message.crashes or None}
@@ -132,7 +135,7 @@ def parse_timed(event: Mapping[str, Any]) -> Timed:
         raise OtherVersion(f"this code reads envelopes of version {read}, got {got}: deploy one version everywhere")
     if "start" in event:
         attempt, crashes = _whole(event, "attempt", 1, least=1), _whole(event, "crashes", 0, least=0)
-        return Start(id=_id(event, "start"), attempt=attempt, crashes=crashes)
+        return Start(id=_id(event, "start"), attempt=attempt, crashes=crashes, since=_whole(event, "since", 0, least=0))
     if "look" in event:
         return Look(id=_id(event, "look"))
     if "occur" in event:

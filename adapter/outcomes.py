@@ -31,7 +31,11 @@ def deliver(promise: Any, record: Record) -> None:
     match record.state:
         case State.RESOLVED:
             try:
-                promise.set_result(promise.request.decode(record.value))
+                request = promise.request
+                # As it was when the link was made: its root may be gone by now, or be that of another function.
+                stored = request.read_as is not None and record.rule
+                decode = request.read_as(record.rule) if stored else request.decode
+                promise.set_result(decode(record.value))
             except CodecError as unreadable:
                 _reject(promise, unreadable)
         case State.REJECTED:

@@ -52,6 +52,13 @@ class Get:
 
 
 @dataclass(frozen=True, slots=True)
+class Head:
+    """As `Get`, by whoever reads no arguments and no outcomes, as with `Glance`."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Below:
     """The children's records, to the very last, as `Glance` reads them."""
 
@@ -211,6 +218,7 @@ Operation = (
     Now
     | Remaining
     | Get
+    | Head
     | Below
     | Glance
     | Load
@@ -240,6 +248,7 @@ class Store(Protocol):
     """The table. Each write is one transition of `adapter.promises`, atomic on its record."""
 
     def get(self, promise: str) -> Record | None: ...
+    def head(self, promise: str) -> Record | None: ...
     def load(self, promise: str) -> tuple[Record | None, Sequence[Record]]: ...
     def glance(self, promise: str) -> tuple[Record | None, Sequence[Record]]: ...
     def below(self, promise: str) -> Sequence[Record]: ...
@@ -251,7 +260,7 @@ class Store(Protocol):
     def register(self, promise: str, awaiter: str) -> Written: ...
     def arm(self, promise: str, arming: Arming) -> Written: ...
     def arrive(self, promise: str, count: int) -> Written: ...
-    def close(self, promise: str, due_at: int | None = None) -> Written: ...
+    def close(self, promise: str, due_at: int | None = None, at: int = 0) -> Written: ...
     def delete(self, promise: str) -> Record | None: ...
     def remove(self, promise: str, created_at: int) -> Written: ...
     def clear(self, promise: str, before: int) -> None: ...
@@ -369,17 +378,19 @@ class Ports:
                 return self.watcher.tell(operation)
             case Many():
                 return self._perform_many(operation.operations)
-            case Get() | Below() | Glance() | Load() | LoadChildren():
+            case Get() | Head() | Below() | Glance() | Load() | LoadChildren():
                 return self._read(operation)
             case Delete() | Remove() | Clear():
                 return self._remove(operation)
             case _:
                 return self._write(operation)
 
-    def _read(self, operation: Get | Below | Glance | Load | LoadChildren) -> Any:
+    def _read(self, operation: Get | Head | Below | Glance | Load | LoadChildren) -> Any:
         match operation:
             case Get():
                 return self.store.get(operation.id)
+            case Head():
+                return self.store.head(operation.id)
             case Below():
                 return self.store.below(operation.id)
             case Glance():
@@ -423,7 +434,8 @@ class Ports:
             case Arrive():
                 return self.store.arrive(operation.id, operation.count)
             case Close():
-                return self.store.close(operation.id, self._kept_until(operation.id, self.clock.now()))
+                now = self.clock.now()
+                return self.store.close(operation.id, self._kept_until(operation.id, now), now)
             case Pause():
                 return self.store.pause(operation.id, operation.why)
             case _:

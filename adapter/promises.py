@@ -102,7 +102,8 @@ class Record:
     sweeper has to look at the record. ``expects``: it is armed, and moves once so many of its counted children have
     settled; -1: only time moves it. ``refusals``: how many rejections of counted children that arming knew. ``link``:
     the root that a link settles as, or the promise that a detached root was started by; ``awaiters``: the links that
-    settle as this root does. ``rule``: when a schedule's occurrences are.
+    settle as this root does. ``rule``: when a schedule's occurrences are; of a link without a function, that of its
+    root, which says how the outcome is read. ``closed_at``: when a function that was cancelled had cleaned up.
     """
 
     id: str
@@ -135,6 +136,7 @@ class Record:
     awaiters: frozenset[str] = frozenset()
     paused: str = ""
     closed: bool = False
+    closed_at: int = 0
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
@@ -146,13 +148,18 @@ class Record:
         return self.state not in (State.PENDING, State.RESOLVED)
 
     @property
+    def ended_at(self) -> int:
+        """When it was over, if it is."""
+        return max(self.settled_at, self.closed_at)
+
+    @property
     def ordinal(self) -> int:
         return ordinal_of(self.id)
 
     @property
     def runnable(self) -> bool:
         """A run may still do something: the function isn't settled, or was cancelled and must clean up."""
-        return self.pending or (self.state in (State.CANCELED, State.TIMEDOUT) and not self.closed)
+        return self.pending or (cleans_up(self.state) and not self.closed)
 
     @property
     def over(self) -> bool:
@@ -162,8 +169,7 @@ class Record:
 
 def is_over(kind: Kind, state: State, closed: bool) -> bool:
     """See `Record.over`."""
-    cleans_up = kind is Kind.CALL and state in (State.CANCELED, State.TIMEDOUT) and not closed
-    return state is not State.PENDING and not cleans_up
+    return state is not State.PENDING and not (kind is Kind.CALL and cleans_up(state) and not closed)
 
 
 def is_readable(version: object) -> bool:
@@ -295,14 +301,19 @@ def settle(standing: Record | None, state: State, value: str, at: int, due_at: i
     return replace(standing, state=state, value=value, settled_at=at, expects=None, due_at=due_at, paused="")
 
 
-def close(standing: Record | None, due_at: int | None = None) -> Written:
-    """A cancelled function has cleaned up: nothing runs under this id any more. Its outcome stays as it is.
+def cleans_up(state: State) -> bool:
+    """Whether a function that was settled so from above goes on until it is closed."""
+    return state in (State.CANCELED, State.TIMEDOUT)
+
+
+def close(standing: Record | None, due_at: int | None = None, at: int = 0) -> Written:
+    """A cancelled function has cleaned up ``at`` this time: nothing runs under this id any more. Its outcome stays.
 
     ``due_at``: when somebody has to look whether it is to be removed.
     """
     if standing is None:
         return Refused(Refusal.UNKNOWN, None)
-    return replace(standing, closed=True, due_at=due_at)
+    return replace(standing, closed=True, closed_at=at, due_at=due_at)
 
 
 def remove(standing: Record | None, created_at: int) -> Written:

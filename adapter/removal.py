@@ -13,20 +13,25 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from adapter.messages import Look
-from adapter.ports import Below, Clear, Get, Many, Operation, Postpone, Remove, Schedule, Tell
-from adapter.promises import Kind, Record, Refused, Written, parent_of
-from adapter.timers import DAY
+from adapter.ports import Below, Clear, Head, Many, Operation, Postpone, Remove, Schedule, Tell
+from adapter.promises import Kind, Record, Refused, Written, parent_of, root_of
+from adapter.timers import DAY, MIN_RETENTION
 
 Removing = Generator[Operation, Any, str]
 
 PORTION = 1_000
 """Records that one look removes: others wait in the same queue, some of them to the second."""
 
+DEEP = 500
+"""Levels to which one look goes down, one request after the other, before it removes anything."""
+
 SIDE_BY_SIDE = 32
 """Of which the children are read at a time; each may have thousands."""
 
-YOUNG = DAY
-"""An object that was put more recently may be of a start under the same id, whose record isn't created yet."""
+YOUNG = DAY // 2
+"""An object that was put more recently may be of a start under the same id, whose record isn't created yet. Well within
+the least retention: a second run of a function puts its outcome once more, minutes after the first has settled it.
+"""
 
 
 def retire(own: Record, children: Sequence[Record], now: int, retention: int | None) -> Removing:
@@ -39,17 +44,17 @@ def retire(own: Record, children: Sequence[Record], now: int, retention: int | N
     if retention is None or parent_of(own.id) is not None:
         yield Postpone(own.id, own.due_at, None)
         return "over"
-    if now < own.settled_at + retention:
-        yield Postpone(own.id, own.due_at, own.settled_at + retention)
+    if now < own.ended_at + retention:
+        yield Postpone(own.id, own.due_at, own.ended_at + retention)
         return "over"
-    tree = _Tree([list(children)])
-    kept = (yield from _in_the_way([own])) or (yield from tree.clear())
+    tree = _Tree([list(children)], now)
+    kept = (yield from _in_the_way([own], now)) or (yield from tree.clear())
     if kept:
         yield Tell("kept", own.id, own.fn, {"why": f"{kept} needs it"})
         yield Postpone(own.id, own.due_at, now + DAY)
         return "kept"
     if any(tree.levels):
-        yield Schedule(own.target, Look(id=own.id), own.due_at)
+        yield Schedule(own.target, Look(id=tree.deep or own.id), own.due_at)
         return "removing"
     # Objects before the record that says whose they are: nobody would find them afterwards.
     yield Clear(own.id, now - YOUNG)
@@ -58,15 +63,42 @@ def retire(own: Record, children: Sequence[Record], now: int, retention: int | N
     return "removed"
 
 
+def retire_below(own: Record, children: Sequence[Record], now: int, at: int) -> Removing:
+    """Part of a tree that is too deep for one look: all below ``own`` goes, then what is above it. ``at``: its root's.
+
+    Died anywhere: the root's entry is overdue.
+    """
+    root: Record | None = yield Head(root_of(own.id))
+    if root is None or not root.over or root.due_at != at:
+        return "over"
+    tree = _Tree([list(children)], now)
+    kept = (yield from _in_the_way([own], now)) or (yield from tree.clear())
+    if kept:
+        yield Tell("kept", root.id, root.fn, {"why": f"{kept} needs it"})
+        yield Postpone(root.id, at, now + DAY)
+        return "kept"
+    following = (tree.deep or own.id) if any(tree.levels) else _above(own.id)
+    yield Schedule(own.target, Look(id=following), at)
+    return "removing"
+
+
+def _above(promise: str) -> str:
+    for _ in range(DEEP):
+        promise = parent_of(promise) or promise
+    return promise
+
+
 @dataclass(slots=True)
 class _Tree:
     """What is to go still, by levels: the deepest last, and none in it is below another. ``bare``: ids of records below
-    which nothing is left.
+    which nothing is left. ``deep``: below which it is deeper than one look goes.
     """
 
     levels: list[list[Record]]
+    now: int
     bare: set[str] = field(default_factory=set)
     removed: int = 0
+    deep: str = ""
 
     def clear(self) -> Removing:
         """Remove a portion at most, from below, and from the last child on. What is in the way, if anything is.
@@ -75,6 +107,9 @@ class _Tree:
         """
         while self.levels and self.removed < PORTION:
             level = self.levels[-1]
+            if len(self.levels) > DEEP and level:
+                self.deep = parent_of(level[-1].id) or ""
+                return ""
             some = level[-SIDE_BY_SIDE:]
             del level[-SIDE_BY_SIDE:]
             if not some:
@@ -84,7 +119,7 @@ class _Tree:
         return ""
 
     def _clear(self, some: Sequence[Record]) -> Removing:
-        if kept := (yield from _in_the_way(some)):
+        if kept := (yield from _in_the_way(some, self.now)):
             return kept
         open_ = [record for record in some if record.kind is Kind.CALL and record.id not in self.bare]
         found: list[Sequence[Record]] = (yield Many(tuple(Below(record.id) for record in open_))) if open_ else []
@@ -107,18 +142,20 @@ class _Tree:
         return moved[0].id if moved else ""
 
 
-def _in_the_way(records: Sequence[Record]) -> Removing:
+def _in_the_way(records: Sequence[Record], now: int) -> Removing:
     """The id of a promise that needs one of the records still, or nothing.
 
-    A root is needed by the links that await it, and by the promise that detached it: as long as that is pending, it
-    would start the root once more.
+    What ended within the last day is in the way, though its root has ended long ago: a run that read it may be under
+    way still, and sandboxes have it in memory. A root is needed by the links that await it, and by the promise that
+    detached it: as long as that is pending, it would start the root once more.
     """
     for record in records:
-        if not record.over:
+        if not record.over or now < record.ended_at + MIN_RETENTION:
             return record.id
         needing = [*sorted(record.awaiters), *([record.link] if parent_of(record.id) is None and record.link else [])]
-        found: list[Record | None] = (yield Many(tuple(Get(promise) for promise in needing))) if needing else []
+        found: list[Record | None] = (yield Many(tuple(Head(promise) for promise in needing))) if needing else []
         for one in found:
-            if one is not None and one.pending:
+            # Not what a later execution has under the same id.
+            if one is not None and one.pending and one.link == record.id:
                 return one.id
     return ""

@@ -17,8 +17,8 @@ from adapter.batches import process, records_of
 from adapter.errors import BadMessage, OtherVersion
 from adapter.host import EngineHost, drive
 from adapter.messages import Cause, Resume, Settlement, named
-from adapter.ports import Arrive, Invoke, Operation, Settle, Tell
-from adapter.promises import Kind, Refused, State, Stored, Wake, Written, copied, is_id, is_readable, wakes
+from adapter.ports import Arrive, Head, Invoke, Operation, Settle, Tell
+from adapter.promises import Kind, Record, Refused, State, Stored, Wake, Written, copied, is_id, is_readable, wakes
 
 Waking = Generator[Operation, Any, str]
 
@@ -83,10 +83,16 @@ def resume_callee(settled: Settlement) -> Waking:
 
 
 def settle_links(settled: Settlement) -> Waking:
-    """What awaits this root from another execution settles as the root did; each then wakes its own parent."""
+    """What awaits this root from another execution settles as the root did; each then wakes its own parent.
+
+    One that gave up may be gone by now, and its id be that of another promise, of a later execution. For nobody no
+    object is copied, either: nothing would remove it.
+    """
     state, value = copied(settled.state, settled.value)
     for awaiter in settled.awaiters:
-        yield Settle(awaiter, state, value)
+        link: Record | None = yield Head(awaiter)
+        if link is not None and link.pending and link.kind is Kind.LINK and link.link == settled.id:
+            yield Settle(awaiter, state, value)
     return "settled"
 
 

@@ -38,6 +38,7 @@ class Request:
     """What the code asked for: ``args`` encoded; ``decode`` reads the outcome; ``inline`` runs an inline step.
 
     ``deadline`` in logical microseconds; ``retry`` a policy of this call; ``link`` the root that it starts or awaits.
+    ``reads``: the function of that root, as far as it could be asked; ``read_as`` gives what reads the outcome of one.
     """
 
     ordinal: int
@@ -52,6 +53,8 @@ class Request:
     deadline: int | None = None
     retry: str = ""
     link: str = ""
+    reads: str = ""
+    read_as: Callable[[str], Callable[[str], Any]] | None = None
     tags: dict[str, str] = field(default_factory=dict)
 
 

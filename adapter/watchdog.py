@@ -14,9 +14,9 @@ from collections.abc import Generator, Sequence
 from typing import Any
 
 from adapter.messages import Cause, Look, Resume, Timed
-from adapter.ports import Get, Glance, Invoke, Now, Operation, Postpone, Schedule, Settle, Tell
-from adapter.promises import Firing, Kind, Record, State, Wake
-from adapter.removal import retire
+from adapter.ports import Glance, Head, Invoke, Now, Operation, Postpone, Schedule, Settle, Tell
+from adapter.promises import Firing, Kind, Record, State, Wake, parent_of
+from adapter.removal import retire, retire_below
 from adapter.timers import MAX_WATCH, MINUTE, WATCH
 
 Watching = Generator[Operation, Any, str]
@@ -40,8 +40,10 @@ def look(promise: str, at: int, retention: int | None) -> Watching:
     if own is None:
         return "unknown"
     now = yield Now()
+    if own.over and own.due_at == at:
+        return (yield from retire(own, children, now, retention))
     if own.over:
-        return (yield from retire(own, children, now, retention)) if own.due_at == at else "over"
+        return "over" if parent_of(own.id) is None else (yield from retire_below(own, children, now, at))
     if own.kind is not Kind.CALL:
         return "not a function"
     if own.pending and own.deadline is not None and own.deadline <= max(now, at):
@@ -85,7 +87,7 @@ def _is_lost(own: Record, children: Sequence[Record], now: int) -> Generator[Ope
 
 
 def _is_registered(link: Record) -> Generator[Operation, Any, bool]:
-    root: Record | None = yield Get(link.link)
+    root: Record | None = yield Head(link.link)
     return root is not None and root.pending and link.id in root.awaiters
 
 

@@ -64,6 +64,7 @@ class Item(Model):
     awaited = BooleanAttribute(null=True)
     paused = UnicodeAttribute(null=True)
     closed = BooleanAttribute(null=True)
+    closed_at = NumberAttribute(null=True)
     tags = JSONAttribute(null=True)
 
 
@@ -107,6 +108,7 @@ def to_item(record: Record, model: type[Item] = Item) -> dict[str, Any]:
         awaited=bool(record.awaiters) or None,
         paused=record.paused or None,
         closed=record.closed or None,
+        closed_at=record.closed_at or None,
         tags=dict(record.tags) or None,
     )
     serialized: dict[str, Any] = item.serialize()
@@ -165,6 +167,7 @@ def to_record(raw: Mapping[str, Any], model: type[Item] = Item) -> Record:
             awaiters=frozenset(item.awaiters or ()),
             paused=item.paused or "",
             closed=bool(item.closed),
+            closed_at=_whole(item.closed_at or 0),
             tags=_tags(item.tags),
         )
     except (TypeError, ValueError, AttributeError, KeyError, ArithmeticError, RecursionError) as unreadable:

@@ -28,8 +28,11 @@ class Partitions(ABC):
         children = [record for record in together if record.id != promise]
         return (roots[0] if roots else None), [*children, *self._further(promise, 0, children)]
 
-    def glance(self, promise: str) -> tuple[Record | None, Sequence[Record]]:
+    def head(self, promise: str) -> Record | None:
         # Here nothing is opened anyway.
+        return self.get(promise)
+
+    def glance(self, promise: str) -> tuple[Record | None, Sequence[Record]]:
         if parent_of(promise) is not None:
             own = self.get(promise)
             return own, self.below(promise)

@@ -30,6 +30,10 @@ class SealedStore:
         found = self.inner.get(promise)
         return None if found is None else self.read(found, EVERYTHING)
 
+    def head(self, promise: str) -> Record | None:
+        found = self.inner.head(promise)
+        return None if found is None else self.read(found)
+
     def load(self, promise: str) -> tuple[Record | None, Sequence[Record]]:
         own, children = self.inner.load(promise)
         return None if own is None else self.read(own, EVERYTHING), self._outcomes(children)
@@ -79,8 +83,8 @@ class SealedStore:
     def arrive(self, promise: str, count: int) -> Written:
         return self._unread(self.inner.arrive(promise, count))
 
-    def close(self, promise: str, due_at: int | None = None) -> Written:
-        return self._unread(self.inner.close(promise, due_at))
+    def close(self, promise: str, due_at: int | None = None, at: int = 0) -> Written:
+        return self._unread(self.inner.close(promise, due_at, at))
 
     def remove(self, promise: str, created_at: int) -> Written:
         return self._unread(self.inner.remove(promise, created_at))

@@ -170,13 +170,13 @@ class DynamoStore(Partitions):
             values=_STATES,
         )
 
-    def close(self, promise: str, due_at: int | None = None) -> Written:
+    def close(self, promise: str, due_at: int | None = None, at: int = 0) -> Written:
         due = _due_of(promise, due_at)
         return self._update(
             promise,
-            lambda standing: promises.close(standing, due_at),
-            sets={"closed": {"BOOL": True}} | due,
-            remove=tuple(_DUE - due.keys()),
+            lambda standing: promises.close(standing, due_at, at),
+            sets={"closed": {"BOOL": True}, **({"closed_at": {"N": str(at)}} if at else {})} | due,
+            remove=(*(() if at else ("closed_at",)), *(_DUE - due.keys())),
             condition="attribute_exists(pk)",
             values={},
         )

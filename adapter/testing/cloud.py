@@ -233,11 +233,12 @@ class LocalCloud:
                 return None
             self._jump(at)
 
-    def peek(self, promise: str) -> Record | None:
+    def peek(self, promise: str, *, opened: bool = True) -> Record | None:
         """Read a record without counting it as the application's read."""
         self.stats.metered = False
         try:
-            return self._looking.get(promise) if is_id(promise) else None
+            read = self._looking.get if opened else self._looking.head
+            return read(promise) if is_id(promise) else None
         finally:
             self.stats.metered = True
 

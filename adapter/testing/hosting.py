@@ -121,6 +121,9 @@ class LocalHost(EngineHost):
     def get(self, promise: str) -> Record | None:
         return self._cloud.peek(promise)
 
+    def head(self, promise: str) -> Record | None:
+        return self._cloud.peek(promise, opened=False)
+
     def wait(self, promise: str, timeout: float | None) -> Record | None:
         return self._cloud.wait(promise, timeout)
 

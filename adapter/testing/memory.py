@@ -79,8 +79,8 @@ class Transitions(ABC):
     def arrive(self, promise: str, count: int) -> Written:
         return self.write(promise, promises.arrive(self.peek(promise), count))
 
-    def close(self, promise: str, due_at: int | None = None) -> Written:
-        return self.write(promise, promises.close(self.peek(promise), due_at))
+    def close(self, promise: str, due_at: int | None = None, at: int = 0) -> Written:
+        return self.write(promise, promises.close(self.peek(promise), due_at, at))
 
     def remove(self, promise: str, created_at: int) -> Written:
         removed = promises.remove(self.peek(promise), created_at)

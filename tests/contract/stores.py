@@ -24,6 +24,9 @@ class ModelStore(Transitions):
     def get(self, promise: str) -> Record | None:
         return self.records.get(promise)
 
+    def head(self, promise: str) -> Record | None:
+        return self.get(promise)
+
     def load(self, promise: str) -> tuple[Record | None, Sequence[Record]]:
         return self.get(promise), self.children(promise)
 

@@ -242,6 +242,7 @@ FULL = Record(
     awaiters=frozenset({"a~0", "b~1"}),
     paused="paused",
     closed=True,
+    closed_at=13,
     tags={"key": "värde"},
 )
 

@@ -107,12 +107,12 @@ class Agreement(RuleBasedStateMachine):
         self.both("pause", self.one(data), why)
 
     @precondition(lambda self: any(not record.pending for record in self.model.records.values()))
-    @rule(data=st.data())
-    def close(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), at=times)
+    def close(self, data: st.DataObject, at: int) -> None:
         """A cancelled function has cleaned up; nobody closes a pending one."""
         settled = [promise for promise, record in self.model.records.items() if not record.pending]
         unknown = f"{self.root}-unknown"
-        self.both("close", data.draw(st.sampled_from([*settled, unknown])), data.draw(st.none() | instants | times))
+        self.both("close", data.draw(st.sampled_from([*settled, unknown])), data.draw(st.none() | instants | times), at)
 
     @rule(data=st.data(), off=st.sampled_from([0, 0, 1]))
     def remove(self, data: st.DataObject, off: int) -> None:

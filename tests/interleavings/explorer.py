@@ -28,6 +28,7 @@ from adapter.ports import (
     Close,
     Create,
     Get,
+    Head,
     Invoke,
     Load,
     LoadChildren,
@@ -306,7 +307,7 @@ class Explorer:
 
     def _apply(self, world: World, run: Run, operation: Any) -> tuple[Any, World]:
         match operation:
-            case Load() | Get():
+            case Load() | Get() | Head():
                 return self._records(world).get(operation.id), world
             case LoadChildren():
                 return _children(self._records(world), operation), world

@@ -186,8 +186,8 @@ OF_RUNS = [
         bug="Each attempt of a leaf takes itself for the first.",
         breaks="bounded retries",
         file="adapter/engine.py",
-        old="Start(id=self.own.id, attempt=self.attempt + 1, crashes=self.crashes)",
-        new="Start(id=self.own.id, attempt=1, crashes=self.crashes)",
+        old="Start(id=self.own.id, attempt=self.attempt + 1, crashes=self.crashes,",
+        new="Start(id=self.own.id, attempt=1, crashes=self.crashes,",
         check=(f"{RETRIES}::test_the_last_failure_is_what_stands",),
     ),
     Mutation(

@@ -6,21 +6,27 @@ import asyncio
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 
-from adapter import attach, durable, promise, resolve, run, schedule, schedules
+from adapter import Retry, attach, durable, promise, resolve, run, schedule, schedules
 from adapter.aws.payloads import prefix_of
 from adapter.errors import ConfigurationError, UnknownPromise
-from adapter.ports import Create, Get, Glance, Many, Now, Remove, Settle
+from adapter.host import drive
+from adapter.ports import Create, Get, Glance, Head, Many, Now, Remove, Settle
 from adapter.promises import BUCKET, Kind, Record, Refused, State
-from adapter.removal import PORTION
+from adapter.removal import DEEP, PORTION
 from adapter.testing import LocalCloud
 from adapter.testing.faults import Kill
+from adapter.testing.hosting import ClearPayloads
 from adapter.timers import RETENTION, SHARDS, retention_of
+from adapter.watchdog import look
 from tests.simulation.laws import HOUR, STORM
 
 DAY = 24 * HOUR
+tried: list[int] = []
+"""The attempts of `flaky`."""
 LARGE = 20_000
 MONTH = RETENTION // 1_000_000
 
@@ -76,12 +82,82 @@ async def tidies(days: int) -> None:
         await leaf(before)
 
 
+@durable(name="retention:asks_twice")
+async def asks_twice(text: str) -> str:
+    return f"{text} {await promise(str)} {await promise(str)}"
+
+
+@durable(name="retention:asks_below")
+async def asks_below(text: str) -> str:
+    return await asks_twice(text)
+
+
 @durable(name="retention:leaves")
 async def leaves(days: int) -> str:
     tidying = tidies(days)
     await asyncio.sleep(60)
     tidying.cancel()
     return "left"
+
+
+@durable(name="retention:asks_for_long")
+async def asks_for_long(days: int) -> str:
+    return await asyncio.wait_for(promise(str), days * DAY)
+
+
+@durable(name="retention:shares")
+async def shares(days: int) -> str:
+    await asyncio.sleep(days * DAY)
+    return "shared" * LARGE
+
+
+@durable(name="retention:gives_up")
+async def gives_up(first: bool) -> str:
+    if not first:
+        return await promise(str)
+    try:
+        return await asyncio.wait_for(attach("shared"), HOUR)
+    except TimeoutError:
+        return "nothing"
+
+
+@durable(name="retention:flaky", retry=Retry(attempts=2, initial=40 * DAY, max_delay=40 * DAY, jitter=0))
+def flaky() -> int:
+    tried.append(1)
+    if len(tried) < 3:
+        raise ValueError("not yet")
+    return len(tried)
+
+
+@durable(name="retention:tries")
+async def tries(days: int) -> int:
+    try:
+        return await asyncio.wait_for(flaky(), days * DAY)
+    except TimeoutError:
+        return 0
+
+
+@durable(name="retention:attaches")
+async def attaches() -> int:
+    text = await attach("order")
+    return len(text) + len(await promise(str))
+
+
+@dataclass
+class Order:
+    total: int
+
+
+@durable(name="retention:orders")
+def orders() -> Order:
+    return Order(5)
+
+
+@durable(name="retention:reads")
+async def reads(days: int) -> int:
+    order = await attach("order")
+    await asyncio.sleep(days * DAY)
+    return order.total
 
 
 @durable(name="retention:wide")
@@ -165,6 +241,47 @@ def test_a_cancelled_root_is_kept_from_the_end_of_its_clean_up_on(fast: LocalClo
     fast.advance(MONTH - 3 * DAY)
     assert handle.status() is State.CANCELED
     fast.advance(4 * DAY)
+    assert left(fast) == []
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_a_time_that_it_waited_for_in_vain_does_not_keep_it(kept: LocalCloud, cancelled: bool) -> None:
+    """It would have been woken at the very time at which its retention is over."""
+    handle = asks_for_long.start(MONTH // DAY)
+    kept.drive()
+    if cancelled:
+        handle.cancel()
+    else:
+        resolve(f"{handle.id}~0", "yes")
+    kept.drive()
+    assert handle.status() is (State.CANCELED if cancelled else State.RESOLVED)
+    kept.advance(MONTH + 60)
+    assert left(kept) == []
+
+
+def test_a_longer_retention_counts_from_the_end_of_a_clean_up(
+    fast: LocalCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not from the cancellation, which may be as long ago as the retention."""
+    handle = tidies.start(50)
+    fast.advance(DAY)
+    handle.cancel()
+    fast.advance(50 * DAY + 60)
+    keeping(monkeypatch, fast, "60")
+    fast.advance(59 * DAY)
+    assert handle.status() is State.CANCELED
+    fast.advance(2 * DAY)
+    assert left(fast) == []
+
+
+def test_what_was_cleaned_up_within_the_last_day_keeps_its_tree(fast: LocalCloud) -> None:
+    """A run that read it may be under way still; the retention of the root is long over."""
+    cleaned = replace(ENDED, id="ended~0", state=State.CANCELED, due_at=None, closed=True)
+    made(fast, replace(ENDED, due_at=fast.clock() + HOUR * 1_000_000))
+    made(fast, replace(cleaned, closed_at=fast.clock()))
+    fast.advance(2 * HOUR)
+    assert left(fast) == ["ended", "ended~0"]
+    fast.advance(DAY)
     assert left(fast) == []
 
 
@@ -256,6 +373,29 @@ def test_a_sandbox_forgets_what_an_earlier_execution_of_the_id_had(fast: LocalCl
     assert handle.result() == "y NEW"
 
 
+def test_a_sandbox_has_nothing_of_a_call_that_ended_long_after_its_root(fast: LocalCloud) -> None:
+    """The root was settled from outside; its call ended in another sandbox, shortly before a look at what kept it."""
+    asks_below.with_options(id="again").start("x")
+    fast.drive()
+    resolve("again", "nothing")
+    fast.advance(MONTH + 2 * DAY - 3 * HOUR)
+    resolve("again~0.0", "old")
+    fast.drive()
+    (function,) = [one for one in fast.service.functions.values() if "again~0" in one.memory.kept]
+    suspended = dict(function.memory.kept)
+    function.memory.kept.clear()
+    resolve("again~0.1", "old")
+    while left(fast):
+        fast.advance(HOUR)
+    handle = asks_below.with_options(id="again").start("y")
+    fast.drive()
+    resolve("again~0.0", "new")
+    fast.drive()
+    function.memory.kept.update(suspended)
+    resolve("again~0.1", "new")
+    assert handle.result() == "y new new"
+
+
 def test_what_is_put_for_a_start_under_way_is_not_removed(kept: LocalCloud) -> None:
     """Its record isn't created yet when the removal of the id's earlier execution comes to the objects."""
     first = large.with_options(id="big").start("x")
@@ -265,6 +405,95 @@ def test_what_is_put_for_a_start_under_way_is_not_removed(kept: LocalCloud) -> N
     kept.advance(2 * HOUR)
     (key,) = left(kept)
     assert key.startswith(prefix_of("big"))
+
+
+@pytest.mark.parametrize("function", [tries, flaky])
+def test_an_attempt_is_not_one_of_a_later_execution_of_the_id(fast: LocalCloud, function: Any) -> None:
+    """Its execution gave up long before it comes, and was removed. The later one has all its attempts, each in time."""
+    tried.clear()
+    if function is tries:
+        assert tries.with_options(id="again").start(1).result() == 0
+        fast.advance(MONTH + 2 * DAY)
+        handle = tries.with_options(id="again").start(100)
+    else:
+        first = flaky.with_options(id="again").start()
+        fast.drive()
+        first.cancel()
+        fast.advance(MONTH + 2 * DAY)
+        handle = flaky.with_options(id="again").start()
+    assert left(fast)[0] == "again"
+    fast.drive()
+    assert len(tried) == 2
+    fast.advance(39 * DAY)
+    assert len(tried) == 2
+    assert handle.result() == 3
+
+
+def test_what_once_awaited_a_root_is_not_settled_under_a_later_execution_of_its_id(kept: LocalCloud) -> None:
+    """It gave up, and was removed; the root, which knows it still, settles when another promise has the id."""
+    shared = shares.with_options(id="shared").start(40)
+    assert gives_up.with_options(id="again").start(first=True).result() == "nothing"
+    kept.advance(MONTH + DAY)
+    handle = gives_up.with_options(id="again").start(first=False)
+    kept.advance(15 * DAY)
+    assert shared.status() is State.RESOLVED
+    assert handle.status() is State.PENDING
+    resolve("again~0", "its own")
+    assert handle.result() == "its own"
+
+
+def test_an_outcome_is_not_carried_to_what_is_gone(kept: LocalCloud) -> None:
+    """The copy of a large one would be left behind under the id of an execution that was removed."""
+    shares.with_options(id="shared").start(40)
+    assert gives_up.with_options(id="again").start(first=True).result() == "nothing"
+    kept.advance(40 * DAY + MONTH + 2 * DAY)
+    assert left(kept) == []
+
+
+def test_what_a_later_execution_has_under_the_id_of_a_link_keeps_no_root(fast: LocalCloud) -> None:
+    """It doesn't wait for it."""
+    made(fast, replace(ENDED, awaiters=frozenset({"other~0"})), Record(id="other", fn="?"))
+    made(fast, Record(id="other~0", kind=Kind.EXTERNAL))
+    fast.advance(DAY)
+    assert left(fast) == ["other", "other~0"]
+
+
+def test_an_object_that_was_put_again_by_a_second_run_is_not_left(kept: LocalCloud, monkeypatch: Any) -> None:
+    """It ended minutes after the first, whose outcome stands; the retention is the shortest."""
+    keeping(monkeypatch, kept, "1")
+    first = large.with_options(id="big").start("x")
+    assert len(first.result()) == LARGE
+    kept.advance(600)
+    kept._looking.sealing.seal(f'"{"x" * LARGE}"', "big", "value")
+    assert len(left(kept)) == 2
+    kept.advance(DAY)
+    assert left(kept) == []
+
+
+def test_a_replay_reads_what_it_attached_to_though_that_is_gone(kept: LocalCloud) -> None:
+    """By the annotation of a function that no record names any more, but the link's own."""
+    orders.with_options(id="order").start()
+    kept.drive()
+    handle = reads.start(60)
+    kept.advance(MONTH + DAY)
+    assert "order" not in left(kept)
+    for function in kept.service.functions.values():
+        function.memory.clear()
+    assert handle.result() == 5
+
+
+def test_a_replay_reads_nothing_of_what_is_being_removed(fast: LocalCloud) -> None:
+    """Whoever removes died when the objects were gone and the record wasn't; the outcome was carried on long ago."""
+    large.with_options(id="order").start("x")
+    fast.drive()
+    handle = attaches.start()
+    fast.advance(MONTH - HOUR)
+    fast.kill("adapter.sweeper.fire", ClearPayloads)
+    fast.advance(HOUR + 30)
+    resolve(f"{handle.id}~1", "!")
+    for function in fast.service.functions.values():
+        function.memory.clear()
+    assert handle.result() == LARGE + 1
 
 
 def test_a_schedule_stays_and_its_occurrences_go(fast: LocalCloud) -> None:
@@ -337,6 +566,30 @@ def test_a_deep_tree_goes_from_its_bottom(fast: LocalCloud) -> None:
     assert left(fast) == []
 
 
+def test_a_look_goes_down_only_so_far(fast: LocalCloud) -> None:
+    """Else the deepest trees would never go: each look would be over its Lambda's time before it came to the bottom."""
+    depth = 3 * DEEP + 7
+    assert fast.run(deep, depth) == depth
+    fast.drive()
+    (root,) = [record for record in fast.records() if record.id == "run-1"]
+    asked = Counter[str]()
+
+    def perform(operation: Any) -> Any:
+        asked[type(operation).__name__] += 1
+        return fast._host.ports.perform(operation)
+
+    assert root.due_at is not None
+    fast.service.ready.clear()
+    fast._driver.reach(root.due_at)
+    assert drive(look("run-1", root.due_at, RETENTION), perform) == "removing"
+    assert asked["Many"] <= DEEP + 1
+    fast.stats.reset()
+    fast.advance(2 * HOUR)
+    assert left(fast) == []
+    # Linear: each level is read on the way down, and once more from above it.
+    assert fast.stats.reads <= 5 * depth
+
+
 @dataclass
 class Nth(Kill):
     """Whatever removes, at its ``left``-th call; remembers what that was."""
@@ -346,7 +599,7 @@ class Nth(Kill):
 
     def meets(self, names: Collection[str], operation: object, when: str) -> bool:
         looks = "adapter.sweeper.fire" in names or "adapter.sweeper.sweep" in names
-        if not looks or when != self.when or isinstance(operation, (Get, Glance, Many, Now)):
+        if not looks or when != self.when or isinstance(operation, (Get, Glance, Head, Many, Now)):
             return False
         self.left -= 1
         if self.left != 0:

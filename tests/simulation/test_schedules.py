@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from adapter import When, attach, durable, errors, run, schedule, schedules, unschedule
+from adapter import When, attach, cancel, durable, errors, resolve, run, schedule, schedules, unschedule
 from adapter.ports import Arm, Create, Invoke, Schedule
 from adapter.schedules import _Rule
 from adapter.testing import Faults, LocalCloud
@@ -92,6 +92,16 @@ def test_a_schedule_is_made_once(cloud: LocalCloud) -> None:
     for other in (("0 4 * * *", "eu"), ("0 3 * * *", "us")):
         with pytest.raises(errors.IdConflict, match="unschedule"):
             schedule("report", other[0], nightly, other[1])
+
+
+def test_a_schedule_is_no_promise_that_anybody_could_settle(cloud: LocalCloud) -> None:
+    """It would start nothing any more, and its entry in the index would be due for ever."""
+    schedule("report", "0 3 * * *", nightly, "eu")
+    for settle in (resolve, cancel):
+        with pytest.raises(errors.UnknownPromise):
+            settle("schedule:report")
+    cloud.advance(DAY)
+    assert RAN == ["eu"]
 
 
 def test_schedules_are_listed_by_name(cloud: LocalCloud) -> None:
