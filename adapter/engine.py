@@ -433,11 +433,16 @@ def _contradicted(news: Behind) -> NonDeterminismError:
     return NonDeterminismError(f"{told}. Repair it, then start the execution again under the same id.", brief=told)
 
 
-def crashed(own: Record, children: Sequence[Record]) -> Steps:
-    """A function whose Lambda died more often than its policy allows. Its children first: nobody would end them."""
+def end(children: Sequence[Record]) -> Generator[Operation, Any, None]:
+    """Cancel those of whose outcome no code will hear."""
     for child in children:
         if child.pending:
             yield Settle(child.id, State.CANCELED, BY_PARENT, guarded=child.kind is Kind.CALL)
+
+
+def crashed(own: Record, children: Sequence[Record]) -> Steps:
+    """A function whose Lambda died more often than its policy allows. Its children first: nobody would end them."""
+    yield from end(children)
     if not own.pending:
         yield Close(own.id)
         return "closed"

@@ -10,14 +10,14 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from adapter.engine import Memory, respond
+from adapter.engine import Memory, end, respond
 from adapter.errors import ConfigurationError
 from adapter.exceptions import encode_exception
 from adapter.flushing import Caller, begin
 from adapter.loop import MICROSECOND
 from adapter.messages import Cause, Resume, is_envelope, parse
-from adapter.ports import Invoke, Operation, Ports, Remaining, RunCode, RunLeft, Settle
-from adapter.promises import SCHEDULE, Record, Refusal, Refused, State, Written, is_id
+from adapter.ports import Glance, Invoke, Operation, Ports, Remaining, RunCode, RunLeft, Settle
+from adapter.promises import SCHEDULE, Kind, Record, Refusal, Refused, State, Written, is_id
 from adapter.realio import run_to_end
 from adapter.steps import Scope, current
 from adapter.timers import SCHEDULES
@@ -168,6 +168,11 @@ class EngineHost:
             return Refused(Refusal.UNKNOWN, None)
         # What is cancelled may be a function: only a look at it tells.
         written: Written = self.ports.perform(Settle(promise, state, value, guarded=state is State.CANCELED))
+        if isinstance(written, Record) and written.kind is Kind.CALL and written.over:
+            # A function that is settled in its place hears of nothing any more. What a crash leaves here, or a run that
+            # is under way begins still, is ended with its retention.
+            _, children = self.ports.perform(Glance(promise))
+            self.drive(end(children))
         return written
 
     def qualify(self, target: str) -> str:

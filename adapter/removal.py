@@ -12,6 +12,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from adapter.engine import end
 from adapter.messages import Look
 from adapter.ports import Below, Clear, Head, Many, Operation, Postpone, Remove, Schedule, Tell
 from adapter.promises import Kind, Record, Refused, Written, parent_of, root_of
@@ -150,6 +151,9 @@ def _in_the_way(records: Sequence[Record], now: int) -> Removing:
     detached it: as long as that is pending, it would start the root once more.
     """
     for record in records:
+        if record.pending:
+            # Below what is over, nobody hears of it: its function was settled from outside, and had begun it still.
+            yield from end([record])
         if not record.over or now < record.ended_at + MIN_RETENTION:
             return record.id
         needing = [*sorted(record.awaiters), *([record.link] if parent_of(record.id) is None and record.link else [])]

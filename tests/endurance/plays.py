@@ -95,6 +95,12 @@ async def asks() -> int:
 
 
 @durable
+async def relies() -> int:
+    await patient(30)
+    return 1
+
+
+@durable
 def answer(asked: str) -> None:
     """As whoever has an answer: told that it is kept, it doesn't send it again."""
     try:
@@ -290,6 +296,15 @@ def fired_twice(cloud: LocalCloud) -> object:
     return cloud.run(rests)
 
 
+def settled_in_its_place(cloud: LocalCloud) -> object:
+    """Another Lambda settles a function that waits for its call."""
+    handle = relies.with_options(id="relies").start()
+    cloud.advance(HOUR)
+    answer.start("relies")
+    cloud.advance(HOUR)
+    return handle.result()
+
+
 def removed(cloud: LocalCloud) -> object:
     """What is left of it when its retention is over; a look removes two records, one after the other."""
     with pytest.MonkeyPatch.context() as patch:
@@ -342,6 +357,7 @@ PLAYS = {
     "dies": ran(waits_for_the_dying, "lives"),
     "crashes": ran(waits_for_the_dead, "crashed"),
     "schedules": ran(keeps_time, "kept"),
+    "settled in its place": Play(settled_in_its_place, 41),
     "is removed": Play(removed, []),
     "drifts": Play(drifted, 3, looked_for=True),
     "lost": Play(partial(without, 1, calls), 10, looked_for=True),

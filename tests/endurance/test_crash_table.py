@@ -177,6 +177,7 @@ ROWS = {
     "move-schedule": Row("schedules", FIRE, lambda found: isinstance(found, Arm) and found.id.startswith(SCHEDULE)),
     "remove-schedule": Row("schedules", ":keeps_time", of(Delete)),
     "settle-from-outside": Row("asks", ":answer", lambda found: isinstance(found, Settle) and found.id == "asks~0"),
+    "end-calls-of-the-settled": Row("settled in its place", ":answer", of_a_child(State.CANCELED, BY_PARENT)),
     "settle-by-link": Row("link", "links", of(Settle)),
 }
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from adapter import Retry, attach, durable, promise, resolve, run, schedule, schedules
+from adapter import Retry, attach, durable, promise, reject, resolve, run, schedule, schedules
 from adapter.aws.payloads import prefix_of
 from adapter.errors import ConfigurationError, UnknownPromise
 from adapter.host import drive
@@ -311,12 +311,32 @@ def test_a_root_stays_as_long_as_somebody_has_not_heard_of_it(fast: LocalCloud, 
 @pytest.mark.parametrize("state", State)
 @pytest.mark.parametrize("kind", Kind)
 def test_only_what_is_over_goes(fast: LocalCloud, kind: Kind, state: State) -> None:
-    """A pending promise of any kind below it keeps a root, and so does a function that has yet to clean up."""
+    """A function that has yet to clean up keeps its root; a pending promise, of which nobody will hear, is ended."""
     below = Record(id="ended~0", kind=kind, fn="?", target="?", state=state, created_at=2)
     made(fast, ENDED, below)
+    fast.advance(HOUR)
+    assert left(fast) == (["ended", "ended~0"] if not below.over else [])
     fast.advance(10 * DAY)
-    stays = state is State.PENDING or (kind is Kind.CALL and state in (State.CANCELED, State.TIMEDOUT))
+    stays = kind is Kind.CALL and state in (State.CANCELED, State.TIMEDOUT)
     assert left(fast) == (["ended", "ended~0"] if stays else [])
+
+
+@pytest.mark.parametrize("error", [None, "no"])
+def test_what_a_function_called_ends_when_that_is_settled_from_outside(fast: LocalCloud, error: str | None) -> None:
+    """Nobody hears of it any more; its clean-up runs, and then all of it goes."""
+    handle = leaves.start(50)
+    fast.advance(10)
+    resolve(handle.id, "in its place") if error is None else reject(handle.id, error)
+    fast.advance(DAY)
+    tidying = fast.peek(f"{handle.id}~0")
+    assert tidying is not None
+    assert tidying.state is State.CANCELED
+    fast.advance(48 * DAY)
+    assert handle.status() in (State.RESOLVED, State.REJECTED)
+    fast.advance(DAY)
+    assert fast.stats.bodies[leaf] == 2
+    fast.advance(3 * DAY)
+    assert left(fast) == []
 
 
 def test_a_record_behind_a_gap_goes_too(fast: LocalCloud) -> None:
@@ -374,11 +394,11 @@ def test_a_sandbox_forgets_what_an_earlier_execution_of_the_id_had(fast: LocalCl
 
 
 def test_a_sandbox_has_nothing_of_a_call_that_ended_long_after_its_root(fast: LocalCloud) -> None:
-    """The root was settled from outside; its call ended in another sandbox, shortly before a look at what kept it."""
+    """Whoever settled the root died before it ended its calls; one ended elsewhere, shortly before the look."""
     asks_below.with_options(id="again").start("x")
     fast.drive()
-    resolve("again", "nothing")
-    fast.advance(MONTH + 2 * DAY - 3 * HOUR)
+    fast._host.ports.perform(Settle("again", State.RESOLVED, '"nothing"'))
+    fast.advance(MONTH - 3 * HOUR)
     resolve("again~0.0", "old")
     fast.drive()
     (function,) = [one for one in fast.service.functions.values() if "again~0" in one.memory.kept]
