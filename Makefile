@@ -7,7 +7,7 @@ MINISTACK := .ministack
 MINISTACK_STAMP := $(MINISTACK)/.installed
 
 # The pure core decides what happens; it has to be covered nearly completely.
-CORE := adapter/codec/*,adapter/exceptions.py,adapter/promises.py,adapter/loop.py,adapter/execution.py,adapter/steps.py,adapter/outcomes.py,adapter/engine.py,adapter/flushing.py,adapter/waits.py,adapter/retries.py,adapter/timers.py,adapter/maps.py,adapter/attempts.py,adapter/drift.py,adapter/paths.py,adapter/watchdog.py,adapter/removal.py,adapter/standing.py
+CORE := adapter/codec/*,adapter/exceptions.py,adapter/promises.py,adapter/loop.py,adapter/execution.py,adapter/steps.py,adapter/outcomes.py,adapter/engine.py,adapter/flushing.py,adapter/waits.py,adapter/retries.py,adapter/timers.py,adapter/maps.py,adapter/attempts.py,adapter/drift.py,adapter/paths.py,adapter/ids.py,adapter/watchdog.py,adapter/removal.py,adapter/standing.py
 CORE_COVERAGE := 95
 PYTEST := --numprocesses=auto --dist=worksteal
 

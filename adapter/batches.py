@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 
 from adapter import handles
 from adapter.errors import BadMessage, DurableError
-from adapter.ports import Tell
+from adapter.operations import Tell
 
 
 def process(kind: EventType, event: dict[str, Any], context: Any, handle: Callable[[Any], None]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from adapter.engine import crashed
 from adapter.errors import BadMessage, OtherVersion
 from adapter.host import EngineHost, drive
 from adapter.messages import Cause, Resume, Start, is_envelope, parse
-from adapter.ports import Glance, Schedule, Tell
+from adapter.operations import Glance, Schedule, Tell
 from adapter.timers import SECOND
 
 LIMIT = 10

@@ -1,6 +1,6 @@
 """One message from envelope to effects: load, replay, perform, suspend or settle. Pure: it yields operations.
 
-`respond` is a generator: it yields `adapter.ports` operations and is sent their results. It may be stopped between any
+`respond` is a generator: it yields `adapter.operations` and is sent their results. It may be stopped between any
 two of them, for ever: that is what a crash is. What makes each stop safe is said where the order of two operations
 matters; `docs/ARCHITECTURE.md` has the table.
 """
@@ -18,10 +18,10 @@ from adapter.errors import BadMessage, CodecError, FunctionCrashed, NonDetermini
 from adapter.exceptions import decode_exception, encode_exception
 from adapter.execution import Execution
 from adapter.flushing import Caller, Flushing, Stale
+from adapter.ids import child_id, parent_of
 from adapter.loop import DurableLoop
 from adapter.messages import Cause, Message, Resume, Start
-from adapter.outcomes import BY_PARENT
-from adapter.ports import (
+from adapter.operations import (
     Arm,
     Claim,
     Close,
@@ -39,19 +39,8 @@ from adapter.ports import (
     Settle,
     Tell,
 )
-from adapter.promises import (
-    Arming,
-    Firing,
-    Kind,
-    Record,
-    Refusal,
-    Refused,
-    State,
-    Written,
-    child_id,
-    parent_of,
-    threshold_for,
-)
+from adapter.outcomes import BY_PARENT
+from adapter.promises import Arming, Firing, Kind, Record, Refusal, Refused, State, Written, threshold_for
 from adapter.spreading import gathered
 from adapter.steps import Behind, Done, Flush, Left, Suspended
 from adapter.timers import MIN_RETENTION, MINUTE, WATCH, is_far, watched

@@ -35,10 +35,11 @@ from adapter.errors import (
     PromiseCancelled,
 )
 from adapter.exceptions import encode_exception
+from adapter.ids import child_id, is_id
 from adapter.loop import MICROSECOND, DurableFuture, DurableLoop, new_loop
 from adapter.outcomes import SPREAD, deliver, moment
 from adapter.parking import park
-from adapter.promises import Kind, Record, State, Wake, child_id, is_id
+from adapter.promises import Kind, Record, State, Wake
 from adapter.retries import Retry
 from adapter.steps import Behind, Done, Flush, Left, Promise, Request, Scope, Step, Suspended, current
 

@@ -14,10 +14,11 @@ from typing import Any
 from adapter.errors import IdConflict, UnknownPromise
 from adapter.exceptions import encode_exception
 from adapter.execution import Execution
+from adapter.ids import child_id, ordinal_of
 from adapter.messages import Look, Start
+from adapter.operations import Create, Invoke, Many, Now, Operation, Register, Remaining, RunCode, Schedule, Settle
 from adapter.outcomes import BY_PARENT
-from adapter.ports import Create, Invoke, Many, Now, Operation, Register, Remaining, RunCode, Schedule, Settle
-from adapter.promises import Kind, Record, Refused, State, Wake, Written, child_id, copied, digest_of, ordinal_of
+from adapter.promises import Kind, Record, Refused, State, Wake, Written, copied, digest_of
 from adapter.steps import Flush, Request
 from adapter.timers import indexed, is_far
 

@@ -21,8 +21,9 @@ from adapter import handles, maps, schemas
 from adapter.codec import Signature, decode
 from adapter.errors import CodecError, ConfigurationError, DuplicateName, NotDurable, UnknownFunction
 from adapter.handles import Handle
+from adapter.ids import check_root_id
 from adapter.loop import MICROSECOND
-from adapter.promises import Kind, Record, check_root_id, digest_of
+from adapter.promises import Kind, Record, digest_of
 from adapter.retries import Retry
 from adapter.steps import Promise, Request, Scope, current
 

@@ -21,6 +21,7 @@ from adapter.errors import (
     UnknownPromise,
 )
 from adapter.exceptions import decode_exception, encode_exception
+from adapter.ids import is_id
 from adapter.promises import (
     MAX_OBJECT_BYTES,
     MAX_PAYLOAD_BYTES,
@@ -32,7 +33,6 @@ from adapter.promises import (
     Written,
     check_payload,
     digest_of,
-    is_id,
 )
 from adapter.steps import Request, current
 

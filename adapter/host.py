@@ -14,10 +14,12 @@ from adapter.engine import Memory, end, respond
 from adapter.errors import ConfigurationError
 from adapter.exceptions import encode_exception
 from adapter.flushing import Caller, begin
+from adapter.ids import SCHEDULE, is_id
 from adapter.loop import MICROSECOND
 from adapter.messages import Cause, Resume, is_envelope, parse
-from adapter.ports import Glance, Invoke, Operation, Ports, Remaining, RunCode, RunLeft, Settle
-from adapter.promises import SCHEDULE, Kind, Record, Refusal, Refused, State, Written, is_id
+from adapter.operations import Glance, Invoke, Operation, Remaining, RunCode, RunLeft, Settle
+from adapter.ports import Ports
+from adapter.promises import Kind, Record, Refusal, Refused, State, Written
 from adapter.realio import run_to_end
 from adapter.steps import Scope, current
 from adapter.timers import SCHEDULES

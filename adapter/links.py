@@ -19,9 +19,10 @@ from typing import Any
 from adapter import handles, schemas
 from adapter.errors import BadMessage, CallerError, ConfigurationError, NotDurable
 from adapter.execution import Execution
+from adapter.ids import is_id
 from adapter.loop import MICROSECOND
 from adapter.pages import page, said
-from adapter.promises import Kind, Record, Refused, State, check_payload, is_id
+from adapter.promises import Kind, Record, Refused, State, check_payload
 from adapter.steps import current
 
 VERSION = "v1"

@@ -11,7 +11,8 @@ from enum import StrEnum
 from typing import Any
 
 from adapter.errors import BadMessage, OtherVersion
-from adapter.promises import Firing, State, Wake, is_id, parent_of
+from adapter.ids import is_id, parent_of
+from adapter.promises import Firing, State, Wake
 
 VERSION = 1
 READABLE = frozenset({VERSION})

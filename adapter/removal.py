@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from adapter.engine import end
+from adapter.ids import parent_of, root_of
 from adapter.messages import Look
-from adapter.ports import Below, Clear, Head, Many, Operation, Postpone, Remove, Schedule, Tell
-from adapter.promises import Kind, Record, Refused, Written, parent_of, root_of
+from adapter.operations import Below, Clear, Head, Many, Operation, Postpone, Remove, Schedule, Tell
+from adapter.promises import Kind, Record, Refused, Written
 from adapter.timers import DAY, MIN_RETENTION
 
 Removing = Generator[Operation, Any, str]

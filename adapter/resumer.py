@@ -16,9 +16,10 @@ from adapter import handles
 from adapter.batches import process, records_of
 from adapter.errors import BadMessage, OtherVersion
 from adapter.host import EngineHost, drive
+from adapter.ids import is_id
 from adapter.messages import Cause, Resume, Settlement, named
-from adapter.ports import Arrive, Head, Invoke, Operation, Settle, Tell
-from adapter.promises import Kind, Record, Refused, State, Stored, Wake, Written, copied, is_id, is_readable, wakes
+from adapter.operations import Arrive, Head, Invoke, Operation, Settle, Tell
+from adapter.promises import Kind, Record, Refused, State, Stored, Wake, Written, copied, is_readable, wakes
 
 Waking = Generator[Operation, Any, str]
 

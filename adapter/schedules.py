@@ -18,9 +18,10 @@ from adapter import handles
 from adapter.errors import BadMessage, ConfigurationError, IdConflict, UnknownPromise
 from adapter.flushing import begin
 from adapter.functions import Durable
+from adapter.ids import SCHEDULE, check_root_id
 from adapter.messages import Occur
-from adapter.ports import Arm, Create, Delete, Get, Now, Operation, Schedule, Tell
-from adapter.promises import SCHEDULE, Arming, Kind, Record, Refused, Written, check_root_id, digest_of
+from adapter.operations import Arm, Create, Delete, Get, Now, Operation, Schedule, Tell
+from adapter.promises import Arming, Kind, Record, Refused, Written, digest_of
 from adapter.timers import LATEST, SECOND, is_far
 
 P = ParamSpec("P")

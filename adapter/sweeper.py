@@ -18,9 +18,10 @@ from adapter import handles
 from adapter.batches import process
 from adapter.errors import BadMessage
 from adapter.host import EngineHost, drive
+from adapter.ids import SCHEDULE
 from adapter.messages import Cause, Look, Occur, Resume, Start, Timed, parse_timed
-from adapter.ports import Invoke, Many, Schedule, Tell
-from adapter.promises import SCHEDULE, Firing
+from adapter.operations import Invoke, Many, Schedule, Tell
+from adapter.promises import Firing
 from adapter.schedules import occur
 from adapter.timers import LATEST, MINUTE, SECOND, SHARDS, Due, wanted
 from adapter.watchdog import look

@@ -12,7 +12,8 @@ import zlib
 from dataclasses import dataclass, replace
 
 from adapter.errors import ConfigurationError
-from adapter.promises import SCHEDULE, Record
+from adapter.ids import SCHEDULE
+from adapter.promises import Record
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND

@@ -13,9 +13,10 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import Any
 
+from adapter.ids import parent_of
 from adapter.messages import Cause, Look, Resume, Timed
-from adapter.ports import Glance, Head, Invoke, Now, Operation, Postpone, Schedule, Settle, Tell
-from adapter.promises import Firing, Kind, Record, State, Wake, parent_of
+from adapter.operations import Glance, Head, Invoke, Now, Operation, Postpone, Schedule, Settle, Tell
+from adapter.promises import Firing, Kind, Record, State, Wake
 from adapter.removal import retire, retire_below
 from adapter.timers import MAX_WATCH, MINUTE, WATCH
 

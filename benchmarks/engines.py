@@ -15,7 +15,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from adapter.promises import Record, child_id
+from adapter.ids import child_id
+from adapter.promises import Record
 from tests import servers
 from tests.contract.tables import TABLES, Table
 

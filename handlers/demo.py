@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from adapter.functions import Durable
-from adapter.ports import Settle
+from adapter.operations import Settle
 from adapter.testing import LocalCloud
 from adapter.testing.show import View, show
 from handlers.factorial import factorial

@@ -16,7 +16,8 @@ from pynamodb.models import Model
 
 from adapter import promises
 from adapter.errors import BadMessage, OtherVersion, PayloadTooLarge
-from adapter.promises import Kind, Record, State, Wake, is_id, key_of
+from adapter.ids import is_id, key_of
+from adapter.promises import Kind, Record, State, Wake
 from adapter.timers import shard_of
 
 MAX_TEXT_BYTES = 350_000

@@ -10,7 +10,7 @@ import logging
 from aws_lambda_powertools import Logger
 
 from adapter.execution import Execution
-from adapter.ports import Tell
+from adapter.operations import Tell
 from adapter.steps import current
 
 _LEVELS = {

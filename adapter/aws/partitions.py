@@ -1,11 +1,12 @@
-"""How a function's promises are read, where they lie in partitions of `adapter.promises.BUCKET` children each."""
+"""How a function's promises are read, where they lie in partitions of `adapter.ids.BUCKET` children each."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from adapter.promises import BUCKET, ROOT_ORDINAL, Record, parent_of, partition_of
+from adapter.ids import BUCKET, ROOT_ORDINAL, parent_of, partition_of
+from adapter.promises import Record
 
 
 class Partitions(ABC):

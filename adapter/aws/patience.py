@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
-from adapter.ports import Many, Operation, Ports, RunCode, RunLeft, Tell
+from adapter.operations import Many, Operation, RunCode, RunLeft, Tell
+from adapter.ports import Ports
 
 R = TypeVar("R")
 

@@ -17,8 +17,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from adapter.errors import BadMessage
+from adapter.ids import root_of
 from adapter.ports import Payloads
-from adapter.promises import root_of
 
 CACHE_BYTES = 64 * 1024 * 1024
 """Of objects that a sandbox keeps: the largest fits in."""

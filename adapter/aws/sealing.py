@@ -17,8 +17,9 @@ from typing import Any
 
 from adapter.aws.payloads import checked, key_of, known, moved
 from adapter.errors import BadMessage, ConfigurationError
+from adapter.ids import is_id
 from adapter.ports import Cipher, Payloads
-from adapter.promises import MAX_OBJECT_BYTES, MAX_PAYLOAD_BYTES, Kind, Record, Stored, is_id
+from adapter.promises import MAX_OBJECT_BYTES, MAX_PAYLOAD_BYTES, Kind, Record, Stored
 
 INLINE_BYTES = 16 * 1024
 """What an item takes of one text. Each update pays for the whole item, an object once (ADR 0013)."""

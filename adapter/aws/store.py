@@ -11,21 +11,12 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from adapter import promises
+from adapter import ids, promises
 from adapter.aws.items import Item, check_size, to_item, to_record
 from adapter.aws.partitions import Partitions
 from adapter.errors import BadMessage
-from adapter.promises import (
-    Arming,
-    Firing,
-    Kind,
-    Record,
-    Refusal,
-    Refused,
-    State,
-    Written,
-    key_of,
-)
+from adapter.ids import key_of
+from adapter.promises import Arming, Firing, Kind, Record, Refusal, Refused, State, Written
 from adapter.timers import Due, shard_of
 
 _RUNNABLE = "(#state = :pending OR (#state IN (:canceled, :timedout) AND attribute_not_exists(#closed)))"
@@ -324,7 +315,7 @@ def _due(raw: Mapping[str, Any]) -> Due | str:
         at, target = int(raw["due_at"]["N"]), raw["target"]["S"]
         over = promises.is_over(Kind(raw["kind"]["S"]), State(raw["state"]["S"]), "closed" in raw)
         due = Due(id=raw["id"]["S"], target=target, at=at, wake_at=wake_at, over=over)
-        if promises.is_id(due.id) and due.target:
+        if ids.is_id(due.id) and due.target:
             return due
     except (KeyError, ValueError):
         pass

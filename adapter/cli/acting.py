@@ -10,7 +10,7 @@ from adapter.cli.reading import Reader
 from adapter.errors import CallerError
 from adapter.host import EngineHost
 from adapter.messages import Cause, Resume
-from adapter.ports import Invoke
+from adapter.operations import Invoke
 from adapter.promises import Kind, Record, State
 from adapter.standing import Way, named
 

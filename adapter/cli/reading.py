@@ -12,8 +12,9 @@ from typing import Any
 
 from adapter.errors import BadMessage, ConfigurationError, UnknownPromise
 from adapter.host import EngineHost
-from adapter.ports import Get, Glance, Many, Now
-from adapter.promises import Kind, Record, Stored, is_id, parent_of
+from adapter.ids import is_id, parent_of
+from adapter.operations import Get, Glance, Many, Now
+from adapter.promises import Kind, Record, Stored
 from adapter.standing import Standing, Way, standing
 from adapter.timers import SCHEDULES, SHARDS, Due
 

@@ -21,8 +21,9 @@ from adapter import handles
 from adapter.aws.sealed import EVERYTHING
 from adapter.errors import ConfigurationError
 from adapter.functions import Durable
-from adapter.ports import Tell
-from adapter.promises import Kind, Record, is_id, root_of
+from adapter.ids import is_id, root_of
+from adapter.operations import Tell
+from adapter.promises import Kind, Record
 from adapter.testing.driver import AnyWorld, Driver
 from adapter.testing.endpoint import EndpointWorld
 from adapter.testing.faults import Dice, Faults, Kill

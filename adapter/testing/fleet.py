@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from adapter.aws.wiring import SystemClock
 from adapter.errors import BadMessage, ConfigurationError
 from adapter.messages import parse
-from adapter.ports import (
+from adapter.operations import (
     Arm,
     Arrive,
     Claim,

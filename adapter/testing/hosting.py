@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from adapter import handles
 from adapter.host import EngineHost
-from adapter.ports import Operation, Payloads, Ports
+from adapter.operations import Operation
+from adapter.ports import Payloads, Ports
 from adapter.promises import Record
 from adapter.testing.activities import Activity
 from adapter.testing.lambdas import environment
@@ -35,7 +36,7 @@ class LocalPorts(Ports):
 
 @dataclass(frozen=True, slots=True)
 class PutPayload:
-    """A call to the bucket, to write an object: where a Lambda may die, as at any `adapter.ports.Operation`."""
+    """A call to the bucket, to write an object: where a Lambda may die, as at any `adapter.operations.Operation`."""
 
     key: str
 

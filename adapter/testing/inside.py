@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from adapter.ports import Tell
+from adapter.operations import Tell
 from adapter.testing.activities import Activity
 from adapter.testing.driver import AnyWorld, Driver, Work
 from adapter.testing.faults import Kill, Killed

@@ -17,7 +17,8 @@ from adapter import promises
 from adapter.aws.items import check_size, to_item
 from adapter.aws.partitions import Partitions
 from adapter.errors import ConfigurationError
-from adapter.promises import Arming, Firing, Kind, Record, Refused, State, Written, key_of
+from adapter.ids import key_of
+from adapter.promises import Arming, Firing, Kind, Record, Refused, State, Written
 from adapter.testing.stats import Stats, item_size
 from adapter.timers import MINUTE, SCHEDULES, Due, due_of, shard_of
 

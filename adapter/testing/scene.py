@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from adapter.promises import Record, State, ordinal_of, parent_of
+from adapter.ids import ordinal_of, parent_of
+from adapter.promises import Record, State
 from adapter.testing.cloud import Event
 from adapter.testing.lambdas import RETRY_DELAYS
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from adapter.errors import Paused, Stuck
-from adapter.promises import Kind, Record, parent_of, root_of
+from adapter.ids import parent_of, root_of
+from adapter.promises import Kind, Record
 from adapter.standing import Standing, named, standing
 from adapter.testing.lambdas import Invocation
 

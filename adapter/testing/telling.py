@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from adapter.ports import Tell
+from adapter.operations import Tell
 
 _OWN = frozenset({"level", "location", "message", "timestamp", "service", "promise", "function"})
 

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from adapter.promises import Kind, Record, State, parent_of
+from adapter.ids import parent_of
+from adapter.promises import Kind, Record, State
 from adapter.testing.driver import DEFAULT_FUNCTION
 from tests.chaos.in_asyncio import UNCOUNTED, plainly
 from tests.chaos.programs import Program, constructs_of, nodes

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from adapter import cancel, errors, reject, resolve
-from adapter.ports import Many, Tell
+from adapter.operations import Many, Tell
 from adapter.testing import Faults, LocalCloud
 from adapter.testing.cloud import BEGINNING, Event
 from adapter.testing.driver import DEFAULT_FUNCTION

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
+from adapter.ids import parent_of
 from adapter.ports import Store
-from adapter.promises import Record, Refused, Written, parent_of
+from adapter.promises import Record, Refused, Written
 from adapter.testing.memory import MemoryStore, Transitions
 from adapter.timers import Due, due_of, shard_of
 from tests.contract.tables import TABLES

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from adapter.ids import SCHEDULE, child_id
 from adapter.ports import Store
-from adapter.promises import SCHEDULE, Arming, Firing, Kind, Record, Refusal, Refused, State, child_id
+from adapter.promises import Arming, Firing, Kind, Record, Refusal, Refused, State
 from adapter.timers import SCHEDULES, SHARDS, Due, shard_of
 
 FOREVER = 2**53

@@ -10,18 +10,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from adapter.errors import PayloadTooLarge
+from adapter.ids import BUCKET, child_id
 from adapter.ports import Store
-from adapter.promises import (
-    BUCKET,
-    Arming,
-    Kind,
-    Record,
-    Refusal,
-    Refused,
-    State,
-    Wake,
-    child_id,
-)
+from adapter.promises import Arming, Kind, Record, Refusal, Refused, State, Wake
 from tests.contract.strategies import RUNNABLE, SETTLED, any_record, created, texts, times
 
 NewRoot = Callable[[], str]

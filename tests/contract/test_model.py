@@ -18,11 +18,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from adapter import promises
+from adapter import ids
 from adapter.aws import partitions
 from adapter.aws import store as aws_store
+from adapter.ids import child_id
 from adapter.ports import Store
-from adapter.promises import Arming, Firing, Record, State, child_id
+from adapter.promises import Arming, Firing, Record, State
 from adapter.timers import shard_of
 from tests.contract.stores import STORES, ModelStore
 from tests.contract.strategies import RUNNABLE, SETTLED, counts, created, texts, times
@@ -119,10 +120,8 @@ class Agreement(RuleBasedStateMachine):
         """Only what is over, and what is meant. From the last child on: what is read has whole partitions before it."""
         promise = self.one(data)
         stands = self.model.get(promise)
-        parent = promises.parent_of(promise)
-        later = parent is not None and any(
-            c.ordinal > promises.ordinal_of(promise) for c in self.model.children(parent)
-        )
+        parent = ids.parent_of(promise)
+        later = parent is not None and any(c.ordinal > ids.ordinal_of(promise) for c in self.model.children(parent))
         self.both("remove", promise, (stands.created_at if stands else 0) + (1 if later else off))
         if promise not in self.model.records:
             assert self.store.get(promise) is None
@@ -175,7 +174,7 @@ class Agreement(RuleBasedStateMachine):
 def small_buckets() -> Iterator[None]:
     """Two children per partition, so that few children cross borders."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(promises, "BUCKET", 2)
+        patch.setattr(ids, "BUCKET", 2)
         patch.setattr(partitions, "BUCKET", 2)
         yield
 

@@ -12,8 +12,9 @@ from adapter.aws.items import MAX_TEXT_BYTES
 from adapter.aws.sealed import SealedStore
 from adapter.aws.sealing import INLINE_BYTES, Sealing, in_object
 from adapter.errors import PayloadTooLarge
+from adapter.ids import child_id
 from adapter.ports import Cipher
-from adapter.promises import Kind, Record, Refused, State, Stored, Written, child_id
+from adapter.promises import Kind, Record, Refused, State, Stored, Written
 from adapter.testing.cloud import ENGINES
 from adapter.testing.hosting import InOrder
 from adapter.testing.in_memory import MemoryBucket

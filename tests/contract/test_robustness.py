@@ -20,15 +20,10 @@ from adapter.aws.store import DynamoStore
 from adapter.aws.wiring import AwsHost, Threads
 from adapter.errors import BadMessage, ConfigurationError, InvalidId, PayloadTooLarge, UnknownPromise
 from adapter.host import CodeRunner
+from adapter.ids import key_of
 from adapter.loop import new_loop
 from adapter.ports import Ports
-from adapter.promises import (
-    MAX_OBJECT_BYTES,
-    Arming,
-    Record,
-    State,
-    key_of,
-)
+from adapter.promises import MAX_OBJECT_BYTES, Arming, Record, State
 from adapter.testing import LocalCloud
 from adapter.testing.streams import Poller, TableStream
 from adapter.testing.template import StreamMapping

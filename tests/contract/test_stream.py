@@ -13,8 +13,9 @@ import pytest
 from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
 
 from adapter.aws.store import DynamoStore, to_item, to_record
+from adapter.ids import SCHEDULE, child_id
 from adapter.messages import Settlement
-from adapter.promises import SCHEDULE, Arming, Kind, Record, State, Wake, child_id
+from adapter.promises import Arming, Kind, Record, State, Wake
 from adapter.resumer import settlement
 from adapter.testing.streams import Poller
 from tests.contract.strategies import SETTLED

@@ -14,7 +14,7 @@ import pytest
 from adapter import Retry, attach, durable, errors, link, promise, removal, resolve, run, schedule, unschedule
 from adapter.links import handler as answer_by_link
 from adapter.messages import Cause, Resume, to_event
-from adapter.ports import Create
+from adapter.operations import Create
 from adapter.promises import Firing
 from adapter.testing import LocalCloud
 from adapter.testing.cloud import Event

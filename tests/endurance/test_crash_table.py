@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from adapter.ids import SCHEDULE, parent_of
 from adapter.messages import Cause, Look, Occur, Resume, Start
-from adapter.outcomes import BY_PARENT
-from adapter.ports import (
+from adapter.operations import (
     Arm,
     Arrive,
     Claim,
@@ -32,7 +32,8 @@ from adapter.ports import (
     Schedule,
     Settle,
 )
-from adapter.promises import SCHEDULE, Kind, State, parent_of
+from adapter.outcomes import BY_PARENT
+from adapter.promises import Kind, State
 from adapter.testing.driver import DEFAULT_FUNCTION
 from adapter.testing.faults import Kill
 from adapter.testing.hosting import ClearPayloads, PutPayload

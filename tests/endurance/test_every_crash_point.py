@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from adapter.ports import (
+from adapter.operations import (
     Arm,
     Arrive,
     Claim,

@@ -21,7 +21,7 @@ from adapter.engine import Memory, respond
 from adapter.flushing import Caller
 from adapter.host import drive
 from adapter.messages import Start
-from adapter.ports import Many
+from adapter.operations import Many
 from adapter.promises import Kind
 from adapter.testing import LocalCloud
 from adapter.testing.cloud import Event

@@ -19,10 +19,12 @@ from adapter.engine import Memory, respond
 from adapter.errors import BadMessage
 from adapter.flushing import Caller
 from adapter.host import CodeRunner, drive
+from adapter.ids import parent_of
 from adapter.links import handler, sign, verify
 from adapter.messages import Cause, Message, Resume
-from adapter.ports import Arrive, Glance, Operation, Ports, Settle
-from adapter.promises import Kind, Record, Refusal, Refused, State, Stored, Written, parent_of, settle
+from adapter.operations import Arrive, Glance, Operation, Settle
+from adapter.ports import Ports
+from adapter.promises import Kind, Record, Refusal, Refused, State, Stored, Written, settle
 from adapter.testing.hosting import InOrder
 from tests.contract.stores import ModelStore
 from tests.fuzz.laws import NOW, Color, Item, Options, Point, read

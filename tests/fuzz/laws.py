@@ -25,9 +25,10 @@ from adapter.codec import Runtime, Signature, decode, encode
 from adapter.errors import CodecError, DurableError
 from adapter.exceptions import decode_exception, encode_exception
 from adapter.host import identity_of
+from adapter.ids import check_root_id, child_id, is_id, key_of, ordinal_of, parent_of
 from adapter.messages import Resume, Settlement, Start, parse, parse_timed, to_event
-from adapter.ports import Create, Get, Now
-from adapter.promises import Kind, Record, State, Wake, check_root_id, child_id, is_id, key_of, ordinal_of, parent_of
+from adapter.operations import Create, Get, Now
+from adapter.promises import Kind, Record, State, Wake
 from adapter.schedules import occur
 from adapter.timers import LATEST, Due
 

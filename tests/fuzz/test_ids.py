@@ -13,13 +13,10 @@ from hypothesis import strategies as st
 from adapter import attach, durable, link, promise, resolve
 from adapter.aws.store import to_item, to_record
 from adapter.errors import InvalidId, UnknownPromise
-from adapter.links import handler, sign, verify
-from adapter.messages import Cause, Resume, Start, parse, to_event
-from adapter.promises import (
+from adapter.ids import (
     BUCKET,
     MAX_ID_CHARACTERS,
     SCHEDULE,
-    Record,
     check_root_id,
     child_id,
     is_id,
@@ -28,6 +25,9 @@ from adapter.promises import (
     parent_of,
     root_of,
 )
+from adapter.links import handler, sign, verify
+from adapter.messages import Cause, Resume, Start, parse, to_event
+from adapter.promises import Record
 from adapter.testing import LocalCloud
 from tests.fuzz import laws
 from tests.fuzz.strategies import quick

@@ -14,6 +14,7 @@ from adapter import deadletters, resumer, sweeper
 from adapter.aws.store import to_item
 from adapter.errors import BadMessage
 from adapter.host import identity_of
+from adapter.ids import check_root_id
 from adapter.messages import (
     MARK,
     VERSION,
@@ -26,7 +27,7 @@ from adapter.messages import (
     parse_timed,
     to_event,
 )
-from adapter.promises import Firing, Record, State, Wake, check_root_id
+from adapter.promises import Firing, Record, State, Wake
 from tests.fuzz import entries, laws
 from tests.fuzz.strategies import anything, deep, jsons, mutated, quick, swollen
 

@@ -22,7 +22,7 @@ from adapter.aws.logs import LogWatcher
 from adapter.errors import CodecError, Paused
 from adapter.links import handler
 from adapter.messages import MARK, VERSION
-from adapter.ports import RunCode, Tell
+from adapter.operations import RunCode, Tell
 from adapter.testing import LocalCloud
 from adapter.testing.lambdas import Context
 

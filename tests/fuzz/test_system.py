@@ -16,8 +16,9 @@ from adapter import attach, durable, promise, resolve, run
 from adapter.aws.store import to_item
 from adapter.codec import encode
 from adapter.errors import CodecError, Paused
+from adapter.ids import key_of
 from adapter.messages import MARK, VERSION, Cause, Resume, Start
-from adapter.promises import Kind, Record, State, Wake, key_of
+from adapter.promises import Kind, Record, State, Wake
 from adapter.testing import LocalCloud
 from adapter.testing.intrinsics import ACCOUNT, REGION
 from tests.fuzz.entries import Model

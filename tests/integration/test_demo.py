@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from adapter.ports import Create, Settle
+from adapter.operations import Create, Settle
 from adapter.testing import Event, LocalCloud
 from adapter.testing.show import show
 from handlers.factorial import factorial

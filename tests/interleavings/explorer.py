@@ -16,12 +16,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from adapter import promises
+from adapter import ids, promises
 from adapter.engine import Memory, respond
 from adapter.flushing import Caller
 from adapter.functions import Durable
+from adapter.ids import parent_of
 from adapter.messages import Message, Resume, Settlement, Start
-from adapter.ports import (
+from adapter.operations import (
     Arm,
     Arrive,
     Claim,
@@ -42,7 +43,7 @@ from adapter.ports import (
     Settle,
     Tell,
 )
-from adapter.promises import Record, Refused, State, Wake, parent_of
+from adapter.promises import Record, Refused, State, Wake
 from adapter.resumer import resume_callee, resume_counted, resume_direct, settle_links
 
 LEAF = "explored.leaf"
@@ -351,7 +352,7 @@ class Explorer:
                 written = promises.create(standing, operation.record)
             case Settle():
                 # Higher ordinals settle earlier by the clock, so a run that sees more delivers in another order.
-                at = 1_000 - promises.ordinal_of(promise)
+                at = 1_000 - ids.ordinal_of(promise)
                 written = self.rules.settle(standing, operation.state, operation.value, at)
             case Claim():
                 written = promises.claim(standing, operation.firing)

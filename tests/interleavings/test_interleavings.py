@@ -10,7 +10,7 @@ import pytest
 from adapter import promises
 from adapter.engine import respond
 from adapter.functions import Durable
-from adapter.ports import Arm, Arrive, Create, Invoke, Many
+from adapter.operations import Arm, Arrive, Create, Invoke, Many
 from adapter.promises import Record, Refusal, Refused, State
 from adapter.resumer import resume_counted
 from tests.interleavings import programs

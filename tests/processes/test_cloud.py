@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from adapter import durable, errors
-from adapter.ports import Invoke, Load, Remove, Settle
+from adapter.operations import Invoke, Load, Remove, Settle
 from adapter.testing import Event, Faults, LocalCloud
 from handlers.demo import ORDER, TEMPLATE
 from handlers.orders import Payment, charge, checkout

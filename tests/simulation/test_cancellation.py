@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from adapter import Promise, attach, cancel, durable, errors, promise, run
-from adapter.ports import Arm, Close, Create, Invoke, Schedule, Settle
+from adapter.operations import Arm, Close, Create, Invoke, Schedule, Settle
 from adapter.testing import LocalCloud
 from tests.simulation.laws import COLD, HOUR, WARM, Broken, Weather, history, items, slow, step
 

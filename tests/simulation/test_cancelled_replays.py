@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from adapter import durable, promise
-from adapter.ports import Settle
+from adapter.operations import Settle
 from adapter.testing import LocalCloud
 from tests.simulation.laws import HOUR, step
 

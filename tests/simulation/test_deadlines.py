@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from adapter import attach, durable, errors, promise, resolve, run
-from adapter.ports import Invoke, Schedule, Settle
+from adapter.operations import Invoke, Schedule, Settle
 from adapter.testing import LocalCloud
 from tests.simulation.laws import HOUR, awaited, slow, step
 

@@ -12,7 +12,7 @@ import pytest
 
 from adapter import attach, durable, errors, link, promise, resolve, run
 from adapter.links import handler, verify
-from adapter.ports import Settle
+from adapter.operations import Settle
 from adapter.testing import LocalCloud
 from tests.simulation.laws import HOUR
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from adapter import attach, cancel, durable, errors, promise, reject, resolve
-from adapter.ports import Settle
+from adapter.operations import Settle
 from adapter.testing import LocalCloud
 from adapter.testing.lambdas import Context
 from tests.simulation.laws import HOUR, Broken, slow, step

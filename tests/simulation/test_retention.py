@@ -14,8 +14,9 @@ from adapter import Retry, attach, durable, promise, reject, resolve, run, sched
 from adapter.aws.payloads import prefix_of
 from adapter.errors import ConfigurationError, UnknownPromise
 from adapter.host import drive
-from adapter.ports import Create, Get, Glance, Head, Many, Now, Remove, Settle
-from adapter.promises import BUCKET, Kind, Record, Refused, State
+from adapter.ids import BUCKET
+from adapter.operations import Create, Get, Glance, Head, Many, Now, Remove, Settle
+from adapter.promises import Kind, Record, Refused, State
 from adapter.removal import DEEP, PORTION
 from adapter.testing import LocalCloud
 from adapter.testing.faults import Kill

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from adapter import Retry, attach, durable, errors, now, run, uuid4
-from adapter.ports import RunCode, Schedule, Settle
-from adapter.promises import BUCKET, State
+from adapter.ids import BUCKET
+from adapter.operations import RunCode, Schedule, Settle
+from adapter.promises import State
 from adapter.testing import LocalCloud
 from adapter.testing.cloud import Event
 from adapter.testing.faults import Killed

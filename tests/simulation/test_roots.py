@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from adapter import Handle, attach, durable, errors, promise, resolve
-from adapter.ports import Create, Invoke, Register, Settle
+from adapter.operations import Create, Invoke, Register, Settle
 from adapter.testing import LocalCloud
 from tests.simulation.laws import HOUR, Broken, fails, items, step
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from adapter import When, attach, cancel, durable, errors, resolve, run, schedule, schedules, unschedule
-from adapter.ports import Arm, Create, Invoke, Schedule
+from adapter.operations import Arm, Create, Invoke, Schedule
 from adapter.schedules import _Rule
 from adapter.testing import Faults, LocalCloud
 from adapter.timers import MINUTE

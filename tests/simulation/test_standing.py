@@ -12,8 +12,9 @@ import pytest
 from adapter import attach, durable, promise, run, schedule
 from adapter.aws.items import to_record
 from adapter.host import drive
-from adapter.ports import Get, Glance, Invoke, Now, Operation
-from adapter.promises import Kind, Record, parent_of
+from adapter.ids import parent_of
+from adapter.operations import Get, Glance, Invoke, Now, Operation
+from adapter.promises import Kind, Record
 from adapter.standing import Standing, Way, standing
 from adapter.testing import Faults, LocalCloud
 from adapter.timers import MINUTE

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from adapter import durable, errors, promise, resolve
-from adapter.ports import Arm, Claim, Invoke, Schedule
+from adapter.operations import Arm, Claim, Invoke, Schedule
 from adapter.promises import Record
 from adapter.testing import Faults, LocalCloud
 from adapter.testing.cloud import Event

@@ -13,7 +13,7 @@ from aws_lambda_powertools import Logger
 
 from adapter import durable
 from adapter.aws.logs import LogWatcher, ReplayFilter, silence_replays
-from adapter.ports import Tell
+from adapter.operations import Tell
 from adapter.steps import Scope, current
 from adapter.testing import LocalCloud
 

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeou
 from adapter.aws.patience import Patience, PatientPorts, passes
 from adapter.aws.wiring import SystemClock
 from adapter.host import CodeRunner
-from adapter.ports import Create, Get, Many, RunCode
+from adapter.operations import Create, Get, Many, RunCode
 from adapter.promises import Record, Refused, State
 from adapter.testing import LocalCloud
 from adapter.testing.hosting import InOrder

@@ -11,11 +11,20 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from adapter.errors import InvalidId
-from adapter.promises import (
+from adapter.ids import (
     BUCKET,
     MAX_ROOT_ID_BYTES,
     ROOT_ORDINAL,
     SCHEDULE,
+    check_root_id,
+    child_id,
+    key_of,
+    ordinal_of,
+    parent_of,
+    partition_of,
+    root_of,
+)
+from adapter.promises import (
     Arming,
     Firing,
     Kind,
@@ -25,18 +34,11 @@ from adapter.promises import (
     State,
     arm,
     arrive,
-    check_root_id,
-    child_id,
     claim,
     close,
     create,
     digest_of,
-    key_of,
-    ordinal_of,
-    parent_of,
-    partition_of,
     pause,
-    root_of,
     settle,
     threshold_for,
     wakes,

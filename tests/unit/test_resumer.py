@@ -15,8 +15,9 @@ from adapter import resumer
 from adapter.aws.items import to_item
 from adapter.aws.store import DynamoStore
 from adapter.errors import BadMessage, OtherVersion
+from adapter.ids import child_id, key_of
 from adapter.messages import Cause, Resume, parse
-from adapter.promises import Arming, Kind, Record, State, Wake, child_id, key_of
+from adapter.promises import Arming, Kind, Record, State, Wake
 from adapter.testing import LocalCloud
 from adapter.testing.lambdas import Context
 

@@ -13,7 +13,8 @@ from adapter import resolve
 from adapter.aws.store import to_item
 from adapter.codec import encode
 from adapter.exceptions import encode_exception
-from adapter.promises import Kind, root_of
+from adapter.ids import root_of
+from adapter.promises import Kind
 from adapter.retries import Retry
 from adapter.testing import LocalCloud
 from tests.fuzz import entries, laws
