@@ -53,7 +53,8 @@ class Limit:
         self.left = events
 
     def __call__(self, event: Any) -> None:
-        self.left -= 1
+        # That time passes is nothing that anybody does.
+        self.left -= event.what != "later"
         if self.left < 0:
             pytest.fail(f"it never comes to rest: {event}")
 
