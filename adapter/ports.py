@@ -38,7 +38,7 @@ from adapter.operations import (
     Tell,
 )
 from adapter.promises import MAX_PAYLOAD_BYTES, Arming, Firing, Record, State, Written
-from adapter.timers import RETENTION, WATCH, Due
+from adapter.timers import RETENTION, WATCH, Due, kept_until
 
 
 class Store(Protocol):
@@ -240,7 +240,7 @@ class Ports:
 
     def _kept_until(self, promise: str, now: int) -> int | None:
         """When the index has somebody look whether a root that ends now is to be removed, with all below it."""
-        return None if self.retention is None or parent_of(promise) is not None else now + self.retention
+        return None if parent_of(promise) is not None else kept_until(promise, now, self.retention)
 
     def _perform_many(self, operations: Sequence[Operation]) -> list[Any]:
         codes = [operation for operation in operations if isinstance(operation, RunCode)]

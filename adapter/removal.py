@@ -17,7 +17,7 @@ from adapter.ids import parent_of, root_of
 from adapter.messages import Look
 from adapter.operations import Below, Clear, Head, Many, Operation, Postpone, Remove, Schedule, Tell
 from adapter.promises import Kind, Record, Refused, Written
-from adapter.timers import DAY, MIN_RETENTION
+from adapter.timers import DAY, MIN_RETENTION, MINUTE, kept_until
 
 Removing = Generator[Operation, Any, str]
 
@@ -43,11 +43,13 @@ def retire(own: Record, children: Sequence[Record], now: int, retention: int | N
     looked at again a day later.
     """
     assert own.due_at is not None
-    if retention is None or parent_of(own.id) is not None:
+    until = kept_until(own.id, own.ended_at, retention)
+    if until is None or parent_of(own.id) is not None:
         yield Postpone(own.id, own.due_at, None)
         return "over"
-    if now < own.ended_at + retention:
-        yield Postpone(own.id, own.due_at, own.ended_at + retention)
+    # By the minute: clocks differ, and a longer retention differs by more.
+    if now + MINUTE < until:
+        yield Postpone(own.id, own.due_at, until)
         return "over"
     tree = _Tree([list(children)], now)
     kept = (yield from _in_the_way([own], now)) or (yield from tree.clear())

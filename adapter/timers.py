@@ -83,6 +83,16 @@ def retention_of(days: str) -> int | None:
     return microseconds or None
 
 
+def kept_until(root: str, ended_at: int, retention: int | None) -> int | None:
+    """When the index has somebody remove a root that ended; None: never.
+
+    Spread over an hour by the id: what a night's fan-out ended in one minute isn't removed in one, in a queue in which
+    others wait for their moment.
+    """
+    spread = zlib.crc32(root.encode("utf-8", "surrogatepass")) % (60 * MINUTE // SECOND) * SECOND
+    return None if retention is None else ended_at + retention + spread
+
+
 def shard_of(promise: str) -> str:
     if promise.startswith(SCHEDULE):
         return SCHEDULES

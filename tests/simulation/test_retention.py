@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
@@ -21,7 +22,7 @@ from adapter.removal import DEEP, PORTION
 from adapter.testing import LocalCloud
 from adapter.testing.faults import Kill
 from adapter.testing.hosting import ClearPayloads
-from adapter.timers import RETENTION, SHARDS, retention_of
+from adapter.timers import RETENTION, SHARDS, kept_until, retention_of
 from adapter.watchdog import look
 from tests.simulation.laws import HOUR, STORM
 
@@ -102,8 +103,8 @@ async def leaves(days: int) -> str:
 
 
 @durable(name="retention:asks_for_long")
-async def asks_for_long(days: int) -> str:
-    return await asyncio.wait_for(promise(str), days * DAY)
+async def asks_for_long(seconds: int) -> str:
+    return await asyncio.wait_for(promise(str), seconds)
 
 
 @durable(name="retention:shares")
@@ -215,7 +216,7 @@ def test_whatever_waits_for_longer_than_that_loses_nothing(kept: LocalCloud) -> 
     for function in kept.service.functions.values():
         function.memory.clear()
     assert handle.result() == 2 + 3 + 4 + LARGE
-    kept.advance(MONTH + HOUR)
+    kept.advance(MONTH + 2 * HOUR)
     assert left(kept) == []
 
 
@@ -248,7 +249,8 @@ def test_a_cancelled_root_is_kept_from_the_end_of_its_clean_up_on(fast: LocalClo
 @pytest.mark.parametrize("cancelled", [False, True])
 def test_a_time_that_it_waited_for_in_vain_does_not_keep_it(kept: LocalCloud, cancelled: bool) -> None:
     """It would have been woken at the very time at which its retention is over."""
-    handle = asks_for_long.start(MONTH // DAY)
+    then = (kept_until("asks", 0, RETENTION) or 0) // 1_000_000
+    handle = asks_for_long.with_options(id="asks").start(then)
     kept.drive()
     if cancelled:
         handle.cancel()
@@ -256,7 +258,8 @@ def test_a_time_that_it_waited_for_in_vain_does_not_keep_it(kept: LocalCloud, ca
         resolve(f"{handle.id}~0", "yes")
     kept.drive()
     assert handle.status() is (State.CANCELED if cancelled else State.RESOLVED)
-    kept.advance(MONTH + 60)
+    assert {record.wake_at == record.due_at for record in kept.records() if record.id == "asks"} == {True}
+    kept.advance(MONTH + 2 * HOUR)
     assert left(kept) == []
 
 
@@ -364,7 +367,7 @@ def test_an_id_is_free_again_afterwards(kept: LocalCloud) -> None:
     kept.drive()
     resolve("again~0", "old")
     assert first.result() == "x OLD"
-    kept.advance(MONTH + HOUR)
+    kept.advance(MONTH + 2 * HOUR)
     with pytest.raises(UnknownPromise):
         first.result()
     with pytest.raises(UnknownPromise):
@@ -385,7 +388,7 @@ def test_a_sandbox_forgets_what_an_earlier_execution_of_the_id_had(fast: LocalCl
     suspended = dict(function.memory.kept)
     function.memory.kept.clear()
     resolve("again~0", "old")
-    fast.advance(MONTH + HOUR)
+    fast.advance(MONTH + 2 * HOUR)
     assert left(fast) == []
     handle = asks.with_options(id="again").start("y")
     fast.drive()
@@ -487,7 +490,7 @@ def test_an_object_that_was_put_again_by_a_second_run_is_not_left(kept: LocalClo
     kept.advance(600)
     kept._looking.sealing.seal(f'"{"x" * LARGE}"', "big", "value")
     assert len(left(kept)) == 2
-    kept.advance(DAY)
+    kept.advance(DAY + HOUR)
     assert left(kept) == []
 
 
@@ -534,7 +537,7 @@ def test_how_long_it_is_kept_is_said_in_days(monkeypatch: pytest.MonkeyPatch, da
         assert cloud.run(leaf, 1) == 1
         cloud.advance(stays * DAY - 60)
         assert len(left(cloud)) == 1
-        cloud.advance(180)
+        cloud.advance(HOUR + 180)
         assert len(left(cloud)) == (days == "0")
 
 
@@ -555,12 +558,28 @@ def test_a_longer_retention_holds_for_what_is_over_already(fast: LocalCloud, mon
     assert left(fast) == []
 
 
+def test_removals_are_spread_over_an_hour(fast: LocalCloud) -> None:
+    """Of roots that ended in the same second."""
+    for number in range(200):
+        leaf.with_options(id=f"night-{number}").start(number)
+    fast.drive()
+    fast.advance(MONTH - 60)
+    assert len(left(fast)) == 200
+    sizes = []
+    for _ in range(4):
+        fast.advance(900)
+        sizes.append(len(left(fast)))
+    assert all(before - after > 20 for before, after in itertools.pairwise([200, *sizes]))
+    fast.advance(180)
+    assert left(fast) == []
+
+
 def test_removing_costs_a_write_and_a_read_for_each_promise(fast: LocalCloud) -> None:
     """I9; and three reads for each function that called anything, whose children are listed to the last."""
     assert fast.run(wide, 100) == sum(range(100))
     fast.drive()
     fast.stats.reset()
-    fast.advance(MONTH + HOUR)
+    fast.advance(MONTH + 2 * HOUR)
     assert left(fast) == []
     assert fast.stats.writes == 101
     # Each leaf; the root, to the last; and the index.
@@ -573,7 +592,7 @@ def test_a_large_tree_goes_in_portions(fast: LocalCloud) -> None:
     assert fast.run(wide, width) == sum(range(width))
     fast.drive()
     fast.stats.reset()
-    fast.advance(MONTH + HOUR)
+    fast.advance(MONTH + 2 * HOUR)
     assert left(fast) == []
     assert fast.stats.writes == width + 1
     assert fast.stats.messages == 3
@@ -583,7 +602,7 @@ def test_a_deep_tree_goes_from_its_bottom(fast: LocalCloud) -> None:
     """300 levels, each of one function."""
     assert fast.run(deep, 300) == 300
     fast.drive()
-    fast.advance(MONTH + HOUR)
+    fast.advance(MONTH + 2 * HOUR)
     assert left(fast) == []
 
 
