@@ -9,7 +9,7 @@ from tests.chaos.programs import program, text
 from tests.chaos.searching import report, search
 from tests.chaos.trial import play, weather
 
-SEEDS = 1000
+SEEDS = 2000
 SHARE = 50
 
 
