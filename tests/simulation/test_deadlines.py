@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from adapter import attach, durable, errors, promise, resolve, run
-from adapter.operations import Invoke, Schedule, Settle
+from adapter.operations import Glance, Invoke, RunCode, Schedule, Settle
 from adapter.testing import LocalCloud
 from tests.simulation.laws import HOUR, awaited, slow, step
 
@@ -195,6 +195,23 @@ def test_a_deadline_survives_the_death_of_who_enforces_it(
     cloud.kill(place, operation, when)
     with pytest.raises(errors.PromiseTimeout):
         cloud.run(patient.with_options(timeout=timeout), 10 * HOUR)
+
+
+@durable(timeout=30)
+def notes() -> str:
+    LOG.append("ran")
+    return "noted"
+
+
+def test_a_run_that_comes_after_its_deadline_runs_no_code(cloud: LocalCloud) -> None:
+    """Its Lambda died before, and so did the one that should have settled it in time: both are repeated later."""
+    cloud.kill(notes, RunCode, "before")
+    cloud.kill("adapter.sweeper.fire", Glance, "before")
+    begun = cloud.now()
+    with pytest.raises(errors.PromiseTimeout):
+        cloud.run(notes)
+    assert cloud.now() - begun == dt.timedelta(seconds=60)
+    assert LOG == []
 
 
 def test_nothing_is_left_in_the_index(cloud: LocalCloud) -> None:
