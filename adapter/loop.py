@@ -32,6 +32,10 @@ _OrdinalHash = int
 _Ts = TypeVarTuple("_Ts")
 
 
+async def _awaiting(promise: asyncio.Future[Any]) -> Any:
+    return await promise
+
+
 class DurableFuture(asyncio.Future[Any]):
     """A future whose hash is its creation ordinal in its loop."""
 
@@ -186,6 +190,9 @@ class DurableLoop(asyncio.AbstractEventLoop):
     ) -> asyncio.Task[Any]:
         self._task_count += 1
         options.pop("eager_start", None)
+        if isinstance(coro, asyncio.Future):
+            # Without a decorator it would be a coroutine, and the code around it is to stay as it is.
+            coro = _awaiting(coro)
         task = DurableTask(coro, loop=self, name=name or f"Task-{self._task_count}", context=context, **options)
         if len(self.tasks) % 64 == 63:
             self.tasks = [known for known in self.tasks if not known.done()]

@@ -6,9 +6,9 @@ import asyncio
 import contextvars
 import hashlib
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from adapter.errors import NotDurable
 from adapter.loop import DurableLoop
@@ -20,7 +20,19 @@ current: contextvars.ContextVar[Scope | None] = contextvars.ContextVar("durable_
 """The scope whose code is running in this context."""
 
 
-class Promise(asyncio.Future[R]):
+if TYPE_CHECKING:
+
+    class _Call(asyncio.Future[R], Coroutine[Any, Any, R]):
+        """`asyncio.create_task` and `asyncio.TaskGroup` take coroutines; the durable loop's take promises, too."""
+
+        def send(self, value: Any, /) -> Any: ...
+        def throw(self, typ: Any, val: Any = None, tb: Any = None, /) -> Any: ...
+        def close(self) -> None: ...
+else:
+    _Call = asyncio.Future
+
+
+class Promise(_Call[R]):
     """The outcome, now or later, of something durable; awaited like any asyncio future.
 
     ``id`` names it everywhere: hand it out, and whoever has access to the table can `resolve` it.
