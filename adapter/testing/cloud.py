@@ -19,7 +19,7 @@ from typing import Any, ParamSpec, Self, TypeVar
 
 from adapter import handles
 from adapter.aws.sealed import EVERYTHING
-from adapter.errors import ConfigurationError
+from adapter.errors import ConfigurationError, Stuck
 from adapter.functions import Durable
 from adapter.ids import is_id, root_of
 from adapter.operations import Tell
@@ -200,7 +200,17 @@ class LocalCloud:
         The engine's own Lambdas go by the name of their handler, ``"adapter.sweeper.sweep"`` for instance; any Lambda
         by its own name, too, also while it loads, before it is known what it will run. A Lambda that is a process is
         seen from outside only, by its calls of AWS: see `adapter.testing.fleet.CALLS`.
+
+        Args:
+            operation: a class of `adapter.operations`, ``Settle`` for instance.
+
+        Raises:
+            ConfigurationError: it would never come about.
         """
+        if not isinstance(operation, type) or when not in ("before", "after"):
+            raise ConfigurationError(
+                f"kill takes a class of adapter.operations and 'before' or 'after', not {operation!r} and {when!r}"
+            )
         self._driver.kill(Kill(getattr(fn, "name", str(fn)), operation, when))
 
     def kill_midway(self, fn: Durable[..., Any] | str, once: Callable[[], bool]) -> None:
@@ -228,9 +238,12 @@ class LocalCloud:
                 return record
             at = self._next_at()
             if at is None or idle > MAX_IDLE or self._looks_in_vain():
-                raise stuck(record, self.records(), self.clock(), self._failures, self.service.lost)
+                raise self._stuck(record)
             if deadline is not None and at > deadline:
                 self._driver.reach(deadline)
+                if record.paused:
+                    # As on AWS: it won't go on by itself, however long anybody waits.
+                    raise self._stuck(record)
                 return None
             self._jump(at)
 
@@ -332,6 +345,9 @@ class LocalCloud:
             except Exception as error:
                 # The test's own failure: no Lambda's.
                 raise _WatcherFailed(error) from error
+
+    def _stuck(self, record: Record) -> Stuck:
+        return stuck(record, self.records(), self.clock(), self._failures, self.service.lost)
 
     def _looks_in_vain(self) -> bool:
         """The watchdog, which never gives up, finds nothing to mend, and time won't move anything either."""

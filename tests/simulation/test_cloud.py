@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from adapter import errors
+from adapter import durable, errors, promise, resolve
+from adapter.operations import Settle
 from adapter.testing import Faults, LocalCloud
 from tests.simulation.laws import step
 
@@ -23,3 +26,31 @@ def test_a_cloud_in_which_every_invocation_is_lost_is_stuck() -> None:
     """Though the watchdog makes each of them again, for ever."""
     with LocalCloud(engine="memory", faults=Faults(lose=1.0)) as cloud, pytest.raises(errors.Stuck, match="lost"):
         cloud.run(step, 1)
+
+
+@pytest.mark.parametrize(("operation", "when"), [(Settle, "befor"), ("Settle", "before")])
+def test_a_kill_that_could_never_come_about_is_refused(cloud: LocalCloud, operation: Any, when: str) -> None:
+    """Else its test would be green for nothing."""
+    with pytest.raises(errors.ConfigurationError, match="'before' or 'after'"):
+        cloud.kill(step, operation, when)
+
+
+@durable(name="cloud:drifts")
+async def drifts(kind: str) -> int:
+    return await step(CODE[0]) + await promise(int)
+
+
+CODE = [1]
+
+
+def test_whoever_waits_for_a_while_is_told_of_a_pause_too(cloud: LocalCloud) -> None:
+    """As on AWS, where that is read from the record."""
+    CODE[0] = 1
+    handle = drifts.start("old")
+    cloud.drive()
+    CODE[0] = 2
+    for function in cloud.service.functions.values():
+        function.memory.clear()
+    resolve(f"{handle.id}~1", 1)
+    with pytest.raises(errors.Paused, match="drifted"):
+        handle.result(timeout=60)
