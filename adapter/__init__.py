@@ -16,25 +16,29 @@ The tour:
 
 from __future__ import annotations
 
-from adapter import errors, handles
+from adapter import errors
+from adapter.api.calls import now, promise, random, run, uuid4
+from adapter.api.durable import Durable, durable
+from adapter.api.handles import Handle, attach, cancel, reject, resolve
+from adapter.api.schedules import schedule, schedules, unschedule
+from adapter.engine import hosts
+from adapter.engine.host import EngineHost
+from adapter.engine.ports import Cipher
 from adapter.errors import DurableError
-from adapter.functions import Durable, durable, now, promise, random, run, uuid4
-from adapter.handles import Handle, attach, cancel, reject, resolve
-from adapter.links import link
-from adapter.ports import Cipher
-from adapter.retries import Retry
-from adapter.schedules import When, schedule, schedules, unschedule
-from adapter.steps import Promise
+from adapter.links.tokens import link
+from adapter.protocol.recurrence import When
+from adapter.protocol.retries import Retry
+from adapter.replay.steps import Promise
 
 
-def _environment() -> handles.Host:
+def _environment() -> EngineHost:
     # Late: boto3 and PynamoDB cost more than everything else here, and a local run without them needn't pay.
     from adapter.aws.wiring import host
 
     return host()
 
 
-handles.set_default(_environment)
+hosts.set_default(_environment)
 
 __all__ = [
     "durable",

@@ -15,10 +15,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from adapter.ids import child_id
-from adapter.promises import Record
-from tests import servers
+from adapter.protocol.ids import child_id
+from adapter.protocol.promises import Record
 from tests.contract.tables import TABLES, Table
+from tests.support import servers
 
 THREADS = 16
 ROUNDS = 40

@@ -1,4 +1,4 @@
-"""What each scenario of ``tests/scenarios`` costs in calm, counted on a `LocalCloud`: simulated, exact, without time.
+"""What each of ``tests/simulation/scenarios`` costs in calm, counted on a `LocalCloud`: simulated, exact, untimed.
 
 Prints a table: ``python -m benchmarks.scenarios``.
 """
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import tests.scenarios
+import tests.simulation.scenarios
 from adapter.testing import LocalCloud
-from tests.scenarios.stage import Outside, play
+from tests.simulation.scenarios.stage import Outside, play
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +29,8 @@ class Cost:
 
 def scenarios() -> Iterator[tuple[str, Callable[..., None]]]:
     """Subject and test of each, in the order of the files."""
-    for path in sorted(Path(str(tests.scenarios.__file__)).parent.glob("test_*.py")):
-        module = importlib.import_module(f"tests.scenarios.{path.stem}")
+    for path in sorted(Path(str(tests.simulation.scenarios.__file__)).parent.glob("test_*.py")):
+        module = importlib.import_module(f"tests.simulation.scenarios.{path.stem}")
         for name, test in vars(module).items():
             if name.startswith("test_"):
                 yield f"{path.stem.removeprefix('test_')}: {name.removeprefix('test_').replace('_', ' ')}", test

@@ -14,8 +14,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from adapter.functions import Durable
-from adapter.operations import Settle
+from adapter.api.durable import Durable
+from adapter.engine.operations import Settle
 from adapter.testing import LocalCloud
 from adapter.testing.show import View, show
 from handlers.factorial import factorial

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from adapter.messages import Message, to_event
+from adapter.protocol.messages import Message, to_event
 
 
 class LambdaInvoker:
-    """`adapter.ports.Invoker` over boto3's Lambda client."""
+    """`adapter.engine.ports.Invoker` over boto3's Lambda client."""
 
     def __init__(self, client: Any) -> None:
         self.client = client

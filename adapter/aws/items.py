@@ -14,11 +14,11 @@ from pynamodb.attributes import (
 )
 from pynamodb.models import Model
 
-from adapter import promises
 from adapter.errors import BadMessage, OtherVersion, PayloadTooLarge
-from adapter.ids import is_id, key_of
-from adapter.promises import Kind, Record, State, Wake
-from adapter.timers import shard_of
+from adapter.protocol import promises
+from adapter.protocol.ids import is_id, key_of
+from adapter.protocol.promises import Kind, Record, State, Wake
+from adapter.protocol.timing import shard_of
 
 MAX_TEXT_BYTES = 350_000
 """Of one item's arguments and value: DynamoDB's items hold 400 KB with everything."""

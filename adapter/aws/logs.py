@@ -9,9 +9,9 @@ import logging
 
 from aws_lambda_powertools import Logger
 
-from adapter.execution import Execution
-from adapter.operations import Tell
-from adapter.steps import current
+from adapter.engine.operations import Tell
+from adapter.replay.execution import Execution
+from adapter.replay.steps import current
 
 _LEVELS = {
     "body": "debug",
@@ -37,7 +37,7 @@ class ReplayFilter(logging.Filter):
 
 
 class LogWatcher:
-    """`adapter.ports.Watcher` on Powertools' logger."""
+    """`adapter.engine.ports.Watcher` on Powertools' logger."""
 
     def __init__(self, logger: Logger) -> None:
         self.logger = logger

@@ -1,16 +1,16 @@
-"""How a function's promises are read, where they lie in partitions of `adapter.ids.BUCKET` children each."""
+"""How a function's promises are read, where they lie in partitions of `adapter.protocol.ids.BUCKET` children each."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from adapter.ids import BUCKET, ROOT_ORDINAL, parent_of, partition_of
-from adapter.promises import Record
+from adapter.protocol.ids import BUCKET, ROOT_ORDINAL, parent_of, partition_of
+from adapter.protocol.promises import Record
 
 
 class Partitions(ABC):
-    """The reads of `adapter.ports.Store` over two requests: one item, and one partition from a sort key on."""
+    """The reads of `adapter.engine.ports.Store` over two requests: one item, and one partition from a sort key on."""
 
     @abstractmethod
     def get(self, promise: str) -> Record | None: ...

@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
-from adapter.operations import Many, Operation, RunCode, RunLeft, Tell
-from adapter.ports import Ports
+from adapter.engine.operations import Many, Operation, RunCode, RunLeft, Tell
+from adapter.engine.ports import Ports
 
 R = TypeVar("R")
 

@@ -16,9 +16,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from adapter.engine.ports import Payloads
 from adapter.errors import BadMessage
-from adapter.ids import root_of
-from adapter.ports import Payloads
+from adapter.protocol.ids import root_of
 
 CACHE_BYTES = 64 * 1024 * 1024
 """Of objects that a sandbox keeps: the largest fits in."""
@@ -73,7 +73,7 @@ def _hash(text: str) -> str:
 
 
 class S3Payloads:
-    """`adapter.ports.Payloads` in a bucket. ``connect`` makes the client, once one is needed."""
+    """`adapter.engine.ports.Payloads` in a bucket. ``connect`` makes the client, once one is needed."""
 
     def __init__(self, bucket: str, connect: Callable[[], Any]) -> None:
         self.bucket = bucket

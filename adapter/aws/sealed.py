@@ -1,7 +1,7 @@
 """A store whose records hold their user data as `adapter.aws.sealing` stores it; whoever uses it sees none of that.
 
 What isn't needed isn't read: of a function's children, a replay needs the outcomes and not the arguments, and a resumer
-needs neither. Such a part is `adapter.promises.Stored`.
+needs neither. Such a part is `adapter.protocol.promises.Stored`.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from dataclasses import replace
 
 from adapter.aws.payloads import prefix_of
 from adapter.aws.sealing import Sealing, in_object, parts_of
-from adapter.ports import Pool, Store
-from adapter.promises import Arming, Firing, Kind, Record, Refused, State, Stored, Written
-from adapter.timers import Due
+from adapter.engine.ports import Pool, Store
+from adapter.protocol.promises import Arming, Firing, Kind, Record, Refused, State, Stored, Written
+from adapter.protocol.timing import Due
 
 EVERYTHING = ("args", "value", "paused")
 
 
 class SealedStore:
-    """`adapter.ports.Store` over another one."""
+    """`adapter.engine.ports.Store` over another one."""
 
     def __init__(self, store: Store, sealing: Sealing, pool: Pool) -> None:
         self.inner = store

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapter.aws.payloads import checked, key_of, known, moved
+from adapter.engine.ports import Cipher, Payloads
 from adapter.errors import BadMessage, ConfigurationError
-from adapter.ids import is_id
-from adapter.ports import Cipher, Payloads
-from adapter.promises import MAX_OBJECT_BYTES, MAX_PAYLOAD_BYTES, Kind, Record, Stored
+from adapter.protocol.ids import is_id
+from adapter.protocol.promises import MAX_OBJECT_BYTES, MAX_PAYLOAD_BYTES, Kind, Record, Stored
 
 INLINE_BYTES = 16 * 1024
 """What an item takes of one text. Each update pays for the whole item, an object once (ADR 0013)."""

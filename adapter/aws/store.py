@@ -1,4 +1,4 @@
-"""The transitions of `adapter.promises` as conditional writes on one DynamoDB table.
+"""The transitions of `adapter.protocol.promises` as conditional writes on one DynamoDB table.
 
 PynamoDB is the table's model. Its save and update don't return the old item of a failed condition, which the protocol
 needs in the same round trip, so writes go through the client that it holds.
@@ -11,13 +11,13 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from adapter import ids, promises
 from adapter.aws.items import Item, check_size, to_item, to_record
 from adapter.aws.partitions import Partitions
 from adapter.errors import BadMessage
-from adapter.ids import key_of
-from adapter.promises import Arming, Firing, Kind, Record, Refusal, Refused, State, Written
-from adapter.timers import Due, shard_of
+from adapter.protocol import ids, promises
+from adapter.protocol.ids import key_of
+from adapter.protocol.promises import Arming, Firing, Kind, Record, Refusal, Refused, State, Written
+from adapter.protocol.timing import Due, shard_of
 
 _RUNNABLE = "(#state = :pending OR (#state IN (:canceled, :timedout) AND attribute_not_exists(#closed)))"
 _OVER = "(#state IN (:resolved, :rejected) OR (#state <> :pending AND (#kind <> :call OR attribute_exists(#closed))))"
@@ -25,7 +25,7 @@ _STATES = {":pending": {"S": State.PENDING}, ":canceled": {"S": State.CANCELED},
 
 
 class DynamoStore(Partitions):
-    """`adapter.ports.Store` on a table."""
+    """`adapter.engine.ports.Store` on a table."""
 
     def __init__(
         self, table: str, region: str | None = None, endpoint: str | None = None, connections: int = 32

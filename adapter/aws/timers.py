@@ -1,17 +1,17 @@
-"""Timers as delayed messages of an SQS queue; `adapter.sweeper.fire` is what the queue triggers."""
+"""Timers as delayed messages of an SQS queue; `adapter.lambdas.sweeper.fire` is what the queue triggers."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from adapter.messages import Timed, to_event
-from adapter.ports import Clock
-from adapter.timers import HORIZON, SECOND
+from adapter.engine.ports import Clock
+from adapter.protocol.messages import Timed, to_event
+from adapter.protocol.timing import HORIZON, SECOND
 
 
 class SqsTimers:
-    """`adapter.ports.Timers` over boto3's SQS client.
+    """`adapter.engine.ports.Timers` over boto3's SQS client.
 
     What is due later than a message can be delayed is sent again when the message comes: a hop every 15 minutes.
     """

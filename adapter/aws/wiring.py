@@ -20,7 +20,6 @@ import boto3
 from aws_lambda_powertools import Logger
 from botocore.config import Config
 
-from adapter import handles
 from adapter.aws.invoker import LambdaInvoker
 from adapter.aws.logs import LogWatcher, silence_replays
 from adapter.aws.patience import Patience, PatientPorts
@@ -29,11 +28,12 @@ from adapter.aws.sealed import SealedStore
 from adapter.aws.sealing import Sealing, cipher_named
 from adapter.aws.store import DynamoStore
 from adapter.aws.timers import SqsTimers
+from adapter.engine.host import EngineHost
+from adapter.engine.runner import CodeRunner
 from adapter.errors import ConfigurationError, Paused
-from adapter.host import CodeRunner, EngineHost
-from adapter.messages import Timed
-from adapter.promises import Record
-from adapter.timers import retention_of
+from adapter.protocol.messages import Timed
+from adapter.protocol.promises import Record
+from adapter.protocol.timing import retention_of
 
 POLL_SECONDS = (0.05, 2.0)
 
@@ -100,7 +100,7 @@ class AwsHost(EngineHost):
 
 
 @functools.cache
-def host() -> handles.Host:
+def host() -> EngineHost:
     """The host that the environment describes; made once per sandbox.
 
     Raises:

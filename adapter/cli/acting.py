@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
-from adapter import handles, links
+from adapter.api import handles
 from adapter.cli.reading import Reader
+from adapter.engine import hosts
+from adapter.engine.host import EngineHost
+from adapter.engine.operations import Invoke
 from adapter.errors import CallerError
-from adapter.host import EngineHost
-from adapter.messages import Cause, Resume
-from adapter.operations import Invoke
-from adapter.promises import Kind, Record, State
-from adapter.standing import Way, named
+from adapter.links.values import Refusal, described, read_value
+from adapter.protocol.messages import Cause, Resume
+from adapter.protocol.promises import Kind, Record, State
+from adapter.protocol.standing import Way, named
 
 WALKED = 1_000
 """Functions that one command looks at."""
@@ -68,10 +70,10 @@ def resolve(host: EngineHost, promise: str, text: str) -> str:
     own = _settled_from_outside(Reader(host).opened(promise))
     external = own.kind is Kind.EXTERNAL
     try:
-        value = links.read_value(text, links.described(own) if external else {}, "the value")
-    except links.Refusal as refusal:
+        value = read_value(text, described(own) if external else {}, "the value")
+    except Refusal as refusal:
         raise Unfit(f"{own.id} was not settled: {refusal}") from None
-    handles.settle(own.id, State.RESOLVED, handles.storable(value, f"the value for {own.id}"))
+    handles.settle(own.id, State.RESOLVED, hosts.storable(value, f"the value for {own.id}"))
     said = f"{own.id} is resolved"
     return said if external else f"{said}; what a function returns has no type in the table, so it wasn't checked"
 

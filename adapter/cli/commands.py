@@ -10,11 +10,11 @@ from typing import Any
 
 import click
 
-from adapter import handles
 from adapter.cli import acting, showing
 from adapter.cli.reading import LOOKED_AT, Reader
+from adapter.engine import hosts
+from adapter.engine.host import EngineHost
 from adapter.errors import ConfigurationError, DurableError
-from adapter.host import EngineHost
 
 
 class _Place(click.Group):
@@ -57,7 +57,7 @@ def _host(place: dict[str, str]) -> Iterator[EngineHost]:
     """Where the commands look: what is entered (a LocalCloud), or what the environment and the options describe."""
     if not place:
         try:
-            found: Any = handles.host()
+            found = hosts.current()
         except ConfigurationError:
             if os.environ.get("DURABLE_TABLE"):
                 raise
@@ -69,11 +69,11 @@ def _host(place: dict[str, str]) -> Iterator[EngineHost]:
     if "DURABLE_TABLE" not in os.environ and "DURABLE_TABLE" not in place:
         raise ConfigurationError("which table? Set DURABLE_TABLE to its name, or give --table")
     made = connect({**os.environ, **place})
-    handles.enter(made)
+    hosts.enter(made)
     try:
         yield made
     finally:
-        handles.leave(made)
+        hosts.leave(made)
 
 
 @click.group(cls=_Place, context_settings={"help_option_names": ["-h", "--help"]})

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from adapter.engine.host import EngineHost
+from adapter.engine.operations import Get, Glance, Many, Now
 from adapter.errors import BadMessage, ConfigurationError, UnknownPromise
-from adapter.host import EngineHost
-from adapter.ids import is_id, parent_of
-from adapter.operations import Get, Glance, Many, Now
-from adapter.promises import Kind, Record, Stored
-from adapter.standing import Standing, Way, standing
-from adapter.timers import SCHEDULES, SHARDS, Due
+from adapter.protocol.ids import is_id, parent_of
+from adapter.protocol.promises import Kind, Record, Stored
+from adapter.protocol.standing import Standing, Way, standing
+from adapter.protocol.timing import SCHEDULES, SHARDS, Due
 
 LOOKED_AT = 1_000
 """Entries of the index that a list reads the records of; each is a request or more."""

@@ -17,8 +17,8 @@ from rich.text import Text
 from rich.tree import Tree
 
 from adapter.cli.reading import Node, Overview
-from adapter.promises import Kind, Record
-from adapter.standing import Way, function_of, span
+from adapter.protocol.promises import Kind, Record
+from adapter.protocol.standing import Way, function_of, span
 
 WIDE = 100_000
 """Columns of what isn't a terminal: nothing is wrapped there."""

@@ -17,27 +17,27 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
 
-from adapter import handles
+from adapter.api.durable import Durable
 from adapter.aws.sealed import EVERYTHING
+from adapter.engine import hosts
+from adapter.engine.operations import Tell
 from adapter.errors import ConfigurationError, Stuck
-from adapter.functions import Durable
-from adapter.ids import is_id, root_of
-from adapter.operations import Tell
-from adapter.promises import Kind, Record
+from adapter.protocol.ids import is_id, root_of
+from adapter.protocol.promises import Kind, Record
+from adapter.protocol.timing import MINUTE, next_sweep
 from adapter.testing.driver import AnyWorld, Driver
-from adapter.testing.endpoint import EndpointWorld
 from adapter.testing.faults import Dice, Faults, Kill
-from adapter.testing.fleet import Fleet
 from adapter.testing.hosting import LocalHost
-from adapter.testing.in_memory import MemoryWorld
-from adapter.testing.inside import Inside
-from adapter.testing.lambdas import Function, Invocation
-from adapter.testing.service import Service
+from adapter.testing.in_process.inside import Inside
+from adapter.testing.processes.fleet import Fleet
+from adapter.testing.simulated_aws.endpoint import EndpointWorld
+from adapter.testing.simulated_aws.in_memory import MemoryWorld
+from adapter.testing.simulated_aws.lambdas import Function, Invocation
+from adapter.testing.simulated_aws.service import Service
+from adapter.testing.simulated_aws.template import Template, default_template, find_template, load
+from adapter.testing.simulated_aws.world import World
 from adapter.testing.standstill import Failures, stuck
 from adapter.testing.stats import Stats
-from adapter.testing.template import Template, default_template, find_template, load
-from adapter.testing.world import World
-from adapter.timers import MINUTE, next_sweep
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -128,7 +128,7 @@ class LocalCloud:
             self._driver.open()
             self._looking = self._driver.store(self._driver.bucket())
             self._host = LocalHost(self, self._driver.ports())
-            handles.enter(self._host)
+            hosts.enter(self._host)
         except BaseException:
             self._close()
             raise
@@ -137,7 +137,7 @@ class LocalCloud:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        handles.leave(self._host)
+        hosts.leave(self._host)
         self._close()
         if error is None:
             self._driver.verify()
@@ -197,19 +197,20 @@ class LocalCloud:
     def kill(self, fn: Durable[..., Any] | str, operation: type[Any], when: str = "after") -> None:
         """Kill one run of a function, once: its Lambda dies ``"before"`` or ``"after"`` its next such operation.
 
-        The engine's own Lambdas go by the name of their handler, ``"adapter.sweeper.sweep"`` for instance; any Lambda
-        by its own name, too, also while it loads, before it is known what it will run. A Lambda that is a process is
-        seen from outside only, by its calls of AWS: see `adapter.testing.fleet.CALLS`.
+        The engine's own Lambdas go by the name of their handler, ``"adapter.lambdas.sweeper.sweep"`` for instance; any
+        Lambda by its own name, too, also while it loads, before it is known what it will run. A Lambda that is a
+        process is seen from outside only, by its calls of AWS: see `adapter.testing.processes.fleet.CALLS`.
 
         Args:
-            operation: a class of `adapter.operations`, ``Settle`` for instance.
+            operation: a class of `adapter.engine.operations`, ``Settle`` for instance.
 
         Raises:
             ConfigurationError: it would never come about.
         """
         if not isinstance(operation, type) or when not in ("before", "after"):
             raise ConfigurationError(
-                f"kill takes a class of adapter.operations and 'before' or 'after', not {operation!r} and {when!r}"
+                "kill takes a class of adapter.engine.operations and 'before' or 'after',"
+                f" not {operation!r} and {when!r}"
             )
         self._driver.kill(Kill(getattr(fn, "name", str(fn)), operation, when))
 
@@ -268,7 +269,7 @@ class LocalCloud:
         return self._driver.now()
 
     def tell(self, told: Tell) -> None:
-        """`adapter.ports.Watcher`."""
+        """`adapter.engine.ports.Watcher`."""
         if told.what == "body":
             self.stats.bodies[told.fn] += 1
         elif told.what == "running" and told.detail["why"] != "started":
@@ -280,7 +281,7 @@ class LocalCloud:
         self.emit(told.what, told.id, told.fn, told.detail)
 
     def told(self, what: str, detail: dict[str, Any]) -> None:
-        """`adapter.testing.service.Surroundings`."""
+        """`adapter.testing.simulated_aws.service.Surroundings`."""
         self.emit(what, "", "", detail)
 
     def send(self, queue: str, body: str) -> None:

@@ -1,7 +1,7 @@
 """What is ready to happen in a local cloud, and when the next of it falls due; how it happens is a subclass's affair.
 
-`adapter.testing.inside` makes it happen in this process, one after the other; `adapter.testing.fleet` in processes of
-the functions' own, side by side.
+`adapter.testing.in_process` makes it happen in this process, one after the other; `adapter.testing.processes` in
+processes of the functions' own, side by side.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from adapter.aws.sealed import SealedStore
 from adapter.aws.sealing import Sealing, cipher_named
 from adapter.aws.timers import SqsTimers
 from adapter.aws.wiring import NoTimers
+from adapter.engine.ports import Clock, Payloads, Timers
+from adapter.engine.runner import CodeRunner
 from adapter.errors import ConfigurationError
-from adapter.host import CodeRunner
-from adapter.ports import Clock, Payloads, Timers
-from adapter.testing.endpoint import EndpointWorld
+from adapter.protocol.timing import retention_of
 from adapter.testing.faults import Kill
 from adapter.testing.hosting import InOrder, LocalPayloads, LocalPorts, SkewedClock
-from adapter.testing.in_memory import MemoryWorld
-from adapter.testing.lambdas import Function, Invocation
-from adapter.testing.queues import QueuePoller
-from adapter.testing.streams import Lane
-from adapter.testing.world import World
-from adapter.timers import retention_of
+from adapter.testing.simulated_aws.endpoint import EndpointWorld
+from adapter.testing.simulated_aws.in_memory import MemoryWorld
+from adapter.testing.simulated_aws.lambdas import Function, Invocation
+from adapter.testing.simulated_aws.queues import QueuePoller
+from adapter.testing.simulated_aws.streams import Lane
+from adapter.testing.simulated_aws.world import World
 
 if TYPE_CHECKING:
     from adapter.testing.cloud import LocalCloud

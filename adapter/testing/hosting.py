@@ -7,18 +7,18 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from adapter import handles
-from adapter.host import EngineHost
-from adapter.operations import Operation
-from adapter.ports import Payloads, Ports
-from adapter.promises import Record
-from adapter.testing.activities import Activity
-from adapter.testing.lambdas import environment
+from adapter.engine import hosts
+from adapter.engine.host import EngineHost
+from adapter.engine.operations import Operation
+from adapter.engine.ports import Payloads, Ports
+from adapter.protocol.promises import Record
+from adapter.testing.in_process.activities import Activity
+from adapter.testing.simulated_aws.lambdas import environment
 from adapter.testing.stats import Stats
 
 if TYPE_CHECKING:
     from adapter.testing.cloud import LocalCloud
-    from adapter.testing.lambdas import Function, Invocation
+    from adapter.testing.simulated_aws.lambdas import Function, Invocation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class LocalPorts(Ports):
 
 @dataclass(frozen=True, slots=True)
 class PutPayload:
-    """A call to the bucket, to write an object: where a Lambda may die, as at any `adapter.operations.Operation`."""
+    """A call to the bucket, to write an object: where a Lambda may die, as at any operation of the engine."""
 
     key: str
 
@@ -57,7 +57,7 @@ class ClearPayloads:
 
 @dataclass(frozen=True)
 class LocalPayloads:
-    """`adapter.ports.Payloads` with a fault before and after each call; counts what AWS would charge."""
+    """`adapter.engine.ports.Payloads` with a fault before and after each call; counts what AWS would charge."""
 
     payloads: Payloads
     stats: Stats
@@ -92,7 +92,7 @@ class LocalPayloads:
 
 
 class InOrder:
-    """`adapter.ports.Pool` without threads: the same order at every run."""
+    """`adapter.engine.ports.Pool` without threads: the same order at every run."""
 
     def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
         return [function(item) for item in items]
@@ -149,8 +149,8 @@ class Run:
         """From here on this process is the Lambda: its host, its environment."""
         self._stack = ExitStack()
         self._stack.enter_context(environment(self.function.spec.environment))
-        handles.enter(self.host)
-        self._stack.callback(handles.leave, self.host)
+        hosts.enter(self.host)
+        self._stack.callback(hosts.leave, self.host)
         running.append(self)
         self._stack.callback(running.remove, self)
 

@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from adapter.ids import ordinal_of, parent_of
-from adapter.promises import Record, State
+from adapter.protocol.ids import ordinal_of, parent_of
+from adapter.protocol.promises import Record, State
 from adapter.testing.cloud import Event
-from adapter.testing.lambdas import RETRY_DELAYS
+from adapter.testing.simulated_aws.lambdas import RETRY_DELAYS
 
 Peek = Callable[[str], Record | None]
 

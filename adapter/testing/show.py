@@ -19,7 +19,7 @@ from importlib.util import find_spec
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
-from adapter.promises import State
+from adapter.protocol.promises import State
 from adapter.testing.cloud import Event, LocalCloud
 from adapter.testing.scene import SHOWN, Actor, Line, Peek, Scene, tallied
 

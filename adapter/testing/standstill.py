@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from adapter.errors import Paused, Stuck
-from adapter.ids import parent_of, root_of
-from adapter.promises import Kind, Record
-from adapter.standing import Standing, named, standing
-from adapter.testing.lambdas import Invocation
+from adapter.protocol.ids import parent_of, root_of
+from adapter.protocol.promises import Kind, Record
+from adapter.protocol.standing import Standing, named, standing
+from adapter.testing.simulated_aws.lambdas import Invocation
 
 LINES = 20
 """Functions, each with a line of its own; others are counted."""

@@ -10,10 +10,10 @@ import botocore.loaders
 import pytest
 
 from adapter.aws.store import DynamoStore
-from adapter.ports import Store
-from tests import servers
+from adapter.engine.ports import Store
 from tests.contract.stores import STORES
 from tests.contract.tables import TABLES, Table
+from tests.support import servers
 
 _roots = itertools.count()
 

@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
-from adapter.ids import parent_of
-from adapter.ports import Store
-from adapter.promises import Record, Refused, Written
-from adapter.testing.memory import MemoryStore, Transitions
-from adapter.timers import Due, due_of, shard_of
+from adapter.engine.ports import Store
+from adapter.protocol.ids import parent_of
+from adapter.protocol.promises import Record, Refused, Written
+from adapter.protocol.timing import Due, due_of, shard_of
+from adapter.testing.simulated_aws.memory import MemoryStore, Transitions
 from tests.contract.tables import TABLES
 
 
 class ModelStore(Transitions):
-    """`adapter.ports.Store` as it is meant: the pure transitions on a dict."""
+    """`adapter.engine.ports.Store` as it is meant: the pure transitions on a dict."""
 
     def __init__(self) -> None:
         self.records: dict[str, Record] = {}

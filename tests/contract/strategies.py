@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from adapter.promises import Kind, Record, State, Wake
+from adapter.protocol.promises import Kind, Record, State, Wake
 
 SETTLED = [State.RESOLVED, State.REJECTED, State.CANCELED, State.TIMEDOUT]
 RUNNABLE = [State.PENDING, State.CANCELED, State.TIMEDOUT]

@@ -16,13 +16,13 @@ from typing import Any
 import boto3
 
 from adapter.aws.store import DynamoStore
-from adapter.testing.intrinsics import REGION
-from adapter.testing.lambdas import environment
+from adapter.testing.simulated_aws.intrinsics import REGION
+from adapter.testing.simulated_aws.lambdas import environment
+from adapter.testing.simulated_aws.streams import Poller, TableStream
+from adapter.testing.simulated_aws.template import StreamMapping, default_template, load
+from adapter.testing.simulated_aws.world import World
 from adapter.testing.stats import Stats
-from adapter.testing.streams import Poller, TableStream
-from adapter.testing.template import StreamMapping, default_template, load
-from adapter.testing.world import World
-from tests.servers import ministack
+from tests.support.servers import ministack
 
 ENDPOINT = "CONTRACT_ENDPOINT"
 """The variable that names a DynamoDB which is running already, to be held to the contract, too."""

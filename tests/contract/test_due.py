@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from adapter.ids import SCHEDULE, child_id
-from adapter.ports import Store
-from adapter.promises import Arming, Firing, Kind, Record, Refusal, Refused, State
-from adapter.timers import SCHEDULES, SHARDS, Due, shard_of
+from adapter.engine.ports import Store
+from adapter.protocol.ids import SCHEDULE, child_id
+from adapter.protocol.promises import Arming, Firing, Kind, Record, Refusal, Refused, State
+from adapter.protocol.timing import SCHEDULES, SHARDS, Due, shard_of
 
 FOREVER = 2**53
 

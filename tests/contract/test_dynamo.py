@@ -10,8 +10,8 @@ from botocore.exceptions import ClientError
 from adapter.aws.items import to_item, to_record
 from adapter.aws.store import DynamoStore
 from adapter.errors import BadMessage
-from adapter.ids import child_id, key_of
-from adapter.promises import Arming, Record, State
+from adapter.protocol.ids import child_id, key_of
+from adapter.protocol.promises import Arming, Record, State
 from tests.contract.tables import Table
 
 

@@ -9,7 +9,7 @@ import pytest
 from adapter import durable, promise, resolve
 from adapter.errors import ConfigurationError
 from adapter.testing import Faults, LocalCloud
-from tests.servers import ministack
+from tests.support.servers import ministack
 
 
 @durable

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from adapter.engine.ports import Store
 from adapter.errors import PayloadTooLarge
-from adapter.ids import BUCKET, child_id
-from adapter.ports import Store
-from adapter.promises import Arming, Kind, Record, Refusal, Refused, State, Wake
+from adapter.protocol.ids import BUCKET, child_id
+from adapter.protocol.promises import Arming, Kind, Record, Refusal, Refused, State, Wake
 from tests.contract.strategies import RUNNABLE, SETTLED, any_record, created, texts, times
 
 NewRoot = Callable[[], str]

@@ -18,13 +18,13 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from adapter import ids
 from adapter.aws import partitions
 from adapter.aws import store as aws_store
-from adapter.ids import child_id
-from adapter.ports import Store
-from adapter.promises import Arming, Firing, Record, State
-from adapter.timers import shard_of
+from adapter.engine.ports import Store
+from adapter.protocol import ids
+from adapter.protocol.ids import child_id
+from adapter.protocol.promises import Arming, Firing, Record, State
+from adapter.protocol.timing import shard_of
 from tests.contract.stores import STORES, ModelStore
 from tests.contract.strategies import RUNNABLE, SETTLED, counts, created, texts, times
 

@@ -11,17 +11,17 @@ import pytest
 from adapter.aws.items import MAX_TEXT_BYTES
 from adapter.aws.sealed import SealedStore
 from adapter.aws.sealing import INLINE_BYTES, Sealing, in_object
+from adapter.engine.ports import Cipher
 from adapter.errors import PayloadTooLarge
-from adapter.ids import child_id
-from adapter.ports import Cipher
-from adapter.promises import Kind, Record, Refused, State, Stored, Written
+from adapter.protocol.ids import child_id
+from adapter.protocol.promises import Kind, Record, Refused, State, Stored, Written
 from adapter.testing.cloud import ENGINES
 from adapter.testing.hosting import InOrder
-from adapter.testing.in_memory import MemoryBucket
-from adapter.testing.memory import MemoryStore
+from adapter.testing.simulated_aws.in_memory import MemoryBucket
+from adapter.testing.simulated_aws.memory import MemoryStore
+from adapter.testing.simulated_aws.template import default_template, load
 from adapter.testing.stats import Stats
-from adapter.testing.template import default_template, load
-from tests.ciphers import toy
+from tests.support.ciphers import toy
 
 AROUND = [
     ("x" * INLINE_BYTES, False),

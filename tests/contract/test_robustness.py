@@ -13,20 +13,21 @@ from typing import Any
 
 import pytest
 
-from adapter import durable, handles
+from adapter import durable
+from adapter.api import handles
 from adapter.aws import wiring
 from adapter.aws.items import to_item
 from adapter.aws.store import DynamoStore
 from adapter.aws.wiring import AwsHost, Threads
+from adapter.engine.ports import Ports
+from adapter.engine.runner import CodeRunner
 from adapter.errors import BadMessage, ConfigurationError, InvalidId, PayloadTooLarge, UnknownPromise
-from adapter.host import CodeRunner
-from adapter.ids import key_of
-from adapter.loop import new_loop
-from adapter.ports import Ports
-from adapter.promises import MAX_OBJECT_BYTES, Arming, Record, State
+from adapter.protocol.ids import key_of
+from adapter.protocol.promises import MAX_OBJECT_BYTES, Arming, Record, State
+from adapter.replay.loop import new_loop
 from adapter.testing import LocalCloud
-from adapter.testing.streams import Poller, TableStream
-from adapter.testing.template import StreamMapping
+from adapter.testing.simulated_aws.streams import Poller, TableStream
+from adapter.testing.simulated_aws.template import StreamMapping
 from tests.contract.tables import TABLES
 
 

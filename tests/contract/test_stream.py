@@ -13,11 +13,11 @@ import pytest
 from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
 
 from adapter.aws.store import DynamoStore, to_item, to_record
-from adapter.ids import SCHEDULE, child_id
-from adapter.messages import Settlement
-from adapter.promises import Arming, Kind, Record, State, Wake
-from adapter.resumer import settlement
-from adapter.testing.streams import Poller
+from adapter.lambdas.resumer import settlement
+from adapter.protocol.ids import SCHEDULE, child_id
+from adapter.protocol.messages import Settlement
+from adapter.protocol.promises import Arming, Kind, Record, State, Wake
+from adapter.testing.simulated_aws.streams import Poller
 from tests.contract.strategies import SETTLED
 from tests.contract.tables import TABLES, Table
 

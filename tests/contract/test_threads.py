@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 
 import pytest
 
-from adapter.ids import child_id
-from adapter.ports import Store
-from adapter.promises import Arming, Record, Refusal, Refused, State, Written
+from adapter.engine.ports import Store
+from adapter.protocol.ids import child_id
+from adapter.protocol.promises import Arming, Record, Refusal, Refused, State, Written
 from tests.contract.stores import STORES
 from tests.contract.strategies import SETTLED
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from adapter.testing import LocalCloud
-from tests.simulation.laws import COLD, WEATHERS, Limit, Weather
+from tests.support.laws import COLD, WEATHERS, Limit, Weather
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from adapter import durable
-from adapter.promises import State
+from adapter.protocol.promises import State
 from adapter.testing import LocalCloud
-from tests.simulation.laws import COLD, HOUR, WARM, Broken, Calls, Weather, history, plainly, slow
+from tests.support.laws import COLD, HOUR, WARM, Broken, Calls, Weather, history, plainly, slow
 
 PROGRAMS: dict[str, Any] = {}
 

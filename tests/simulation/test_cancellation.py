@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from adapter import Promise, attach, cancel, durable, errors, promise, run
-from adapter.operations import Arm, Close, Create, Invoke, Schedule, Settle
+from adapter.engine.operations import Arm, Close, Create, Invoke, Schedule, Settle
 from adapter.testing import LocalCloud
-from tests.simulation.laws import COLD, HOUR, WARM, Broken, Weather, history, items, slow, step
+from tests.support.laws import COLD, HOUR, WARM, Broken, Weather, history, items, slow, step
 
 
 @durable

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from adapter import durable, promise
-from adapter.operations import Settle
+from adapter.engine.operations import Settle
 from adapter.testing import LocalCloud
-from tests.simulation.laws import HOUR, step
+from tests.support.laws import HOUR, step
 
 
 def test_a_timeout_is_a_timeout_though_the_lambda_dies_after_it_cancelled_what_was_awaited(cloud: LocalCloud) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from adapter import durable, errors, promise, resolve
-from adapter.operations import Settle
+from adapter.engine.operations import Settle
 from adapter.testing import Faults, LocalCloud
-from tests.simulation.laws import step
+from tests.support.laws import step
 
 
 def test_after_a_cloud_that_could_not_be_entered_the_next_one_works() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from adapter import attach, durable, errors, promise, resolve, run
 from adapter.testing import LocalCloud
-from tests.simulation.laws import HOUR, Broken, slow, step
+from tests.support.laws import HOUR, Broken, slow, step
 
 RAN: list[str] = []
 

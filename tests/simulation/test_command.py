@@ -16,22 +16,23 @@ import pytest
 from click.testing import CliRunner, Result
 from rich.text import Text
 
-from adapter import attach, durable, handles, promise, run, schedule
+from adapter import attach, durable, promise, run, schedule
 from adapter.aws.items import to_item
 from adapter.aws.sealed import SealedStore
 from adapter.aws.sealing import Sealing
 from adapter.cli import showing
 from adapter.cli.commands import durable as command
 from adapter.cli.reading import LOOKED_AT
+from adapter.engine import hosts
+from adapter.engine.host import EngineHost
 from adapter.errors import RemoteError
-from adapter.host import EngineHost
-from adapter.promises import Kind, Record, State
-from adapter.standing import Way
+from adapter.protocol.promises import Kind, Record, State
+from adapter.protocol.standing import Way
+from adapter.protocol.timing import indexed
 from adapter.testing import LocalCloud
 from adapter.testing.hosting import InOrder
-from adapter.timers import indexed
-from tests.ciphers import NAME
-from tests.simulation.laws import HOUR, forget, slow, step
+from tests.support.ciphers import NAME
+from tests.support.laws import HOUR, forget, slow, step
 
 SECRET = "4711-0815"
 
@@ -292,7 +293,7 @@ def test_resume_changes_nothing_where_nothing_is_wrong(cloud: LocalCloud) -> Non
     checkout.with_options(id="order-7").start("tea")
     slow.with_options(id="now").start(1, 1)
     with unchanged(cloud):
-        assert "not invoked: tests.simulation.laws:slow (now) is about to begin, runs" in said("resume", "now")
+        assert "not invoked: tests.support.laws:slow (now) is about to begin, runs" in said("resume", "now")
     cloud.advance(2 * HOUR)
     with unchanged(cloud):
         assert "not invoked: command:checkout (order-7) waits for" in said("resume", "order-7")
@@ -471,11 +472,11 @@ def _without_cipher(cloud: LocalCloud) -> Iterator[None]:
     store: Any = ports.store
     blind = EngineHost(replace(ports, store=SealedStore(store.inner, Sealing(None, None), InOrder())))
     made: Any = blind
-    handles.enter(made)
+    hosts.enter(made)
     try:
         yield
     finally:
-        handles.leave(made)
+        hosts.leave(made)
 
 
 def test_without_the_cipher_all_but_the_texts_can_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:

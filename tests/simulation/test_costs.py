@@ -8,7 +8,7 @@ import pytest
 
 from adapter import durable, run
 from adapter.testing import LocalCloud
-from tests.simulation.laws import COLD, WARM, Weather, slow, step
+from tests.support.laws import COLD, WARM, Weather, slow, step
 
 
 @durable

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from adapter import attach, durable, errors, promise, resolve, run
-from adapter.operations import Glance, Invoke, RunCode, Schedule, Settle
+from adapter.engine.operations import Glance, Invoke, RunCode, Schedule, Settle
 from adapter.testing import LocalCloud
-from tests.simulation.laws import HOUR, awaited, slow, step
+from tests.support.laws import HOUR, awaited, slow, step
 
 LOG: list[str] = []
 
@@ -102,15 +102,15 @@ def test_the_deadline_of_a_root_costs_no_write_of_its_own(cloud: LocalCloud) -> 
 
 def test_a_root_whose_code_cannot_be_loaded_times_out_all_the_same(cloud: LocalCloud) -> None:
     """The engine's own Lambda settles it."""
-    from adapter import functions
+    from adapter.engine import registry
 
     handle = hurried.start(HOUR)
-    known = functions._registry.pop(hurried.name)
+    known = registry.definitions.pop(hurried.name)
     try:
         cloud.advance(60)
         assert handle.status() == "rejected_timedout"
     finally:
-        functions._registry[hurried.name] = known
+        registry.definitions[hurried.name] = known
 
 
 def test_a_promise_from_outside_may_have_a_deadline(cloud: LocalCloud) -> None:
@@ -182,10 +182,10 @@ def test_an_outcome_that_came_first_is_what_the_caller_sees(cloud: LocalCloud) -
 @pytest.mark.parametrize(
     ("timeout", "place", "operation"),
     [
-        (60, "adapter.sweeper.fire", Settle),
-        (60, "adapter.sweeper.fire", Invoke),
-        (HOUR, "adapter.sweeper.fire", Invoke),
-        (HOUR, "adapter.sweeper.sweep", Schedule),
+        (60, "adapter.lambdas.sweeper.fire", Settle),
+        (60, "adapter.lambdas.sweeper.fire", Invoke),
+        (HOUR, "adapter.lambdas.sweeper.fire", Invoke),
+        (HOUR, "adapter.lambdas.sweeper.sweep", Schedule),
     ],
 )
 def test_a_deadline_survives_the_death_of_who_enforces_it(
@@ -206,7 +206,7 @@ def notes() -> str:
 def test_a_run_that_comes_after_its_deadline_runs_no_code(cloud: LocalCloud) -> None:
     """Its Lambda died before, and so did the one that should have settled it in time: both are repeated later."""
     cloud.kill(notes, RunCode, "before")
-    cloud.kill("adapter.sweeper.fire", Glance, "before")
+    cloud.kill("adapter.lambdas.sweeper.fire", Glance, "before")
     begun = cloud.now()
     with pytest.raises(errors.PromiseTimeout):
         cloud.run(notes)

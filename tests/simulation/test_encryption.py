@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from adapter import Retry, attach, durable, promise, resolve, run, schedule
+from adapter.engine import registry
 from adapter.errors import Paused, PayloadTooLarge
-from adapter.promises import MAX_PAYLOAD_BYTES
+from adapter.protocol.promises import MAX_PAYLOAD_BYTES
 from adapter.testing import LocalCloud
 from adapter.testing.cloud import Event
-from tests.ciphers import NAME
-from tests.simulation.laws import STORM, forget
+from tests.support.ciphers import NAME
+from tests.support.laws import STORM, forget
 
 SECRET = "4711-0815"
 
@@ -150,12 +152,11 @@ def test_the_text_of_a_drift_is_encrypted_and_shown_to_whoever_waits(cloud: Loca
     seen = Seen(cloud)
     handle = opens.start(SECRET)
     cloud.advance(3_600)
-    before = opens.function
 
     async def drifted(card: str) -> str:
         return await charge(card)
 
-    opens.function = drifted
+    registry.definitions[opens.name] = replace(opens.definition, function=drifted)
     try:
         for function in cloud.service.functions.values():
             function.memory.clear()
@@ -163,7 +164,7 @@ def test_the_text_of_a_drift_is_encrypted_and_shown_to_whoever_waits(cloud: Loca
         with pytest.raises(Paused, match=SECRET):
             handle.result()
     finally:
-        opens.function = before
+        registry.definitions[opens.name] = opens.definition
     assert SECRET not in seen.all()
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from adapter import Retry, attach, durable, errors, promise, resolve, run
-from adapter.operations import Arm, Create, Invoke, Many, Settle
+from adapter.engine.operations import Arm, Create, Invoke, Many, Settle
 from adapter.testing import Faults, LocalCloud
-from tests.simulation.laws import HOUR, Broken, fails, fails_late, forget, slow, step
+from tests.support.laws import HOUR, Broken, fails, fails_late, forget, slow, step
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from adapter import attach, durable, errors, link, promise, resolve, run
-from adapter.links import handler, verify
-from adapter.operations import Settle
+from adapter.engine.operations import Settle
+from adapter.links.endpoint import handler, verify
 from adapter.testing import LocalCloud
-from tests.simulation.laws import HOUR
+from tests.support.laws import HOUR
 
 KEY = "k" * 32
 MAILBOX: list[str] = []

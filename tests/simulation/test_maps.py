@@ -6,10 +6,12 @@ import asyncio
 
 import pytest
 
-from adapter import Retry, durable, errors, maps, spreading
+from adapter import Retry, durable, errors
+from adapter.api import blocks as spreading
+from adapter.api import maps
 from adapter.testing import LocalCloud
 from adapter.testing.cloud import Event
-from tests.simulation.laws import Broken, items
+from tests.support.laws import Broken, items
 
 PENDING: list[int] = []
 

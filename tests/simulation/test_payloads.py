@@ -8,13 +8,13 @@ from collections.abc import Callable
 import pytest
 
 from adapter import attach, durable, promise, resolve, run, schedule
+from adapter.api.durable import Durable
 from adapter.aws.payloads import key_of
 from adapter.errors import BadMessage, IdConflict, PayloadTooLarge
-from adapter.functions import Durable
-from adapter.promises import MAX_OBJECT_BYTES, MAX_PAYLOAD_BYTES, State
+from adapter.protocol.promises import MAX_OBJECT_BYTES, MAX_PAYLOAD_BYTES, State
 from adapter.testing import Faults, LocalCloud
 from adapter.testing.hosting import GetPayload, PutPayload
-from tests.simulation.laws import COLD, HOUR, STORM, history
+from tests.support.laws import COLD, HOUR, STORM, history
 
 LARGE = 5_000_000
 ABOVE = 20_000
@@ -214,7 +214,7 @@ def test_a_crash_while_a_link_is_handed_a_large_outcome_loses_nothing(when: str)
     with LocalCloud(engine="memory") as cloud:
         killed: list[str] = []
         cloud.watchers.append(lambda event: killed.append(event.function) if event.what == "killed" else None)
-        cloud.kill("adapter.resumer.handler", PutPayload, when)
+        cloud.kill("adapter.lambdas.resumer.handler", PutPayload, when)
         assert cloud.run(shares, ABOVE) == [ABOVE] * 3
         assert len(killed) == 1
 

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from adapter import attach, cancel, durable, errors, promise, reject, resolve
-from adapter.operations import Settle
+from adapter.engine.operations import Settle
 from adapter.testing import LocalCloud
-from adapter.testing.lambdas import Context
-from tests.simulation.laws import HOUR, Broken, slow, step
+from adapter.testing.simulated_aws.lambdas import Context
+from tests.support.laws import HOUR, Broken, slow, step
 
 ROOT = Path(__file__).resolve().parents[2]
 

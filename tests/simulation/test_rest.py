@@ -8,7 +8,7 @@ import pytest
 
 from adapter import durable, promise
 from adapter.testing import Faults, LocalCloud
-from tests.simulation.laws import HOUR, Broken, Limit
+from tests.support.laws import HOUR, Broken, Limit
 
 
 def test_duplicates_and_crashes_of_a_stream_batch_come_to_an_end() -> None:

@@ -13,18 +13,18 @@ import pytest
 
 from adapter import Retry, attach, durable, promise, reject, resolve, run, schedule, schedules
 from adapter.aws.payloads import prefix_of
+from adapter.engine.host import drive
+from adapter.engine.operations import Create, Get, Glance, Head, Many, Now, Remove, Settle
 from adapter.errors import ConfigurationError, UnknownPromise
-from adapter.host import drive
-from adapter.ids import BUCKET
-from adapter.operations import Create, Get, Glance, Head, Many, Now, Remove, Settle
-from adapter.promises import Kind, Record, Refused, State
-from adapter.removal import DEEP, PORTION
+from adapter.lambdas.removal import DEEP, PORTION
+from adapter.lambdas.watchdog import look
+from adapter.protocol.ids import BUCKET
+from adapter.protocol.promises import Kind, Record, Refused, State
+from adapter.protocol.timing import RETENTION, SHARDS, kept_until, retention_of
 from adapter.testing import LocalCloud
 from adapter.testing.faults import Kill
 from adapter.testing.hosting import ClearPayloads
-from adapter.timers import RETENTION, SHARDS, kept_until, retention_of
-from adapter.watchdog import look
-from tests.simulation.laws import HOUR, STORM
+from tests.support.laws import HOUR, STORM
 
 DAY = 24 * HOUR
 tried: list[int] = []
@@ -512,7 +512,7 @@ def test_a_replay_reads_nothing_of_what_is_being_removed(fast: LocalCloud) -> No
     fast.drive()
     handle = attaches.start()
     fast.advance(MONTH - HOUR)
-    fast.kill("adapter.sweeper.fire", ClearPayloads)
+    fast.kill("adapter.lambdas.sweeper.fire", ClearPayloads)
     fast.advance(HOUR + 30)
     resolve(f"{handle.id}~1", "!")
     for function in fast.service.functions.values():
@@ -638,7 +638,7 @@ class Nth(Kill):
     met: list[str] = field(default_factory=list)
 
     def meets(self, names: Collection[str], operation: object, when: str) -> bool:
-        looks = "adapter.sweeper.fire" in names or "adapter.sweeper.sweep" in names
+        looks = "adapter.lambdas.sweeper.fire" in names or "adapter.lambdas.sweeper.sweep" in names
         if not looks or when != self.when or isinstance(operation, (Get, Glance, Head, Many, Now)):
             return False
         self.left -= 1

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from adapter import Retry, attach, durable, errors, now, run, uuid4
-from adapter.ids import BUCKET
-from adapter.operations import RunCode, Schedule, Settle
-from adapter.promises import State
+from adapter.engine.operations import RunCode, Schedule, Settle
+from adapter.protocol.ids import BUCKET
+from adapter.protocol.promises import State
 from adapter.testing import LocalCloud
 from adapter.testing.cloud import Event
 from adapter.testing.faults import Killed
-from tests.simulation.laws import HOUR, Broken, Limit, forget, slow, step
+from tests.support.laws import HOUR, Broken, Limit, forget, slow, step
 
 ATTEMPTS: list[dt.datetime] = []
 """When attempts began, since the last `attempts_of`."""
@@ -294,19 +294,19 @@ def test_a_death_is_followed_by_a_pause_that_doubles(cloud: LocalCloud) -> None:
 
 def test_code_that_cannot_be_loaded_ends_after_ten_rounds(cloud: LocalCloud) -> None:
     """No policy can be asked, since the function isn't there."""
-    from adapter import functions
+    from adapter.engine import registry
 
     @durable
     def vanishes() -> None: ...
 
     cloud.watchers.append(Limit(400))
     handle = vanishes.start()
-    known = functions._registry.pop(vanishes.name)
+    known = registry.definitions.pop(vanishes.name)
     try:
         with pytest.raises(errors.FunctionCrashed):
             handle.result()
     finally:
-        functions._registry[vanishes.name] = known
+        registry.definitions[vanishes.name] = known
 
 
 @durable

@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 from adapter import Handle, attach, durable, errors, promise, resolve
-from adapter.operations import Create, Invoke, Register, Settle
+from adapter.engine.operations import Create, Invoke, Register, Settle
 from adapter.testing import LocalCloud
-from tests.simulation.laws import HOUR, Broken, fails, items, step
+from tests.support.laws import HOUR, Broken, fails, items, step
 
 
 @durable

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from adapter import durable, promise, resolve
-from adapter.engine import Memory
+from adapter.engine.run import Memory
 from adapter.testing import LocalCloud
-from adapter.testing.lambdas import Function, Invocation
-from tests.simulation.laws import STORM, Limit, plainly
+from adapter.testing.simulated_aws.lambdas import Function, Invocation
 from tests.simulation.test_asyncio import PROGRAMS, made_durable
+from tests.support.laws import STORM, Limit, plainly
 
 
 @contextmanager

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from adapter import When, attach, cancel, durable, errors, resolve, run, schedule, schedules, unschedule
-from adapter.operations import Arm, Create, Invoke, Schedule
-from adapter.schedules import _Rule
+from adapter.engine.operations import Arm, Create, Invoke, Schedule
+from adapter.protocol.recurrence import Recurrence
+from adapter.protocol.timing import MINUTE
 from adapter.testing import Faults, LocalCloud
-from adapter.timers import MINUTE
-from tests.simulation.laws import HOUR, items
+from tests.support.laws import HOUR, items
 
 RAN: list[str] = []
 DAY = 86_400
@@ -78,7 +78,7 @@ def test_an_occurrence_begins_to_the_second(cloud: LocalCloud) -> None:
 
 def test_time_zones_have_their_own_days(cloud: LocalCloud) -> None:
     """Three in the morning, in Berlin, summer and winter."""
-    rule = _Rule(when=When("0 3 * * *", "Europe/Berlin"), start=0)
+    rule = Recurrence(when=When("0 3 * * *", "Europe/Berlin"), start=0)
     january, july = dt.datetime(2026, 1, 1, tzinfo=dt.UTC), dt.datetime(2026, 7, 1, tzinfo=dt.UTC)
     hours = [_time(rule.after(_number(moment))).hour for moment in (january, july)]
     assert hours == [2, 1]
@@ -190,7 +190,7 @@ def test_who_waits_for_ever_is_stuck_though_schedules_go_on(cloud: LocalCloud) -
 def test_a_death_at_an_occurrence_starts_it_once(operation: type[Any], when: str, cloud: LocalCloud) -> None:
     """The message comes again, and the root exists already."""
     schedule("tick", "rate(5 minutes)", nightly, "eu")
-    cloud.kill("adapter.sweeper.fire", operation, when)
+    cloud.kill("adapter.lambdas.sweeper.fire", operation, when)
     cloud.advance(HOUR)
     assert len(started(cloud)) == 12
     assert 12 <= len(RAN) <= 13

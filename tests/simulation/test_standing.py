@@ -11,15 +11,15 @@ import pytest
 
 from adapter import attach, durable, promise, run, schedule
 from adapter.aws.items import to_record
-from adapter.host import drive
-from adapter.ids import parent_of
-from adapter.operations import Get, Glance, Invoke, Now, Operation
-from adapter.promises import Kind, Record
-from adapter.standing import Standing, Way, standing
+from adapter.engine.host import drive
+from adapter.engine.operations import Get, Glance, Invoke, Now, Operation
+from adapter.lambdas.watchdog import QUIET, look
+from adapter.protocol.ids import parent_of
+from adapter.protocol.promises import Kind, Record
+from adapter.protocol.standing import Standing, Way, standing
+from adapter.protocol.timing import MINUTE
 from adapter.testing import Faults, LocalCloud
-from adapter.timers import MINUTE
-from adapter.watchdog import QUIET, look
-from tests.simulation.laws import HOUR, STORM, Broken, fails, slow, step
+from tests.support.laws import HOUR, STORM, Broken, fails, slow, step
 
 MONTHS = 2000 * 60 * MINUTE
 LOSSES = Faults(crash=0.1, lose=0.1, duplicate=0.2)

@@ -9,7 +9,7 @@ import pytest
 
 from adapter import durable, now, promise, random, resolve, run, uuid4
 from adapter.testing import LocalCloud
-from tests.simulation.laws import COLD, HOUR, WARM, slow, step
+from tests.support.laws import COLD, HOUR, WARM, slow, step
 
 
 @durable

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from adapter import durable, errors, promise, resolve
-from adapter.operations import Arm, Claim, Invoke, Schedule
-from adapter.promises import Record
+from adapter.engine.operations import Arm, Claim, Invoke, Schedule
+from adapter.protocol.promises import Record
+from adapter.protocol.timing import MINUTE
 from adapter.testing import Faults, LocalCloud
 from adapter.testing.cloud import Event
 from adapter.testing.driver import DEFAULT_FUNCTION
-from adapter.timers import MINUTE
-from tests.simulation.laws import HOUR, awaited, forget
+from tests.support.laws import HOUR, awaited, forget
 
 DAY = 86_400
 
@@ -166,7 +166,7 @@ def test_no_timer_is_lost_in_a_storm(seed: int) -> None:
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(
-    ("handler", "operation"), [("adapter.sweeper.sweep", Schedule), ("adapter.sweeper.fire", Invoke)]
+    ("handler", "operation"), [("adapter.lambdas.sweeper.sweep", Schedule), ("adapter.lambdas.sweeper.fire", Invoke)]
 )
 def test_a_death_of_the_timers_own_lambdas_half_way_is_made_good(
     handler: str, operation: type[Any], when: str, cloud: LocalCloud
@@ -194,7 +194,7 @@ def test_an_execution_outlives_a_sweeper_that_is_away_for_an_hour(cloud: LocalCl
 def test_a_timer_without_a_queue_is_a_clear_error(cloud: LocalCloud) -> None:
     """The template lacks it."""
     from adapter.aws.wiring import NoTimers
-    from adapter.messages import Cause, Resume
+    from adapter.protocol.messages import Cause, Resume
 
     with pytest.raises(errors.ConfigurationError, match="DURABLE_TIMERS"):
         NoTimers().schedule("target", Resume(id="r", cause=Cause.TIMER), 1)
@@ -202,8 +202,8 @@ def test_a_timer_without_a_queue_is_a_clear_error(cloud: LocalCloud) -> None:
 
 def _message(cloud: LocalCloud) -> dict[str, Any]:
     """The timer's message that is on its way, as the function would be invoked by it."""
-    from adapter.messages import Cause, Resume, to_event
-    from adapter.promises import Firing
+    from adapter.protocol.messages import Cause, Resume, to_event
+    from adapter.protocol.promises import Firing
 
     record: Record | None = cloud.peek("run-1")
     assert record is not None

@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from adapter.testing.activities import Activity
 from adapter.testing.faults import Killed
+from adapter.testing.in_process.activities import Activity
 
 
 def test_two_activities_take_turns_where_they_pause() -> None:

@@ -12,15 +12,17 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from adapter import durable, handles, promise
+from adapter import durable, promise
+from adapter.api import handles
 from adapter.aws import wiring
 from adapter.aws.invoker import LambdaInvoker
 from adapter.aws.wiring import AwsHost, NoTimers, SystemClock, Threads
+from adapter.engine import hosts
 from adapter.errors import ConfigurationError, Paused
-from adapter.messages import Cause, Resume, Start, parse, to_event
-from adapter.promises import Record, Refusal, Refused, State
-from adapter.testing.lambdas import Context
-from adapter.testing.template import default_template, load
+from adapter.protocol.messages import Cause, Resume, Start, parse, to_event
+from adapter.protocol.promises import Record, Refusal, Refused, State
+from adapter.testing.simulated_aws.lambdas import Context
+from adapter.testing.simulated_aws.template import default_template, load
 
 
 class Lambda:
@@ -112,9 +114,9 @@ def test_an_emulators_address_is_taken_from_the_environment(environment: pytest.
 def test_outside_of_a_cloud_the_environments_host_is_used(environment: pytest.MonkeyPatch) -> None:
     """By everything that asks for one; without one, the error is the same."""
     with pytest.raises(ConfigurationError, match="DURABLE_TABLE"):
-        handles.host()
+        hosts.current()
     environment.setenv("DURABLE_TABLE", "promises")
-    assert handles.host() is wiring.host()
+    assert hosts.current() is wiring.host()
 
 
 def test_a_root_is_created_and_then_invoked(host: AwsHost) -> None:
@@ -204,7 +206,7 @@ def test_a_lambda_runs_an_envelope_from_start_to_settlement(host: AwsHost) -> No
             aws_request_id=f"request-{number}", function_name="shop-checkout", memory_limit_in_mb=512, timeout_s=60
         )
 
-    handles.enter(host)
+    hosts.enter(host)
     try:
         handle = asks.with_options(id="asked").start("ready?")
         (start,) = invoked(host)
@@ -214,7 +216,7 @@ def test_a_lambda_runs_an_envelope_from_start_to_settlement(host: AwsHost) -> No
         assert asks(to_event(resume), context(2)) == {"id": "asked", "state": "settled"}  # type: ignore[comparison-overlap]
         assert handle.result(0) == "ready? yes"
     finally:
-        handles.leave(host)
+        hosts.leave(host)
 
 
 def test_ids_of_roots_are_new_each_time(host: AwsHost) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from adapter.errors import ConfigurationError
-from adapter.testing.filters import compile_pattern, matches
+from adapter.testing.simulated_aws.filters import compile_pattern, matches
 
 ABSENT: dict[str, object] = {}
 

@@ -15,11 +15,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapter import errors, handles, link
-from adapter.links import MAX_BODY, handler, sign, verify
-from adapter.promises import Kind, Record, State, Written, settle
-from adapter.schemas import describe
-from adapter.steps import Scope, current
+from adapter import errors, link
+from adapter.codec.schemas import describe
+from adapter.engine import hosts
+from adapter.links.endpoint import MAX_BODY, handler
+from adapter.links.tokens import sign, verify
+from adapter.protocol.promises import Kind, Record, State, Written, settle
+from adapter.replay.steps import Scope, current
 
 KEY = "k" * 32
 SECOND = 1_000_000
@@ -73,9 +75,9 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
     monkeypatch.setenv("DURABLE_LINK_URL", "https://links.example")
     made = Table()
     made.reset()
-    handles.enter(made)  # type: ignore[arg-type]
+    hosts.enter(made)  # type: ignore[arg-type]
     yield made
-    handles.leave(made)  # type: ignore[arg-type]
+    hosts.leave(made)  # type: ignore[arg-type]
 
 
 def token_of(url: str) -> str:

@@ -13,8 +13,8 @@ from aws_lambda_powertools import Logger
 
 from adapter import durable
 from adapter.aws.logs import LogWatcher, ReplayFilter, silence_replays
-from adapter.operations import Tell
-from adapter.steps import Scope, current
+from adapter.engine.operations import Tell
+from adapter.replay.steps import Scope, current
 from adapter.testing import LocalCloud
 
 

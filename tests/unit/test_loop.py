@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter import loop as loop_module
-from adapter.loop import MICROSECOND, REAL_IO, DurableLoop, DurableTimer, new_loop
+from adapter.replay import loop as loop_module
+from adapter.replay.loop import MICROSECOND, REAL_IO, DurableLoop, DurableTimer, new_loop
 
 NOW = 1_767_225_600_000_000
 """Logical microseconds, as large as they are in this century."""

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter.errors import BadMessage
-from adapter.ids import child_id
-from adapter.messages import (
+from adapter.protocol.ids import child_id
+from adapter.protocol.messages import (
     MARK,
     VERSION,
     Cause,
@@ -26,7 +26,7 @@ from adapter.messages import (
     parse_timed,
     to_event,
 )
-from adapter.promises import Firing, State
+from adapter.protocol.promises import Firing, State
 
 ids = st.from_regex(r"[^~]{1,20}(~(0|[1-9][0-9]{0,3})(\.(0|[1-9][0-9]{0,3})){0,3})?", fullmatch=True)
 

@@ -12,9 +12,9 @@ from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeou
 
 from adapter.aws.patience import Patience, PatientPorts, passes
 from adapter.aws.wiring import SystemClock
-from adapter.host import CodeRunner
-from adapter.operations import Create, Get, Many, RunCode
-from adapter.promises import Record, Refused, State
+from adapter.engine.operations import Create, Get, Many, RunCode
+from adapter.engine.runner import CodeRunner
+from adapter.protocol.promises import Record, Refused, State
 from adapter.testing import LocalCloud
 from adapter.testing.hosting import InOrder
 

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from adapter.errors import InvalidId
-from adapter.ids import (
+from adapter.protocol.ids import (
     BUCKET,
     MAX_ROOT_ID_BYTES,
     ROOT_ORDINAL,
@@ -24,7 +24,7 @@ from adapter.ids import (
     partition_of,
     root_of,
 )
-from adapter.promises import (
+from adapter.protocol.promises import (
     Arming,
     Firing,
     Kind,

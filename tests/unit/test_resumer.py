@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
 
-from adapter import resumer
 from adapter.aws.items import to_item
 from adapter.aws.store import DynamoStore
 from adapter.errors import BadMessage, OtherVersion
-from adapter.ids import child_id, key_of
-from adapter.messages import Cause, Resume, parse
-from adapter.promises import Arming, Kind, Record, State, Wake
+from adapter.lambdas import resumer
+from adapter.protocol.ids import child_id, key_of
+from adapter.protocol.messages import Cause, Resume, parse
+from adapter.protocol.promises import Arming, Kind, Record, State, Wake
 from adapter.testing import LocalCloud
-from adapter.testing.lambdas import Context
+from adapter.testing.simulated_aws.lambdas import Context
 
 CONTEXT = Context(aws_request_id="request", function_name="resumer", memory_limit_in_mb=512, timeout_s=60)
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter import Retry, errors
-from adapter.retries import LEAF, MICROSECOND, read
+from adapter.protocol.retries import LEAF, MICROSECOND, read
 
 policies = st.builds(
     Retry,

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapter.codec import decode, encode, encode_natural
-from adapter.schemas import MAX_NESTING, describe, nested_too_deep, problems
+from adapter.codec.schemas import MAX_NESTING, describe, nested_too_deep, problems
 
 
 class Color(enum.Enum):

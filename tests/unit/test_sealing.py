@@ -13,13 +13,13 @@ from moto import mock_aws
 
 from adapter.aws.payloads import Cached, S3Payloads, key_of
 from adapter.aws.sealing import INLINE_BYTES, MARKS, Sealing, cipher_named, in_object, marked
+from adapter.engine.ports import Payloads
 from adapter.errors import BadMessage, ConfigurationError
-from adapter.ports import Payloads
-from adapter.promises import MAX_OBJECT_BYTES, MAX_PAYLOAD_BYTES, Kind, Record, Stored
-from adapter.testing.in_memory import MemoryBucket
-from adapter.testing.lambdas import environment
-from adapter.testing.world import ENVIRONMENT
-from tests.ciphers import NAME, Wrong, toy
+from adapter.protocol.promises import MAX_OBJECT_BYTES, MAX_PAYLOAD_BYTES, Kind, Record, Stored
+from adapter.testing.simulated_aws.in_memory import MemoryBucket
+from adapter.testing.simulated_aws.lambdas import environment
+from adapter.testing.simulated_aws.world import ENVIRONMENT
+from tests.support.ciphers import NAME, Wrong, toy
 
 TEXTS = st.text() | st.builds(lambda mark, rest: mark + rest, st.sampled_from(MARKS), st.text()) | st.just("x" * 20_000)
 LARGE = "x" * (INLINE_BYTES + 1)
@@ -195,7 +195,15 @@ def test_a_cipher_is_found_by_its_name() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["nowhere:toy", "tests.ciphers:none", "tests.ciphers", ":x", "tests.ciphers:KEY", "tests.ciphers:ToyCipher"]
+    "name",
+    [
+        "nowhere:toy",
+        "tests.support.ciphers:none",
+        "tests.support.ciphers",
+        ":x",
+        "tests.support.ciphers:KEY",
+        "tests.support.ciphers:ToyCipher",
+    ],
 )
 def test_a_cipher_that_isnt_there_is_named(name: str) -> None:
     """Not after the first promise was stored in the clear."""

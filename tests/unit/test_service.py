@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from adapter.protocol.timing import SECOND
 from adapter.testing.faults import Dice, Faults, Killed
-from adapter.testing.lambdas import Function, Invocation
-from adapter.testing.service import Service
-from adapter.testing.template import default_template, load
-from adapter.timers import SECOND
+from adapter.testing.simulated_aws.lambdas import Function, Invocation
+from adapter.testing.simulated_aws.service import Service
+from adapter.testing.simulated_aws.template import default_template, load
 
 ENVELOPE = json.dumps({"lambda-await": 1, "start": "r"})
 

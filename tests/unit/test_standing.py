@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 
 from adapter.errors import Paused
-from adapter.outcomes import SPREAD
-from adapter.promises import Kind, Record, State, Stored, Wake
-from adapter.standing import Way, moment, span, standing
-from adapter.testing.lambdas import Invocation
+from adapter.protocol.promises import BLOCK_FUNCTION, Kind, Record, State, Stored, Wake
+from adapter.protocol.standing import Way, moment, span, standing
+from adapter.protocol.timing import LATEST, MINUTE, SECOND
+from adapter.testing.simulated_aws.lambdas import Invocation
 from adapter.testing.standstill import LINES, Failures, stuck
-from adapter.timers import LATEST, MINUTE, SECOND
 
 NOW = 1_767_225_600 * SECOND
 HOUR = 60 * MINUTE
@@ -68,7 +67,7 @@ WAYS: list[tuple[Record, list[Record], Way, str]] = [
     (own(expects=2), [child(0), child(1)], Way.WAITING, "waits for g (r~0), g (r~1)"),
     (own(expects=1), [child(0), child(1)], Way.WAITING, "waits for 1 of 2: g (r~0), g (r~1)"),
     (own(expects=9), [child(n) for n in range(9)], Way.WAITING, "g (r~2) and 6 more"),
-    (own(expects=1), [child(0, fn=SPREAD)], Way.WAITING, "waits for a block of a map (r~0)"),
+    (own(expects=1), [child(0, fn=BLOCK_FUNCTION)], Way.WAITING, "waits for a block of a map (r~0)"),
     (own(expects=1), [child(0, kind=Kind.EXTERNAL)], Way.WAITING, "waits for the promise r~0, to be settled from out"),
     (own(expects=1), [child(0, kind=Kind.LINK, link="o")], Way.WAITING, "waits for the execution o (r~0)"),
     (own(expects=1), [settled(0)], Way.RUNNING, "is about to be resumed: g (r~0) was resolved 2 s ago"),

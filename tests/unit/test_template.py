@@ -6,7 +6,7 @@ from textwrap import dedent
 import pytest
 
 from adapter.errors import ConfigurationError
-from adapter.testing.template import FunctionSpec, Template, default_template, find_template, load
+from adapter.testing.simulated_aws.template import FunctionSpec, Template, default_template, find_template, load
 
 
 def write(directory: Path, text: str, name: str = "template.yaml") -> Path:
@@ -310,10 +310,10 @@ def test_the_default_template_has_the_infrastructure_and_no_functions_of_a_user(
     assert isinstance(template, Template)
     assert [table.logical_id for table in template.tables] == ["Promises"]
     assert [function.handler for function in template.functions] == [
-        "adapter.resumer.handler",
-        "adapter.sweeper.fire",
-        "adapter.sweeper.sweep",
-        "adapter.deadletters.handler",
+        "adapter.lambdas.resumer.handler",
+        "adapter.lambdas.sweeper.fire",
+        "adapter.lambdas.sweeper.sweep",
+        "adapter.lambdas.deadletters.handler",
     ]
     failures = {queue.name: queue.dead_letters for queue in template.queues}
     assert failures["local-Time-Timers"] == failures["local-Time-DeadLetters"] == "local-Time-Unhandled"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from adapter.loop import DurableLoop, new_loop
-from adapter.waits import Need, awaited, need_of
+from adapter.replay.loop import DurableLoop, new_loop
+from adapter.replay.waits import Need, awaited, need_of
 
 Main = Callable[[list[asyncio.Future[Any]]], Coroutine[Any, Any, Any]]
 

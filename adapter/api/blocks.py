@@ -1,0 +1,119 @@
+"""Blocks of a wide map, each run by a function of its own: one parent would write, invoke and read them all."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from adapter.api import requests
+from adapter.api.fan_out import fan_out, limited, together
+from adapter.api.requests import Options
+from adapter.codec import Signature
+from adapter.engine import registry
+from adapter.engine.registry import Definition, define
+from adapter.protocol.promises import BLOCK_FUNCTION
+from adapter.replay.blocks import outcomes
+from adapter.replay.steps import Promise, Scope
+
+BLOCK = 250
+"""Items: what one partition holds of a function's children."""
+
+BLOCK_CHARACTERS = 40_000
+"""Of encoded arguments: a block's are in one record."""
+
+
+@dataclass(kw_only=True)
+class Block:
+    """Some items of a map, encoded, with the options of the call."""
+
+    fn: str
+    args: list[str]
+    limit: int | None
+    collect: bool
+    target: str
+    retry: str
+    timeout: float | None
+    tags: dict[str, str]
+
+
+async def run_block(block: Block) -> None:
+    """Call the function with each item of a block. Its outcomes are read from the promises of these calls."""
+    definition = registry.find(block.fn)
+    options = Options(target=block.target, retry=block.retry, timeout=block.timeout, tags=block.tags)
+    scope = requests.scope_of("a block of a map")
+    items = [_only(*definition.signature.decode_args(args)) for args in block.args]
+
+    def call(item: Any) -> Promise[Any]:
+        return requests.begin(definition, options, (item,), {}, scope)
+
+    await fan_out(call, items, block.limit, block.collect)
+
+
+_RUNS_BLOCKS = Definition(
+    name=BLOCK_FUNCTION, function=run_block, signature=Signature(run_block, BLOCK_FUNCTION, globals())
+)
+define(_RUNS_BLOCKS)
+
+
+def _only(positional: Sequence[Any], named: dict[str, Any]) -> Any:
+    return [*positional, *named.values()][0]
+
+
+def blocks_of(
+    definition: Definition, options: Options, items: Sequence[Any], limit: int | None, collect: bool
+) -> list[Block]:
+    """The items in blocks, the limit divided among them."""
+    return [
+        Block(
+            fn=definition.name,
+            args=args,
+            limit=limit,
+            collect=collect,
+            target=options.target,
+            retry=options.retry,
+            timeout=options.timeout,
+            tags=dict(options.tags),
+        )
+        for args in _portions([requests.encoded(definition, (item,), {}) for item in items])
+    ]
+
+
+def _portions(encoded: list[str]) -> Iterator[list[str]]:
+    portion: list[str] = []
+    size = 0
+    for text in encoded:
+        if portion and (len(portion) == BLOCK or size + len(text) > BLOCK_CHARACTERS):
+            yield portion
+            portion, size = [], 0
+        portion.append(text)
+        size += len(text)
+    yield portion
+
+
+def begin(scope: Scope, definition: Definition, block: Block) -> Promise[list[Any]]:
+    """Run a block; its results, each decoded as a call's is."""
+    text = requests.encoded(_RUNS_BLOCKS, (block,), {})
+    read = functools.partial(outcomes, read=definition.signature.decode_result, name=definition.name)
+    return scope.request(replace(requests.call(_RUNS_BLOCKS, Options(), text, scope), decode=read))
+
+
+async def map_blocks(
+    scope: Scope, definition: Definition, options: Options, items: Sequence[Any], limit: int | None, collect: bool
+) -> list[Any]:
+    """A wide map by blocks; as many of them at a time as the limit allows, each with its part of it."""
+    at_once = len(items) if limit is None else -(-limit // 10)
+    share = None if limit is None else limit // at_once
+    blocks = blocks_of(definition, options, items, share, collect)
+
+    async def run(block: Block) -> list[Any]:
+        return await begin(scope, definition, block)
+
+    if at_once >= len(blocks):
+        begun = [asyncio.ensure_future(begin(scope, definition, block)) for block in blocks]
+        results = await together(begun, False)
+    else:
+        results = await limited(run, blocks, at_once, False)
+    return [outcome for result in results for outcome in result]

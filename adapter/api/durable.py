@@ -1,0 +1,244 @@
+"""What a user's code touches first: `durable`, and the functions that it makes.
+
+A durable function is its own Lambda handler. Called inside another durable function it returns a hot promise; called
+by Lambda it runs, resumes or starts an execution; from anywhere else it is started with `Durable.start`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import replace
+from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
+
+from adapter.api import handles, maps, requests
+from adapter.api.handles import Handle
+from adapter.api.requests import Options
+from adapter.codec import Signature
+from adapter.engine import hosts
+from adapter.engine.registry import Definition, define
+from adapter.errors import CodecError, ConfigurationError, NotDurable
+from adapter.protocol.ids import check_root_id
+from adapter.protocol.promises import Kind, Record, digest_of
+from adapter.protocol.retries import Retry
+from adapter.replay.steps import Promise, Scope, current
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Durable(Generic[P, R]):
+    """A durable function: made by `durable`."""
+
+    def __init__(self, definition: Definition, options: Options) -> None:
+        functools.update_wrapper(self, definition.function)
+        self.definition = definition
+        self.options = options
+
+    @property
+    def name(self) -> str:
+        return self.definition.name
+
+    def __repr__(self) -> str:
+        return f"<durable {self.name}>"
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Promise[R]:
+        """Inside a durable function: start this one in its own Lambda; returns its promise.
+
+        As ``(event, context)``: Lambda's entry.
+
+        Raises:
+            CodecError: an argument can't be stored; nothing was written.
+            NotDurable: called from where no durable call can be made.
+        """
+        scope = current.get()
+        if scope is None and _is_lambda_call(args, kwargs):
+            place = hosts.current()
+            return place.handle(args[0], args[1], self._root_of_event, self.options.timeout)  # type: ignore[return-value]
+        if scope is None:
+            raise NotDurable(
+                f"{self.name} was called outside of a durable function: start it with .start(...),"
+                " or call the plain function as .__wrapped__(...)"
+            )
+        return requests.begin(self.definition, self.options, args, kwargs, scope)
+
+    def detach(self, *args: P.args, **kwargs: P.kwargs) -> Promise[str]:
+        """Inside a durable function: start a root whose life isn't tied to the caller's.
+
+        It is under way when the caller next awaits. The promise settles as soon as the root exists, with its id, which
+        is ``.id`` from the beginning. A crash changes nothing: the id follows from the call.
+
+        Raises:
+            CodecError: an argument can't be stored; nothing was written.
+            NotDurable: called outside of an async durable function.
+        """
+        scope = requests.scope_of(f"{self.name}.detach(...)")
+        text = requests.encoded(self.definition, args, kwargs)
+        # Drawn, not counted: the same at every replay, and no other call of any execution has it.
+        root = self.options.id or scope.uuid4().hex
+        started = scope.request(requests.call_root(Kind.DETACH, self.definition, self.options, text, root, scope))
+        started.id = root
+        return started
+
+    @overload
+    def map(
+        self, items: Iterable[Any], *, max_concurrency: int | None = None, return_exceptions: Literal[False] = False
+    ) -> asyncio.Task[list[R]]: ...
+    @overload
+    def map(
+        self, items: Iterable[Any], *, max_concurrency: int | None = None, return_exceptions: bool
+    ) -> asyncio.Task[list[R | BaseException]]: ...
+    def map(
+        self, items: Iterable[Any], *, max_concurrency: int | None = None, return_exceptions: bool = False
+    ) -> asyncio.Task[list[Any]]:
+        """Inside a durable function: call this one with each item; the results in the order of the items.
+
+        Hot, as a call is: the first calls are under way when the caller next awaits.
+
+        Args:
+            max_concurrency: how many calls are pending at most, crashes and resumes included.
+            return_exceptions: give a failure in place of its result. Otherwise the first failure is raised, what is
+                pending is cancelled, and nothing further begins.
+
+        Raises:
+            ConfigurationError: ``max_concurrency`` isn't a positive whole number.
+        """
+        return maps.map_items(self.definition, self.options, items, max_concurrency, return_exceptions)
+
+    def with_options(
+        self,
+        *,
+        id: str | None = None,
+        target: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        retry: Retry | None = None,
+        timeout: float | None = None,
+    ) -> Durable[P, R]:
+        """A copy of the function with other options, for one call.
+
+        With an ``id``, a call inside a durable function awaits the root of that id, and starts it if there is none:
+        work that several executions share. Cancelling such a call leaves the root to the others.
+
+        Raises:
+            InvalidId: no promise can have this id.
+            ConfigurationError: ``timeout`` isn't a positive number of seconds.
+        """
+        options = self.options
+        if retry is not None:
+            options = replace(options, retry=retry.to_text())
+        if timeout is not None:
+            options = replace(options, timeout=requests.seconds(timeout))
+        if id is not None:
+            options = replace(options, id=check_root_id(id))
+        if target is not None:
+            options = replace(options, target=target)
+        if tags is not None:
+            options = replace(options, tags={**options.tags, **tags})
+        return Durable(self.definition, options)
+
+    def start(self, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
+        """From outside: start a root execution, idempotent by id.
+
+        A crash before this returns may leave a root that was created and not invoked. The watchdog finds it after
+        twenty minutes.
+
+        Raises:
+            CodecError: an argument can't be stored; nothing was written.
+            IdConflict: the id belongs to another function, or to other arguments.
+        """
+        if isinstance(current.get(), Scope):
+            raise NotDurable(
+                f"{self.name}.start(...) inside a durable function would start again at every replay: call it"
+            )
+        promise = self.options.id or hosts.current().new_id()
+        record = self._root(promise, requests.encoded(self.definition, args, kwargs))
+        return handles.started(record, self.definition.signature.decode_result, self.options.timeout)
+
+    def _root(self, promise: str, args: str) -> Record:
+        return Record(
+            id=promise,
+            fn=self.name,
+            target=hosts.current().qualify(self.options.target),
+            args=args,
+            digest=digest_of(Kind.CALL, self.name, args),
+            retry=self.options.retry,
+            tags=self.options.tags,
+        )
+
+    def _root_of_event(self, event: Any, promise: str) -> Record:
+        try:
+            encoded = self.definition.signature.encode_event(event)
+        except CodecError as misfit:
+            # Lambda logs what a handler raises, which no event belongs in.
+            raise CodecError(misfit.brief or f"{self.name}(): its argument can't be read from the event") from None
+        return self._root(promise, hosts.storable(encoded, f"the event of {self.name}"))
+
+
+def _is_lambda_call(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    return len(args) == 2 and not kwargs and hasattr(args[1], "aws_request_id")
+
+
+class _Decorator(Protocol):
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> Durable[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Durable[P, R]: ...
+
+
+@overload
+def durable(function: Callable[P, Coroutine[Any, Any, R]], /) -> Durable[P, R]: ...
+@overload
+def durable(function: Callable[P, R], /) -> Durable[P, R]: ...
+@overload
+def durable(
+    *,
+    name: str | None = None,
+    retry: Retry | None = None,
+    timeout: float | None = None,
+    target: str = "",
+    tags: Mapping[str, str] | None = None,
+) -> _Decorator: ...
+def durable(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    retry: Retry | None = None,
+    timeout: float | None = None,
+    target: str = "",
+    tags: Mapping[str, str] | None = None,
+) -> Any:
+    """Make a function durable: each call of it is its own Lambda invocation, its outcome a promise in DynamoDB.
+
+    Args:
+        name: what records call the function; the default is ``module:qualname``. Give one to be free to move it.
+        retry: what follows when it raises. By default a function that made no durable call is tried three times in all,
+            1 and 2 seconds later; one that did isn't.
+        timeout: seconds after which its promise is settled as timed out, and it is cancelled.
+        target: the Lambda function that runs it, named within the stack; the default is its caller's.
+        tags: kept with each of its promises.
+
+    Raises:
+        ConfigurationError: ``timeout`` isn't a positive number; an attempt of a plain ``def`` can't be timed.
+        DuplicateName: another function of this process has the name; a reload of the same one is fine.
+    """
+    namespace = sys._getframe(1).f_locals
+    options = Options(target=target, tags=dict(tags or {}), timeout=requests.seconds(timeout))
+
+    def decorate(plain: Callable[..., Any]) -> Durable[..., Any]:
+        if inspect.isasyncgenfunction(plain) or inspect.isgeneratorfunction(plain):
+            raise TypeError(f"{plain.__qualname__} is a generator; a durable function returns once")
+        if retry is not None and retry.attempt_timeout is not None and not inspect.iscoroutinefunction(plain):
+            raise ConfigurationError(
+                f"{plain.__qualname__}: a plain def can't be interrupted, so attempt_timeout needs an async def;"
+                " for a plain def, the Timeout of its Lambda is the bound"
+            )
+        full = name or f"{plain.__module__}:{plain.__qualname__}"
+        definition = Definition(name=full, function=plain, signature=Signature(plain, full, namespace), retry=retry)
+        define(definition)
+        return Durable(definition, options)
+
+    return decorate if function is None else decorate(function)

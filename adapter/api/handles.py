@@ -1,0 +1,192 @@
+"""From outside of an execution: start, look at, settle and wait for promises.
+
+All of it goes through the host of this process: `adapter.engine.host`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any, Generic, TypeVar
+
+from adapter.codec import decode, encode_natural
+from adapter.codec.exceptions import decode_exception, encode_exception
+from adapter.engine import hosts
+from adapter.engine.registry import reader
+from adapter.errors import (
+    AlreadySettled,
+    IdConflict,
+    NotDurable,
+    PromiseCancelled,
+    PromiseTimeout,
+    Stuck,
+    UnknownPromise,
+)
+from adapter.protocol.ids import is_id
+from adapter.protocol.promises import (
+    Kind,
+    Record,
+    Refusal,
+    Refused,
+    State,
+    digest_of,
+)
+from adapter.replay.steps import Request, current
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+class Handle(Generic[R]):
+    """A promise, seen from outside."""
+
+    def __init__(self, promise: str, read: Callable[[str], Any], fn: str = "") -> None:
+        self.id = promise
+        self._read = read
+        self._fn = fn
+
+    def __repr__(self) -> str:
+        return f"<Handle {self.id}>"
+
+    def status(self) -> State:
+        """The state that stands now.
+
+        Raises:
+            UnknownPromise: there is no such promise.
+        """
+        return self._record().state
+
+    def result(self, timeout: float | None = None) -> R:
+        """Wait until it settles, at most ``timeout`` seconds; return its value or raise its exception.
+
+        Raises:
+            TimeoutError: it is still pending after ``timeout`` seconds; it goes on all the same.
+            Paused: it stands still since its code drifted from its history.
+            UnknownPromise: there is no such promise.
+        """
+        record = hosts.current().wait(self.id, timeout)
+        if record is None:
+            self._record()
+            raise TimeoutError(f"{self.id} is still pending after {timeout} s")
+        value: R = outcome(record, self._read)
+        return value
+
+    def __await__(self) -> Generator[Any, None, R]:
+        """Inside a durable function: wait until it settles, as for any promise.
+
+        Raises:
+            UnknownPromise: there is no such promise.
+            NotDurable: outside of a durable function; there, `result` waits.
+        """
+        scope = current.get()
+        if scope is None:
+            raise NotDurable(f"await {self!r} outside of a durable function: use .result()")
+        return scope.request(self._follow()).__await__()
+
+    def _follow(self) -> Request:
+        return Request(
+            kind=Kind.LINK,
+            fn="",
+            args="",
+            digest=digest_of(Kind.LINK, "", self.id),
+            decode=self._read,
+            link=self.id,
+            reads=self._fn,
+            read_as=reader if self._fn else None,
+        )
+
+    def cancel(self) -> None:
+        """Settle it ``rejected_canceled``: its function sees CancelledError. Raises as `resolve` does."""
+        cancel(self.id)
+
+    def _record(self) -> Record:
+        record = hosts.current().get(self.id)
+        if record is None:
+            raise UnknownPromise(f"there is no promise {self.id!r}")
+        return record
+
+
+def outcome(record: Record, read: Callable[[str], Any]) -> Any:
+    """The value of a settled record, decoded, or its exception raised."""
+    match record.state:
+        case State.RESOLVED:
+            return read(record.value)
+        case State.REJECTED:
+            raise decode_exception(record.value)
+        case State.CANCELED:
+            raise PromiseCancelled(f"{record.id} was cancelled")
+        case State.TIMEDOUT:
+            raise PromiseTimeout(f"{record.id} timed out")
+        case _:
+            raise Stuck(f"{record.id} is pending")
+
+
+def started(record: Record, read: Callable[[str], Any], timeout: float | None = None) -> Handle[Any]:
+    """Start a root, or find the same one.
+
+    Raises:
+        IdConflict: the id is taken by another function, or by other arguments.
+    """
+    stands = hosts.current().start(record, timeout)
+    if stands.digest != record.digest:
+        what = "with other arguments" if stands.fn == record.fn else f"of {stands.fn or 'an external promise'}"
+        raise IdConflict(f"{record.id!r} is already an execution {what}; {record.fn} was not started")
+    return Handle(record.id, read)
+
+
+def attach(promise: str) -> Handle[Any]:
+    """A handle on a promise. Its value is read by the function's annotation, where that is known here.
+
+    Inside a durable function it is to be awaited; whether it exists shows then.
+
+    Raises:
+        UnknownPromise: there is no such promise.
+    """
+    if current.get() is not None:
+        if not is_id(promise):
+            raise UnknownPromise(f"there is no promise {promise!r}")
+        # What a replay does must not depend on what exists now: the link that the first run made says how it is read.
+        known = hosts.current().head(promise)
+        return Handle(promise, reader(known.fn) if known else decode, known.fn if known else NOBODY)
+    record = hosts.current().get(promise)
+    if record is None:
+        raise UnknownPromise(f"there is no promise {promise!r}")
+    return Handle(promise, reader(record.fn))
+
+
+NOBODY = "?"
+"""No function's name: whose outcome it will be isn't known."""
+
+
+def resolve(promise: str, value: object = None) -> None:
+    """Settle a promise with a value, from outside. The first settlement stands.
+
+    The value is written as natural JSON, and read by the type that the promise was made with.
+
+    Raises:
+        AlreadySettled: it was settled before; says with what state.
+        UnknownPromise: there is no such promise.
+        CodecError: the value can't be stored; nothing was written.
+    """
+    where = f"resolve({promise!r})"
+    settle(promise, State.RESOLVED, hosts.storable(encode_natural(value, where=where), where))
+
+
+def reject(promise: str, error: BaseException | str) -> None:
+    """Settle a promise with an error, from outside; whoever awaits it sees it raised. Raises as `resolve` does."""
+    raised = error if isinstance(error, BaseException) else RuntimeError(error)
+    settle(promise, State.REJECTED, encode_exception(raised))
+
+
+def cancel(promise: str) -> None:
+    """Settle a promise ``rejected_canceled``: its function sees CancelledError. Raises as `resolve` does."""
+    settle(promise, State.CANCELED, "")
+
+
+def settle(promise: str, state: State, value: str) -> None:
+    """Settle a promise with an outcome as it is stored. Raises as `resolve` does."""
+    written = hosts.current().settle(promise, state, value)
+    if not isinstance(written, Refused):
+        return
+    if written.why is Refusal.UNKNOWN or written.stands is None:
+        raise UnknownPromise(f"there is no promise {promise!r}")
+    raise AlreadySettled(f"{promise} was settled before: it is {written.stands.state}", written.stands.state)

@@ -1,0 +1,93 @@
+"""What a call of a durable function asks the execution for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from adapter.codec import decode
+from adapter.engine.hosts import storable
+from adapter.engine.registry import Definition
+from adapter.errors import ConfigurationError, NotDurable
+from adapter.protocol.promises import Kind, digest_of
+from adapter.protocol.timing import SECOND
+from adapter.replay.steps import Promise, Request, Scope, current
+
+_LONGEST = 100 * 365 * 86_400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """``id``: of the root that runs it. ``target``: the Lambda that does. ``tags``: kept with it.
+
+    ``timeout``: seconds until its promise times out. ``retry``: a policy of this call, which travels with it.
+    """
+
+    id: str | None = None
+    target: str = ""
+    retry: str = ""
+    timeout: float | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+def seconds(timeout: float | None) -> float | None:
+    """Raises ConfigurationError: it isn't a positive number of seconds."""
+    if timeout is None or 0 < timeout <= _LONGEST:
+        return timeout
+    raise ConfigurationError(f"timeout is a positive number of seconds, at most 100 years of them, got {timeout!r}")
+
+
+def deadline(scope: Scope, timeout: float | None) -> int | None:
+    return None if timeout is None else scope.now() + round(timeout * SECOND)
+
+
+def scope_of(what: str) -> Scope:
+    """The scope whose code is running. Raises NotDurable: none is."""
+    scope = current.get()
+    if scope is None:
+        raise NotDurable(f"{what} was called outside of a durable function")
+    return scope
+
+
+def encoded(definition: Definition, args: Any, kwargs: Any) -> str:
+    """The arguments as they are stored.
+
+    Raises:
+        CodecError: one can't be stored; nothing was written.
+    """
+    return storable(definition.signature.encode_args(args, kwargs), f"the arguments of {definition.name}")
+
+
+def call(definition: Definition, options: Options, args: str, scope: Scope) -> Request:
+    """The function runs as a child of the caller."""
+    return Request(
+        kind=Kind.CALL,
+        fn=definition.name,
+        args=args,
+        digest=digest_of(Kind.CALL, definition.name, args),
+        decode=definition.signature.decode_result,
+        target=options.target,
+        deadline=deadline(scope, options.timeout),
+        retry=options.retry,
+        tags=dict(options.tags),
+    )
+
+
+def call_root(kind: Kind, definition: Definition, options: Options, args: str, root: str, scope: Scope) -> Request:
+    """The function runs as a root, which the caller awaits (``LINK``) or leaves to itself (``DETACH``)."""
+    return replace(
+        call(definition, options, args, scope),
+        kind=kind,
+        digest=digest_of(kind, definition.name, f"{root}\0{args}"),
+        decode=definition.signature.decode_result if kind is Kind.LINK else decode,
+        link=root,
+    )
+
+
+def begin(definition: Definition, options: Options, args: Any, kwargs: Any, scope: Scope) -> Promise[Any]:
+    """Call the function, by the options of the call."""
+    text = encoded(definition, args, kwargs)
+    if options.id is None:
+        return scope.request(call(definition, options, text, scope))
+    return scope.request(call_root(Kind.LINK, definition, options, text, options.id, scope))

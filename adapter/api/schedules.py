@@ -1,0 +1,139 @@
+"""Executions that begin by the clock: created at run time, each occurrence once.
+
+A schedule is a record whose next occurrence is in the index of due records; `adapter.lambdas.occurrences` is what
+happens then.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, ParamSpec
+
+from adapter.api import requests
+from adapter.api.durable import Durable
+from adapter.engine import hosts
+from adapter.engine.operations import Create, Delete, Operation, Schedule
+from adapter.errors import BadMessage, ConfigurationError, IdConflict, UnknownPromise
+from adapter.protocol.ids import SCHEDULE, check_root_id
+from adapter.protocol.messages import Occur
+from adapter.protocol.promises import Kind, Record, Refused, Written, digest_of
+from adapter.protocol.recurrence import Recurrence, When, recurrence
+from adapter.protocol.timing import LATEST, SECOND, is_far
+
+P = ParamSpec("P")
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+MAX_NAME = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scheduled:
+    """A schedule as it stands."""
+
+    name: str
+    fn: str
+    when: When
+    next_at: dt.datetime
+
+
+def schedule(
+    name: str,
+    when: str | When,
+    fn: Durable[P, Any],
+    /,
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> Scheduled:
+    """Start executions of a function by the clock, from now on, until `unschedule`.
+
+    Each occurrence is the root ``NAME@2026-01-01T03:00:00Z``. Inside a durable function: ``await run(schedule, …)``.
+    Idempotent by name: the same schedule again changes nothing. A crash leaves it made or not.
+
+    Args:
+        when: five fields of cron in UTC, ``"0 3 * * *"``, or ``"rate(5 minutes)"``; a `When` for more.
+
+    Raises:
+        ConfigurationError: the expression can't be read.
+        CodecError: an argument can't be stored.
+        IdConflict: another schedule has the name.
+    """
+    host = hosts.current()
+    now = host.now()
+    when = when if isinstance(when, When) else When(when)
+    rule = Recurrence(when=when, start=now // SECOND * SECOND, timeout=fn.options.timeout)
+    first = rule.after(now)
+    encoded = requests.encoded(fn.definition, args, kwargs)
+    record = Record(
+        id=_id(name),
+        kind=Kind.SCHEDULE,
+        fn=fn.name,
+        target=host.qualify(fn.options.target),
+        args=encoded,
+        digest=digest_of(Kind.SCHEDULE, fn.name, f"{when}\0{encoded}"),
+        created_at=now,
+        wake_at=first,
+        due_at=first,
+        rule=rule.to_text(),
+        retry=fn.options.retry,
+        tags=fn.options.tags,
+    )
+    stands = host.drive(_create(record))
+    if stands.digest != record.digest:
+        raise IdConflict(f"there is another schedule {name!r}; unschedule({name!r}) first")
+    return _seen(stands)
+
+
+def unschedule(name: str) -> None:
+    """Remove a schedule. What it has started goes on.
+
+    Raises:
+        UnknownPromise: there is none of this name.
+    """
+    if hosts.current().drive(_delete(_id(name))) is None:
+        raise UnknownPromise(f"there is no schedule {name!r}")
+
+
+def schedules() -> list[Scheduled]:
+    """All of them, by name; one that was made a moment ago may be missing."""
+    host = hosts.current()
+    found = [host.get(promise) for promise in host.scheduled()]
+    return sorted(
+        (_seen(record) for record in found if record is not None and record.kind is Kind.SCHEDULE),
+        key=lambda each: each.name,
+    )
+
+
+def _create(record: Record) -> Generator[Operation, Any, Record]:
+    written: Written = yield Create(record)
+    stands = written.stands if isinstance(written, Refused) else written
+    assert stands is not None
+    if stands.wake_at is not None and not is_far(stands.wake_at, record.created_at):
+        # Also where it stands already: whoever made it may have died before this.
+        yield Schedule(stands.target, Occur(id=stands.id, at=stands.wake_at), stands.wake_at)
+    return stands
+
+
+def _delete(promise: str) -> Generator[Operation, Any, Record | None]:
+    deleted: Record | None = yield Delete(promise)
+    return deleted
+
+
+def _id(name: str) -> str:
+    if len(check_root_id(name)) > MAX_NAME:
+        raise ConfigurationError(f"a schedule's name has at most {MAX_NAME} characters")
+    return f"{SCHEDULE}{name}"
+
+
+def _seen(record: Record) -> Scheduled:
+    rule = recurrence(record.rule, record.id)
+    if not 0 <= (record.wake_at or 0) < LATEST:
+        raise BadMessage(f"{record.id} is to occur at {record.wake_at}, which is no time in microseconds")
+    return Scheduled(
+        name=record.id.removeprefix(SCHEDULE),
+        fn=record.fn,
+        when=rule.when,
+        next_at=_EPOCH + dt.timedelta(microseconds=record.wake_at or 0),
+    )

@@ -1,0 +1,136 @@
+"""The engine in a place: what Lambda entries and handles do, over ports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from adapter.engine.events import identity_of
+from adapter.engine.flushing import Caller, begin
+from adapter.engine.operations import Glance, Invoke, Operation, Remaining, Settle
+from adapter.engine.ports import Ports
+from adapter.engine.run import Memory, end, respond
+from adapter.errors import ConfigurationError
+from adapter.protocol.ids import SCHEDULE, is_id
+from adapter.protocol.messages import Cause, Resume, is_envelope, parse
+from adapter.protocol.promises import (
+    Kind,
+    Record,
+    Refusal,
+    Refused,
+    State,
+    Written,
+)
+from adapter.protocol.timing import SCHEDULES, SECOND
+
+T = TypeVar("T")
+
+
+def drive(steps: Generator[Operation, Any, T], perform: Callable[[Operation], Any]) -> T:
+    """Perform what a generator of operations asks for, to its end."""
+    result: Any = None
+    try:
+        while True:
+            operation = steps.send(result)
+            result = perform(operation)
+    except StopIteration as ended:
+        value: T = ended.value
+        return value
+    finally:
+        # Here too when an operation raised: the generator drops its suspended code without running it.
+        steps.close()
+
+
+class EngineHost:
+    """Handles messages and starts roots over ports. A subclass says how to wait and where ids come from."""
+
+    def __init__(self, ports: Ports, memory: Memory | None = None) -> None:
+        self.ports = ports
+        self.memory = memory or Memory()
+
+    def begin(self, context: Any) -> None:
+        """An invocation of Lambda begins, in its own time."""
+
+    def new_id(self) -> str:
+        """An id that no root has."""
+        raise NotImplementedError
+
+    def wait(self, promise: str, timeout: float | None) -> Record | None:
+        """The settled record, None when ``timeout`` seconds have passed first."""
+        raise NotImplementedError
+
+    def handle(
+        self,
+        event: Any,
+        context: Any,
+        root: Callable[[str, str], Record] | None,
+        timeout: float | None = None,
+    ) -> dict[str, Any]:
+        """Lambda's entry: run the promise of an envelope, or start a root with any other event as its argument."""
+        self.begin(context)
+        request_id = str(context.aws_request_id)
+        if is_envelope(event):
+            message = parse(event)
+            promise = message.id
+            # Almost none of its time is used up by now.
+            caller = Caller(request_id, self.ports.prefix, _remaining(context))
+
+            def perform(operation: Operation) -> Any:
+                return _remaining(context) if isinstance(operation, Remaining) else self.ports.perform(operation)
+
+            return {"id": promise, "state": drive(respond(message, caller, self.memory), perform)}
+        if root is None:
+            raise ConfigurationError("this entry only runs envelopes; start a durable function by its own handler")
+        record = replace(root(event, identity_of(event, request_id)), by=request_id)
+        stands = self.start(record, timeout)
+        return {"id": stands.id, "state": stands.state.value}
+
+    def start(self, record: Record, timeout: float | None = None) -> Record:
+        now = self.ports.clock.now()
+        deadline = None if timeout is None else now + round(timeout * SECOND)
+        _, stands = drive(begin(replace(record, created_at=now, deadline=deadline)), self.ports.perform)
+        if stands.pending and stands.digest == record.digest and stands.paused:
+            self.ports.perform(Invoke(stands.target, Resume(id=stands.id, cause=Cause.AGAIN)))
+        return stands
+
+    def drive(self, steps: Generator[Operation, Any, T]) -> T:
+        return drive(steps, self.ports.perform)
+
+    def scheduled(self) -> list[str]:
+        return [due.id for page in self.ports.store.due(SCHEDULES, 2**62) for due in page]
+
+    def now(self) -> int:
+        return self.ports.clock.now()
+
+    def largest(self) -> int:
+        return self.ports.largest
+
+    def get(self, promise: str) -> Record | None:
+        return self.ports.store.get(promise) if is_id(promise) else None
+
+    def head(self, promise: str) -> Record | None:
+        return self.ports.store.head(promise) if is_id(promise) else None
+
+    def settle(self, promise: str, state: State, value: str) -> Written:
+        if not is_id(promise) or promise.startswith(SCHEDULE):
+            # A schedule never settles: its entry would stay in the index, due for ever, and start nothing any more.
+            return Refused(Refusal.UNKNOWN, None)
+        # What is cancelled may be a function: only a look at it tells.
+        written: Written = self.ports.perform(Settle(promise, state, value, guarded=state is State.CANCELED))
+        if isinstance(written, Record) and written.kind is Kind.CALL and written.over:
+            # A function that is settled in its place hears of nothing any more. What a crash leaves here, or a run that
+            # is under way begins still, is ended with its retention.
+            _, children = self.ports.perform(Glance(promise))
+            self.drive(end(children))
+        return written
+
+    def qualify(self, target: str) -> str:
+        name = Caller("", self.ports.prefix).qualify(target) or self.ports.default_target
+        if not name:
+            raise ConfigurationError("where is it to run? Give the function a target=, the name of its Lambda")
+        return name
+
+
+def _remaining(context: Any) -> int:
+    return int(context.get_remaining_time_in_millis()) * 1_000

@@ -1,0 +1,243 @@
+"""What the engine asks of the outside world, as frozen values; whoever drives it performs them.
+
+The engine yields operations and is sent their results, so one engine runs against DynamoDB, against memory, and inside
+the interleaving check, which stops it between any two of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from adapter.protocol.messages import Message, Timed
+from adapter.protocol.promises import Arming, Firing, Record, State
+from adapter.replay.loop import DurableLoop
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """The time, in microseconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """The promise's record and then those of its children, strongly consistent: ``(record or None, children)``."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remaining:
+    """How long this invocation may still run, in microseconds. Answered by whoever drives, not by a port."""
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """As `Load`, by whoever reads no arguments and no outcomes: large or encrypted ones stay as they are stored.
+
+    It reads all children, also behind a gap that a run left which died while it created them, at one more query.
+    """
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Get:
+    """The promise's record, or None, strongly consistent."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """As `Get`, by whoever reads no arguments and no outcomes, as with `Glance`."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Below:
+    """The children's records, to the very last, as `Glance` reads them."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoadChildren:
+    """The children's records from an ordinal on, strongly consistent."""
+
+    id: str
+    first: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    id: str
+    firing: Firing | None = None
+    due_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Postpone:
+    """The watchdog's next look."""
+
+    id: str
+    was: int
+    due_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """The link ``awaiter`` waits for the root ``id``."""
+
+    id: str
+    awaiter: str
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """``guarded``: a function is cancelled by this, and the watchdog sees to it that it cleans up."""
+
+    id: str
+    state: State
+    value: str
+    guarded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    id: str
+    arming: Arming
+
+
+@dataclass(frozen=True, slots=True)
+class Arrive:
+    id: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Remove a schedule; its record, or None."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Remove a record that is over and was created at a time."""
+
+    id: str
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Clear:
+    """Remove what the execution of a root has beside the table, as far as it was put before a time."""
+
+    id: str
+    before: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    id: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Invoke:
+    """Invoke the Lambda ``target`` asynchronously."""
+
+    target: str
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Invoke the Lambda ``target`` at a time, in microseconds: not earlier, at least once."""
+
+    target: str
+    message: Timed
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunCode:
+    """Run user code, sync or async, and get ``(state, encoded outcome)``.
+
+    ``scope`` is the promise that it runs for, ``encode`` encodes what it returns.
+    """
+
+    scope: str
+    now: int
+    code: Callable[[], Any]
+    encode: Callable[[Any], str]
+
+
+@dataclass(frozen=True, slots=True)
+class RunLeft:
+    """Run a function that left the durable loop to its end, in an ordinary one: ``(state, encoded outcome)``."""
+
+    task: asyncio.Task[Any]
+    loop: DurableLoop
+    encode: Callable[[Any], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Something that whoever watches wants to know: a log line, never a decision."""
+
+    what: str
+    id: str
+    fn: str
+    detail: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Many:
+    """Operations without an order among them, performed side by side; the results in order."""
+
+    operations: tuple[Operation, ...]
+
+
+Operation = (
+    Now
+    | Remaining
+    | Get
+    | Head
+    | Below
+    | Glance
+    | Load
+    | LoadChildren
+    | Claim
+    | Register
+    | Create
+    | Settle
+    | Arm
+    | Arrive
+    | Close
+    | Postpone
+    | Delete
+    | Remove
+    | Clear
+    | Pause
+    | Invoke
+    | Schedule
+    | RunCode
+    | RunLeft
+    | Tell
+    | Many
+)

@@ -1,0 +1,249 @@
+"""The ports: what performs the engine's operations in one place, and the protocols of its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, assert_never
+
+from adapter.engine.operations import (
+    Arm,
+    Arrive,
+    Below,
+    Claim,
+    Clear,
+    Close,
+    Create,
+    Delete,
+    Get,
+    Glance,
+    Head,
+    Invoke,
+    Load,
+    LoadChildren,
+    Many,
+    Now,
+    Operation,
+    Pause,
+    Postpone,
+    Register,
+    Remaining,
+    Remove,
+    RunCode,
+    RunLeft,
+    Schedule,
+    Settle,
+    Tell,
+)
+from adapter.protocol.ids import parent_of
+from adapter.protocol.messages import Message, Timed
+from adapter.protocol.promises import MAX_PAYLOAD_BYTES, Arming, Firing, Record, State, Written
+from adapter.protocol.timing import RETENTION, WATCH, Due, kept_until
+
+
+class Store(Protocol):
+    """The table. Each write is one transition of `adapter.protocol.promises`, atomic on its record."""
+
+    def get(self, promise: str) -> Record | None: ...
+    def head(self, promise: str) -> Record | None: ...
+    def load(self, promise: str) -> tuple[Record | None, Sequence[Record]]: ...
+    def glance(self, promise: str) -> tuple[Record | None, Sequence[Record]]: ...
+    def below(self, promise: str) -> Sequence[Record]: ...
+    def children(self, promise: str, first: int = 0) -> Sequence[Record]: ...
+    def create(self, record: Record) -> Written: ...
+    def settle(self, promise: str, state: State, value: str, at: int, due_at: int | None = None) -> Written: ...
+    def claim(self, promise: str, firing: Firing | None = None, due_at: int | None = None) -> Written: ...
+    def postpone(self, promise: str, was: int, due_at: int | None) -> Written: ...
+    def register(self, promise: str, awaiter: str) -> Written: ...
+    def arm(self, promise: str, arming: Arming) -> Written: ...
+    def arrive(self, promise: str, count: int) -> Written: ...
+    def close(self, promise: str, due_at: int | None = None, at: int = 0) -> Written: ...
+    def delete(self, promise: str) -> Record | None: ...
+    def remove(self, promise: str, created_at: int) -> Written: ...
+    def clear(self, promise: str, before: int) -> None: ...
+    def pause(self, promise: str, why: str) -> Written: ...
+    def due(self, shard: str, until: int) -> Iterator[Sequence[Due]]:
+        """Pages of what is due before ``until``; may miss what was written in the last seconds."""
+        ...
+
+
+class Payloads(Protocol):
+    """Texts that are too large for the table, by key. One that was put is never changed."""
+
+    def put(self, key: str, text: str) -> None: ...
+    def get(self, key: str) -> str:
+        """The text.
+
+        Raises:
+            BadMessage: there is none under the key.
+        """
+        ...
+
+    def copy(self, key: str, to: str) -> None:
+        """Put what is under one key under another one, too. Raises as `get` does."""
+        ...
+
+    def clear(self, prefix: str, before: int) -> None:
+        """Remove what is under a prefix and was last put before a time, in microseconds."""
+        ...
+
+
+class Cipher(Protocol):
+    """Encrypts user data before it is stored. ``context`` isn't secret, and has to be the same for both.
+
+    Threads call it side by side. ``encrypt`` may give another text each time.
+    """
+
+    def encrypt(self, text: str, context: Mapping[str, str]) -> str: ...
+    def decrypt(self, text: str, context: Mapping[str, str]) -> str: ...
+
+
+class Invoker(Protocol):
+    """Lambda's asynchronous invocation: at least once, some time."""
+
+    def invoke(self, target: str, message: Message) -> None: ...
+
+
+class Timers(Protocol):
+    """Delivers a message at a time, however far: at least once, rarely early, at most seconds late."""
+
+    def schedule(self, target: str, message: Timed, at: int) -> None: ...
+
+
+class Clock(Protocol):
+    def now(self) -> int:
+        """Microseconds since the epoch."""
+        ...
+
+
+class Runner(Protocol):
+    """Runs user code: inline steps, plain functions, functions that do real I/O."""
+
+    def run(self, operations: Sequence[RunCode]) -> list[tuple[State, str]]:
+        """Sync code in order, async code side by side; the outcomes in order."""
+        ...
+
+    def run_left(self, operation: RunLeft) -> tuple[State, str]: ...
+
+
+class Watcher(Protocol):
+    def tell(self, told: Tell) -> None: ...
+
+
+class Pool(Protocol):
+    """Maps side by side; results in order; the first failure is raised when all have ended."""
+
+    def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Everything that the engine needs of one place it runs in.
+
+    ``prefix`` turns the target ``charge`` into the Lambda's name ``mystack-charge``; ``default_target`` is where a
+    function without a target runs if nobody called it from a Lambda. ``largest``: bytes of arguments, or of an outcome.
+    ``retention``: for how many microseconds an execution is kept that is over; None: for ever.
+    """
+
+    store: Store
+    invoker: Invoker
+    timers: Timers
+    clock: Clock
+    runner: Runner
+    watcher: Watcher
+    pool: Pool
+    prefix: str = ""
+    default_target: str = ""
+    largest: int = MAX_PAYLOAD_BYTES
+    retention: int | None = RETENTION
+
+    def perform(self, operation: Operation) -> Any:
+        """Perform one operation: one call to the outside, which either happened or raised."""
+        match operation:
+            case Now() | Remaining():
+                # Nothing ends what runs outside of a Lambda; what runs in one is answered by its host.
+                return self.clock.now() if isinstance(operation, Now) else 2**62
+            case Invoke():
+                return self.invoker.invoke(operation.target, operation.message)
+            case Schedule():
+                return self.timers.schedule(operation.target, operation.message, operation.at)
+            case RunCode():
+                return self.runner.run([operation])[0]
+            case RunLeft():
+                return self.runner.run_left(operation)
+            case Tell():
+                return self.watcher.tell(operation)
+            case Many():
+                return self._perform_many(operation.operations)
+            case Get() | Head() | Below() | Glance() | Load() | LoadChildren():
+                return self._read(operation)
+            case Delete() | Remove() | Clear():
+                return self._remove(operation)
+            case _:
+                return self._write(operation)
+
+    def _read(self, operation: Get | Head | Below | Glance | Load | LoadChildren) -> Any:
+        match operation:
+            case Get():
+                return self.store.get(operation.id)
+            case Head():
+                return self.store.head(operation.id)
+            case Below():
+                return self.store.below(operation.id)
+            case Glance():
+                return self.store.glance(operation.id)
+            case Load():
+                return self.store.load(operation.id)
+            case LoadChildren():
+                return self.store.children(operation.id, operation.first)
+            case _:
+                assert_never(operation)
+
+    def _remove(self, operation: Delete | Remove | Clear) -> Any:
+        match operation:
+            case Delete():
+                return self.store.delete(operation.id)
+            case Remove():
+                return self.store.remove(operation.id, operation.created_at)
+            case Clear():
+                return self.store.clear(operation.id, operation.before)
+            case _:
+                assert_never(operation)
+
+    def _write(
+        self, operation: Create | Settle | Claim | Register | Arm | Arrive | Close | Postpone | Pause
+    ) -> Written:
+        match operation:
+            case Create():
+                return self.store.create(operation.record)
+            case Settle():
+                now = self.clock.now()
+                due_at = now + WATCH if operation.guarded else self._kept_until(operation.id, now)
+                return self.store.settle(operation.id, operation.state, operation.value, now, due_at)
+            case Claim():
+                return self.store.claim(operation.id, operation.firing, operation.due_at)
+            case Postpone():
+                return self.store.postpone(operation.id, operation.was, operation.due_at)
+            case Register():
+                return self.store.register(operation.id, operation.awaiter)
+            case Arm():
+                return self.store.arm(operation.id, operation.arming)
+            case Arrive():
+                return self.store.arrive(operation.id, operation.count)
+            case Close():
+                now = self.clock.now()
+                return self.store.close(operation.id, self._kept_until(operation.id, now), now)
+            case Pause():
+                return self.store.pause(operation.id, operation.why)
+            case _:
+                assert_never(operation)
+
+    def _kept_until(self, promise: str, now: int) -> int | None:
+        """When the index has somebody look whether a root that ends now is to be removed, with all below it."""
+        return None if parent_of(promise) is not None else kept_until(promise, now, self.retention)
+
+    def _perform_many(self, operations: Sequence[Operation]) -> list[Any]:
+        codes = [operation for operation in operations if isinstance(operation, RunCode)]
+        if codes:
+            return self.runner.run(codes)
+        return self.pool.map(self.perform, operations)

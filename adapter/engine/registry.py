@@ -1,0 +1,79 @@
+"""The durable functions that this process's code defines, by name: what an invocation finds the code by."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from adapter.codec import Signature, decode
+from adapter.engine.hosts import storable
+from adapter.errors import DuplicateName, UnknownFunction
+from adapter.protocol.retries import Retry
+
+
+@dataclass(frozen=True, kw_only=True)
+class Definition:
+    """A durable function, as its code defines it. ``retry``: its own policy, None where it has none."""
+
+    name: str
+    function: Callable[..., Any]
+    signature: Signature
+    retry: Retry | None = None
+    is_async: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "is_async", inspect.iscoroutinefunction(self.function))
+
+    @property
+    def origin(self) -> str:
+        """Where its code is."""
+        return f"{self.function.__module__}:{self.function.__qualname__}"
+
+    def body(self, args: str) -> Any:
+        """Call the function itself with encoded arguments."""
+        positional, named = self.signature.decode_args(args)
+        return self.function(*positional, **named)
+
+    def encode_result(self, value: object) -> str:
+        """Raises CodecError, PayloadTooLarge: it can't be stored."""
+        return storable(self.signature.encode_result(value), f"the result of {self.name}")
+
+
+definitions: dict[str, Definition] = {}
+
+
+def define(definition: Definition) -> None:
+    """Make a function known by its name.
+
+    Raises:
+        DuplicateName: another function of this process has the name; a reload of the same one is fine.
+    """
+    known = definitions.get(definition.name)
+    if known is not None and known.origin != definition.origin:
+        raise DuplicateName(
+            f"{definition.name!r} names both {known.origin} and {definition.origin}; give one another name="
+        )
+    definitions[definition.name] = definition
+
+
+def find(name: str) -> Definition:
+    """The durable function of a name.
+
+    Raises:
+        UnknownFunction: this process's code defines none.
+    """
+    definition = definitions.get(name)
+    if definition is None:
+        raise UnknownFunction(
+            f"this Lambda's code defines no durable function {name[:200]!r}: import its module in the handler's,"
+            " or give the function the target of the Lambda that has it"
+        )
+    return definition
+
+
+def reader(name: str) -> Callable[[str], Any]:
+    """What decodes the result of a function, by its annotation where the function is known here."""
+    definition = definitions.get(name)
+    return decode if definition is None else definition.signature.decode_result

@@ -1,0 +1,76 @@
+"""User code, run here and now: inline steps, plain functions, and functions that left the durable loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from adapter.codec.exceptions import encode_exception
+from adapter.engine.operations import RunCode, RunLeft
+from adapter.protocol.promises import State
+from adapter.replay.leaving import run_to_end
+from adapter.replay.steps import Scope, current
+
+
+@dataclass(frozen=True, slots=True)
+class CodeRunner:
+    """Runs user code here and now, each under the scope of its promise."""
+
+    def run(self, operations: Sequence[RunCode]) -> list[tuple[State, str]]:
+        outcomes: dict[int, tuple[State, str]] = {}
+        waiting: dict[int, Any] = {}
+        for position, operation in enumerate(operations):
+            context = contextvars.copy_context()
+            context.run(current.set, Scope(operation.scope, operation.now))
+            try:
+                value = context.run(operation.code)
+                if inspect.isawaitable(value):
+                    waiting[position] = (context, value)
+                else:
+                    outcomes[position] = State.RESOLVED, operation.encode(value)
+            except Exception as error:
+                outcomes[position] = _rejected(error)
+        if waiting:
+            for position, value in zip(waiting, _await_all(list(waiting.values())), strict=True):
+                outcomes[position] = _encoded(value, operations[position].encode)
+        return [outcomes[position] for position in range(len(operations))]
+
+    def run_left(self, operation: RunLeft) -> tuple[State, str]:
+        try:
+            return State.RESOLVED, operation.encode(run_to_end(operation.task, operation.loop))
+        except (Exception, asyncio.CancelledError) as error:
+            return _rejected(error)
+
+
+def _encoded(value: object, encode: Callable[[Any], str]) -> tuple[State, str]:
+    if isinstance(value, BaseException):
+        return _rejected(value)
+    try:
+        return State.RESOLVED, encode(value)
+    except Exception as error:
+        return _rejected(error)
+
+
+def _rejected(error: BaseException) -> tuple[State, str]:
+    return State.REJECTED, encode_exception(error)
+
+
+def _await_all(started: list[tuple[contextvars.Context, Any]]) -> list[Any]:
+    async def one(awaitable: Any) -> Any:
+        return await awaitable
+
+    async def everything() -> list[Any]:
+        loop = asyncio.get_running_loop()
+        tasks = [loop.create_task(one(awaitable), context=context) for context, awaitable in started]
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    outer = asyncio._get_running_loop()
+    asyncio._set_running_loop(None)
+    try:
+        return asyncio.run(everything())
+    finally:
+        asyncio._set_running_loop(outer)

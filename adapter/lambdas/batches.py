@@ -1,0 +1,53 @@
+"""A batch of an event source, one record after the other; what failed is reported, and comes again by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+
+from adapter.engine import hosts
+from adapter.engine.operations import Tell
+from adapter.errors import BadMessage, DurableError
+
+
+def process(kind: EventType, event: dict[str, Any], context: Any, handle: Callable[[Any], None]) -> dict[str, Any]:
+    """The partial batch response of ``handle`` over the event's records.
+
+    Raises:
+        BadMessage: it isn't an event of an event source.
+    """
+
+    def watched(record: Any) -> None:
+        try:
+            handle(record)
+        except Exception as error:
+            # What others raise may hold payloads, in its text.
+            text = f"{type(error).__name__}: {error}" if isinstance(error, DurableError) else type(error).__name__
+            host.ports.perform(Tell("unhandled", "", "", {"error": text}))
+            raise
+
+    if not all(_is_whole(kind, record) for record in records_of(event)):
+        raise BadMessage("this Lambda is triggered by an event source, whose records have numbers and contents")
+    host = hosts.current()
+    host.begin(context)
+    processor = BatchProcessor(event_type=kind, raise_on_entire_batch_failure=False)
+    response: Any = process_partial_response(event=event, record_handler=watched, processor=processor, context=context)
+    return dict(response)
+
+
+def _is_whole(kind: EventType, record: dict[str, Any]) -> bool:
+    """Whether a record has what its error is reported by, and what its handler reads."""
+    if kind is EventType.SQS:
+        return isinstance(record.get("messageId"), str) and isinstance(record.get("body"), str)
+    change = record.get("dynamodb")
+    return isinstance(change, dict) and isinstance(change.get("SequenceNumber"), str)
+
+
+def records_of(event: Any) -> list[dict[str, Any]]:
+    """The records of an event source's event. Raises as `process` does."""
+    records = event.get("Records") if isinstance(event, dict) else None
+    if not isinstance(records, list) or not records or not all(isinstance(record, dict) for record in records):
+        raise BadMessage("this Lambda is triggered by an event source, whose events have a list of Records")
+    return records

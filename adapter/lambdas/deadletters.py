@@ -1,0 +1,88 @@
+"""Invocations that died more often than Lambda repeats them: tried again after a while, and in the end given up.
+
+The function's own policy decides how often, in its own Lambda, when the next attempt begins. Where not even that can
+run, `LIMIT` ends it: nothing is tried for ever. What came too early is no failure, and isn't counted: a function that
+doesn't read yet what the next version wrote waits until that is deployed there, too.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch import EventType
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+from adapter.engine import hosts
+from adapter.engine.host import EngineHost, drive
+from adapter.engine.operations import Glance, Schedule, Tell
+from adapter.engine.run import crashed
+from adapter.errors import BadMessage, OtherVersion
+from adapter.lambdas.batches import process
+from adapter.protocol.messages import Cause, Resume, Start, is_envelope, parse
+from adapter.protocol.timing import SECOND
+
+LIMIT = 10
+"""Exhausted invocations in a row; each was made three times."""
+
+PAUSE = 30
+"""Seconds before the first further attempt; doubled for each."""
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Lambda's entry for the queue of failed invocations; reports the messages that failed, one by one."""
+    host = hosts.current()
+    return process(EventType.SQS, event, context, lambda record: _bury(host, record))
+
+
+def _bury(host: EngineHost, record: SQSRecord) -> None:
+    message = read(record.body)
+    if message is None:
+        # An event that was to start a root: nothing is stored of it. It stays in the queue, for a person.
+        raise BadMessage("a failed invocation carried no envelope: its event never became a promise")
+    own, children = host.ports.perform(Glance(message.id))
+    if own is None or not own.runnable or (isinstance(message, Start) and message.since not in (0, own.created_at)):
+        # It is over, or gone; perhaps a later execution has its id.
+        return
+    early = is_early(record.body)
+    crashes = message.crashes + (not early)
+    host.ports.perform(Tell("dead letter", own.id, own.fn, {"crashes": crashes}))
+    if crashes >= LIMIT and not early:
+        drive(crashed(own, children), host.ports.perform)
+        return
+    again: Start | Resume = (
+        replace(message, crashes=crashes)
+        if isinstance(message, Start)
+        # Whatever woke it may be claimed by now: it loads everything, and arms anew.
+        else Resume(id=message.id, cause=Cause.AGAIN, crashes=crashes)
+    )
+    at = host.ports.clock.now() + (PAUSE if early else PAUSE * 2 ** (crashes - 1)) * SECOND
+    host.ports.perform(Schedule(own.target, again, at))
+
+
+def read(body: str) -> Start | Resume | None:
+    """The envelope of a failed invocation, as Lambda's on-failure destination tells of it; None where it had none.
+
+    Raises:
+        OtherVersion: an envelope of a version that this code doesn't read; it comes again.
+        BadMessage: it isn't such a message.
+    """
+    try:
+        payload = json.loads(body)["requestPayload"]
+    except (ValueError, TypeError, KeyError, RecursionError) as unreadable:
+        raise BadMessage(f"not a message of an on-failure destination: {unreadable!r}") from None
+    if not is_envelope(payload):
+        return None
+    try:
+        return parse(payload)
+    except OtherVersion:
+        raise
+    except BadMessage:
+        return None
+
+
+def is_early(body: str) -> bool:
+    """Whether a function refused what another version wrote; asked only of a body that `read` has read."""
+    response = json.loads(body).get("responsePayload")
+    return isinstance(response, dict) and response.get("errorType") == OtherVersion.__name__

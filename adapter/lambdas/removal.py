@@ -1,0 +1,168 @@
+"""Removing executions that are over, once they were kept for their retention. Pure: it yields operations.
+
+What a live run may still read is never removed. A run reads its own function's record, those of its children, and those
+of the roots that it is linked to. So a record goes only when it is over, when what it was to tell has been told, and
+when nothing is left below it. The root's goes last: its entry in the index is what repeats an interrupted removal, and
+nothing can be started under its id before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from adapter.engine.operations import Below, Clear, Head, Many, Operation, Postpone, Remove, Schedule, Tell
+from adapter.engine.run import end
+from adapter.protocol.ids import parent_of, root_of
+from adapter.protocol.messages import Look
+from adapter.protocol.promises import Kind, Record, Refused, Written
+from adapter.protocol.timing import DAY, MIN_RETENTION, MINUTE, kept_until
+
+Removing = Generator[Operation, Any, str]
+
+PORTION = 1_000
+"""Records that one look removes: others wait in the same queue, some of them to the second."""
+
+DEEP = 500
+"""Levels to which one look goes down, one request after the other, before it removes anything."""
+
+SIDE_BY_SIDE = 32
+"""Of which the children are read at a time; each may have thousands."""
+
+YOUNG = DAY // 2
+"""An object that was put more recently may be of a start under the same id, whose record isn't created yet. Well within
+the least retention: a second run of a function puts its outcome once more, minutes after the first has settled it.
+"""
+
+
+def retire(own: Record, children: Sequence[Record], now: int, retention: int | None) -> Removing:
+    """A record that is over was due to be looked at: a root is removed with its tree if it was kept for long enough.
+
+    Died anywhere: the index sends the look again, which goes on with what is left. What is in the way (``kept``) is
+    looked at again a day later.
+    """
+    assert own.due_at is not None
+    until = kept_until(own.id, own.ended_at, retention)
+    if until is None or parent_of(own.id) is not None:
+        yield Postpone(own.id, own.due_at, None)
+        return "over"
+    # By the minute: clocks differ, and a longer retention differs by more.
+    if now + MINUTE < until:
+        yield Postpone(own.id, own.due_at, until)
+        return "over"
+    tree = _Tree([list(children)], now)
+    kept = (yield from _in_the_way([own], now)) or (yield from tree.clear())
+    if kept:
+        yield Tell("kept", own.id, own.fn, {"why": f"{kept} needs it"})
+        yield Postpone(own.id, own.due_at, now + DAY)
+        return "kept"
+    if any(tree.levels):
+        yield Schedule(own.target, Look(id=tree.deep or own.id), own.due_at)
+        return "removing"
+    # Objects before the record that says whose they are: nobody would find them afterwards.
+    yield Clear(own.id, now - YOUNG)
+    yield Remove(own.id, own.created_at)
+    yield Tell("removed", own.id, own.fn, {})
+    return "removed"
+
+
+def retire_below(own: Record, children: Sequence[Record], now: int, at: int) -> Removing:
+    """Part of a tree that is too deep for one look: all below ``own`` goes, then what is above it. ``at``: its root's.
+
+    Died anywhere: the root's entry is overdue.
+    """
+    root: Record | None = yield Head(root_of(own.id))
+    if root is None or not root.over or root.due_at != at:
+        return "over"
+    tree = _Tree([list(children)], now)
+    kept = (yield from _in_the_way([own], now)) or (yield from tree.clear())
+    if kept:
+        yield Tell("kept", root.id, root.fn, {"why": f"{kept} needs it"})
+        yield Postpone(root.id, at, now + DAY)
+        return "kept"
+    following = (tree.deep or own.id) if any(tree.levels) else _above(own.id)
+    yield Schedule(own.target, Look(id=following), at)
+    return "removing"
+
+
+def _above(promise: str) -> str:
+    for _ in range(DEEP):
+        promise = parent_of(promise) or promise
+    return promise
+
+
+@dataclass(slots=True)
+class _Tree:
+    """What is to go still, by levels: the deepest last, and none in it is below another. ``bare``: ids of records below
+    which nothing is left. ``deep``: below which it is deeper than one look goes.
+    """
+
+    levels: list[list[Record]]
+    now: int
+    bare: set[str] = field(default_factory=set)
+    removed: int = 0
+    deep: str = ""
+
+    def clear(self) -> Removing:
+        """Remove a portion at most, from below, and from the last child on. What is in the way, if anything is.
+
+        From the last on: what is left has no gap before it, so all of it is found again.
+        """
+        while self.levels and self.removed < PORTION:
+            level = self.levels[-1]
+            if len(self.levels) > DEEP and level:
+                self.deep = parent_of(level[-1].id) or ""
+                return ""
+            some = level[-SIDE_BY_SIDE:]
+            del level[-SIDE_BY_SIDE:]
+            if not some:
+                self.levels.pop()
+            elif kept := (yield from self._clear(some)):
+                return kept
+        return ""
+
+    def _clear(self, some: Sequence[Record]) -> Removing:
+        if kept := (yield from _in_the_way(some, self.now)):
+            return kept
+        open_ = [record for record in some if record.kind is Kind.CALL and record.id not in self.bare]
+        found: list[Sequence[Record]] = (yield Many(tuple(Below(record.id) for record in open_))) if open_ else []
+        below = {record.id: children for record, children in zip(open_, found, strict=True) if children}
+        gone = [record for record in some if record.id not in below]
+        if kept := (yield from self._remove(gone)):
+            return kept
+        if below:
+            self.bare.update(below)
+            self.levels[-1].extend(record for record in some if record.id in below)
+            self.levels.append([child for children in below.values() for child in children])
+        return ""
+
+    def _remove(self, records: Sequence[Record]) -> Removing:
+        if not records:
+            return ""
+        written: list[Written] = yield Many(tuple(Remove(record.id, record.created_at) for record in records))
+        self.removed += len(records)
+        moved = [one.stands for one in written if isinstance(one, Refused) and one.stands is not None]
+        return moved[0].id if moved else ""
+
+
+def _in_the_way(records: Sequence[Record], now: int) -> Removing:
+    """The id of a promise that needs one of the records still, or nothing.
+
+    What ended within the last day is in the way, though its root has ended long ago: a run that read it may be under
+    way still, and sandboxes have it in memory. A root is needed by the links that await it, and by the promise that
+    detached it: as long as that is pending, it would start the root once more.
+    """
+    for record in records:
+        if record.pending:
+            # Below what is over, nobody hears of it: its function was settled from outside, and had begun it still.
+            yield from end([record])
+        if not record.over or now < record.ended_at + MIN_RETENTION:
+            return record.id
+        needing = [*sorted(record.awaiters), *([record.link] if parent_of(record.id) is None and record.link else [])]
+        found: list[Record | None] = (yield Many(tuple(Head(promise) for promise in needing))) if needing else []
+        for one in found:
+            # Not what a later execution has under the same id.
+            if one is not None and one.pending and one.link == record.id:
+                return one.id
+    return ""

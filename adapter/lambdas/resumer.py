@@ -1,0 +1,164 @@
+"""Stream records of settled promises → functions resumed. Never a decision of its own: it counts and invokes.
+
+One update per parent and batch, then the invocation. A resumer that dies in between is given the batch again, counts
+again and invokes: too many arrivals wake in vain, too few would lose a wake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch import EventType
+from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
+
+from adapter.engine import hosts
+from adapter.engine.host import EngineHost, drive
+from adapter.engine.operations import Arrive, Head, Invoke, Operation, Settle, Tell
+from adapter.errors import BadMessage, OtherVersion
+from adapter.lambdas.batches import process, records_of
+from adapter.protocol.ids import is_id
+from adapter.protocol.messages import Cause, Resume, Settlement, named
+from adapter.protocol.promises import Kind, Record, Refused, State, Stored, Wake, Written, copied, is_readable, wakes
+
+Waking = Generator[Operation, Any, str]
+
+
+def settlement(record: DynamoDBRecord) -> Settlement:
+    """Read a stream record.
+
+    Raises:
+        OtherVersion: an item of a version that this code doesn't read. Acknowledged it would be a lost wake; refused it
+            comes again, and by then perhaps to code that does.
+        BadMessage: it isn't a promise that settled, or one that wakes in a way unknown here.
+    """
+    raw = _object(_object(record.raw_event, "dynamodb"), "NewImage")
+
+    def text(name: str) -> str:
+        found = _object(raw, name).get("S")
+        return found if isinstance(found, str) else ""
+
+    state, promise, version = text("state"), text("id"), _object(raw, "v").get("N")
+    if raw and not (isinstance(version, str) and is_readable(version)):
+        raise OtherVersion(
+            f"a stream record of {promise[:80]!r} has format {named(version)}, which this code doesn't read: deploy one"
+            " version everywhere"
+        )
+    if state not in set(State) or state == State.PENDING or not is_id(promise):
+        what = repr(promise[:80]) if promise else "an unknown item"
+        raise BadMessage(f"a stream record of {what} isn't a settlement: state {state[:40]!r}")
+    wake, awaiters = text("wake"), _object(raw, "awaiters").get("SS", [])
+    if "wake" in raw and wake not in set(Wake):
+        raise BadMessage(f"a stream record of {promise[:80]!r} wakes its parent in an unknown way: {wake[:40]!r}")
+    if not isinstance(awaiters, list) or not all(isinstance(one, str) and is_id(one) for one in awaiters):
+        raise BadMessage(f"a stream record of {promise[:80]!r} names awaiters that can't be promises")
+    if wake == Wake.DIRECT and not text("reply_to"):
+        raise BadMessage(f"a stream record of {promise[:80]!r} wakes its parent, and doesn't say where that runs")
+    return Settlement(
+        id=promise,
+        kind=text("kind"),
+        target=text("target"),
+        rejected=state != State.RESOLVED,
+        canceled=state in (State.CANCELED, State.TIMEDOUT),
+        wake=Wake(wake) if wake else None,
+        reply_to=text("reply_to"),
+        state=State(state),
+        # As it is stored: carried on to links, and read by whoever awaits them.
+        value=Stored(text("value"), promise),
+        # A set, stored in whatever order: the same seed is to settle them alike in every process.
+        awaiters=tuple(sorted(awaiters)),
+    )
+
+
+def _object(data: Any, name: str) -> dict[str, Any]:
+    """An object within another; empty where there is none."""
+    found = data.get(name) if isinstance(data, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def resume_callee(settled: Settlement) -> Waking:
+    """A cancelled function is resumed itself, to clean up."""
+    if settled.canceled and settled.kind == Kind.CALL and settled.target:
+        yield Invoke(settled.target, Resume(id=settled.id, cause=Cause.CANCEL))
+    return "resumed"
+
+
+def settle_links(settled: Settlement) -> Waking:
+    """What awaits this root from another execution settles as the root did; each then wakes its own parent.
+
+    One that gave up may be gone by now, and its id be that of another promise, of a later execution. For nobody no
+    object is copied, either: nothing would remove it.
+    """
+    state, value = copied(settled.state, settled.value)
+    for awaiter in settled.awaiters:
+        link: Record | None = yield Head(awaiter)
+        if link is not None and link.pending and link.kind is Kind.LINK and link.link == settled.id:
+            yield Settle(awaiter, state, value)
+    return "settled"
+
+
+def resume_direct(settled: Settlement) -> Waking:
+    """The parent waits for this one alone."""
+    assert settled.parent is not None
+    yield Tell("waking", settled.parent, "", {"by": settled.id})
+    yield Invoke(settled.reply_to, Resume(id=settled.parent, cause=Cause.DIRECT))
+    return "resumed"
+
+
+def resume_counted(parent: str, settled: Iterable[Settlement]) -> Waking:
+    """Count the arrivals at a parent, then resume it if that is what it waits for."""
+    together = list(settled)
+    standing: Written = yield Arrive(parent, len(together))
+    if isinstance(standing, Refused):
+        return "refused"
+    if wakes(standing, rejected=any(one.rejected for one in together)):
+        yield Tell("waking", parent, standing.fn, {"by": together[-1].id})
+        yield Invoke(standing.target, Resume(id=parent, cause=Cause.COUNTED))
+    return "counted"
+
+
+class Batch:
+    """One batch of the stream: each parent is counted once, by the first of its records that is processed."""
+
+    def __init__(self, host: EngineHost, records: Iterable[dict[str, Any]]) -> None:
+        self._host = host
+        self._counted: dict[str, list[Settlement]] = {}
+        self._ended: dict[str, Exception | None] = {}
+        for raw in records:
+            try:
+                one = settlement(DynamoDBRecord(raw))
+            except BadMessage:
+                continue
+            if one.wake is Wake.COUNTED and one.parent is not None:
+                self._counted.setdefault(one.parent, []).append(one)
+
+    def process(self, record: DynamoDBRecord) -> None:
+        one = settlement(record)
+        self._perform(settle_links(one))
+        self._perform(resume_callee(one))
+        if one.wake is Wake.DIRECT and one.parent is not None:
+            self._perform(resume_direct(one))
+        elif one.wake is Wake.COUNTED and one.parent is not None:
+            self._count(one.parent)
+
+    def _count(self, parent: str) -> None:
+        if parent not in self._ended:
+            try:
+                self._perform(resume_counted(parent, self._counted[parent]))
+                self._ended[parent] = None
+            except Exception as error:
+                self._ended[parent] = error
+        failed = self._ended[parent]
+        if failed is not None:
+            # All of the parent's records failed together: none may be acknowledged.
+            raise failed
+
+    def _perform(self, steps: Waking) -> None:
+        drive(steps, self._host.ports.perform)
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Lambda's entry for the table's stream; reports the records that failed, one by one."""
+    host = hosts.current()
+    batch = Batch(host, records_of(event))
+    return process(EventType.DynamoDBStreams, event, context, batch.process)

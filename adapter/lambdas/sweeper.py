@@ -1,0 +1,116 @@
+"""What time makes happen: messages that fall due, and the index entries that become messages. No code of the user's.
+
+`sweep` only ever sends: an entry stays in the index until its function claims, or settles. So a sweep may die anywhere;
+what it hasn't sent is sent by the platform's retry of the same event, or by a later sweep.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, assert_never
+
+from aws_lambda_powertools.utilities.batch import EventType
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+from adapter.engine import hosts
+from adapter.engine.host import EngineHost, drive
+from adapter.engine.operations import Invoke, Many, Schedule, Tell
+from adapter.errors import BadMessage
+from adapter.lambdas.batches import process
+from adapter.lambdas.occurrences import occur
+from adapter.lambdas.watchdog import look
+from adapter.protocol.ids import SCHEDULE
+from adapter.protocol.messages import Cause, Look, Occur, Resume, Start, Timed, parse_timed
+from adapter.protocol.promises import Firing
+from adapter.protocol.timing import LATEST, MINUTE, SECOND, SHARDS, Due, wanted
+
+
+def sweep(event: dict[str, Any], context: Any) -> dict[str, int]:
+    """Lambda's entry for the schedule of once a minute: send the entries of the minute after next, and the overdue."""
+    host = hosts.current()
+    host.begin(context)
+    minute = _minute(event)
+    sent = 0
+    for page in _pages(host, minute):
+        host.ports.perform(Many(tuple(_schedule(due) for due in page)))
+        sent += len(page)
+    return {"sent": sent}
+
+
+def _minute(event: dict[str, Any]) -> int:
+    """The minute that this sweep is for: the same at a retry, however late that comes."""
+    try:
+        at = datetime.fromisoformat(event["time"])
+        if at.tzinfo is None:
+            raise ValueError("it has no time zone")
+    except (KeyError, TypeError, ValueError) as unreadable:
+        raise BadMessage(
+            f"the sweeper is triggered by a schedule, whose events have a time: {repr(unreadable)[:200]}"
+        ) from None
+    return int(at.timestamp()) * SECOND // MINUTE * MINUTE
+
+
+def _pages(host: EngineHost, minute: int) -> Iterator[list[Due]]:
+    for shard in SHARDS:
+        try:
+            for page in host.ports.store.due(shard, minute + 2 * MINUTE):
+                if found := [due for due in page if wanted(due.at, minute)]:
+                    yield found
+        except BadMessage as unreadable:
+            # The others fall due all the same.
+            host.ports.perform(Tell("unhandled", "", "", {"error": f"BadMessage: {unreadable}"}))
+
+
+def _schedule(due: Due) -> Schedule:
+    message: Timed = Look(id=due.id)
+    if due.id.startswith(SCHEDULE):
+        message = Occur(id=due.id, at=due.at)
+    elif due.wakes:
+        message = Resume(id=due.id, cause=Cause.TIMER, firing=Firing(due.at))
+    return Schedule(due.target, message, due.at)
+
+
+def fire(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Lambda's entry for the queue of timers: invoke what is due; reports the messages that failed, one by one."""
+    host = hosts.current()
+    return process(EventType.SQS, event, context, lambda record: _fire(host, record))
+
+
+def _fire(host: EngineHost, record: SQSRecord) -> None:
+    target, message, at = read(record.body)
+    if at > host.ports.clock.now() + SECOND:
+        # A longer way than one message goes, or clocks that differ.
+        host.ports.perform(Tell("sent on", message.id, "", {"at": at}))
+        host.ports.perform(Schedule(target, message, at))
+        return
+    match message:
+        case Look():
+            drive(look(message.id, at, host.ports.retention), host.ports.perform)
+        case Occur():
+            drive(occur(message.id, message.at), host.ports.perform)
+        case Start() | Resume():
+            host.ports.perform(Tell("firing", message.id, "", {"at": at}))
+            host.ports.perform(Invoke(target, message))
+        case _:
+            assert_never(message)
+
+
+def read(body: str) -> tuple[str, Timed, int]:
+    """The target, message and time of a queue's message.
+
+    Raises:
+        BadMessage: it isn't one of ours.
+    """
+    try:
+        data = json.loads(body)
+        target, at = data["target"], data["at"]
+        if not isinstance(target, str) or type(at) is not int:
+            raise TypeError("target or at is of another type")
+        if not 0 <= at < LATEST:
+            # Else it would be sent again, and again, until then.
+            raise ValueError("at isn't a time in microseconds, from 1970 on and before the year 10000")
+        return target, parse_timed(data["message"]), at
+    except (ValueError, TypeError, KeyError, RecursionError) as unreadable:
+        raise BadMessage(f"a message in the queue of timers can't be read: {unreadable!r}") from None

@@ -1,0 +1,103 @@
+"""Signed links: an address by which whoever holds it can settle one promise, once.
+
+A token names one promise and a time until which it is good, under a key that only the stack knows. The table's first
+settlement stands, so a token needs no record of its own.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import math
+import os
+
+from adapter.engine import hosts
+from adapter.errors import BadMessage, ConfigurationError, NotDurable
+from adapter.protocol.ids import is_id
+from adapter.protocol.timing import SECOND
+from adapter.replay.execution import Execution
+from adapter.replay.steps import current
+
+VERSION = "v1"
+
+
+def link(promise: str, *, expires_in: float, url: str | None = None) -> str:
+    """A link by which whoever holds it can settle a promise, until it expires.
+
+    Call it in a plain ``def`` step or from outside; in the body of an async durable function as ``await run(link, …)``,
+    which records it: the key may be another one at the next replay. A step that is run again after a crash, or retried,
+    makes the same link again.
+
+    Args:
+        promise: its id, that of ``promise(...)`` for instance.
+        expires_in: seconds from now on; in a step, from the time at which the step was called.
+        url: of the Lambda whose handler is ``adapter.links.endpoint.handler``; by default ``DURABLE_LINK_URL``.
+
+    Raises:
+        BadMessage: no promise can have this id.
+        ConfigurationError: there is no key (``DURABLE_LINK_SECRET``, ``DURABLE_LINK_SECRET_ARN``), or no URL.
+        NotDurable: in the body of an async durable function.
+    """
+    scope = current.get()
+    if isinstance(scope, Execution):
+        raise NotDurable("link(...) in the body of a durable function isn't recorded: write await run(link, ...)")
+    if not isinstance(promise, str) or not is_id(promise):
+        raise BadMessage(f"{promise!r} can't be a promise's id: give link(...) the promise's .id")
+    if not (isinstance(expires_in, int | float) and math.isfinite(expires_in) and expires_in > 0):
+        raise ConfigurationError(f"expires_in is a positive number of seconds, got {expires_in!r}")
+    base = url or os.environ.get("DURABLE_LINK_URL")
+    if not base:
+        raise ConfigurationError(
+            "set DURABLE_LINK_URL to the URL of the Lambda with the handler adapter.links.endpoint.handler"
+        )
+    now = hosts.current().now() if scope is None else scope.now()
+    # Rounded up: no link is born expired.
+    expires = -(-now // SECOND) + math.ceil(expires_in)
+    return f"{base.rstrip('/')}/?token={sign(promise, expires, secret())}"
+
+
+def sign(promise: str, expires: int, key: bytes) -> str:
+    """The token for a promise, good until ``expires`` (seconds since the epoch)."""
+    claims = _text(json.dumps([promise, expires], separators=(",", ":")).encode())
+    return f"{VERSION}.{claims}.{_text(_mac(claims, key))}"
+
+
+def verify(token: str, key: bytes) -> tuple[str, int]:
+    """The promise and expiry of a token.
+
+    Raises:
+        BadMessage: this key didn't sign it.
+    """
+    version, _, rest = token.partition(".")
+    claims, _, mac = rest.partition(".")
+    # The whole token is compared: another spelling of the same bytes isn't the same token.
+    ours = token.isascii() and version == VERSION
+    if not ours or not hmac.compare_digest(mac.encode(), _text(_mac(claims, key)).encode()):
+        raise BadMessage("the token isn't one of ours")
+    promise, expires = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
+    return promise, expires
+
+
+def _mac(claims: str, key: bytes) -> bytes:
+    return hmac.new(key, f"lambda-await link {VERSION}\0{claims}".encode(), hashlib.sha256).digest()
+
+
+def _text(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def secret() -> bytes:
+    """The key, from the environment or from Secrets Manager, where it is read once per sandbox and few minutes."""
+    text = os.environ.get("DURABLE_LINK_SECRET")
+    arn = os.environ.get("DURABLE_LINK_SECRET_ARN")
+    if not text and arn:
+        from aws_lambda_powertools.utilities import parameters
+
+        text = str(parameters.get_secret(arn, max_age=300))
+    if not text or len(text) < 32:
+        raise ConfigurationError(
+            "links need a key of at least 32 characters: set DURABLE_LINK_SECRET_ARN, or DURABLE_LINK_SECRET"
+        )
+    return text.encode()

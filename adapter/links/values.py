@@ -1,0 +1,56 @@
+"""A value from outside, checked by what its promise expects. Pure."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Any
+
+from adapter.codec import schemas
+from adapter.errors import CallerError
+from adapter.protocol.promises import Record, check_payload
+
+
+class Refusal(Exception):
+    """The request isn't carried out: an HTTP status and a sentence for whoever sent it."""
+
+    def __init__(self, status: HTTPStatus, text: str, **more: Any) -> None:
+        super().__init__(text)
+        self.status = status
+        self.more = more
+
+
+def described(record: Record) -> Any:
+    """What an external promise expects, as `adapter.codec.schemas` describes it; empty where anything goes."""
+    try:
+        description = json.loads(record.args or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    # What isn't of this version's writing is left open, as a type that it couldn't describe is.
+    return {} if schemas.nested_too_deep(description) else description
+
+
+def read_value(body: str, description: Any, what: str = "the body") -> str:
+    """A JSON text as the promise keeps it.
+
+    Raises:
+        Refusal: it is too large, not JSON, or not of the promise's type.
+    """
+    try:
+        value = json.loads(body, parse_constant=_no_constant)
+        text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except (ValueError, RecursionError):
+        raise Refusal(HTTPStatus.BAD_REQUEST, f"{what} must be one JSON value") from None
+    if schemas.nested_too_deep(value):
+        raise Refusal(HTTPStatus.BAD_REQUEST, f"{what} is nested deeper than {schemas.MAX_NESTING} levels")
+    if found := list(schemas.problems(description, value)):
+        raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(found[:5]), expects=description)
+    try:
+        return check_payload(text, what)
+    except CallerError as large:
+        raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(large)) from None
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} isn't JSON")

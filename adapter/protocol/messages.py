@@ -1,0 +1,200 @@
+"""The envelopes that Lambdas send each other. Pure: plain dicts to and from records.
+
+Every envelope carries the format's version; another version is refused by name, never guessed at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from adapter.errors import BadMessage, OtherVersion
+from adapter.protocol.ids import is_id, parent_of
+from adapter.protocol.promises import Firing, State, Wake
+
+VERSION = 1
+READABLE = frozenset({VERSION})
+"""The versions of envelopes that this code reads: its own, and those of which some may still be on their way."""
+
+MARK = "lambda-await"
+
+_LARGEST = 2**63
+"""No count and no time is larger; a table's number has no room for much more."""
+
+
+class Cause(StrEnum):
+    """Why a function is invoked again."""
+
+    DIRECT = "direct"
+    COUNTED = "counted"
+    TIMER = "timer"
+    CANCEL = "cancel"
+    AGAIN = "again"
+    CHECK = "check"
+
+    @property
+    def claims(self) -> bool:
+        """The function was armed; the run takes over by claiming."""
+        return self in (Cause.COUNTED, Cause.TIMER)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """Run the promise from its beginning.
+
+    ``attempt`` counts the runs of a function that failed and is tried again, ``crashes`` those invocations that died
+    more often than the platform repeats one. ``since``: when the promise was created, since an attempt may come so late
+    that a later execution has its id; 0: of whatever has the id.
+    """
+
+    id: str
+    attempt: int = 1
+    crashes: int = 0
+    since: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resume:
+    """Replay the promise's function, and go on. ``firing``: the timer whose message this is."""
+
+    id: str
+    cause: Cause
+    firing: Firing | None = None
+    crashes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occur:
+    """A schedule's occurrence has come. Handled by the engine's own Lambda."""
+
+    id: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """Somebody has to look at the promise: its deadline has come, or it hasn't moved for long.
+
+    Handled by the engine's own Lambda: it needs no code of the user's.
+    """
+
+    id: str
+
+
+Message = Start | Resume
+Timed = Start | Resume | Occur | Look
+"""What a timer may deliver."""
+
+
+def to_event(message: Timed) -> dict[str, Any]:
+    match message:
+        case Start():
+            body: dict[str, Any] = {
+                "start": message.id,
+                "attempt": message.attempt if message.attempt != 1 else None,
+                "crashes": message.crashes or None,
+                "since": message.since or None,
+            }
+        case Resume():
+            body = {"resume": message.id, "cause": message.cause.value, "crashes": message.crashes or None}
+            if message.firing is not None:
+                body |= {"at": message.firing.at, "epoch": message.firing.epoch}
+        case Look():
+            body = {"look": message.id}
+        case Occur():
+            body = {"occur": message.id, "at": message.at}
+    return {MARK: VERSION, **{key: value for key, value in body.items() if value is not None}}
+
+
+def is_envelope(event: object) -> bool:
+    return isinstance(event, Mapping) and MARK in event
+
+
+def parse(event: Mapping[str, Any]) -> Message:
+    """Read an envelope for a function.
+
+    Raises:
+        OtherVersion: a version that this code doesn't read.
+        BadMessage: something missing or of the wrong type.
+    """
+    message = parse_timed(event)
+    if isinstance(message, Occur | Look):
+        raise BadMessage("an envelope for the engine's own Lambda came to a function's")
+    return message
+
+
+def parse_timed(event: Mapping[str, Any]) -> Timed:
+    """Read any envelope. Raises as `parse` does."""
+    if not isinstance(event, Mapping):
+        raise BadMessage(f"an envelope must be an object, got {type(event).__name__}")
+    version = event.get(MARK)
+    if type(version) is not int or version not in READABLE:
+        got = type(version).__name__ if isinstance(version, str) else named(version)
+        read = ", ".join(map(str, sorted(READABLE)))
+        raise OtherVersion(f"this code reads envelopes of version {read}, got {got}: deploy one version everywhere")
+    if "start" in event:
+        attempt, crashes = _whole(event, "attempt", 1, least=1), _whole(event, "crashes", 0, least=0)
+        return Start(id=_id(event, "start"), attempt=attempt, crashes=crashes, since=_whole(event, "since", 0, least=0))
+    if "look" in event:
+        return Look(id=_id(event, "look"))
+    if "occur" in event:
+        return Occur(id=_id(event, "occur"), at=_whole(event, "at"))
+    cause = _text(event, "cause")
+    if cause not in set(Cause):
+        raise BadMessage(f"an envelope resumes for an unknown cause: {named(cause)}")
+    firing = Firing(_whole(event, "at"), _whole(event, "epoch", -1)) if "at" in event else None
+    crashes = _whole(event, "crashes", 0, least=0)
+    return Resume(id=_id(event, "resume"), cause=Cause(cause), firing=firing, crashes=crashes)
+
+
+def named(value: object) -> str:
+    """A value in an error's text: text, a bool or a small number as such, anything else by its class."""
+    if isinstance(value, str):
+        return repr(value[:80])
+    small = value is None or isinstance(value, bool) or (isinstance(value, int) and abs(value) < _LARGEST)
+    return repr(value) if small else type(value).__name__
+
+
+def _text(event: Mapping[str, Any], key: str) -> str:
+    value = event.get(key)
+    if not isinstance(value, str):
+        raise BadMessage(f"an envelope's {key!r} must be a string, got {type(value).__name__}")
+    return value
+
+
+def _id(event: Mapping[str, Any], key: str) -> str:
+    promise = _text(event, key)
+    if not is_id(promise):
+        raise BadMessage(f"an envelope names {promise[:80]!r}, which can't be a promise's id")
+    return promise
+
+
+def _whole(event: Mapping[str, Any], key: str, default: int | None = None, least: int = -_LARGEST) -> int:
+    value = event.get(key, default)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise BadMessage(f"an envelope's {key!r} must be an integer, got {type(value).__name__}")
+    if not least <= value < _LARGEST:
+        raise BadMessage(f"an envelope's {key!r} can't be {named(value)}: it is from {least} on, below 2**63")
+    return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """What the stream tells of a promise that has just settled."""
+
+    id: str
+    kind: str
+    target: str
+    rejected: bool
+    canceled: bool
+    wake: Wake | None
+    reply_to: str
+    state: State
+    value: str = ""
+    awaiters: tuple[str, ...] = ()
+
+    @property
+    def parent(self) -> str | None:
+        return parent_of(self.id)

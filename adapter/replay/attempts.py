@@ -1,0 +1,42 @@
+"""A function that is tried again after it made durable calls: within one execution, by its own journal. Pure."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol, TypeVar
+
+from adapter.protocol.promises import Record
+from adapter.protocol.retries import Retry
+from adapter.replay.loop import MICROSECOND
+
+R = TypeVar("R")
+
+
+class Tried(Protocol):
+    """What is asked of the execution."""
+
+    @property
+    def own(self) -> Record: ...
+    @property
+    def is_leaf(self) -> bool: ...
+    def forget(self) -> None: ...
+
+
+async def attempts(execution: Tried, body: Callable[[], Coroutine[Any, Any, R]], policy: Retry) -> R:
+    """Run a body, and again where it failed after durable calls; the delays are the function's own durable timers.
+
+    What failed as a leaf is raised: it is run again from its beginning, in an invocation of its own.
+    """
+    attempt = 1
+    while True:
+        try:
+            async with asyncio.timeout(policy.attempt_timeout):
+                return await body()
+        except Exception as error:
+            if execution.is_leaf or not policy.again(error, attempt):
+                raise
+            delay = policy.delay(attempt, execution.own.id)
+        execution.forget()
+        await asyncio.sleep(delay / MICROSECOND)
+        attempt += 1

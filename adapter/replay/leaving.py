@@ -1,0 +1,55 @@
+"""Leaving the durable loop: the same loop object, as an ordinary event loop with real time and real sockets.
+
+A function that makes no durable call may await real I/O. Its tasks and futures know their loop by identity, so the loop
+isn't replaced: it changes class, and takes over what is ready and the timers that are pending.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import time
+from typing import Any
+
+from adapter.replay.loop import DurableLoop
+
+
+class OrdinaryLoop(asyncio.SelectorEventLoop):
+    """An ordinary loop whose clock goes on from the logical time at which the durable loop was left."""
+
+    _offset: float = 0.0
+
+    def time(self) -> float:
+        return time.monotonic() + self._offset
+
+
+def become_ordinary(loop: DurableLoop) -> None:
+    """Turn a durable loop, in the middle of a turn, into an ordinary one."""
+    ready, timers, now = loop.take_ready(), loop.pending_timers(), loop.time()
+    changed: Any = loop
+    changed.__class__ = OrdinaryLoop
+    OrdinaryLoop.__init__(changed)
+    changed._offset = now - time.monotonic()
+    changed._ready.extend(ready)
+    for timer in timers:
+        timer._scheduled = True  # type: ignore[attr-defined]
+        heapq.heappush(changed._scheduled, timer)
+
+
+def run_to_end(task: asyncio.Task[Any], loop: Any) -> Any:
+    """What `asyncio.run` does from the middle on: the task's result, and a clean loop behind it."""
+    outer = asyncio._get_running_loop()
+    asyncio._set_running_loop(None)
+    try:
+        return loop.run_until_complete(task)
+    finally:
+        try:
+            leftover = [other for other in asyncio.all_tasks(loop) if not other.done()]
+            for other in leftover:
+                other.cancel()
+            loop.run_until_complete(asyncio.gather(*leftover, return_exceptions=True)) if leftover else None
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.run_until_complete(loop.shutdown_default_executor())
+        finally:
+            loop.close()
+            asyncio._set_running_loop(outer)

@@ -1,0 +1,136 @@
+"""Functions in this process, in virtual time: one after the other, or, where the seed has it so, one within the other.
+
+Time stands still while anything runs. The same seed gives the same run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from adapter.engine.operations import Tell
+from adapter.protocol.timing import SECOND
+from adapter.testing.driver import AnyWorld, Driver, Work
+from adapter.testing.faults import Kill, Killed
+from adapter.testing.hosting import LocalHost, Run
+from adapter.testing.in_process.activities import Activity
+from adapter.testing.simulated_aws.lambdas import RETRY_DELAYS, Function, Invocation
+
+if TYPE_CHECKING:
+    from adapter.testing.cloud import LocalCloud
+
+
+class Inside(Driver):
+    """Calls handlers here."""
+
+    def __init__(self, cloud: LocalCloud, world: AnyWorld, kills: list[Kill], beginning: int) -> None:
+        super().__init__(cloud, world, kills)
+        self._now = beginning
+        self._runs: list[Run] = []
+        self._active: list[Activity] = []
+        self._paused: list[tuple[int, Activity]] = []
+
+    @property
+    def running(self) -> str:  # type: ignore[override]
+        return self._runs[-1].function.spec.name if self._runs else ""
+
+    def close(self) -> None:
+        while self._paused:
+            self._paused.pop()[1].drop()
+        for function in self.service.functions.values():
+            function.memory.clear()
+
+    def now(self) -> int:
+        return self._now
+
+    def elapse(self, microseconds: int) -> None:
+        self._now += microseconds
+        if self._runs:
+            self._runs[-1].ran += microseconds
+
+    def reach(self, at: int) -> None:
+        self._now = max(self._now, at)
+
+    def drive(self) -> None:
+        while self._step():
+            pass
+
+    def next_at(self) -> int | None:
+        moments = [super().next_at(), *(at for at, _ in self._paused)]
+        return min((at for at in moments if at is not None), default=None)
+
+    def attempt(self, function: Function, invocation: Invocation) -> Any:
+        self.cloud.stats.invocations += 1
+        host = LocalHost(self.cloud, self.ports(function.spec.name), function.memory)
+        run = Run(function, invocation, host, self._active[-1] if self._active else None)
+        run.enter(self._runs)
+        try:
+            return function.call(invocation, lambda event, context: host.handle(event, context, None), lambda: run.ran)
+        except Killed:
+            self.cloud.emit("killed", run.promise, run.fn, {"attempt": invocation.attempt})
+            raise
+        except Exception as error:
+            detail = {"error": f"{type(error).__name__}: {error}", "attempt": invocation.attempt}
+            self.cloud.emit("failed", run.promise, run.fn, detail)
+            raise
+        finally:
+            run.leave()
+
+    def fault(self, operation: object, when: str) -> None:
+        run = self._runs[-1] if self._runs else None
+        if run is None:
+            return
+        if isinstance(operation, Tell):
+            if operation.what == "running":
+                run.promise, run.fn = operation.id, operation.fn
+            return
+        for kill in self.kills:
+            if kill.meets((run.fn, run.function.spec.handler, run.function.spec.name), operation, when):
+                self.kills.remove(kill)
+                raise Killed
+        if run.ran > run.function.spec.timeout_s * SECOND:
+            # Lambda ends it in the middle of what it does; here that is where it next shows.
+            raise Killed
+        if run.invocation.attempt <= len(RETRY_DELAYS) and self.dice.draw("crash"):
+            raise Killed
+        if run.activity is not None and self.dice.draw("reorder"):
+            run.leave()
+            run.activity.pause()
+            run.enter(self._runs)
+
+    def _step(self) -> bool:
+        resumable = [entry for entry in self._paused if entry[0] <= self._now]
+        if resumable and self.dice.random.random() < 0.5:
+            return self._go_on(self.dice.random.choice(resumable))
+        starts = [self._invocations, self.changes, self.messages]
+        if self.dice.draw("reorder"):
+            self.dice.random.shuffle(starts)
+        for start in starts:
+            if works := start():
+                for work in works:
+                    self._begin(work)
+                return True
+        return bool(resumable) and self._go_on(self.dice.random.choice(resumable))
+
+    def _invocations(self) -> list[Work]:
+        return [self.invocation(self.service.take())] if self.service.ready else []
+
+    def _go_on(self, entry: tuple[int, Activity]) -> bool:
+        self._paused.remove(entry)
+        self._resume(entry[1])
+        return True
+
+    def _begin(self, work: Work) -> None:
+        """Run it to its end; or, where invocations overtake each other, until it is interrupted."""
+        if self.dice.faults.reorder:
+            self._resume(Activity(work.code))
+        else:
+            work.code()
+
+    def _resume(self, activity: Activity) -> None:
+        self._active.append(activity)
+        try:
+            activity.resume()
+        finally:
+            self._active.remove(activity)
+        if not activity.done:
+            self._paused.append((self._now + self.dice.late(), activity))

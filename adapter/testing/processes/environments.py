@@ -1,0 +1,187 @@
+"""Lambda's execution environments as processes of this machine: started when needed, reused, killed.
+
+Each runs the runtime interface client that AWS runs, over the function's own handler. An environment serves one
+invocation at a time; nothing here runs while nobody calls.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from adapter.errors import ConfigurationError
+from adapter.testing.processes.environment import Environment, EnvironmentDied, HandlerFailed
+from adapter.testing.simulated_aws.template import FunctionSpec
+
+Printed = Callable[[str, str, str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """An invocation under way. ``access_key`` is what its process signs requests with: no other process has it."""
+
+    pid: int
+    function: str
+    request_id: str
+    access_key: str
+
+
+class Environments:
+    """A Lambda service that only calls: retries, queues and throttling are its user's affair.
+
+    Args:
+        variables: for every process, unless the function has its own: ``AWS_ENDPOINT_URL``, and what functions
+            that no template defines need. Nothing else of this process's environment is handed on, so that no
+            credentials are.
+        directory: where the code is: the processes' working directory and ``LAMBDA_TASK_ROOT``.
+        limit: how many environments one function has at most; further calls wait for a free one.
+        printed: is handed what an invocation has printed, however it ended: the function's name, the request id, the
+            text. Called by the thread that called.
+
+    Raises:
+        ConfigurationError: awslambdaric isn't installed, or this isn't Linux.
+    """
+
+    def __init__(
+        self,
+        *,
+        variables: Mapping[str, str],
+        directory: Path,
+        limit: int = 4,
+        printed: Printed = lambda function, request_id, text: None,
+    ) -> None:
+        _check_platform()
+        self._variables = dict(variables)
+        self._directory = directory
+        self._limit = limit
+        self._printed = printed
+        self._changed = threading.Condition()
+        self._all: dict[str, list[Environment]] = {}
+        self._idle: dict[str, list[Environment]] = {}
+        self._count = 0
+        self._closed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def call(self, spec: FunctionSpec, payload: str, request_id: str) -> Any:
+        """Invoke a function and wait for its response.
+
+        An environment whose handler raised goes on, as on Lambda; one that died is replaced at the next call.
+
+        Raises:
+            HandlerFailed: the handler raised.
+            TimedOut: it ran longer than the function's timeout, and was killed.
+            EnvironmentDied: its process ended or was killed; or couldn't begin, since its module can't be imported.
+        """
+        environment = self._take(spec)
+        healthy = False
+        try:
+            result = environment.call(payload, request_id)
+            healthy = True
+            return result
+        except HandlerFailed:
+            healthy = True
+            raise
+        finally:
+            text = environment.printed()
+            self._release(spec.name, environment, healthy)
+            if text:
+                self._printed(spec.name, request_id, text)
+
+    def kill(self, victim: int | str) -> int:
+        """Send SIGKILL to the process with this id, or to all processes of a function, and wait for their end.
+
+        Returns:
+            how many were alive.
+        """
+        with self._changed:
+            named = [(name, environment) for name, every in self._all.items() for environment in every]
+        victims = [environment for name, environment in named if victim in (name, environment.pid)]
+        return sum(environment.kill() for environment in victims)
+
+    def pids(self, function: str = "") -> list[int]:
+        """The processes that are alive, of one function or of all."""
+        with self._changed:
+            named = [(name, environment) for name, every in self._all.items() for environment in every]
+        return [environment.pid for name, environment in named if function in ("", name) and environment.alive]
+
+    def running(self) -> list[Running]:
+        """The invocations under way; those that still wait for their process to start are among them."""
+        with self._changed:
+            busy = [
+                (name, environment, environment.request_id)
+                for name, every in self._all.items()
+                for environment in every
+                if environment not in self._idle[name]
+            ]
+        return [
+            Running(pid=one.pid, function=name, request_id=request_id, access_key=one.access_key)
+            for name, one, request_id in busy
+            if request_id
+        ]
+
+    def close(self) -> None:
+        """Kill every process and wait for their ends; calls under way raise `EnvironmentDied`."""
+        with self._changed:
+            self._closed = True
+            for every in self._all.values():
+                for environment in every:
+                    environment.kill()
+            for name, idle in self._idle.items():
+                while idle:
+                    self._discard(name, idle.pop())
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: not any(self._all.values()))
+
+    def _take(self, spec: FunctionSpec) -> Environment:
+        with self._changed:
+            every, idle = self._all.setdefault(spec.name, []), self._idle.setdefault(spec.name, [])
+            while True:
+                if self._closed:
+                    raise EnvironmentDied(f"{spec.name}: the environments are closed")
+                while idle:
+                    # The one that was used last: the others get old unused.
+                    environment = idle.pop()
+                    if environment.alive:
+                        return environment
+                    self._discard(spec.name, environment)
+                if len(every) < self._limit:
+                    self._count += 1
+                    new = Environment(spec, self._variables, self._directory, self._count)
+                    every.append(new)
+                    return new
+                self._changed.wait()
+
+    def _release(self, name: str, environment: Environment, healthy: bool) -> None:
+        with self._changed:
+            if healthy and not self._closed:
+                self._idle[name].append(environment)
+            else:
+                self._discard(name, environment)
+            self._changed.notify_all()
+
+    def _discard(self, name: str, environment: Environment) -> None:
+        environment.close()
+        self._all[name].remove(environment)
+
+
+def _check_platform() -> None:
+    if importlib.util.find_spec("awslambdaric") is None:
+        raise ConfigurationError(
+            "functions in processes of their own need AWS's runtime interface client: "
+            "pip install 'lambda-await[processes]'"
+        )
+    if sys.platform != "linux":
+        raise ConfigurationError(f"functions in processes of their own need Linux, this is {sys.platform}")

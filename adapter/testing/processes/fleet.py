@@ -1,0 +1,337 @@
+"""Functions in processes: several invocations at the same time, under AWS's runtime interface client.
+
+One lock orders everything in this process. Whoever runs here holds it: the test's own thread all the time except while
+it waits in `Fleet.drive`, a thread that makes an invocation except while the function runs, the gateway for each
+request. Only what is said to be called without it takes it.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from adapter.aws.wiring import SystemClock
+from adapter.engine.operations import (
+    Arm,
+    Arrive,
+    Claim,
+    Close,
+    Create,
+    Delete,
+    Invoke,
+    Pause,
+    Postpone,
+    Register,
+    Remove,
+    Schedule,
+    Settle,
+)
+from adapter.errors import BadMessage, ConfigurationError
+from adapter.protocol.messages import parse
+from adapter.testing.driver import AnyWorld, Driver, Work
+from adapter.testing.faults import Kill
+from adapter.testing.processes import placing, telling
+from adapter.testing.processes.environment import CannotBegin, InvocationFailed
+from adapter.testing.processes.environments import Environments, Running
+from adapter.testing.processes.offset import ClockOffset
+from adapter.testing.simulated_aws.gateway import Call, Gateway, HangUp
+from adapter.testing.simulated_aws.lambdas import RETRY_DELAYS, Function, Invocation
+
+if TYPE_CHECKING:
+    from adapter.testing.cloud import LocalCloud
+
+LIMIT = 8
+"""Invocations at the same time; those that streams and queues make aren't counted."""
+
+LIMIT_PER_FUNCTION = 4
+
+CALLS: dict[type[Any], str] = {
+    Create: "PutItem",
+    **dict.fromkeys((Settle, Claim, Arm, Arrive, Close, Pause, Postpone, Register), "UpdateItem"),
+    **dict.fromkeys((Delete, Remove), "DeleteItem"),
+    Invoke: "Invoke",
+    Schedule: "SendMessage",
+}
+"""What an operation of the engine looks like from outside. `LocalCloud.kill` kills at the first call that looks so."""
+
+_TICK_SECONDS = 0.05
+"""Time passes meanwhile: something may have fallen due, or a function have come to where it is to be killed."""
+
+
+@dataclass(eq=False)
+class Attempt:
+    """An invocation under way; ``promise`` is whose it is, if it is a promise's."""
+
+    function: Function
+    invocation: Invocation
+    promise: str
+    killed: bool = False
+
+
+class Fleet(Driver):
+    """Calls handlers in processes; time is the machine's, and ahead of it by what was jumped over."""
+
+    def __init__(self, cloud: LocalCloud, world: AnyWorld, kills: list[Kill], beginning: int) -> None:
+        super().__init__(cloud, world, kills)
+        self._still = beginning
+        self._offset: ClockOffset | None = None
+        self._gateway: Gateway | None = None
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._stack = ExitStack()
+        self._attempts: list[Attempt] = []
+        self._busy: Counter[str] = Counter()
+        self._invoking = 0
+        self._printed: list[str] = []
+        self._errors: list[BaseException] = []
+        self._midway: list[tuple[str, Callable[[], bool]]] = []
+        self._modules: set[str] = set()
+
+    def open(self) -> None:
+        directory = Path(self._stack.enter_context(TemporaryDirectory(prefix="local-cloud-")))
+        self._start_clock(directory / "offset")
+        world = self.world
+        clients = {"dynamodb": world.store.client, "sqs": world.sqs, "s3": world.s3}  # type: ignore[union-attr]
+        self._gateway = self._stack.enter_context(Gateway(clients, self._accept, self._lock, self._seen))
+        sources = sum(len(poller.lanes) for poller in self.world.pollers) + len(self.world.queues)
+        self._threads = self._stack.enter_context(ThreadPoolExecutor(LIMIT + sources, thread_name_prefix="fleet"))
+        template, table = self.cloud.template, self.world.table
+        self._environments = self._stack.enter_context(
+            Environments(
+                variables=placing.variables(template, table, self._gateway.url, directory / "offset"),
+                directory=self.cloud.directory,
+                limit=LIMIT_PER_FUNCTION,
+                printed=self._keep_printed,
+            )
+        )
+        # Given up first of all when it closes: calls under way fail then, and what makes them comes to its end.
+        self._stack.enter_context(self._lock)
+
+    def close(self) -> None:
+        self._stack.close()
+        # What was ended by that.
+        self._errors.clear()
+
+    def verify(self) -> None:
+        if self._errors:
+            raise self._errors.pop(0)
+        if self._gateway is not None and self._gateway.failures:
+            raise self._gateway.failures.pop(0)
+
+    def now(self) -> int:
+        return self._still if self._offset is None else SystemClock().now() + self._offset.microseconds
+
+    def reach(self, at: int) -> None:
+        if self._offset is None:
+            self._still = max(self._still, at)
+        else:
+            self._offset.microseconds += max(0, at - self.now())
+
+    def kill(self, kill: Kill) -> None:
+        if kill.operation not in CALLS:
+            raise ConfigurationError(
+                f"a process is seen by what it calls, and {kill.operation.__name__} has no call of its own:"
+                f" kill it around {', '.join(operation.__name__ for operation in CALLS)}"
+            )
+        super().kill(kill)
+
+    def kill_midway(self, fn: str, once: Callable[[], bool]) -> None:
+        self._midway.append((fn, once))
+
+    def fault(self, operation: object, when: str) -> None:
+        """Nothing fails here: it is the test's own engine. What it starts has to be known in processes, too."""
+        if isinstance(operation, Create) and operation.record.fn and when == "before":
+            module = placing.module_of(operation.record.fn)
+            if module not in self._modules:
+                self._modules.add(module)
+                self._renew()
+
+    def drive(self) -> None:
+        while True:
+            self.verify()
+            self._begin_what_is_ready()
+            if not self._busy.total():
+                return
+            self._changed.wait(_TICK_SECONDS)
+            self._kill_midway()
+
+    # One invocation, from its beginning to its end.
+
+    def _begin_what_is_ready(self) -> None:
+        self.service.pass_time()
+        held: list[Invocation] = []
+        while self.service.ready and self._invoking < LIMIT:
+            taken = self.service.take()
+            if self._busy[taken.function] < LIMIT_PER_FUNCTION:
+                self._begin(self.invocation(taken))
+            else:
+                held.append(taken)
+        self.service.ready.extendleft(reversed(held))
+        for work in (*self.changes(), *self.messages()):
+            if work.source is not None and not work.source.busy:
+                self._begin(work)
+
+    def _begin(self, work: Work) -> None:
+        self._busy[work.function] += 1
+        if work.source is None:
+            self._invoking += 1
+        else:
+            work.source.busy = True
+        self._threads.submit(self._make, work)
+
+    def _make(self, work: Work) -> None:
+        with self._lock:
+            try:
+                work.code()
+            except BaseException as error:
+                # A watcher's, or of this package: raised where the test waits.
+                self._errors.append(error)
+            finally:
+                self._busy[work.function] -= 1
+                if work.source is None:
+                    self._invoking -= 1
+                else:
+                    work.source.busy = False
+                self._changed.notify_all()
+
+    def attempt(self, function: Function, invocation: Invocation) -> Any:
+        self.cloud.stats.invocations += 1
+        attempt = Attempt(function, invocation, _promise_of(invocation))
+        spec = placing.placed(function.spec, self.cloud.template, self._modules)
+        self._attempts.append(attempt)
+        try:
+            try:
+                with self._unlocked():
+                    return self._environments.call(spec, invocation.payload, invocation.request_id)
+            finally:
+                self._attempts.remove(attempt)
+                self._tell(function.spec.name)
+        except CannotBegin as broken:
+            # No weather that Lambda's retries would see to, but the test's mistake.
+            self._errors.append(ConfigurationError(str(broken)))
+            raise
+        except InvocationFailed as failed:
+            self._tell_failure(attempt, failed)
+            raise
+
+    @contextmanager
+    def _unlocked(self) -> Iterator[None]:
+        self._lock.release()
+        try:
+            yield
+        finally:
+            self._lock.acquire()
+
+    # What processes do, and how they die.
+
+    def _accept(self, function: str, payload: str) -> None:
+        with self._lock:
+            self.service.enqueue(function, payload)
+            self._changed.notify_all()
+
+    def _seen(self, call: Call, when: str) -> None:
+        with self._lock:
+            if when == "after":
+                self._changed.notify_all()
+            if not self.kills and not self.dice.faults.crash:
+                return
+            for attempt, running in self._processes():
+                if running.access_key == call.caller and self._dies(attempt, call, when):
+                    attempt.killed = True
+                    break
+            else:
+                return
+        self._environments.kill(running.pid)
+        raise HangUp
+
+    def _processes(self) -> list[tuple[Attempt, Running]]:
+        """The invocations under way, and the processes that they are in."""
+        attempts = {attempt.invocation.request_id: attempt for attempt in self._attempts}
+        running = self._environments.running()
+        return [(attempts[one.request_id], one) for one in running if one.request_id in attempts]
+
+    def _dies(self, attempt: Attempt, call: Call, when: str) -> bool:
+        if attempt.killed:
+            # Another of its threads: nothing that it does takes effect any more.
+            return True
+        for kill in self.kills:
+            if (CALLS[kill.operation], kill.when) == (call.operation, when) and self._runs(attempt, kill.fn):
+                self.kills.remove(kill)
+                return True
+        return attempt.invocation.attempt <= len(RETRY_DELAYS) and self.dice.draw("crash")
+
+    def _kill_midway(self) -> None:
+        for fn, once in [entry for entry in self._midway if entry[1]()]:
+            for attempt, running in self._processes():
+                if self._runs(attempt, fn):
+                    self._midway.remove((fn, once))
+                    attempt.killed = True
+                    self._environments.kill(running.pid)
+                    break
+
+    def _runs(self, attempt: Attempt, fn: str) -> bool:
+        """Whether it is a durable function's, by its name, or a Lambda's, by its handler's."""
+        if fn == attempt.function.spec.handler:
+            return True
+        record = self.cloud.peek(attempt.promise)
+        return record is not None and record.fn == fn
+
+    def _renew(self) -> None:
+        """Processes that were started without a module can't run its functions. A test's start finds them all idle."""
+        for name in [name for name, function in self.service.functions.items() if not function.spec.handler]:
+            self._environments.kill(name)
+
+    # What is told of it.
+
+    def _keep_printed(self, function: str, request_id: str, text: str) -> None:
+        with self._lock:
+            self._printed.append(text)
+
+    def _tell(self, function: str) -> None:
+        self.running = function
+        try:
+            while self._printed:
+                for told in telling.read(self._printed.pop(0)):
+                    self.cloud.tell(told)
+        finally:
+            self.running = ""
+
+    def _tell_failure(self, attempt: Attempt, failed: InvocationFailed) -> None:
+        record = self.cloud.peek(attempt.promise)
+        self.running = attempt.function.spec.name
+        try:
+            detail: dict[str, Any] = {"attempt": attempt.invocation.attempt}
+            if not attempt.killed:
+                detail["error"] = str(failed)
+            what = "killed" if attempt.killed else "failed"
+            self.cloud.emit(what, attempt.promise, record.fn if record else "", detail)
+        finally:
+            self.running = ""
+
+    def _start_clock(self, path: Path) -> None:
+        offset = ClockOffset(path, create=True)
+        offset.microseconds = self._still - SystemClock().now()
+        self._offset = offset
+        self._stack.callback(self._stop_clock)
+
+    def _stop_clock(self) -> None:
+        assert self._offset is not None
+        self._still = self.now()
+        self._offset.close()
+        self._offset = None
+
+
+def _promise_of(invocation: Invocation) -> str:
+    """The promise that it runs; nothing for a batch, or an event that starts a root."""
+    try:
+        return parse(json.loads(invocation.payload)).id
+    except BadMessage:
+        return ""

@@ -1,0 +1,35 @@
+"""What a process tells of its engine: the log lines of `adapter.aws.logs`, read back."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from adapter.engine.operations import Tell
+
+_OWN = frozenset({"level", "location", "message", "timestamp", "service", "promise", "function"})
+
+
+def read(text: str) -> Iterator[Tell]:
+    """The engine's lines; all others are printed here, as if the function ran in this process."""
+    for line in text.splitlines():
+        fields = _fields(line)
+        if fields is None:
+            print(line, file=sys.stdout)
+        else:
+            detail = {name: value for name, value in fields.items() if name not in _OWN}
+            yield Tell(fields["message"], fields["promise"], fields["function"], detail)
+
+
+def _fields(line: str) -> dict[str, Any] | None:
+    """Of a line that `LogWatcher.tell` logged."""
+    if not line.startswith("{"):
+        return None
+    try:
+        fields: dict[str, Any] = json.loads(line)
+    except ValueError:
+        return None
+    told = str(fields.get("location", "")).startswith("tell:")
+    return fields if told and {"message", "promise", "function"} <= fields.keys() else None

@@ -1,0 +1,66 @@
+"""A DynamoDB that is running somewhere, for the table and its stream; everything else is in memory.
+
+ministack, for one, or DynamoDB Local: ``LocalCloud(engine="http://127.0.0.1:4566")``.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable
+
+import boto3
+
+from adapter.aws.store import DynamoStore
+from adapter.testing.simulated_aws.in_memory import MemoryBucket, Services
+from adapter.testing.simulated_aws.intrinsics import REGION
+from adapter.testing.simulated_aws.lambdas import environment
+from adapter.testing.simulated_aws.streams import Poller, TableStream
+from adapter.testing.simulated_aws.tables import ScannedTable
+from adapter.testing.simulated_aws.template import Template
+from adapter.testing.simulated_aws.world import ENVIRONMENT, only_table
+from adapter.testing.stats import Stats
+
+
+class EndpointWorld(ScannedTable):
+    """Its table has a name of its own, since others may use the same server; it is deleted at the end."""
+
+    def __init__(
+        self,
+        endpoint: str,
+        template: Template,
+        stats: Stats,
+        invoked: Callable[[str, str], None],
+        clock: Callable[[], int],
+        lanes: int = 1,
+    ) -> None:
+        super().__init__(stats)
+        self._endpoint = endpoint
+        self._template = template
+        self._lanes = lanes
+        services = Services(template, stats, invoked, clock)
+        self.lambda_client, self.sqs, self.queues = services.lambda_client, services.sqs, services.queues
+        self.send, self._services = services.send, services
+        self.table = f"{only_table(template)}-{uuid.uuid4().hex[:8]}"
+
+    def _open(self) -> None:
+        self._stack.enter_context(environment({k: v for k, v in ENVIRONMENT.items() if k not in os.environ}))
+        self.store = DynamoStore(self.table, REGION, self._endpoint)
+        client = self.store.client
+        (spec,) = (t for t in self._template.tables if t.name == only_table(self._template))
+        client.create_table(**{**spec.create_table_arguments, "TableName": self.table})
+        self._stack.callback(client.delete_table, TableName=self.table)
+        arn = str(client.describe_table(TableName=self.table)["Table"]["LatestStreamArn"])
+        streams = boto3.client("dynamodbstreams", region_name=REGION, endpoint_url=self._endpoint)
+        self._stack.callback(streams.close)
+        self.pollers = [
+            Poller(TableStream(streams, arn).read, mapping, self._lanes) for mapping in self._template.mappings
+        ]
+        self.meter()
+
+    def bucket(self, name: str) -> MemoryBucket:
+        return self._services.buckets[name]
+
+    def objects(self) -> dict[str, str]:
+        """Everything in the buckets, by key."""
+        return self._services.objects()

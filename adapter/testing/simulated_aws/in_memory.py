@@ -1,0 +1,134 @@
+"""The services in memory: a table with its stream and index, queues, and a Lambda service that is ours.
+
+The clients of SQS and Lambda are as small as product code needs them: the adapters of `adapter.aws` run over them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+from adapter.aws.payloads import missing
+from adapter.protocol.promises import Record
+from adapter.testing.simulated_aws.lambdas import environment
+from adapter.testing.simulated_aws.memory import MemoryStore
+from adapter.testing.simulated_aws.queues import MemoryQueue, QueuePoller
+from adapter.testing.simulated_aws.streams import Poller
+from adapter.testing.simulated_aws.template import Template
+from adapter.testing.simulated_aws.world import ENVIRONMENT, only_table
+from adapter.testing.stats import Stats
+
+
+class Services:
+    """Queues, buckets and Lambda in memory."""
+
+    def __init__(
+        self, template: Template, stats: Stats, invoked: Callable[[str, str], None], clock: Callable[[], int]
+    ) -> None:
+        self._queues = {spec.name: MemoryQueue(spec, clock, self.send) for spec in template.queues}
+        self.buckets = {name: MemoryBucket(clock) for name in template.buckets}
+        self.sqs = _Sqs(self._queues, stats)
+        self.lambda_client = _Lambda(invoked)
+        self.queues = [QueuePoller(self._queues[mapping.queue], mapping) for mapping in template.queue_mappings]
+
+    def send(self, queue: str, body: str) -> None:
+        self._queues[queue].put(body)
+
+    def bucket(self, name: str) -> MemoryBucket:
+        return self.buckets[name]
+
+    def objects(self) -> dict[str, str]:
+        """Everything in the buckets, by key."""
+        return {key: text for bucket in self.buckets.values() for key, text in bucket.objects.items()}
+
+
+class MemoryWorld(Services):
+    """What `adapter.testing.simulated_aws.world.World` is on moto."""
+
+    def __init__(
+        self,
+        template: Template,
+        stats: Stats,
+        invoked: Callable[[str, str], None],
+        clock: Callable[[], int],
+        lanes: int = 1,
+    ) -> None:
+        super().__init__(template, stats, invoked, clock)
+        self._stack = ExitStack()
+        self.table = only_table(template)
+        self.store = MemoryStore(stats)
+        self.pollers = [Poller(_Tail(self.store.changes).read, mapping, lanes) for mapping in template.mappings]
+
+    def open(self) -> None:
+        # User code may make clients of its own: they must not reach an account.
+        self._stack.enter_context(environment({k: v for k, v in ENVIRONMENT.items() if k not in os.environ}))
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def due_minutes(self) -> list[int]:
+        return self.store.due_minutes()
+
+    def has_schedules(self) -> bool:
+        return self.store.has_schedules()
+
+    def records(self) -> list[Record]:
+        return sorted(self.store.records(), key=lambda record: record.id)
+
+
+class MemoryBucket:
+    """`adapter.engine.ports.Payloads` on a dict."""
+
+    def __init__(self, clock: Callable[[], int] = lambda: 0) -> None:
+        self.objects: dict[str, str] = {}
+        self._clock = clock
+        self._put_at: dict[str, int] = {}
+
+    def put(self, key: str, text: str) -> None:
+        self.objects[key] = text
+        self._put_at[key] = self._clock()
+
+    def get(self, key: str) -> str:
+        if key not in self.objects:
+            raise missing(key)
+        return self.objects[key]
+
+    def copy(self, key: str, to: str) -> None:
+        self.put(to, self.get(key))
+
+    def clear(self, prefix: str, before: int) -> None:
+        for key in [key for key in self.objects if key.startswith(prefix) and self._put_at[key] < before]:
+            del self.objects[key]
+
+
+class _Tail:
+    """What is new in a list that only grows."""
+
+    def __init__(self, changes: list[dict[str, Any]]) -> None:
+        self._changes = changes
+        self._read = 0
+
+    def read(self) -> list[dict[str, Any]]:
+        found = self._changes[self._read :]
+        self._read = len(self._changes)
+        return found
+
+
+class _Sqs:
+    def __init__(self, queues: dict[str, MemoryQueue], stats: Stats) -> None:
+        self._queues = queues
+        self._stats = stats
+
+    def send_message(self, *, QueueUrl: str, MessageBody: str, DelaySeconds: int = 0) -> None:  # noqa: N803
+        self._stats.messages += 1
+        self._queues[QueueUrl.rsplit("/", 1)[-1]].put(MessageBody, DelaySeconds)
+
+
+class _Lambda:
+    def __init__(self, invoked: Callable[[str, str], None]) -> None:
+        self._invoked = invoked
+
+    def invoke(self, *, FunctionName: str, InvocationType: str, Payload: bytes) -> None:  # noqa: N803
+        self._invoked(FunctionName, Payload.decode())

@@ -1,0 +1,112 @@
+"""Lambda functions in this process: asynchronous invocations with Lambda's retries, in virtual time."""
+
+from __future__ import annotations
+
+import contextvars
+import importlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from adapter.engine.run import Memory
+from adapter.errors import ConfigurationError
+from adapter.testing.simulated_aws.template import FunctionSpec
+
+RETRY_DELAYS = (60_000_000, 120_000_000)
+"""Microseconds until Lambda repeats a failed asynchronous invocation."""
+
+
+@dataclass(kw_only=True)
+class Invocation:
+    """One asynchronous invocation, with its attempts; accepted ``at`` (microseconds)."""
+
+    function: str
+    payload: str
+    request_id: str
+    attempt: int = 1
+    at: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What Lambda hands to a handler as its context. ``ran``: for how many microseconds it has run."""
+
+    aws_request_id: str
+    function_name: str
+    memory_limit_in_mb: int
+    timeout_s: int
+    ran: Callable[[], int] = int
+    function_version: str = "$LATEST"
+    log_group_name: str = ""
+    log_stream_name: str = ""
+    identity: Any = None
+    client_context: Any = None
+
+    @property
+    def invoked_function_arn(self) -> str:
+        return f"arn:aws:lambda:us-east-1:123456789012:function:{self.function_name}"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return max(0, self.timeout_s * 1_000 - self.ran() // 1_000)
+
+
+@dataclass
+class Function:
+    """A Lambda function: its handler, and what its warm sandbox remembers."""
+
+    spec: FunctionSpec
+    handler: Callable[[Any, Any], Any] | None = None
+    memory: Memory = field(default_factory=Memory)
+
+    def resolve(self, fallback: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+        """The handler that the template names; ``fallback`` for a function that no template defines."""
+        if self.handler is None:
+            self.handler = import_handler(self.spec) if self.spec.handler else fallback
+        return self.handler
+
+    def call(self, invocation: Invocation, fallback: Callable[[Any, Any], Any], ran: Callable[[], int]) -> Any:
+        """One attempt: as Lambda calls a handler, in a fresh context and with the function's environment."""
+        context = Context(
+            aws_request_id=invocation.request_id,
+            function_name=self.spec.name,
+            memory_limit_in_mb=self.spec.memory_mb,
+            timeout_s=self.spec.timeout_s,
+            ran=ran,
+            log_group_name=f"/aws/lambda/{self.spec.name}",
+        )
+        handler = self.resolve(fallback)
+        with environment(self.spec.environment):
+            return contextvars.Context().run(handler, json.loads(invocation.payload), context)
+
+
+def import_handler(spec: FunctionSpec) -> Callable[[Any, Any], Any]:
+    """Import ``module.attribute`` as Lambda does."""
+    module, _, attribute = spec.handler.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as missing:
+        raise ConfigurationError(
+            f"{spec.logical_id}: its handler {spec.handler!r} can't be imported: {missing}"
+        ) from missing
+    if not callable(found):
+        raise ConfigurationError(f"{spec.logical_id}: its handler {spec.handler!r} isn't callable")
+    handler: Callable[[Any, Any], Any] = found
+    return handler
+
+
+@contextmanager
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables for a while."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,188 @@
+"""SQS queues, read as Lambda's event source mapping reads them, under the virtual clock."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from unittest.mock import patch
+
+from adapter.testing.faults import Killed
+from adapter.testing.simulated_aws.intrinsics import ACCOUNT, REGION
+from adapter.testing.simulated_aws.streams import Deliver
+from adapter.testing.simulated_aws.template import QueueMapping, QueueSpec
+
+MILLISECOND = 1_000
+"""In microseconds."""
+
+SECOND = 1_000_000
+MAX_DELAY_S = 900
+
+
+class Queue(Protocol):
+    """What an event source mapping asks of a queue. A message is what SQS's ``ReceiveMessage`` gives."""
+
+    def next_at(self) -> int | None:
+        """When its first message can be received: microseconds."""
+        ...
+
+    def receive(self, most: int) -> list[dict[str, Any]]: ...
+    def delete(self, message: dict[str, Any]) -> None: ...
+
+
+@contextmanager
+def virtual_time(clock: Callable[[], int]) -> Iterator[None]:
+    """moto counts delays and visibility by the real clock, which stands still in comparison."""
+    from moto.sqs import models
+
+    with (
+        patch.object(models, "unix_time_millis", lambda *_: clock() / MILLISECOND),
+        patch.object(models, "unix_time", lambda *_: clock() / MILLISECOND / 1_000),
+    ):
+        yield
+
+
+def create(client: Any, queues: tuple[QueueSpec, ...]) -> None:
+    """Create the template's queues; those that others put their failures into come first."""
+    for queue in sorted(queues, key=lambda queue: queue.dead_letters is not None):
+        attributes = {"VisibilityTimeout": str(queue.visibility_s), "MessageRetentionPeriod": str(queue.retention_s)}
+        if queue.dead_letters is not None:
+            redrive = {"deadLetterTargetArn": arn_of(queue.dead_letters), "maxReceiveCount": queue.max_receives}
+            attributes["RedrivePolicy"] = json.dumps(redrive)
+        client.create_queue(QueueName=queue.name, Attributes=attributes)
+
+
+def arn_of(queue: str) -> str:
+    return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}"
+
+
+def url_of(queue: str) -> str:
+    return f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{queue}"
+
+
+@dataclass
+class MotoQueue:
+    """A queue of moto's."""
+
+    client: Any
+    name: str
+
+    def next_at(self) -> int | None:
+        from moto.sqs.models import sqs_backends
+
+        queue = sqs_backends[ACCOUNT][REGION].queues[self.name]
+        moments = [max(message.delayed_until, message.visible_at + 1) for message in queue._messages]
+        return round(min(moments) * MILLISECOND) if moments else None
+
+    def receive(self, most: int) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.client.receive_message(
+            QueueUrl=url_of(self.name), MaxNumberOfMessages=most, MessageSystemAttributeNames=["All"]
+        ).get("Messages", [])
+        return found
+
+    def delete(self, message: dict[str, Any]) -> None:
+        self.client.delete_message(QueueUrl=url_of(self.name), ReceiptHandle=message["ReceiptHandle"])
+
+
+@dataclass
+class MemoryQueue:
+    """A queue in memory. ``send`` puts what was received too often into another."""
+
+    spec: QueueSpec
+    clock: Callable[[], int]
+    send: Callable[[str, str], None]
+    _waiting: list[tuple[int, int, dict[str, Any]]] = field(default_factory=list)
+    _taken: dict[str, tuple[int, int, dict[str, Any]]] = field(default_factory=dict)
+    _count: int = 0
+
+    def put(self, body: str, delay_s: int = 0) -> None:
+        self._count += 1
+        message = {
+            "MessageId": f"{self.spec.name}-{self._count}",
+            "ReceiptHandle": f"{self.spec.name}-{self._count}",
+            "Body": body,
+            "MD5OfBody": hashlib.md5(body.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest(),
+            "Attributes": {"ApproximateReceiveCount": "0"},
+        }
+        heapq.heappush(self._waiting, (self.clock() + delay_s * SECOND, self._count, message))
+
+    def next_at(self) -> int | None:
+        moments = [at for at, _, _ in (*self._waiting[:1], *self._taken.values())]
+        return min(moments, default=None)
+
+    def receive(self, most: int) -> list[dict[str, Any]]:
+        now = self.clock()
+        for handle in [handle for handle, (at, _, _) in self._taken.items() if at <= now]:
+            heapq.heappush(self._waiting, self._taken.pop(handle))
+        found: list[dict[str, Any]] = []
+        while self._waiting and self._waiting[0][0] <= now and len(found) < most:
+            _, number, message = heapq.heappop(self._waiting)
+            received = int(message["Attributes"]["ApproximateReceiveCount"]) + 1
+            if self.spec.dead_letters is not None and received > self.spec.max_receives:
+                self.send(self.spec.dead_letters, message["Body"])
+                continue
+            message = {**message, "Attributes": {"ApproximateReceiveCount": str(received)}}
+            self._taken[message["ReceiptHandle"]] = (now + self.spec.visibility_s * SECOND, number, message)
+            found.append(message)
+        return found
+
+    def delete(self, message: dict[str, Any]) -> None:
+        self._taken.pop(message["ReceiptHandle"], None)
+
+    def bodies(self) -> list[str]:
+        """What is in it, for a look."""
+        return [message["Body"] for _, _, message in (*self._waiting, *self._taken.values())]
+
+
+@dataclass
+class QueuePoller:
+    """Follows one queue for one event source mapping."""
+
+    queue: Queue
+    mapping: QueueMapping
+    busy: bool = False
+
+    def next_at(self) -> int | None:
+        """When its first message can be received: microseconds."""
+        return self.queue.next_at()
+
+    def deliver(self, deliver: Deliver) -> None:
+        """Hand one batch to the function; what it doesn't acknowledge comes again after the queue's timeout."""
+        received = self.queue.receive(self.mapping.batch_size)
+        if not received:
+            return
+        failed = self._failed(received, deliver)
+        for message in received:
+            if message["MessageId"] not in failed:
+                self.queue.delete(message)
+
+    def _failed(self, received: list[dict[str, Any]], deliver: Deliver) -> set[str]:
+        every = {message["MessageId"] for message in received}
+        records = [self._record(message) for message in received]
+        attempt = max(int(message["Attributes"]["ApproximateReceiveCount"]) for message in received)
+        try:
+            response = deliver(self.mapping.function, {"Records": records}, attempt)
+        except (Exception, Killed):
+            return every
+        if not self.mapping.report_item_failures:
+            return set()
+        failed = {entry.get("itemIdentifier") for entry in (response or {}).get("batchItemFailures") or ()}
+        # An identifier that isn't in the batch: Lambda takes the whole batch for failed.
+        return failed if failed <= every else every
+
+    def _record(self, message: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "messageId": message["MessageId"],
+            "receiptHandle": message["ReceiptHandle"],
+            "body": message["Body"],
+            "attributes": message["Attributes"],
+            "messageAttributes": {},
+            "md5OfBody": message["MD5OfBody"],
+            "eventSource": "aws:sqs",
+            "eventSourceARN": arn_of(self.mapping.queue),
+            "awsRegion": REGION,
+        }

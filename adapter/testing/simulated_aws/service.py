@@ -1,0 +1,138 @@
+"""Lambda as a local cloud plays it: accepted events, attempts, retries, and what becomes of what fails for good."""
+
+from __future__ import annotations
+
+import heapq
+import json
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Protocol
+
+from adapter.protocol.messages import is_envelope
+from adapter.protocol.timing import SECOND
+from adapter.testing.faults import Dice, Killed
+from adapter.testing.simulated_aws.lambdas import RETRY_DELAYS, Function, Invocation
+from adapter.testing.simulated_aws.template import FunctionSpec, Template
+
+Attempt = Callable[[Function, Invocation], Any]
+"""Makes one attempt; raises as the function does, or Killed."""
+
+
+class Surroundings(Protocol):
+    """What the service asks of the cloud."""
+
+    def clock(self) -> int: ...
+    def told(self, what: str, detail: dict[str, Any]) -> None: ...
+    def attempt(self, function: Function, invocation: Invocation) -> Any: ...
+    def send(self, queue: str, body: str) -> None: ...
+
+
+class Service:
+    """The functions, and the events that wait for them.
+
+    ``lost``: what failed for good, and nothing caught. ``losses``: which of the accepted events never come, counted
+    from 1, besides those that the dice lose.
+    """
+
+    def __init__(self, template: Template, dice: Dice, cloud: Surroundings) -> None:
+        self.functions = {spec.name: Function(spec) for spec in template.functions}
+        self.ready: deque[Invocation] = deque()
+        self.lost: list[Invocation] = []
+        self.losses: set[int] = set()
+        self.accepted = 0
+        self._later: list[tuple[int, int, Invocation]] = []
+        self._template = template
+        self._dice = dice
+        self._cloud = cloud
+        self._count = 0
+
+    def function(self, name: str) -> Function:
+        """A function, made up where no template defines it."""
+        if name not in self.functions:
+            spec = FunctionSpec(
+                logical_id=name, name=name, handler="", memory_mb=512, timeout_s=60, environment={}, max_retries=2
+            )
+            self.functions[name] = Function(spec)
+        return self.functions[name]
+
+    def enqueue(self, function: str, payload: str) -> None:
+        """Lambda's Invoke: the event is accepted, and run some time."""
+        self.accepted += 1
+        if self._dice.draw("lose") or self.accepted in self.losses:
+            self._cloud.told("lost", {"of": function})
+            return
+        copies = 2 if self._dice.draw("duplicate") else 1
+        invocation = self.invocation(function, payload)
+        for _ in range(copies):
+            late = self._dice.late()
+            if late:
+                self._push(self._cloud.clock() + late, invocation)
+            else:
+                self.ready.append(invocation)
+
+    def invocation(self, function: str, payload: str, attempt: int = 1) -> Invocation:
+        self._count += 1
+        number, now = f"request-{self._count}", self._cloud.clock()
+        return Invocation(function=function, payload=payload, request_id=number, attempt=attempt, at=now)
+
+    def next_at(self) -> int | None:
+        """When the next event comes that waits for its time."""
+        return self._later[0][0] if self._later else None
+
+    def pass_time(self) -> None:
+        while self._later and self._later[0][0] <= self._cloud.clock():
+            self.ready.append(heapq.heappop(self._later)[2])
+
+    def take(self) -> Invocation:
+        """The next event that is ready."""
+        if len(self.ready) > 1 and self._dice.draw("reorder"):
+            self.ready.rotate(-self._dice.random.randrange(len(self.ready)))
+        return self.ready.popleft()
+
+    def invoke(self, invocation: Invocation) -> None:
+        """Make an attempt; what fails is repeated as Lambda repeats it."""
+        try:
+            self._cloud.attempt(self.function(invocation.function), invocation)
+        except (Killed, Exception) as error:
+            self._retry(invocation, error)
+
+    def deliver(self, name: str, event: dict[str, Any], attempt: int) -> Any:
+        """Call a function as an event source mapping does; raises as it does."""
+        return self._cloud.attempt(self.function(name), self.invocation(name, json.dumps(event), attempt))
+
+    def _push(self, at: int, invocation: Invocation) -> None:
+        self._count += 1
+        heapq.heappush(self._later, (at, self._count, invocation))
+
+    def _retry(self, invocation: Invocation, error: BaseException) -> None:
+        function = self.functions[invocation.function]
+        # The sandbox is gone, and what it remembered.
+        function.memory.clear()
+        delay = RETRY_DELAYS[min(invocation.attempt, len(RETRY_DELAYS)) - 1]
+        at = self._cloud.clock() + delay
+        if invocation.attempt > function.spec.max_retries or at > invocation.at + function.spec.max_age_s * SECOND:
+            self._give_up(invocation, error, function.spec.on_failure or self._dead_letters())
+            return
+        self._push(at, replace(invocation, attempt=invocation.attempt + 1))
+
+    def _give_up(self, invocation: Invocation, error: BaseException, queue: str | None) -> None:
+        """Lambda's on-failure destination; `lost` keeps what nothing catches."""
+        payload = json.loads(invocation.payload)
+        if queue is None or not is_envelope(payload):
+            self.lost.append(invocation)
+        if queue is not None:
+            exhausted = invocation.attempt > self.functions[invocation.function].spec.max_retries
+            context = {"requestId": invocation.request_id}
+            context["condition"] = "RetriesExhausted" if exhausted else "EventAgeExceeded"
+            context["functionArn"] = invocation.function
+            # An error in a function's own process comes with the name that it has there.
+            response = {"errorType": getattr(error, "type", type(error).__name__), "errorMessage": str(error)}
+            told = {"requestContext": context, "requestPayload": payload, "responsePayload": response}
+            self._cloud.send(queue, json.dumps(told))
+
+    def _dead_letters(self) -> str | None:
+        """Where what fails in a function that no template defines goes: as in those that one does, by the handler."""
+        handler = "adapter.lambdas.deadletters.handler"
+        buriers = {spec.name for spec in self._template.functions if spec.handler == handler}
+        return next((m.queue for m in self._template.queue_mappings if m.function in buriers), None)

@@ -1,0 +1,80 @@
+"""A table on whatever plays DynamoDB, as a cloud looks at it: read without counting; the product's requests counted."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Any
+
+from adapter.aws.items import to_record
+from adapter.aws.store import DynamoStore
+from adapter.protocol.promises import Record
+from adapter.protocol.timing import MINUTE, SCHEDULES
+from adapter.testing.stats import WRITES, Stats
+
+
+class ScannedTable:
+    """What a local cloud asks of its table. A subclass makes ``store`` and ``table`` in `_open`, then calls `meter`."""
+
+    store: DynamoStore
+    table: str
+
+    def __init__(self, stats: Stats) -> None:
+        self._stack = ExitStack()
+        self._stats = stats
+        self._due: list[tuple[str, int]] | None = None
+
+    def open(self) -> None:
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def _open(self) -> None:
+        """Make it all; `close` undoes what has been made."""
+        raise NotImplementedError
+
+    def due_minutes(self) -> list[int]:
+        """The minutes in which anything is due, in order."""
+        return sorted({at // MINUTE for _, at in self._entries()})
+
+    def has_schedules(self) -> bool:
+        return any(shard == SCHEDULES for shard, _ in self._entries())
+
+    def records(self) -> list[Record]:
+        """Everything in the table, by id; read without counting."""
+        return sorted((to_record(item) for item in self._scan()), key=lambda record: record.id)
+
+    def _entries(self) -> list[tuple[str, int]]:
+        """The index of due records; read without counting, and again only after a write."""
+        if self._due is None:
+            # One scan in place of a query for each shard.
+            items = self._scan(IndexName="due")
+            self._due = [(item["due_shard"]["S"], int(item["due_at"]["N"])) for item in items]
+        return self._due
+
+    def _scan(self, **index: str) -> list[dict[str, Any]]:
+        self._stats.metered = False
+        try:
+            pages = self.store.client.get_paginator("scan").paginate(TableName=self.table, **index)
+            return [item for page in pages for item in page["Items"]]
+        finally:
+            self._stats.metered = True
+
+    def meter(self) -> None:
+        """Count each request of the store."""
+        events = self.store.client.meta.events
+        events.register("before-parameter-build.dynamodb.*", _remember_parameters)
+        events.register("after-call.dynamodb.*", self._count)
+
+    def _count(self, parsed: Any, model: Any, context: Any, **_: Any) -> None:
+        if model.name in WRITES:
+            self._due = None
+        self._stats.count_request(model.name, context.get("parameters", {}), parsed)
+
+
+def _remember_parameters(params: Any, context: Any, **_: Any) -> None:
+    context["parameters"] = params

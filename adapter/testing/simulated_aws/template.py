@@ -1,0 +1,292 @@
+"""What a SAM template defines, as frozen records: tables, functions, and what the stream of a table triggers.
+
+Read as CloudFormation would resolve it for a stack called ``local``; nothing is created here. An attribute that only
+AWS could know (the URL of an API, say) resolves to a placeholder that names it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from adapter.errors import ConfigurationError
+from adapter.testing.simulated_aws.intrinsics import Stack, open_stack
+
+STACK_NAME: Final = "local"
+FILE_NAME: Final = "template.yaml"
+
+_TABLE: Final = "AWS::DynamoDB::Table"
+_FUNCTION: Final = "AWS::Serverless::Function"
+_QUEUE: Final = "AWS::SQS::Queue"
+_BUCKET: Final = "AWS::S3::Bucket"
+_MINUTELY: Final = ("cron(* * * * ? *)", "rate(1 minute)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableSpec:
+    """A DynamoDB table; ``create_table_arguments`` is what boto3's ``create_table`` takes."""
+
+    logical_id: str
+    name: str
+    create_table_arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FunctionSpec:
+    """A Lambda function; ``max_retries`` is how often Lambda repeats a failed asynchronous invocation.
+
+    ``max_age_s``: until when it does. ``on_failure``: the queue that gets what failed for good. ``minutely``: a
+    schedule invokes it once a minute.
+    """
+
+    logical_id: str
+    name: str
+    handler: str
+    memory_mb: int
+    timeout_s: int
+    environment: Mapping[str, str]
+    max_retries: int
+    max_age_s: int = 21_600
+    on_failure: str | None = None
+    minutely: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamMapping:
+    """An event source mapping from a table's stream to a function. ``None`` retries: until the record expires."""
+
+    function: str
+    table: str
+    starting_position: str
+    batch_size: int
+    parallelization_factor: int
+    filters: tuple[Mapping[str, Any], ...]
+    max_retries: int | None
+    max_record_age_s: int | None
+    bisect: bool
+    report_item_failures: bool
+    on_failure: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueSpec:
+    """An SQS queue; what was received ``max_receives`` times in vain goes to ``dead_letters``."""
+
+    name: str
+    visibility_s: int
+    retention_s: int
+    dead_letters: str | None
+    max_receives: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueMapping:
+    """An event source mapping from a queue to a function."""
+
+    function: str
+    queue: str
+    batch_size: int
+    report_item_failures: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Template:
+    """Everything that a template and the local applications nested in it define."""
+
+    tables: tuple[TableSpec, ...]
+    queues: tuple[QueueSpec, ...]
+    queue_mappings: tuple[QueueMapping, ...]
+    functions: tuple[FunctionSpec, ...]
+    mappings: tuple[StreamMapping, ...]
+    buckets: tuple[str, ...]
+
+    def variable(self, name: str) -> str:
+        """An environment variable of its functions; empty where none has it."""
+        return max((function.environment.get(name, "") for function in self.functions), default="")
+
+    @property
+    def prefix(self) -> str:
+        """How the names of durable functions' Lambdas begin."""
+        return max((spec.environment.get("DURABLE_PREFIX", "") for spec in self.functions), default="")
+
+    @property
+    def timers_url(self) -> str:
+        """The URL of the timers' queue; nothing where there is none."""
+        return max((spec.environment.get("DURABLE_TIMERS", "") for spec in self.functions), default="")
+
+
+def load(path: Path) -> Template:
+    """Reads a template and the local applications nested in it."""
+    stacks = _with_nested(open_stack(path, name=STACK_NAME))
+    return Template(
+        tables=tuple(_table(stack, name) for stack in stacks for name in stack.resources_of(_TABLE)),
+        queues=tuple(_queue(stack, name) for stack in stacks for name in stack.resources_of(_QUEUE)),
+        queue_mappings=tuple(
+            each for stack in stacks for name in stack.resources_of(_FUNCTION) for each in _queue_mappings(stack, name)
+        ),
+        functions=tuple(_function(stack, name) for stack in stacks for name in stack.resources_of(_FUNCTION)),
+        mappings=tuple(
+            each for stack in stacks for name in stack.resources_of(_FUNCTION) for each in _mappings(stack, name)
+        ),
+        buckets=tuple(stack.physical_id(name) for stack in stacks for name in stack.resources_of(_BUCKET)),
+    )
+
+
+def find_template(start: Path) -> Path | None:
+    """The nearest ``template.yaml`` in ``start`` or above."""
+    start = start.resolve()
+    candidates = (directory / FILE_NAME for directory in (start, *start.parents))
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def default_template() -> Path:
+    """The infrastructure that ships with the package, without any functions of a user."""
+    package = Path(__file__).resolve().parents[2]
+    # In a wheel it is inside the package; in a checkout, beside it.
+    for directory in (package / "_infra", package.parent / "infra"):
+        if (path := directory / "durable.yaml").is_file():
+            return path
+    raise ConfigurationError(f"the installation of {package} lacks its infrastructure templates; install it again")
+
+
+def _with_nested(stack: Stack) -> list[Stack]:
+    return [stack, *(below for child in stack.nested() for below in _with_nested(child))]
+
+
+def _table(stack: Stack, logical_id: str) -> TableSpec:
+    properties = stack.properties(logical_id)
+    arguments: dict[str, Any] = {key: properties[key] for key in _PASSED_ON if key in properties}
+    arguments["TableName"] = name = stack.physical_id(logical_id)
+    if stream := properties.get("StreamSpecification"):
+        # CloudFormation says that a stream is wanted by naming its view; the API wants to be told.
+        arguments["StreamSpecification"] = {"StreamEnabled": True, **stream}
+    return TableSpec(logical_id=logical_id, name=name, create_table_arguments=arguments)
+
+
+# What the template and the API call by the same name. Encryption, recovery and tags have no counterpart locally.
+_PASSED_ON: Final = (
+    "AttributeDefinitions",
+    "KeySchema",
+    "BillingMode",
+    "ProvisionedThroughput",
+    "GlobalSecondaryIndexes",
+    "LocalSecondaryIndexes",
+)
+
+
+def _function(stack: Stack, logical_id: str) -> FunctionSpec:
+    properties = stack.properties(logical_id)
+    handler = properties.get("Handler")
+    if not isinstance(handler, str) or "." not in handler:
+        raise ConfigurationError(
+            f"{stack.path}: function {logical_id} needs a Handler of the form module.function, but has {handler!r}"
+        )
+    variables = properties.get("Environment", {}).get("Variables", {})
+    invoked = properties.get("EventInvokeConfig", {})
+    on_failure = invoked.get("DestinationConfig", {}).get("OnFailure", {})
+    return FunctionSpec(
+        logical_id=logical_id,
+        name=stack.physical_id(logical_id),
+        handler=handler,
+        memory_mb=int(properties.get("MemorySize", 128)),
+        timeout_s=int(properties.get("Timeout", 3)),
+        environment={key: _text(value) for key, value in variables.items()},
+        max_retries=int(invoked.get("MaximumRetryAttempts", 2)),
+        max_age_s=int(invoked.get("MaximumEventAgeInSeconds", 21_600)),
+        on_failure=None if on_failure.get("Type") != "SQS" else _queue_of(str(on_failure.get("Destination"))),
+        minutely=any(
+            event["Type"] == "Schedule" and event["Properties"].get("Schedule") in _MINUTELY
+            for event in properties.get("Events", {}).values()
+        ),
+    )
+
+
+def _queue(stack: Stack, logical_id: str) -> QueueSpec:
+    properties = stack.properties(logical_id)
+    redrive = properties.get("RedrivePolicy", {})
+    return QueueSpec(
+        name=stack.physical_id(logical_id),
+        visibility_s=int(properties.get("VisibilityTimeout", 30)),
+        retention_s=int(properties.get("MessageRetentionPeriod", 345_600)),
+        dead_letters=_queue_of(redrive["deadLetterTargetArn"]) if redrive else None,
+        max_receives=int(redrive.get("maxReceiveCount", 1)),
+    )
+
+
+def _queue_of(arn: str) -> str:
+    return arn.rpartition(":")[2]
+
+
+def _queue_mappings(stack: Stack, logical_id: str) -> list[QueueMapping]:
+    events: Mapping[str, Any] = stack.properties(logical_id).get("Events", {})
+    return [
+        QueueMapping(
+            function=stack.physical_id(logical_id),
+            queue=_queue_of(str(event["Properties"]["Queue"])),
+            batch_size=int(event["Properties"].get("BatchSize", 10)),
+            report_item_failures="ReportBatchItemFailures" in event["Properties"].get("FunctionResponseTypes", []),
+        )
+        for event in events.values()
+        if event["Type"] == "SQS" and _flag(event["Properties"].get("Enabled", True))
+    ]
+
+
+def _mappings(stack: Stack, logical_id: str) -> list[StreamMapping]:
+    events: Mapping[str, Any] = stack.properties(logical_id).get("Events", {})
+    return [
+        _mapping(stack, f"{logical_id}.{name}", stack.physical_id(logical_id), event["Properties"])
+        for name, event in events.items()
+        if event["Type"] == "DynamoDB" and _flag(event["Properties"].get("Enabled", True))
+    ]
+
+
+def _mapping(stack: Stack, where: str, function: str, properties: Mapping[str, Any]) -> StreamMapping:
+    on_failure = properties.get("DestinationConfig", {}).get("OnFailure", {})
+    return StreamMapping(
+        function=function,
+        table=_table_of(stack, where, properties.get("Stream")),
+        starting_position=properties.get("StartingPosition", "TRIM_HORIZON"),
+        batch_size=int(properties.get("BatchSize", 100)),
+        parallelization_factor=int(properties.get("ParallelizationFactor", 1)),
+        filters=_filters(stack, where, properties.get("FilterCriteria", {}).get("Filters", [])),
+        max_retries=_bounded(properties.get("MaximumRetryAttempts", -1)),
+        max_record_age_s=_bounded(properties.get("MaximumRecordAgeInSeconds", -1)),
+        bisect=_flag(properties.get("BisectBatchOnFunctionError", False)),
+        report_item_failures="ReportBatchItemFailures" in properties.get("FunctionResponseTypes", []),
+        on_failure=on_failure.get("Destination"),
+    )
+
+
+def _table_of(stack: Stack, where: str, stream: object) -> str:
+    # arn:aws:dynamodb:region:account:table/NAME/stream/LABEL
+    parts = str(stream).split("/")
+    if len(parts) != 4 or not parts[0].endswith(":table"):
+        raise ConfigurationError(f"{stack.path}: {where} needs the ARN of a table's stream, but has {stream!r}")
+    return parts[1]
+
+
+def _filters(stack: Stack, where: str, filters: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
+    try:
+        patterns = tuple(json.loads(each["Pattern"]) for each in filters)
+    except (KeyError, ValueError) as error:
+        raise ConfigurationError(f"{stack.path}: {where} has a filter whose Pattern isn't JSON: {error}") from error
+    if not all(isinstance(pattern, dict) for pattern in patterns):
+        raise ConfigurationError(f"{stack.path}: {where} has a filter whose Pattern isn't a JSON object")
+    return patterns
+
+
+def _bounded(value: object) -> int | None:
+    # -1 is AWS's way to say: without a bound.
+    number = int(str(value))
+    return None if number < 0 else number
+
+
+def _flag(value: object) -> bool:
+    return str(value).lower() == "true"
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,144 @@
+"""AWS as moto plays it in this process: the template's table with its stream, and a Lambda service that is ours.
+
+Product code keeps its own boto3 clients: the table is moto's, and `Invoke` is answered before it is sent.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+from unittest.mock import patch
+
+import boto3
+import botocore.session
+from botocore.awsrequest import AWSResponse
+from moto import mock_aws
+
+from adapter.aws.payloads import S3Payloads
+from adapter.aws.store import DynamoStore
+from adapter.engine.ports import Payloads
+from adapter.errors import ConfigurationError
+from adapter.testing.simulated_aws import objects, queues
+from adapter.testing.simulated_aws.intrinsics import REGION
+from adapter.testing.simulated_aws.lambdas import environment
+from adapter.testing.simulated_aws.queues import MotoQueue, QueuePoller
+from adapter.testing.simulated_aws.streams import Poller, TableStream
+from adapter.testing.simulated_aws.tables import ScannedTable
+from adapter.testing.simulated_aws.template import Template
+from adapter.testing.stats import Stats
+
+ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_SESSION_TOKEN": "testing",
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_REGION": REGION,
+    # moto doesn't answer the account-based hosts that newer botocore sends stream calls to.
+    "AWS_ACCOUNT_ID_ENDPOINT_MODE": "disabled",
+}
+
+
+_loader = functools.cache(botocore.session.create_loader)
+
+
+class World(ScannedTable):
+    """The services, between `open` and `close`."""
+
+    def __init__(
+        self,
+        template: Template,
+        stats: Stats,
+        invoked: Callable[[str, str], None],
+        clock: Callable[[], int],
+        lanes: int = 1,
+    ) -> None:
+        self._template = template
+        super().__init__(stats)
+        self._invoked = invoked
+        self._clock = clock
+        self._lanes = lanes
+
+    def _open(self) -> None:
+        self._stack.enter_context(
+            environment({k: v for k, v in ENVIRONMENT.items() if k not in os.environ or "ENDPOINT" in k})
+        )
+        # Each cloud makes clients of its own; parsing botocore's megabytes again would be most of its start.
+        self._stack.enter_context(patch.object(botocore.session, "create_loader", _loader))
+        self._stack.enter_context(mock_aws())
+        self._stack.enter_context(queues.virtual_time(self._clock))
+        self._stack.enter_context(objects.virtual_time(self._clock))
+        dynamodb = boto3.client("dynamodb", region_name=REGION)
+        for table in self._template.tables:
+            dynamodb.create_table(**table.create_table_arguments)
+        self.table = only_table(self._template)
+        self.store = DynamoStore(self.table, REGION)
+        self.meter()
+        self.lambda_client = boto3.client("lambda", region_name=REGION)
+        self.lambda_client.meta.events.register_first("before-send.lambda.Invoke", self._answer_invoke)
+        self.streams = boto3.client("dynamodbstreams", region_name=REGION)
+        arns = {
+            t.name: dynamodb.describe_table(TableName=t.name)["Table"].get("LatestStreamArn")
+            for t in self._template.tables
+        }
+        self.pollers = [
+            Poller(TableStream(self.streams, str(arns[mapping.table])).read, mapping, self._lanes)
+            for mapping in self._template.mappings
+        ]
+        self.sqs = boto3.client("sqs", region_name=REGION)
+        self.sqs.meta.events.register("after-call.sqs.SendMessage", self._count_message)
+        queues.create(self.sqs, self._template.queues)
+        self.queues = [
+            QueuePoller(MotoQueue(self.sqs, mapping.queue), mapping) for mapping in self._template.queue_mappings
+        ]
+
+        self.s3 = boto3.client("s3", region_name=REGION)
+        for bucket in self._template.buckets:
+            self.s3.create_bucket(Bucket=bucket)
+
+    def bucket(self, name: str) -> Payloads:
+        return S3Payloads(name, lambda: self.s3)
+
+    def objects(self) -> dict[str, str]:
+        """Everything in the buckets, by key."""
+        found: dict[str, str] = {}
+        for name in self._template.buckets:
+            pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=name)
+            keys = [each["Key"] for page in pages for each in page.get("Contents", ())]
+            found |= {key: self.bucket(name).get(key) for key in keys}
+        return found
+
+    def send(self, queue: str, body: str) -> None:
+        self.sqs.send_message(QueueUrl=queues.url_of(queue), MessageBody=body)
+
+    def _count_message(self, **_: Any) -> None:
+        self._stats.messages += 1
+
+    def _answer_invoke(self, request: Any, **_: Any) -> AWSResponse:
+        function = request.url.split("/functions/")[1].split("/")[0]
+        body = request.body if isinstance(request.body, (bytes, bytearray)) else request.body.read()
+        json.loads(body)
+        self._invoked(function, bytes(body).decode())
+        return _Answer(request.url, 202, {}, None)
+
+
+def only_table(template: Template) -> str:
+    """The name of the promises' table."""
+    keyed = [
+        table.name
+        for table in template.tables
+        if {key["AttributeName"] for key in table.create_table_arguments["KeySchema"]} == {"pk", "sk"}
+    ]
+    if len(keyed) != 1:
+        raise ConfigurationError(f"the template must define one table with the keys pk and sk, it has {keyed}")
+    return keyed[0]
+
+
+class _Answer(AWSResponse):  # type: ignore[misc]
+    """An empty body: there is no socket behind it."""
+
+    @property
+    def content(self) -> bytes:
+        return b""

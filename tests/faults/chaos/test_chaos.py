@@ -1,0 +1,44 @@
+"""Random programs in random weathers: a fixed number of seeds. `make chaos SEEDS=…` plays more."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.faults.chaos.constructs import CONSTRUCTS
+from tests.faults.chaos.programs import program, text
+from tests.faults.chaos.searching import report, search
+from tests.faults.chaos.trial import play, weather
+
+SEEDS = 2000
+SHARE = 50
+
+
+@pytest.mark.parametrize("start", range(0, SEEDS, SHARE))
+def test_a_program_comes_to_what_it_comes_to_plainly_whatever_goes_wrong(start: int) -> None:
+    """And breaks no law: outcomes stand, nothing is lost, everything ends, clean-ups complete."""
+    found = search(range(start, start + SHARE))
+    print(found)
+    assert not found.failures, "\n".join(report(seed, failure, 30) for seed, failure in found.failures.items())
+    assert found.latent < SHARE / 10
+
+
+def test_all_constructs_and_faults_are_drawn() -> None:
+    """In programs that are played; each fault often."""
+    found = search(range(SEEDS, SEEDS + 2 * SHARE))
+    assert {*CONSTRUCTS} - {"leaf"} <= {*found.constructs}
+    assert {"step", "astep", "inline", "fails", "flaky"} <= {*found.constructs}
+    assert all(found.faults[kind] > 50 for kind in ("crash", "duplicate", "reorder", "delay")), found.faults
+    assert "calm" in found.weathers
+    assert "calm+cold" in found.weathers or "cold" in found.weathers
+
+
+def test_a_seed_draws_the_same_program_and_weather_each_time() -> None:
+    """In one process; across processes, see the traces."""
+    assert [text(program(seed)) for seed in range(50)] == [text(program(seed)) for seed in range(50)]
+    assert [str(weather(seed)) for seed in range(50)] == [str(weather(seed)) for seed in range(50)]
+
+
+def test_a_run_in_the_same_process_has_the_same_trace_again() -> None:
+    """Nothing that one cloud leaves behind changes another."""
+    for seed in range(1, 9):
+        assert play(program(seed), weather(seed)).trace == play(program(seed), weather(seed)).trace

@@ -1,0 +1,220 @@
+"""One program in one weather: driven until nothing can happen any more, and written down on the way."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import heapq
+import json
+import random
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from adapter import cancel, errors, reject, resolve
+from adapter.engine.operations import Many, Tell
+from adapter.testing import Faults, LocalCloud
+from adapter.testing.cloud import BEGINNING, Event
+from adapter.testing.driver import DEFAULT_FUNCTION
+from adapter.testing.hosting import LocalPorts
+from adapter.testing.in_process.inside import Inside
+from adapter.testing.simulated_aws.in_memory import MemoryWorld
+from tests.faults.chaos import in_cloud
+from tests.faults.chaos.constructs import SHIFT, Broken, told
+from tests.faults.chaos.programs import TIMERS, Program
+from tests.support.laws import forget
+
+SECOND = 1_000_000
+END = BEGINNING + dt.timedelta(seconds=2 ** (TIMERS + 1) * SHIFT)
+"""Later than anything that a program waits for."""
+
+LATEST = round(END.timestamp() * SECOND)
+"""The same, in microseconds."""
+
+KEPT = 2 * (END - BEGINNING)
+"""For so long it is kept that is over: laws are checked at the end of all."""
+
+MOST = 50_000
+"""Lines of a trace: whoever writes more never comes to rest."""
+
+
+@dataclass(frozen=True)
+class Weather:
+    """What goes wrong. ``seed``: of the cloud. ``cold``: each resume is a replay."""
+
+    seed: int
+    faults: Faults = field(default_factory=Faults)
+    cold: bool = False
+
+    @property
+    def calm(self) -> bool:
+        return self.faults == Faults()
+
+    def __str__(self) -> str:
+        drawn = {f.name: getattr(self.faults, f.name) for f in fields(self.faults)}
+        return ",".join(
+            [*(f"{name}={value}" for name, value in drawn.items() if value), *(["cold"] if self.cold else [])]
+            or ["calm"]
+        )
+
+
+MOST_OFTEN = {"crash": 0.15, "duplicate": 0.4, "reorder": 0.5, "delay": 0.4}
+
+
+def weather(seed: int) -> Weather:
+    """The weather of a seed: calm, of one kind, or everything at once."""
+    rng = random.Random(f"weather {seed}")
+
+    def upto(most: float) -> float:
+        return round(rng.uniform(0, most), 3)
+
+    kinds = rng.choice(["", "crash", "duplicate reorder", "duplicate delay", "crash reorder", " ".join(MOST_OFTEN)])
+    faults = Faults(**{kind: upto(MOST_OFTEN[kind]) for kind in kinds.split()})
+    return Weather(seed, faults, cold=rng.random() < 0.4)
+
+
+class Endless(Exception):
+    """The trace is longer than any program's."""
+
+
+class Noting(Inside):
+    """Writes down each operation that is asked for."""
+
+    cloud: Traced
+
+    def fault(self, operation: object, when: str) -> None:
+        if when == "before" and not isinstance(operation, Tell):
+            request = self._runs[-1].invocation.request_id if self._runs else "outside"
+            self.cloud.write(f"  {request} {shown(operation)}")
+        super().fault(operation, when)
+
+    def ports(self, function: str = DEFAULT_FUNCTION) -> LocalPorts:
+        return replace(super().ports(function), retention=KEPT // dt.timedelta(microseconds=1))
+
+
+class Traced(LocalCloud):
+    """A cloud that writes down what it does."""
+
+    _world: MemoryWorld
+
+    def __init__(self, weather: Weather) -> None:
+        super().__init__(seed=weather.seed, faults=weather.faults, engine="memory")
+        self._driver = Noting(self, self._world, self._kills, self.clock())
+        self.lines: list[str] = []
+        self.events: list[Event] = []
+        self.watchers.append(self.events.append)
+        self.watchers.append(self._note)
+        if weather.cold:
+            self.watchers.append(lambda event: forget(self))
+
+    def write(self, line: str) -> None:
+        self.lines.append(f"{self.clock()} {line}")
+
+    def _note(self, event: Event) -> None:
+        if len(self.lines) > MOST:
+            raise Endless(f"more than {MOST} lines, and no end: {event}")
+        detail = json.dumps(dict(event.detail), sort_keys=True, default=str)
+        self.write(f"{event.what} {event.function} {event.promise} {event.fn} {detail}")
+
+
+def shown(operation: Any) -> str:
+    """An operation, without what differs from process to process."""
+    if isinstance(operation, Many):
+        return f"Many({', '.join(shown(one) for one in operation.operations)})"
+    subject = getattr(operation, "record", None) or getattr(operation, "message", None) or operation
+    promise = getattr(subject, "id", "") or getattr(operation, "scope", "")
+    extra = {
+        name: getattr(holder, name)
+        for holder in (operation, subject)
+        for name in ("state", "arming", "firing", "count", "at", "seen", "wake", "cause")
+        if getattr(holder, name, None) not in (None, "")
+    }
+    return f"{type(operation).__name__}({promise}{''.join(f' {name}={value}' for name, value in extra.items())})"
+
+
+@dataclass
+class Played:
+    """A run, at rest: what the root came to, and everything that a check wants to see."""
+
+    weather: Weather
+    cloud: Traced
+    told: in_cloud.Told
+    result: Any = None
+    error: str = ""
+
+    @property
+    def trace(self) -> str:
+        return "\n".join(self.cloud.lines)
+
+
+def play(program: Program, weather: Weather) -> Played:
+    """Run it in a cloud of its own, until nothing can happen any more."""
+    cloud = Traced(weather)
+    played = Played(weather, cloud, in_cloud.begin())
+    with cloud:
+        handle = in_cloud.function.with_options(id="root").start(program.body)
+        try:
+            _Outside(cloud, played.told, program.cancel_after).drive()
+        except Endless as endless:
+            played.error = str(endless)
+            return played
+        if handle.status() == "pending":
+            played.error = f"the root is pending, and nothing moves: {_stuck(cloud)}"
+            return played
+        try:
+            played.result = handle.result()
+        except Exception as error:
+            played.result = told(error)
+    return played
+
+
+def _stuck(cloud: LocalCloud) -> str:
+    root = cloud.peek("root")
+    return str(cloud._stuck(root)) if root else "it doesn't exist"
+
+
+class _Outside:
+    """The world around a cloud: what it settles, and when."""
+
+    def __init__(self, cloud: Traced, told: in_cloud.Told, cancel_after: int | None) -> None:
+        self._cloud = cloud
+        self._told = told
+        self._planned: list[tuple[int, str, str, str]] = []
+        self._known: set[str] = set()
+        if cancel_after is not None:
+            self._plan(cancel_after, "", "root", "cancel")
+
+    def drive(self) -> None:
+        self._cloud.drive()
+        while (at := self._next()) is not None and at <= LATEST and not self._is_over():
+            self._cloud.advance((at - self._cloud.clock()) / SECOND)
+            while self._planned and self._planned[0][0] <= self._cloud.clock():
+                self._settle(*heapq.heappop(self._planned)[1:])
+                self._cloud.drive()
+
+    def _is_over(self) -> bool:
+        """Only the watchdog is left, which never gives up."""
+        return not self._planned and self._cloud._looks_in_vain()
+
+    def _next(self) -> int | None:
+        for label, (promise, shifts, how) in self._told.asked.items():
+            if shifts is not None and label not in self._known:
+                self._known.add(label)
+                self._plan(shifts, label, promise, how)
+        moments = [self._cloud._next_at(), *(entry[0] for entry in self._planned[:1])]
+        return min((at for at in moments if at is not None), default=None)
+
+    def _plan(self, shifts: int, label: str, promise: str, how: str) -> None:
+        heapq.heappush(self._planned, (self._cloud.clock() + shifts * SHIFT * SECOND, label, promise, how))
+
+    def _settle(self, label: str, promise: str, how: str) -> None:
+        self._cloud.write(f"outside: {how} {promise}")
+        # Looks before say nothing of what happens now.
+        self._cloud._looks.clear()
+        with contextlib.suppress(errors.AlreadySettled, errors.UnknownPromise):
+            match how:
+                case "resolve":
+                    resolve(promise, label)
+                case "reject":
+                    reject(promise, Broken(label))
+                case _:
+                    cancel(promise)

@@ -1,0 +1,199 @@
+"""The crash table, row by row: its last column names these tests. `docs/ARCHITECTURE.md` says why each is safe.
+
+A row is one write or call of one Lambda, in one of the plays of `tests/faults/crashes/plays.py`; it dies just before
+it, or just after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from adapter.engine.operations import (
+    Arm,
+    Arrive,
+    Claim,
+    Close,
+    Create,
+    Delete,
+    Invoke,
+    Many,
+    Pause,
+    Postpone,
+    Register,
+    Remove,
+    RunCode,
+    RunLeft,
+    Schedule,
+    Settle,
+)
+from adapter.protocol.ids import SCHEDULE, parent_of
+from adapter.protocol.messages import Cause, Look, Occur, Resume, Start
+from adapter.protocol.promises import Kind, State
+from adapter.replay.delivery import BY_PARENT
+from adapter.testing.driver import DEFAULT_FUNCTION
+from adapter.testing.faults import Kill
+from adapter.testing.hosting import ClearPayloads, PutPayload
+from tests.faults.crashes.plays import CLOUDS, PLAYS, play
+from tests.faults.crashes.programs import leaf
+
+LAMBDA = DEFAULT_FUNCTION
+RESUMER = "adapter.lambdas.resumer.handler"
+SWEEP = "adapter.lambdas.sweeper.sweep"
+FIRE = "adapter.lambdas.sweeper.fire"
+BURY = "adapter.lambdas.deadletters.handler"
+
+
+@dataclass(frozen=True)
+class Row:
+    """Where it is in which play: a function, by its name, or one of the engine's Lambdas, by its handler.
+
+    What a run does before it has begun is told by its Lambda alone.
+    """
+
+    play: str
+    where: str
+    at: Callable[[Any], bool]
+    later: int = 0
+    """How many times it comes there before."""
+
+
+@dataclass
+class Once(Kill):
+    """Once, where a row says."""
+
+    row: Row | None = None
+    passed: int = 0
+    met: bool = False
+
+    def meets(self, names: Collection[str], operation: object, when: str) -> bool:
+        assert self.row is not None
+        if self.met or when != self.when or not any(name.endswith(self.row.where) for name in names):
+            return False
+        if self.row.at(operation):
+            self.met = self.passed == self.row.later
+            self.passed += 1
+        return self.met
+
+
+def of(*kinds: type[Any], **wanted: object) -> Callable[[Any], bool]:
+    """An operation of a kind, with these fields."""
+    return lambda found: isinstance(found, kinds) and all(getattr(found, n) == value for n, value in wanted.items())
+
+
+def sent(operation: type[Any], message: type[Any], cause: Cause | None = None) -> Callable[[Any], bool]:
+    """A message that is sent by an invocation, or for a time."""
+    return lambda found: (
+        isinstance(found, operation)
+        and isinstance(found.message, message)
+        and (cause is None or found.message.cause is cause)
+    )
+
+
+def to_root(operation: type[Any], message: type[Any]) -> Callable[[Any], bool]:
+    return lambda found: sent(operation, message)(found) and parent_of(found.message.id) is None
+
+
+def created(root: bool = False, **wanted: object) -> Callable[[Any], bool]:
+    def is_it(found: Any) -> bool:
+        if not isinstance(found, Create) or (parent_of(found.record.id) is None) != root:
+            return False
+        return all(getattr(found.record, name) == value for name, value in wanted.items())
+
+    return is_it
+
+
+def code_beside_others(found: Any) -> bool:
+    return isinstance(found, Many) and all(isinstance(one, RunCode) for one in found.operations)
+
+
+def of_a_child(state: State, value: str | None = None) -> Callable[[Any], bool]:
+    return lambda found: (
+        isinstance(found, Settle)
+        and found.state is state
+        and parent_of(found.id) is not None
+        and value in (None, found.value)
+    )
+
+
+ROWS = {
+    "put-large-text": Row("carries", ":large", of(PutPayload)),
+    "copy-large-text": Row("carries", RESUMER, of(PutPayload)),
+    "create-root": Row("links", ":links", created(root=True)),
+    "send-root-deadline": Row("late", ":is_late", to_root(Schedule, Look)),
+    "invoke-root": Row("links", ":links", to_root(Invoke, Start)),
+    "create-leader": Row("calls", ":calls", created(seen="", kind=Kind.CALL)),
+    "create-follower": Row("calls", ":calls", created(seen=None, kind=Kind.CALL)),
+    "invoke-call": Row("calls", ":calls", sent(Invoke, Start)),
+    "run-leaf": Row("calls", ":leaf", of(RunCode)),
+    "run-real-io": Row("thinks", ":reads", of(RunLeft)),
+    "run-inline": Row("calls", ":calls", code_beside_others),
+    "record-inline": Row("calls", ":calls", created(kind=Kind.INLINE, state=State.RESOLVED)),
+    "announce-inline": Row("announces", ":announces", created(kind=Kind.INLINE, state=State.PENDING)),
+    "settle-announced": Row("announces", ":announces", of_a_child(State.RESOLVED)),
+    "settle-leaf": Row("calls", ":leaf", of(Settle)),
+    "settle": Row("calls", ":calls", of(Settle)),
+    "count-arrivals": Row("calls", RESUMER, of(Arrive)),
+    "wake-counted": Row("calls", RESUMER, sent(Invoke, Resume, Cause.COUNTED)),
+    "wake-direct": Row("calls", RESUMER, sent(Invoke, Resume, Cause.DIRECT)),
+    "wake-cancelled": Row("waits", RESUMER, sent(Invoke, Resume, Cause.CANCEL)),
+    "settle-links": Row("links", RESUMER, of(Settle)),
+    "claim": Row("calls", LAMBDA, of(Claim)),
+    "refused-claim": Row("fired twice", LAMBDA, of(Claim), later=2),
+    "send-timer": Row("waits", ":waits", sent(Schedule, Resume, Cause.TIMER)),
+    "arm": Row("calls", ":calls", of(Arm)),
+    "yield": Row("works", ":works", sent(Invoke, Resume, Cause.AGAIN)),
+    "cancel-child": Row("waits", ":waits", of_a_child(State.CANCELED)),
+    "time-out-child": Row("late", ":is_late", of_a_child(State.TIMEDOUT)),
+    "time-out-itself": Row("expires", LAMBDA, of(Settle, state=State.TIMEDOUT)),
+    "close": Row("waits", ":patient", of(Close)),
+    "pause": Row("drifts", "plays.drifts", of(Pause)),
+    "start-again": Row("drifts", "repairs", sent(Invoke, Resume, Cause.AGAIN)),
+    "register-link": Row("links", ":links", of(Register)),
+    "settle-own-link": Row("links", ":links", of_a_child(State.RESOLVED)),
+    "send-attempt": Row("fails", ":broken", sent(Schedule, Start)),
+    "bury": Row("dies", BURY, sent(Schedule, Start)),
+    "cancel-children-of-the-crashed": Row("crashes", LAMBDA, of_a_child(State.CANCELED, BY_PARENT)),
+    "settle-as-crashed": Row("crashes", LAMBDA, of(Settle, state=State.REJECTED)),
+    "sweep": Row("waits", SWEEP, of(Schedule)),
+    "fire": Row("waits", FIRE, sent(Invoke, Resume, Cause.TIMER)),
+    "send-on": Row("retries", FIRE, sent(Schedule, Start)),
+    "look-time-out": Row("late", FIRE, of(Settle, state=State.TIMEDOUT)),
+    "look-invoke": Row("lost", FIRE, sent(Invoke, Resume, Cause.CHECK)),
+    "look-at-calls": Row("lost below", FIRE, lambda found: sent(Schedule, Look)(found) and "~" in found.message.id),
+    "look-send-time": Row("between looks", FIRE, to_root(Schedule, Look)),
+    "postpone": Row("between looks", FIRE, of(Postpone)),
+    "remove-record": Row("is removed", FIRE, lambda found: isinstance(found, Remove) and "~" in found.id),
+    "remove-objects": Row("is removed", FIRE, of(ClearPayloads)),
+    "remove-root": Row("is removed", FIRE, lambda found: isinstance(found, Remove) and "~" not in found.id),
+    "remove-rest": Row("is removed", FIRE, to_root(Schedule, Look)),
+    "make-schedule": Row("schedules", ":keeps_time", created(root=True, kind=Kind.SCHEDULE)),
+    "send-first-occurrence": Row("schedules", ":keeps_time", sent(Schedule, Occur)),
+    "begin-occurrence": Row("schedules", FIRE, created(root=True)),
+    "invoke-occurrence": Row("schedules", FIRE, sent(Invoke, Start)),
+    "send-next-occurrence": Row("schedules", FIRE, sent(Schedule, Occur)),
+    "move-schedule": Row("schedules", FIRE, lambda found: isinstance(found, Arm) and found.id.startswith(SCHEDULE)),
+    "remove-schedule": Row("schedules", ":keeps_time", of(Delete)),
+    "settle-from-outside": Row("asks", ":answer", lambda found: isinstance(found, Settle) and found.id == "asks~0"),
+    "end-calls-of-the-settled": Row("settled in its place", ":answer", of_a_child(State.CANCELED, BY_PARENT)),
+    "settle-by-link": Row("link", "links", of(Settle)),
+}
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("row", ROWS)
+def test_a_death_at_a_row_of_the_crash_table_is_made_good(row: str, when: str) -> None:
+    """The same outcome, and nothing left open; the watchdog mends only what a play loses on purpose."""
+    here = ROWS[row]
+    kill = Once("", object, when, row=here)
+    assert play(here.play, kill) == PLAYS[here.play].outcome
+    assert kill.met, "the play never comes to this row"
+
+
+def test_a_leaf_whose_settlement_is_written_does_not_run_again() -> None:
+    """I5: its retry reads that it has settled."""
+    play("calls", Once("", object, "after", row=ROWS["settle-leaf"]))
+    assert CLOUDS[-1].stats.bodies[leaf] == 3

@@ -1,0 +1,201 @@
+"""Whatever a queue, a stream or another Lambda brings: a message of ours, or an error of ours. Nothing third."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapter.aws.store import to_item
+from adapter.engine.host import identity_of
+from adapter.errors import BadMessage
+from adapter.lambdas import deadletters, resumer, sweeper
+from adapter.protocol.ids import check_root_id
+from adapter.protocol.messages import (
+    MARK,
+    VERSION,
+    Cause,
+    Look,
+    Occur,
+    Resume,
+    Start,
+    parse,
+    parse_timed,
+    to_event,
+)
+from adapter.protocol.promises import Firing, Record, State, Wake
+from tests.faults.fuzz import entries, laws
+from tests.faults.fuzz.strategies import anything, deep, jsons, mutated, quick, swollen
+
+ENVELOPES = [
+    to_event(Start(id="order-7~0.2", attempt=2, crashes=1)),
+    to_event(Resume(id="order-7", cause=Cause.TIMER, firing=Firing(1_767_225_600_000_000, 3), crashes=2)),
+    to_event(Look(id="order-7")),
+    to_event(Occur(id="schedule:nightly", at=1_767_225_600_000_000)),
+]
+TIMED = [{"at": 1_767_225_600_000_000, "target": "shop", "message": envelope} for envelope in ENVELOPES]
+DEAD = [
+    {"requestContext": {"requestId": "1", "condition": "RetriesExhausted"}, "requestPayload": one} for one in ENVELOPES
+]
+
+
+def settled(**more: Any) -> dict[str, Any]:
+    record = Record(id="order-7~0", fn="f", target="shop", state=State.CANCELED, reply_to="shop", settled_at=5, **more)
+    return {"eventName": "MODIFY", "dynamodb": {"SequenceNumber": "1", "NewImage": to_item(record)}}
+
+
+CHANGES = [settled(wake=Wake.DIRECT), settled(wake=Wake.COUNTED), settled(awaiters=frozenset({"other~3"}))]
+
+
+@quick
+@given(event=mutated(ENVELOPES) | mutated(ENVELOPES, deep) | anything)
+def test_an_envelope_is_read_or_refused(event: Any) -> None:
+    """What is read says the same when it is written again."""
+    laws.envelope(swollen(event))
+
+
+@quick
+@given(body=jsons(TIMED))
+def test_a_body_of_the_timers_queue_is_read_or_refused(body: str) -> None:
+    """What is read is due at a time that will come."""
+    laws.timer(swollen(body))
+
+
+@quick
+@given(body=jsons(DEAD))
+def test_a_dead_letter_is_read_or_refused(body: str) -> None:
+    """A count that isn't one would try for ever, or at a time that is none."""
+    laws.dead_letter(swollen(body))
+
+
+@quick
+@given(change=mutated(CHANGES).filter(lambda change: isinstance(change, dict)))
+def test_a_change_of_the_stream_is_read_or_refused(change: dict[str, Any]) -> None:
+    """What is read names promises only, and whom it wakes can be invoked."""
+    laws.change(swollen(change))
+
+
+@quick
+@given(event=mutated([{"source": "aws.events", "time": "2026-01-01T00:00:00Z"}]) | anything)
+def test_an_event_of_the_sweeper_has_a_minute_or_is_refused(event: Any) -> None:
+    """A time without a zone would be another one on another machine."""
+    laws.minute(swollen(event))
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00", "2026-01-01T00:00:00", "0001-01-01T00:00:00+23:59", 5, None])
+def test_a_time_without_a_zone_is_no_time_of_a_sweep(time: Any) -> None:
+    """The first one raised OverflowError."""
+    if time == "0001-01-01T00:00:00+23:59":
+        assert sweeper._minute({"time": time}) < 0
+        return
+    with pytest.raises(BadMessage):
+        sweeper._minute({"time": time})
+
+
+BATCHES = [
+    {"Records": [{"messageId": "1", "body": json.dumps(TIMED[1])}, {"messageId": "2", "body": json.dumps(DEAD[0])}]},
+    {"Records": CHANGES},
+]
+
+
+@quick
+@given(which=st.sampled_from(range(3)), event=mutated(BATCHES) | anything)
+def test_each_record_of_a_batch_is_handled_or_reported_alone(which: int, event: Any) -> None:
+    """Its error is one of ours, and told."""
+    entries.batch(which, swollen(event))
+
+
+@pytest.mark.parametrize("which", range(3))
+@pytest.mark.parametrize(
+    "record", [{}, {"messageId": "1", "dynamodb": {"SequenceNumber": 1}}, {"body": "{}", "dynamodb": []}]
+)
+def test_a_record_that_cannot_be_reported_fails_its_batch_by_name(which: int, record: dict[str, Any]) -> None:
+    """A message without an id raised KeyError, an event without any UnexpectedBatchTypeError."""
+    with pytest.raises(BadMessage, match="numbers and contents"):
+        entries.entered(entries.Nobody(), which, {"Records": [record]})
+    with pytest.raises(BadMessage, match="a list of Records"):
+        entries.entered(entries.Nobody(), which, {"Records": []})
+
+
+def test_what_is_wrong_with_a_time_is_told_in_short() -> None:
+    """The error was the whole event again."""
+    with pytest.raises(BadMessage) as refused:
+        sweeper._minute({"time": "x" * 100_000})
+    assert len(str(refused.value)) < 500
+
+
+EVENTS = [
+    {"headers": {"Idempotency-Key": "key"}, "body": "{}"},
+    {"Records": [{"messageId": "1"}, {"messageId": "2"}]},
+    {"detail-type": "order", "id": "1", "detail": {}},
+]
+
+
+@quick
+@given(event=mutated(EVENTS) | mutated(EVENTS, deep) | anything)
+def test_every_event_identifies_a_root_with_an_id_that_can_be_one(event: Any) -> None:
+    """Whoever sends it chooses the key: a lone surrogate raised UnicodeEncodeError."""
+    laws.identity(swollen(event))
+
+
+@pytest.mark.parametrize("key", ["schedule:nightly", "a~0", "\ud800", "x" * 300, "\u202eabc", "\0", " "])
+def test_no_idempotency_key_is_read_as_another_kind_of_id(key: str) -> None:
+    """A root in a schedule's name was swept as a schedule."""
+    assert check_root_id(identity_of({"headers": {"idempotency-key": key}}, "request-1"))
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {MARK: True, "start": "r"},
+        {MARK: 1.0, "start": "r"},
+        {MARK: VERSION, "start": "r", "crashes": -5},
+        {MARK: VERSION, "start": "r", "attempt": 0},
+        {MARK: VERSION, "start": "r", "attempt": 10**4_000},
+        {MARK: 10**5_000, "start": "r"},
+        {MARK: VERSION, "resume": "r", "cause": "timer", "at": 2**63},
+        {MARK: VERSION, "start": "r~" + "9" * 40},
+        {MARK: VERSION, "start": "\ud800"},
+        {MARK: VERSION, "start": "ä" * 1_500},
+    ],
+    ids=range(10),
+)
+def test_what_no_version_ever_wrote_is_refused(event: dict[str, Any]) -> None:
+    """Each of these was read once, and failed later: in the table, in a sum, or never."""
+    with pytest.raises(BadMessage):
+        parse(event)
+
+
+@pytest.mark.parametrize("at", [True, -1, 1.5, 10**18, 10**300, None])
+def test_a_timer_beyond_all_calendars_is_refused(at: Any) -> None:
+    """It was sent again every 15 minutes, for ever."""
+    with pytest.raises(BadMessage):
+        sweeper.read(json.dumps({**TIMED[0], "at": at}))
+
+
+@pytest.mark.parametrize("reader", [sweeper.read, deadletters.read])
+@pytest.mark.parametrize("body", ["[" * 100_000, '{"a":' * 100_000, "9" * 5_000])
+def test_a_body_deeper_than_any_stack_is_refused(reader: Any, body: str) -> None:
+    """It was a RecursionError."""
+    with pytest.raises(BadMessage):
+        reader(body)
+
+
+def test_a_change_without_a_lambda_to_wake_is_refused() -> None:
+    """It was invoked all the same, under an empty name."""
+    change = settled(wake=Wake.DIRECT)
+    del change["dynamodb"]["NewImage"]["reply_to"]
+    with pytest.raises(BadMessage, match="order-7~0"):
+        resumer.settlement(DynamoDBRecord(change))
+
+
+def test_the_changes_that_are_mutated_here_are_valid_themselves() -> None:
+    """Else every law of this file would hold in vain."""
+    assert all(resumer.settlement(DynamoDBRecord(change)).id == "order-7~0" for change in CHANGES)
+    assert [parse_timed(one).id for one in ENVELOPES] == ["order-7~0.2", "order-7", "order-7", "schedule:nightly"]
+    assert [sweeper.read(json.dumps(one))[0] for one in TIMED] == ["shop"] * 4
+    assert [deadletters.read(json.dumps(one)) is None for one in DEAD] == [False, False, True, True]

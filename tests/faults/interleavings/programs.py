@@ -1,0 +1,87 @@
+"""The small programs whose every interleaving is explored."""
+
+from __future__ import annotations
+
+import asyncio
+
+from adapter import durable, promise, run
+from adapter.protocol.promises import Record
+
+
+@durable(name="explored.leaf")
+def leaf(x: str) -> str:
+    """What it returns, the explorer decides."""
+    raise NotImplementedError
+
+
+@durable(name="explored.sequence")
+async def sequence() -> list[str]:
+    return [await leaf("a"), await leaf("b")]
+
+
+@durable(name="explored.gather")
+async def gather() -> list[str]:
+    return list(await asyncio.gather(leaf("a"), leaf("b"), leaf("c")))
+
+
+@durable(name="explored.two_waves")
+async def two_waves() -> list[str]:
+    first = await asyncio.gather(leaf("a"), leaf("b"))
+    second = await asyncio.gather(leaf("c"), leaf("d"))
+    return [*first, *second]
+
+
+@durable(name="explored.race")
+async def race() -> list[str]:
+    """What follows depends on who settled first: only the journal makes it replay."""
+    a, b = leaf("a"), leaf("b")
+    done, _ = await asyncio.wait([a, b], return_when=asyncio.FIRST_COMPLETED)
+    winner = "a" if a in done else "b"
+    return [await leaf(f"after {winner}"), await (a if winner == "a" else b)]
+
+
+@durable(name="explored.branches")
+async def branches() -> list[str]:
+    """Two tasks, each with a step that follows: what is created next depends on the order of deliveries."""
+
+    async def one(x: str) -> str:
+        await leaf(x)
+        return await leaf(f"after {x}")
+
+    return list(await asyncio.gather(one("a"), one("b")))
+
+
+@durable(name="explored.shared")
+async def shared() -> list[str]:
+    """The same root twice: started once, awaited twice; it may settle at any moment of that."""
+    return list(await asyncio.gather(leaf.with_options(id="s")("a"), leaf.with_options(id="s")("a")))
+
+
+@durable(name="explored.diverging")
+async def diverging() -> list[str]:
+    """Whoever sees only ``a`` waits for the outside world; whoever sees ``b``, too, goes on without it."""
+    outside = [promise(str) for _ in range(3)]
+    a, b = leaf("a"), leaf("b")
+    done, _ = await asyncio.wait([a, b], return_when=asyncio.FIRST_COMPLETED)
+    if b not in done:
+        await asyncio.wait([b, *outside])
+        return [await a, await b]
+    c, d = leaf("c"), leaf("d")
+    await asyncio.wait([c, d], return_when=asyncio.FIRST_COMPLETED)
+    return [await b, await c]
+
+
+@durable(name="explored.converging")
+async def converging() -> list[str]:
+    """Either order of a race asks for the same step next, and only then for another one."""
+    a, b = leaf("a"), leaf("b")
+    done, _ = await asyncio.wait([a, b], return_when=asyncio.FIRST_COMPLETED)
+    winner = "a" if a in done else "b"
+    return [await run(str, "same"), await run(str, f"after {winner}")]
+
+
+def outside_of_diverging(records: dict[str, Record]) -> str | None:
+    """The outside world settles its promises only if the function went the way that waits for them."""
+    if "r~5" in records:
+        return None
+    return next((name for name in ("r~0", "r~1", "r~2") if name in records and records[name].pending), None)

@@ -1,0 +1,184 @@
+"""I1–I5 in every interleaving of small programs, and the deliberate bugs that the same search finds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from adapter.api.durable import Durable
+from adapter.engine.operations import Arm, Arrive, Create, Invoke, Many
+from adapter.engine.run import respond
+from adapter.lambdas.resumer import resume_counted
+from adapter.protocol import promises
+from adapter.protocol.promises import Record, Refusal, Refused, State
+from tests.faults.interleavings import programs
+from tests.faults.interleavings.explorer import Explorer, Rules, Violation
+
+ANY_NUMBER = None
+
+EXPLORED = [
+    # program, crashes, duplicates, how often a run may be interrupted by another
+    (programs.sequence, 0, 0, ANY_NUMBER),
+    (programs.sequence, 2, 0, ANY_NUMBER),
+    (programs.sequence, 1, 1, ANY_NUMBER),
+    (programs.gather, 0, 0, ANY_NUMBER),
+    (programs.gather, 2, 0, 0),
+    (programs.gather, 1, 1, 0),
+    (programs.gather, 1, 0, 1),
+    (programs.gather, 0, 1, 1),
+    (programs.race, 0, 0, ANY_NUMBER),
+    (programs.race, 2, 0, 0),
+    (programs.race, 1, 1, 0),
+    (programs.race, 1, 0, 1),
+    (programs.two_waves, 0, 0, ANY_NUMBER),
+    (programs.two_waves, 2, 0, 0),
+    (programs.two_waves, 1, 1, 0),
+    (programs.two_waves, 1, 0, 1),
+    (programs.branches, 0, 0, 1),
+    (programs.branches, 1, 0, 0),
+    (programs.diverging, 0, 0, 1),
+    (programs.converging, 1, 0, 2),
+    (programs.shared, 0, 0, ANY_NUMBER),
+    (programs.shared, 2, 0, 0),
+    (programs.shared, 1, 1, 0),
+    (programs.shared, 1, 0, 1),
+]
+
+
+def _outside(program: Durable[..., Any]) -> Any:
+    return programs.outside_of_diverging if program is programs.diverging else lambda records: None
+
+
+def _named(case: tuple[Durable[..., Any], int, int, int | None]) -> str:
+    program, crashes, duplicates, switches = case
+    return f"{program.name.split('.')[1]}-{crashes}crash-{duplicates}dup-{'all' if switches is None else switches}"
+
+
+@pytest.mark.parametrize("case", EXPLORED, ids=_named)
+def test_every_interleaving_ends_well(case: tuple[Durable[..., Any], int, int, int | None]) -> None:
+    """No lost wake, no changed outcome, no drift, no orphan; and nothing runs twice unless something failed."""
+    program, crashes, duplicates, switches = case
+    explorer = Explorer(program, crashes=crashes, duplicates=duplicates, switches=switches, outside=_outside(program))
+    explorer.explore()
+    print(f"{_named(case)}: {explorer.states} states, {explorer.ends} ends")
+    assert explorer.ends > 0
+
+
+def test_of_two_outcomes_of_a_promise_only_the_first_is_ever_observed() -> None:
+    """I2: each attempt of a step returns something else, and what the root saw is what is stored."""
+    explorer = Explorer(programs.sequence, crashes=1, duplicates=1, distinct=True)
+    explorer.explore()
+    assert len(explorer.outcomes) > 1
+
+
+def test_a_race_can_go_either_way() -> None:
+    """The search isn't blind: it reaches both outcomes of a race."""
+    explorer = Explorer(programs.race)
+    explorer.explore()
+    assert len(explorer.outcomes) == 2
+
+
+def _arm_whatever_arrived(standing: Record | None, arming: Any) -> Any:
+    return promises.arm(standing, replace(arming, arrivals=standing.arrivals if standing else 0))
+
+
+def _kept(standing: Record | None, registered: Any) -> Any:
+    return replace(registered, state=standing.state) if standing else registered
+
+
+def _register_whatever_stands(standing: Record | None, awaiter: str) -> Any:
+    return promises.register(replace(standing, state=State.PENDING), awaiter) if standing else None
+
+
+def _settle_again(standing: Record | None, state: Any, value: str, at: int) -> Any:
+    return replace(standing, state=state, value=value, settled_at=at) if standing else standing
+
+
+def _leave_when_superseded(message: Any, caller: Any, memory: Any) -> Any:
+    """What looks right: another run took over, so this one leaves everything to it."""
+    steps = respond(message, caller, memory)
+    answer = None
+    while True:
+        try:
+            operation = steps.send(answer)
+        except StopIteration as ended:
+            return ended.value
+        answer = yield operation
+        if isinstance(operation, Arm) and isinstance(answer, Refused) and answer.why is Refusal.SUPERSEDED:
+            steps.close()
+            return "refused"
+
+
+def _never_dispatch_again(message: Any, caller: Any, memory: Any) -> Any:
+    """A retry that takes what its dead attempt created for somebody else's."""
+    steps = respond(message, caller, memory)
+    answer = None
+    while True:
+        try:
+            operation = steps.send(answer)
+        except StopIteration as ended:
+            return ended.value
+        if isinstance(operation, Many) and all(isinstance(one, Create) for one in operation.operations):
+            anonymous = [Create(replace(one.record, by="")) for one in operation.operations if isinstance(one, Create)]
+            operation = Many(tuple(anonymous))
+        answer = yield operation
+
+
+def _acknowledge_before_invoking(parent: str, settled: Any) -> Any:
+    """Invokes only at the very arrival that reaches the threshold: a resumer that died after counting never does."""
+    steps = resume_counted(parent, settled)
+    arrive = next(steps)
+    assert isinstance(arrive, Arrive)
+    standing = yield arrive
+    if isinstance(standing, Refused) or standing.threshold is None or standing.arrivals != standing.threshold:
+        return "counted"
+    invoke = steps.send(standing)
+    while not isinstance(invoke, Invoke):
+        invoke = next(steps)
+    yield invoke
+    return "counted"
+
+
+MUTATIONS = [
+    ("arm without the arrivals", Rules(arm=_arm_whatever_arrived), programs.gather, 0, 0),
+    ("settle without a condition", Rules(settle=_settle_again), programs.sequence, 0, 1),
+    ("wake only at the threshold itself", Rules(counted=_acknowledge_before_invoking), programs.gather, 1, 0),
+    (
+        "register without a condition",
+        Rules(register=lambda standing, awaiter: _kept(standing, _register_whatever_stands(standing, awaiter))),
+        programs.shared,
+        0,
+        0,
+    ),
+    ("never dispatch again", Rules(engine=_never_dispatch_again), programs.sequence, 1, 0),
+    ("leave when superseded", Rules(engine=_leave_when_superseded), programs.diverging, 0, 1),
+]
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation[0])
+def test_a_deliberate_bug_is_found(mutation: Any) -> None:
+    """A search that finds nothing must be able to find something."""
+    _, rules, program, crashes, duplicates = mutation
+    explorer = Explorer(
+        program,
+        crashes=crashes,
+        duplicates=duplicates,
+        rules=rules,
+        distinct=program is programs.sequence,
+        outside=_outside(program),
+    )
+    with pytest.raises(Violation):
+        explorer.wander(walks=2_000) if program is programs.diverging else explorer.explore()
+
+
+PROGRAMS = [programs.gather, programs.race, programs.two_waves, programs.branches, programs.diverging]
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
+def test_random_ways_through_more_faults_end_well(program: Durable[..., Any]) -> None:
+    """Where there are too many interleavings to see them all: two crashes and a duplicate, at any moments."""
+    explorer = Explorer(program, crashes=2, duplicates=1, outside=_outside(program))
+    explorer.wander(walks=150)
+    assert explorer.ends == 150

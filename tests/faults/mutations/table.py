@@ -1,0 +1,12 @@
+"""All deliberate bugs of the protocol, in the order in which they are tried and shown."""
+
+from __future__ import annotations
+
+from tests.faults.mutations.mutation import Mutation
+from tests.faults.mutations.of_runs import OF_RUNS
+from tests.faults.mutations.of_the_rest import OF_THE_REST
+from tests.faults.mutations.of_transitions import OF_TRANSITIONS
+
+__all__ = ["MUTATIONS", "Mutation"]
+
+MUTATIONS = [*OF_TRANSITIONS, *OF_RUNS, *OF_THE_REST]

@@ -1,1 +1,0 @@
-"""Coverage-guided search for inputs that break the laws of `tests.fuzz.laws` and `tests.fuzz.entries`."""

@@ -1,0 +1,244 @@
+"""A cloud whose functions are processes: what holds in one process holds here, and they die for real."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from adapter import durable, errors
+from adapter.engine.operations import Invoke, Load, Remove, Settle
+from adapter.testing import Event, Faults, LocalCloud
+from handlers.demo import ORDER, TEMPLATE
+from handlers.orders import Payment, charge, checkout
+from tests.system.processes.durables import (
+    OutOfTea,
+    boil,
+    brew,
+    greedy,
+    gulp,
+    nap,
+    party,
+    patient,
+    pour,
+    serve,
+    stall,
+    wrap,
+)
+
+DAY = 86_400
+
+
+@pytest.fixture
+def fleet() -> Iterator[LocalCloud]:
+    """The infrastructure and the examples; the functions of these tests are in Lambdas made up for them."""
+    with LocalCloud(template=TEMPLATE, processes=True) as cloud:
+        yield cloud
+
+
+def test_a_function_of_two_steps_settles_and_is_counted(fleet: LocalCloud) -> None:
+    """Steps, resumes and writes as in one process. A resume that finds another process starts from the top, too."""
+    assert fleet.run(brew, 1) == 3
+    assert fleet.stats.bodies[boil] == fleet.stats.resumes[brew] == 2
+    assert 1 <= fleet.stats.bodies[brew] <= 3
+    # The root, its two steps, and the resumer's two batches.
+    assert (fleet.stats.writes, fleet.stats.invocations) == (6, 7)
+
+
+def test_a_function_defined_in_a_module_of_tests_runs_too(fleet: LocalCloud) -> None:
+    assert fleet.run(double, 21) == 42
+
+
+@durable
+def double(number: int) -> int:
+    return 2 * number
+
+
+def test_steps_that_are_gathered_run_at_the_same_time(fleet: LocalCloud, tmp_path: Path) -> None:
+    """Each waits for three others before it returns."""
+    pids = fleet.run(party, str(tmp_path), 8, 4)
+    assert len(pids) == 8
+    assert len(set(pids)) == 4
+    assert os.getpid() not in pids
+
+
+def test_a_sleep_takes_no_time_of_the_machine(fleet: LocalCloud) -> None:
+    """A day by the index and the sweeper, a minute by the queue alone: one that really waited wouldn't end today."""
+    begun = fleet.now()
+    assert fleet.run(nap, DAY) == "awake"
+    assert (fleet.now() - begun).total_seconds() >= DAY
+    assert fleet.run(nap, 60) == "awake"
+
+
+def test_what_is_over_is_removed_after_its_retention(fleet: LocalCloud) -> None:
+    """Records and objects, by the timers' own process over boto3's client."""
+    assert fleet.run(brew, 1) == 3
+    assert fleet.run(wrap, 20_000) == 20_000
+    assert fleet._world.objects()
+    fleet.kill("adapter.lambdas.sweeper.fire", Remove)
+    fleet.advance(32 * DAY)
+    assert fleet.records() == []
+    assert fleet._world.objects() == {}
+
+
+def test_time_moves_only_as_far_as_it_is_told(fleet: LocalCloud) -> None:
+    handle = nap.start(DAY)
+    fleet.advance(DAY / 2)
+    assert handle.status() == "pending"
+    with pytest.raises(TimeoutError):
+        handle.result(timeout=DAY / 4)
+    fleet.advance(DAY / 4)
+    assert handle.result(timeout=60) == "awake"
+
+
+def test_an_exception_crosses_processes_under_its_class(fleet: LocalCloud) -> None:
+    assert fleet.run(serve, 9) == "caught: 9 cups are too many"
+    with pytest.raises(OutOfTea, match="9 cups are too many"):
+        fleet.run(pour, 9)
+
+
+def test_a_step_that_is_killed_midway_is_repeated(fleet: LocalCloud, tmp_path: Path) -> None:
+    """SIGKILL while user code runs: nothing was stored, so Lambda's retry runs it again, a minute later."""
+    seen: list[Event] = []
+    fleet.watchers.append(seen.append)
+    begun = fleet.now()
+    fleet.kill_midway(stall, lambda: (tmp_path / "begun").exists())
+    assert fleet.run(patient, str(tmp_path)) == 2
+
+    pids = (tmp_path / "begun").read_text().split()
+    assert len(set(pids)) == 2
+    assert [(event.fn, event.detail) for event in seen if event.what == "killed"] == [(stall.name, {"attempt": 1})]
+    assert (fleet.now() - begun).total_seconds() >= 60
+
+
+def test_a_kill_before_the_outcome_is_stored_runs_the_step_twice(fleet: LocalCloud) -> None:
+    """The example of the demo: the card is charged, the receipt isn't stored yet."""
+    seen: list[Event] = []
+    fleet.watchers.append(seen.append)
+    fleet.kill(charge, Settle, "before")
+    purchase = fleet.run(checkout, ORDER)
+    assert (purchase.receipt.amount, purchase.receipt.payment) == (ORDER.total, Payment.CHARGED)
+    assert purchase.shipment is not None
+    assert [event.fn for event in seen if event.what == "killed"] == [charge.name]
+
+
+def test_the_infrastructure_can_be_killed_by_its_handlers_name(fleet: LocalCloud) -> None:
+    """The resumer's batch comes again."""
+    seen: list[Event] = []
+    fleet.watchers.append(seen.append)
+    fleet.kill("adapter.lambdas.resumer.handler", Invoke, "before")
+    assert fleet.run(brew, 1) == 3
+    assert [event.what for event in seen if event.what == "killed"] == ["killed"]
+
+
+def test_what_a_process_does_not_call_cannot_be_killed_around(fleet: LocalCloud) -> None:
+    with pytest.raises(errors.ConfigurationError, match=r"Load has no call of its own.*Create, Settle"):
+        fleet.kill(brew, Load)
+
+
+def test_an_application_comes_to_its_end_in_a_storm() -> None:
+    """Processes are killed around their calls of AWS, the resumer's among them; messages come twice."""
+    with LocalCloud(1, Faults(crash=0.05, duplicate=0.1), TEMPLATE, processes=True) as cloud:
+        purchase = cloud.run(checkout, ORDER)
+        assert (purchase.receipt.amount, purchase.receipt.payment) == (ORDER.total, Payment.CHARGED)
+        assert purchase.shipment is not None
+        assert purchase.shipment.carrier == "tortoise"
+        assert cloud.dice.drawn["crash"] > 0
+
+
+def test_what_runs_out_of_memory_again_and_again_has_crashed(fleet: LocalCloud) -> None:
+    """Lambda's three attempts are one of the policy's; the dead-letter queue then tells the function."""
+    seen: list[Event] = []
+    fleet.watchers.append(seen.append)
+    with pytest.raises(errors.FunctionCrashed):
+        fleet.run(greedy, 600)
+    failed = [event for event in seen if event.what == "failed"]
+    assert [event.detail["attempt"] for event in failed] == [1, 2, 3]
+    assert all("ran out of memory" in event.detail["error"] for event in failed)
+    assert fleet.stats.bodies[gulp] == 3
+
+
+def test_a_function_within_another_is_refused_by_name(fleet: LocalCloud) -> None:
+    """No other process can import it; nothing was written."""
+
+    @durable
+    def local(number: int) -> int:
+        return number
+
+    with pytest.raises(
+        errors.ConfigurationError, match=r"test_a_function_within.*local can't run in a process.*inside"
+    ):
+        fleet.run(local, 1)
+    assert fleet.records() == []
+
+
+def test_a_module_that_begins_only_here_is_named_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process doesn't see this one's environment. Lambda would try three times, and again."""
+    (tmp_path / "prices.py").write_text(
+        "import os\n\nfrom adapter import durable\n\nTEA = int(os.environ['TEA'])\n\n\n"
+        "@durable\ndef price() -> int:\n    return TEA\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("TEA", "3")
+    prices = importlib.import_module("prices")
+    with LocalCloud(template=TEMPLATE, processes=True) as cloud:
+        with pytest.raises(errors.ConfigurationError, match=r"durable .* can't begin: KeyError: 'TEA'"):
+            cloud.run(prices.price)
+        assert cloud.stats.invocations == 1
+
+
+def test_the_memory_engine_has_no_address_for_processes() -> None:
+    with pytest.raises(errors.ConfigurationError, match="engine='moto', not 'memory'"):
+        LocalCloud(engine="memory", processes=True)
+
+
+def test_killing_midway_needs_processes(cloud: LocalCloud) -> None:
+    with pytest.raises(errors.ConfigurationError, match="processes=True"):
+        cloud.kill_midway(stall, lambda: True)
+
+
+def test_a_watchers_failure_is_the_tests_own(fleet: LocalCloud) -> None:
+    """It is raised where the test waits; the cloud goes on afterwards."""
+
+    def fail(event: Event) -> None:
+        fleet.watchers.clear()
+        raise LookupError(event.what)
+
+    fleet.watchers.append(fail)
+    with pytest.raises(LookupError, match=r"body|running"):
+        fleet.run(boil, 1)
+    assert fleet.run(boil, 2) == 3
+
+
+class Interrupted(Exception):
+    """Somebody lost patience."""
+
+
+def test_nothing_is_left_of_a_cloud_that_is_closed(tmp_path: Path) -> None:
+    """Neither a process, idle or in the middle of a step, nor a thread."""
+
+    def lose_patience() -> bool:
+        if (tmp_path / "begun").exists():
+            raise Interrupted
+        return False
+
+    threads, processes = threading.active_count(), _children()
+    with LocalCloud(template=TEMPLATE, processes=True) as cloud:
+        assert cloud.run(brew, 1) == 3
+        stall.start(str(tmp_path))
+        cloud.kill_midway(stall, lose_patience)
+        with pytest.raises(Interrupted):
+            cloud.drive()
+        assert len(_children() - processes) >= 2
+    assert threading.active_count() == threads
+    assert _children() == processes
+
+
+def _children() -> set[str]:
+    """The processes that this one has started, and that aren't gone."""
+    lists = Path("/proc/self/task").glob("*/children")
+    return {pid for children in lists for pid in children.read_text().split()}

@@ -1,0 +1,70 @@
+"""Paths of promises: parent and child undo each other at any depth, and a path is written in one way."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapter.protocol.paths import RUN, extend, is_path, last, shorten
+
+runs = st.lists(st.tuples(st.integers(0, 12), st.integers(1, 3 * RUN)), max_size=6)
+
+
+def ordinals_of(runs: list[tuple[int, int]]) -> list[int]:
+    return [ordinal for ordinal, count in runs for _ in range(count)]
+
+
+@given(runs)
+def test_the_way_down_is_the_way_up(runs: list[tuple[int, int]]) -> None:
+    """Through every level, however often an ordinal repeats."""
+    way, path = [""], ""
+    for ordinal in ordinals_of(runs):
+        path = extend(path, ordinal)
+        way.append(path)
+        assert is_path(path)
+        assert last(path) == ordinal
+    while path:
+        assert path == way.pop()
+        path = shorten(path)
+    assert way == [""]
+
+
+@given(runs, runs)
+def test_different_ways_have_different_paths(first: list[tuple[int, int]], second: list[tuple[int, int]]) -> None:
+    """No two promises share an id."""
+
+    def path_of(runs: list[tuple[int, int]]) -> str:
+        path = ""
+        for ordinal in ordinals_of(runs):
+            path = extend(path, ordinal)
+        return path
+
+    assert (path_of(first) == path_of(second)) == (ordinals_of(first) == ordinals_of(second))
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 12)), min_size=1, max_size=5))
+def test_a_text_that_no_way_leads_to_is_no_path(steps: list[tuple[int, int]]) -> None:
+    """However it may be read: what is read is written differently."""
+    text = ".".join(f"{ordinal}*{count}" if count else str(ordinal) for ordinal, count in steps)
+    path = ""
+    for ordinal, count in steps:
+        for _ in range(count or 1):
+            path = extend(path, ordinal)
+    assert is_path(text) == (text == path)
+
+
+def test_a_short_path_is_written_out() -> None:
+    """As everybody reads it in a log."""
+    path = ""
+    for ordinal in (0, 2, 2, 10):
+        path = extend(path, ordinal)
+    assert path == "0.2.2.10"
+    assert not any(is_path(text) for text in ("", ".", "0.", ".0", "00", "-1", "0*", "*9", "0*8", "0*09", "0*9.0", "x"))
+
+
+def test_a_thousand_levels_fit_into_a_key() -> None:
+    """Recursion repeats one ordinal."""
+    path = ""
+    for _ in range(1_000):
+        path = extend(path, 3)
+    assert path == "3*1000"
