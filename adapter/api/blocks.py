@@ -47,7 +47,7 @@ async def run_block(block: Block) -> None:
     items = [_only(*definition.signature.decode_args(args)) for args in block.args]
 
     def call(item: Any) -> Promise[Any]:
-        return requests.begin(definition, options, (item,), {}, scope)
+        return requests.start_call(definition, options, (item,), {}, scope)
 
     await fan_out(call, items, block.limit, block.collect)
 
@@ -93,7 +93,7 @@ def _portions(encoded: list[str]) -> Iterator[list[str]]:
     yield portion
 
 
-def begin(scope: Scope, definition: Definition, block: Block) -> Promise[list[Any]]:
+def start_block(scope: Scope, definition: Definition, block: Block) -> Promise[list[Any]]:
     """Run a block; its results, each decoded as a call's is."""
     text = requests.encoded(_RUNS_BLOCKS, (block,), {})
     read = functools.partial(outcomes, read=definition.signature.decode_result, name=definition.name)
@@ -109,10 +109,10 @@ async def map_blocks(
     blocks = blocks_of(definition, options, items, share, collect)
 
     async def run(block: Block) -> list[Any]:
-        return await begin(scope, definition, block)
+        return await start_block(scope, definition, block)
 
     if at_once >= len(blocks):
-        begun = [asyncio.ensure_future(begin(scope, definition, block)) for block in blocks]
+        begun = [asyncio.ensure_future(start_block(scope, definition, block)) for block in blocks]
         results = await together(begun, False)
     else:
         results = await limited(run, blocks, at_once, False)

@@ -63,7 +63,7 @@ class Durable(Generic[P, R]):
                 f"{self.name} was called outside of a durable function: start it with .start(...),"
                 " or call the plain function as .__wrapped__(...)"
             )
-        return requests.begin(self.definition, self.options, args, kwargs, scope)
+        return requests.start_call(self.definition, self.options, args, kwargs, scope)
 
     def detach(self, *args: P.args, **kwargs: P.kwargs) -> Promise[str]:
         """Inside a durable function: start a root whose life isn't tied to the caller's.

@@ -84,12 +84,12 @@ class Handle(Generic[R]):
 
     def _follow(self) -> Request:
         return Request(
-            kind=Kind.LINK,
+            kind=Kind.FOLLOW,
             fn="",
             args="",
-            digest=digest_of(Kind.LINK, "", self.id),
+            digest=digest_of(Kind.FOLLOW, "", self.id),
             decode=self._read,
-            link=self.id,
+            root=self.id,
             reads=self._fn,
             read_as=reader if self._fn else None,
         )
@@ -99,7 +99,7 @@ class Handle(Generic[R]):
         cancel(self.id)
 
     def _record(self) -> Record:
-        record = hosts.current().get(self.id)
+        record = hosts.current().read_promise(self.id)
         if record is None:
             raise UnknownPromise(f"there is no promise {self.id!r}")
         return record
@@ -145,9 +145,9 @@ def attach(promise: str) -> Handle[Any]:
         if not is_id(promise):
             raise UnknownPromise(f"there is no promise {promise!r}")
         # What a replay does must not depend on what exists now: the link that the first run made says how it is read.
-        known = hosts.current().head(promise)
+        known = hosts.current().peek_promise(promise)
         return Handle(promise, reader(known.fn) if known else decode, known.fn if known else NOBODY)
-    record = hosts.current().get(promise)
+    record = hosts.current().read_promise(promise)
     if record is None:
         raise UnknownPromise(f"there is no promise {promise!r}")
     return Handle(promise, reader(record.fn))

@@ -32,7 +32,7 @@ def map_items(
     scope = requests.scope_of(f"{definition.name}.map(...)")
 
     def call(item: Any) -> Promise[Any]:
-        return requests.begin(definition, options, (item,), {}, scope)
+        return requests.start_call(definition, options, (item,), {}, scope)
 
     if len(waiting) > WIDE:
         work = map_blocks(scope, definition, options, waiting, max_concurrency, return_exceptions)

@@ -11,7 +11,7 @@ from adapter.engine.hosts import storable
 from adapter.engine.registry import Definition
 from adapter.errors import ConfigurationError, NotDurable
 from adapter.protocol.promises import Kind, digest_of
-from adapter.protocol.timing import SECOND
+from adapter.protocol.times import SECOND
 from adapter.replay.steps import Promise, Request, Scope, current
 
 _LONGEST = 100 * 365 * 86_400
@@ -75,19 +75,19 @@ def call(definition: Definition, options: Options, args: str, scope: Scope) -> R
 
 
 def call_root(kind: Kind, definition: Definition, options: Options, args: str, root: str, scope: Scope) -> Request:
-    """The function runs as a root, which the caller awaits (``LINK``) or leaves to itself (``DETACH``)."""
+    """The function runs as a root, which the caller awaits (``FOLLOW``) or leaves to itself (``DETACH``)."""
     return replace(
         call(definition, options, args, scope),
         kind=kind,
         digest=digest_of(kind, definition.name, f"{root}\0{args}"),
-        decode=definition.signature.decode_result if kind is Kind.LINK else decode,
-        link=root,
+        decode=definition.signature.decode_result if kind is Kind.FOLLOW else decode,
+        root=root,
     )
 
 
-def begin(definition: Definition, options: Options, args: Any, kwargs: Any, scope: Scope) -> Promise[Any]:
+def start_call(definition: Definition, options: Options, args: Any, kwargs: Any, scope: Scope) -> Promise[Any]:
     """Call the function, by the options of the call."""
     text = encoded(definition, args, kwargs)
     if options.id is None:
         return scope.request(call(definition, options, text, scope))
-    return scope.request(call_root(Kind.LINK, definition, options, text, options.id, scope))
+    return scope.request(call_root(Kind.FOLLOW, definition, options, text, options.id, scope))

@@ -14,13 +14,14 @@ from typing import Any, ParamSpec
 from adapter.api import requests
 from adapter.api.durable import Durable
 from adapter.engine import hosts
-from adapter.engine.operations import Create, Delete, Operation, Schedule
+from adapter.engine.operations import Create, Delete, Operation, SendAt
 from adapter.errors import BadMessage, ConfigurationError, IdConflict, UnknownPromise
 from adapter.protocol.ids import SCHEDULE, check_root_id
 from adapter.protocol.messages import Occur
 from adapter.protocol.promises import Kind, Record, Refused, Written, digest_of
 from adapter.protocol.recurrence import Recurrence, When, recurrence
-from adapter.protocol.timing import LATEST, SECOND, is_far
+from adapter.protocol.times import LATEST, SECOND
+from adapter.protocol.timing import is_far
 
 P = ParamSpec("P")
 
@@ -76,7 +77,7 @@ def schedule(
         created_at=now,
         wake_at=first,
         due_at=first,
-        rule=rule.to_text(),
+        recurs=rule.to_text(),
         retry=fn.options.retry,
         tags=fn.options.tags,
     )
@@ -99,7 +100,7 @@ def unschedule(name: str) -> None:
 def schedules() -> list[Scheduled]:
     """All of them, by name; one that was made a moment ago may be missing."""
     host = hosts.current()
-    found = [host.get(promise) for promise in host.scheduled()]
+    found = [host.read_promise(promise) for promise in host.scheduled()]
     return sorted(
         (_seen(record) for record in found if record is not None and record.kind is Kind.SCHEDULE),
         key=lambda each: each.name,
@@ -112,7 +113,7 @@ def _create(record: Record) -> Generator[Operation, Any, Record]:
     assert stands is not None
     if stands.wake_at is not None and not is_far(stands.wake_at, record.created_at):
         # Also where it stands already: whoever made it may have died before this.
-        yield Schedule(stands.target, Occur(id=stands.id, at=stands.wake_at), stands.wake_at)
+        yield SendAt(stands.target, Occur(id=stands.id, at=stands.wake_at), stands.wake_at)
     return stands
 
 
@@ -128,7 +129,7 @@ def _id(name: str) -> str:
 
 
 def _seen(record: Record) -> Scheduled:
-    rule = recurrence(record.rule, record.id)
+    rule = recurrence(record.recurs, record.id)
     if not 0 <= (record.wake_at or 0) < LATEST:
         raise BadMessage(f"{record.id} is to occur at {record.wake_at}, which is no time in microseconds")
     return Scheduled(

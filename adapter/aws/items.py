@@ -59,8 +59,10 @@ class Item(Model):
     due_at = NumberAttribute(null=True)
     deadline = NumberAttribute(null=True)
     retry = UnicodeAttribute(null=True)
-    link = UnicodeAttribute(null=True)
-    rule = UnicodeAttribute(null=True)
+    detached_by = UnicodeAttribute(null=True)
+    root = UnicodeAttribute(null=True)
+    recurs = UnicodeAttribute(null=True)
+    reads = UnicodeAttribute(null=True)
     awaiters = UnicodeSetAttribute(null=True)
     awaited = BooleanAttribute(null=True)
     paused = UnicodeAttribute(null=True)
@@ -102,8 +104,10 @@ def to_item(record: Record, model: type[Item] = Item) -> dict[str, Any]:
         due_at=record.due_at,
         deadline=record.deadline,
         retry=record.retry or None,
-        link=record.link or None,
-        rule=record.rule or None,
+        root=record.root or None,
+        detached_by=record.detached_by or None,
+        recurs=record.recurs or None,
+        reads=record.reads or None,
         awaiters=set(record.awaiters) or None,
         # The stream's filter can't look for a set.
         awaited=bool(record.awaiters) or None,
@@ -163,8 +167,10 @@ def to_record(raw: Mapping[str, Any], model: type[Item] = Item) -> Record:
             due_at=_optional(item.due_at),
             deadline=_optional(item.deadline),
             retry=item.retry or "",
-            link=item.link or "",
-            rule=item.rule or "",
+            root=item.root or "",
+            detached_by=item.detached_by or "",
+            recurs=item.recurs or "",
+            reads=item.reads or "",
             awaiters=frozenset(item.awaiters or ()),
             paused=item.paused or "",
             closed=bool(item.closed),

@@ -13,35 +13,35 @@ class Partitions(ABC):
     """The reads of `adapter.engine.ports.Store` over two requests: one item, and one partition from a sort key on."""
 
     @abstractmethod
-    def get(self, promise: str) -> Record | None: ...
+    def read_promise(self, promise: str) -> Record | None: ...
 
     @abstractmethod
     def query(self, partition: str, first: int) -> list[Record]:
         """The partition's records from the sort key ``first`` on, in order, strongly consistent."""
 
-    def load(self, promise: str) -> tuple[Record | None, Sequence[Record]]:
+    def read_function(self, promise: str) -> tuple[Record | None, Sequence[Record]]:
         # The function's own record before its children's: a settlement that is counted in it is then seen below it.
         if parent_of(promise) is not None:
-            own = self.get(promise)
-            return own, self.children(promise)
+            own = self.read_promise(promise)
+            return own, self.read_children(promise)
         together = self.query(promise, ROOT_ORDINAL)
         roots = [record for record in together if record.id == promise]
         children = [record for record in together if record.id != promise]
         return (roots[0] if roots else None), [*children, *self._further(promise, 0, children)]
 
-    def head(self, promise: str) -> Record | None:
+    def peek_promise(self, promise: str) -> Record | None:
         # Here nothing is opened anyway.
-        return self.get(promise)
+        return self.read_promise(promise)
 
-    def glance(self, promise: str) -> tuple[Record | None, Sequence[Record]]:
+    def peek_function(self, promise: str) -> tuple[Record | None, Sequence[Record]]:
         if parent_of(promise) is not None:
-            own = self.get(promise)
-            return own, self.below(promise)
+            own = self.read_promise(promise)
+            return own, self.peek_children(promise)
         together = self.query(promise, ROOT_ORDINAL)
         roots = [record for record in together if record.id == promise]
         return (roots[0] if roots else None), self._to_the_last(promise, together[len(roots) :])
 
-    def below(self, promise: str) -> Sequence[Record]:
+    def peek_children(self, promise: str) -> Sequence[Record]:
         return self._to_the_last(promise, self.query(promise, 0))
 
     def _to_the_last(self, promise: str, first: list[Record]) -> list[Record]:
@@ -62,7 +62,7 @@ class Partitions(ABC):
         # Nothing is beside the table here.
         return
 
-    def children(self, promise: str, first: int = 0) -> Sequence[Record]:
+    def read_children(self, promise: str, first: int = 0) -> Sequence[Record]:
         bucket = first // BUCKET
         found = self.query(partition_of(promise, bucket), first)
         return [*found, *self._further(promise, bucket, found)]

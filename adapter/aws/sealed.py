@@ -26,27 +26,27 @@ class SealedStore:
         self.sealing = sealing
         self._pool = pool
 
-    def get(self, promise: str) -> Record | None:
-        found = self.inner.get(promise)
+    def read_promise(self, promise: str) -> Record | None:
+        found = self.inner.read_promise(promise)
         return None if found is None else self.read(found, EVERYTHING)
 
-    def head(self, promise: str) -> Record | None:
-        found = self.inner.head(promise)
+    def peek_promise(self, promise: str) -> Record | None:
+        found = self.inner.peek_promise(promise)
         return None if found is None else self.read(found)
 
-    def load(self, promise: str) -> tuple[Record | None, Sequence[Record]]:
-        own, children = self.inner.load(promise)
+    def read_function(self, promise: str) -> tuple[Record | None, Sequence[Record]]:
+        own, children = self.inner.read_function(promise)
         return None if own is None else self.read(own, EVERYTHING), self._outcomes(children)
 
-    def glance(self, promise: str) -> tuple[Record | None, Sequence[Record]]:
-        own, children = self.inner.glance(promise)
+    def peek_function(self, promise: str) -> tuple[Record | None, Sequence[Record]]:
+        own, children = self.inner.peek_function(promise)
         return None if own is None else self.read(own), [self.read(child) for child in children]
 
-    def below(self, promise: str) -> Sequence[Record]:
-        return [self.read(child) for child in self.inner.below(promise)]
+    def peek_children(self, promise: str) -> Sequence[Record]:
+        return [self.read(child) for child in self.inner.peek_children(promise)]
 
-    def children(self, promise: str, first: int = 0) -> Sequence[Record]:
-        return self._outcomes(self.inner.children(promise, first))
+    def read_children(self, promise: str, first: int = 0) -> Sequence[Record]:
+        return self._outcomes(self.inner.read_children(promise, first))
 
     def create(self, record: Record) -> Written:
         args = self.sealing.seal(record.args, record.id, "args")
@@ -112,7 +112,7 @@ class SealedStore:
 
     def _outcome(self, record: Record) -> Record:
         """As a caller needs it: what came of it. Of a link, what it may have to start its root with."""
-        starts = record.pending and record.kind in (Kind.LINK, Kind.DETACH)
+        starts = record.pending and record.kind in (Kind.FOLLOW, Kind.DETACH)
         return self.read(record, ("args", "value") if starts else ("value",))
 
     def _outcomes(self, records: Sequence[Record]) -> Sequence[Record]:

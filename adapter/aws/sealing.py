@@ -74,7 +74,7 @@ class Sealing:
             ConfigurationError: it is encrypted, or in an object, and this process has no cipher, or no bucket.
         """
         origin, stored = _split(stored, record.id)
-        if origin != record.id and (record.kind is not Kind.LINK or not is_id(origin)):
+        if origin != record.id and (record.kind is not Kind.FOLLOW or not is_id(origin)):
             raise BadMessage(
                 f"{part} of {record.id} is that of {origin[:80]!r}, and only a link's may be another promise's"
             )

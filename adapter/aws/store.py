@@ -46,7 +46,7 @@ class DynamoStore(Partitions):
         self._table = table
         self.client: Any = self._model._get_connection().connection.client
 
-    def get(self, promise: str) -> Record | None:
+    def read_promise(self, promise: str) -> Record | None:
         found = self.client.get_item(TableName=self._table, Key=_key(promise), ConsistentRead=True).get("Item")
         return None if found is None else to_record(found, self._model)
 

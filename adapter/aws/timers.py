@@ -7,7 +7,8 @@ from typing import Any
 
 from adapter.engine.ports import Clock
 from adapter.protocol.messages import Timed, to_event
-from adapter.protocol.timing import HORIZON, SECOND
+from adapter.protocol.times import SECOND
+from adapter.protocol.timing import HORIZON
 
 
 class SqsTimers:
@@ -21,7 +22,7 @@ class SqsTimers:
         self._queue_url = queue_url
         self._clock = clock
 
-    def schedule(self, target: str, message: Timed, at: int) -> None:
+    def send_at(self, target: str, message: Timed, at: int) -> None:
         wait = min(max(at - self._clock.now(), 0), HORIZON)
         self.client.send_message(
             QueueUrl=self._queue_url,

@@ -64,7 +64,7 @@ class Threads:
 class NoTimers:
     """Without a queue there are no timers: refusing keeps a function from sleeping for ever."""
 
-    def schedule(self, target: str, message: Timed, at: int) -> None:
+    def send_at(self, target: str, message: Timed, at: int) -> None:
         raise ConfigurationError("set DURABLE_TIMERS to the URL of the timers' queue: this needs a timer")
 
 
@@ -73,7 +73,7 @@ class AwsHost(EngineHost):
 
     ports: PatientPorts
 
-    def begin(self, context: Any) -> None:
+    def enter_invocation(self, context: Any) -> None:
         self.ports.patience.begin(context.get_remaining_time_in_millis() / 1_000)
 
     def new_id(self) -> str:
@@ -87,7 +87,7 @@ class AwsHost(EngineHost):
         deadline = None if timeout is None else time.monotonic() + timeout
         pause = POLL_SECONDS[0]
         while True:
-            record = self.get(promise)
+            record = self.read_promise(promise)
             if record is None or not record.pending:
                 return record
             if record.paused:

@@ -11,7 +11,7 @@ from adapter.engine import hosts
 from adapter.engine.host import EngineHost
 from adapter.engine.operations import Invoke
 from adapter.errors import CallerError
-from adapter.links.values import Refusal, described, read_value
+from adapter.links.values import HttpError, described, read_value
 from adapter.protocol.messages import Cause, Resume
 from adapter.protocol.promises import Kind, Record, State
 from adapter.protocol.standing import Way, named
@@ -19,7 +19,7 @@ from adapter.protocol.standing import Way, named
 WALKED = 1_000
 """Functions that one command looks at."""
 
-_FROM_OUTSIDE = (Kind.CALL, Kind.EXTERNAL, Kind.LINK)
+_FROM_OUTSIDE = (Kind.CALL, Kind.EXTERNAL, Kind.FOLLOW)
 
 
 class Unfit(CallerError):
@@ -71,7 +71,7 @@ def resolve(host: EngineHost, promise: str, text: str) -> str:
     external = own.kind is Kind.EXTERNAL
     try:
         value = read_value(text, described(own) if external else {}, "the value")
-    except Refusal as refusal:
+    except HttpError as refusal:
         raise Unfit(f"{own.id} was not settled: {refusal}") from None
     handles.settle(own.id, State.RESOLVED, hosts.storable(value, f"the value for {own.id}"))
     said = f"{own.id} is resolved"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from adapter.engine.host import EngineHost
-from adapter.engine.operations import Get, Glance, Many, Now
+from adapter.engine.operations import Many, Now, PeekFunction, ReadPromise
 from adapter.errors import BadMessage, ConfigurationError, UnknownPromise
 from adapter.protocol.ids import is_id, parent_of
 from adapter.protocol.promises import Kind, Record, Stored
@@ -68,7 +68,7 @@ class Reader:
         Raises:
             UnknownPromise: there is no such promise.
         """
-        own, children = self._perform(Glance(promise)) if is_id(promise) else (None, ())
+        own, children = self._perform(PeekFunction(promise)) if is_id(promise) else (None, ())
         if own is None:
             raise UnknownPromise(f"there is no promise {promise!r}")
         return own, children
@@ -80,7 +80,7 @@ class Reader:
             UnknownPromise: there is no such promise.
             ConfigurationError: they are encrypted, or in a bucket, and this environment doesn't say how to read them.
         """
-        found: Record | None = self._perform(Get(promise)) if is_id(promise) else None
+        found: Record | None = self._perform(ReadPromise(promise)) if is_id(promise) else None
         if found is None:
             raise UnknownPromise(f"there is no promise {promise!r}")
         return found
@@ -160,7 +160,7 @@ class Reader:
         if not ids:
             return []
         try:
-            found: list[Any] = self._perform(Many(tuple(Glance(promise) for promise in ids)))
+            found: list[Any] = self._perform(Many(tuple(PeekFunction(promise) for promise in ids)))
         except BadMessage:
             found = [self._glance(promise, unreadable) for promise in ids]
         return [(own, children) for own, children in found if own is not None]

@@ -81,8 +81,8 @@ def _what(record: Record) -> str:
             return "promise"
         case Kind.INLINE:
             return f"run {function_of(record.fn)}"
-        case Kind.LINK | Kind.DETACH:
-            return f"{record.kind.value} {record.link}"
+        case Kind.FOLLOW | Kind.DETACH:
+            return f"{record.kind.value} {record.root}"
         case Kind.SCHEDULE:
             return f"schedule of {function_of(record.fn)}"
 

@@ -7,7 +7,7 @@ is said where it matters.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Generator
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,14 +21,13 @@ from adapter.engine.operations import (
     Register,
     Remaining,
     RunCode,
-    Schedule,
     Settle,
 )
+from adapter.engine.roots import start_root
 from adapter.errors import IdConflict, UnknownPromise
 from adapter.protocol.ids import child_id, ordinal_of
-from adapter.protocol.messages import Look, Start
+from adapter.protocol.messages import Start
 from adapter.protocol.promises import Kind, Record, Refused, State, Wake, Written, copied, digest_of
-from adapter.protocol.timing import indexed, is_far
 from adapter.replay.delivery import BY_PARENT
 from adapter.replay.execution import Execution
 from adapter.replay.steps import Flush, Request
@@ -55,27 +54,8 @@ class Stale(Exception):
     """The table tells more than was loaded: load again."""
 
 
-DISPATCHED = (Kind.CALL, Kind.LINK, Kind.DETACH)
+DISPATCHED = (Kind.CALL, Kind.FOLLOW, Kind.DETACH)
 """What is to be set going once it is written."""
-
-
-def begin(root: Record, dispatched: Collection[str] = ()) -> Generator[Operation, Any, tuple[bool, Record]]:
-    """Create a root and set it going, unless it is among the ``dispatched``: whether it was created, and what stands.
-
-    The promise before its invocation: died in between, the retry of the same request, which is known by ``by``,
-    invokes. Its deadline before that: the root may settle, and nothing would be left to set it.
-    """
-    root = indexed(root)
-    written: Written = yield Create(root)
-    stands = written.stands if isinstance(written, Refused) else written
-    assert stands is not None
-    mine = bool(root.by) and stands.by == root.by and stands.digest == root.digest
-    again = mine and stands.pending and root.id not in dispatched
-    if not isinstance(written, Refused) or again:
-        if stands.deadline is not None and not is_far(stands.deadline, stands.created_at):
-            yield Schedule(stands.target, Look(id=stands.id), stands.deadline)
-        yield Invoke(stands.target, Start(id=stands.id))
-    return not isinstance(written, Refused), stands
 
 
 class Flushing:
@@ -156,26 +136,26 @@ class Flushing:
         """
         if link.fn:
             root = self._root_of(link, (yield Now()))
-            created, stands = yield from begin(root, self.dispatched)
+            created, stands = yield from start_root(root, self.dispatched)
             self.dispatched.add(root.id)
             if stands.digest != root.digest:
-                error = IdConflict(f"{link.link!r} is already an execution of {stands.fn}, or has other arguments")
+                error = IdConflict(f"{link.root!r} is already an execution of {stands.fn}, or has other arguments")
                 return (yield from self._settle_child(execution, link.id, State.REJECTED, encode_exception(error)))
             if link.kind is Kind.DETACH:
-                return (yield from self._settle_child(execution, link.id, State.RESOLVED, json.dumps(link.link)))
+                return (yield from self._settle_child(execution, link.id, State.RESOLVED, json.dumps(link.root)))
             if created:
                 return None
-        written: Written = yield Register(link.link, link.id)
+        written: Written = yield Register(link.root, link.id)
         if not isinstance(written, Refused):
             return None
         if written.stands is None:
-            missing = UnknownPromise(f"there is no promise {link.link!r}")
+            missing = UnknownPromise(f"there is no promise {link.root!r}")
             return (yield from self._settle_child(execution, link.id, State.REJECTED, encode_exception(missing)))
         return (yield from self._settle_child(execution, link.id, *copied(written.stands.state, written.stands.value)))
 
     def _root_of(self, link: Record, now: int) -> Record:
         return Record(
-            id=link.link,
+            id=link.root,
             fn=link.fn,
             target=link.target,
             args=link.args,
@@ -185,8 +165,8 @@ class Flushing:
             deadline=link.deadline,
             retry=link.retry,
             # Who is over only once it knows that this root exists: until then the root has to stay.
-            link=link.id if link.kind is Kind.DETACH else "",
-            awaiters=frozenset({link.id} if link.kind is Kind.LINK else ()),
+            detached_by=link.id if link.kind is Kind.DETACH else "",
+            awaiters=frozenset({link.id} if link.kind is Kind.FOLLOW else ()),
             tags=link.tags,
         )
 
@@ -271,8 +251,8 @@ class Flushing:
             seen=flush.seen if request is flush.leader else None,
             deadline=request.deadline,
             retry=request.retry,
-            link=request.link,
-            rule=request.reads,
+            root=request.root,
+            reads=request.reads,
             tags=request.tags,
         )
 

@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from adapter.engine.events import identity_of
-from adapter.engine.flushing import Caller, begin
-from adapter.engine.operations import Glance, Invoke, Operation, Remaining, Settle
+from adapter.engine.flushing import Caller
+from adapter.engine.operations import Invoke, Operation, PeekFunction, Remaining, Settle
 from adapter.engine.ports import Ports
+from adapter.engine.roots import start_root
 from adapter.engine.run import Memory, end, respond
 from adapter.errors import ConfigurationError
 from adapter.protocol.ids import SCHEDULE, is_id
@@ -22,7 +23,8 @@ from adapter.protocol.promises import (
     State,
     Written,
 )
-from adapter.protocol.timing import SCHEDULES, SECOND
+from adapter.protocol.times import SECOND
+from adapter.protocol.timing import SCHEDULES
 
 T = TypeVar("T")
 
@@ -49,7 +51,7 @@ class EngineHost:
         self.ports = ports
         self.memory = memory or Memory()
 
-    def begin(self, context: Any) -> None:
+    def enter_invocation(self, context: Any) -> None:
         """An invocation of Lambda begins, in its own time."""
 
     def new_id(self) -> str:
@@ -68,7 +70,7 @@ class EngineHost:
         timeout: float | None = None,
     ) -> dict[str, Any]:
         """Lambda's entry: run the promise of an envelope, or start a root with any other event as its argument."""
-        self.begin(context)
+        self.enter_invocation(context)
         request_id = str(context.aws_request_id)
         if is_envelope(event):
             message = parse(event)
@@ -89,7 +91,7 @@ class EngineHost:
     def start(self, record: Record, timeout: float | None = None) -> Record:
         now = self.ports.clock.now()
         deadline = None if timeout is None else now + round(timeout * SECOND)
-        _, stands = drive(begin(replace(record, created_at=now, deadline=deadline)), self.ports.perform)
+        _, stands = drive(start_root(replace(record, created_at=now, deadline=deadline)), self.ports.perform)
         if stands.pending and stands.digest == record.digest and stands.paused:
             self.ports.perform(Invoke(stands.target, Resume(id=stands.id, cause=Cause.AGAIN)))
         return stands
@@ -106,11 +108,11 @@ class EngineHost:
     def largest(self) -> int:
         return self.ports.largest
 
-    def get(self, promise: str) -> Record | None:
-        return self.ports.store.get(promise) if is_id(promise) else None
+    def read_promise(self, promise: str) -> Record | None:
+        return self.ports.store.read_promise(promise) if is_id(promise) else None
 
-    def head(self, promise: str) -> Record | None:
-        return self.ports.store.head(promise) if is_id(promise) else None
+    def peek_promise(self, promise: str) -> Record | None:
+        return self.ports.store.peek_promise(promise) if is_id(promise) else None
 
     def settle(self, promise: str, state: State, value: str) -> Written:
         if not is_id(promise) or promise.startswith(SCHEDULE):
@@ -121,7 +123,7 @@ class EngineHost:
         if isinstance(written, Record) and written.kind is Kind.CALL and written.over:
             # A function that is settled in its place hears of nothing any more. What a crash leaves here, or a run that
             # is under way begins still, is ended with its retention.
-            _, children = self.ports.perform(Glance(promise))
+            _, children = self.ports.perform(PeekFunction(promise))
             self.drive(end(children))
         return written
 

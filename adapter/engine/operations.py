@@ -22,7 +22,7 @@ class Now:
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class ReadFunction:
     """The promise's record and then those of its children, strongly consistent: ``(record or None, children)``."""
 
     id: str
@@ -34,8 +34,8 @@ class Remaining:
 
 
 @dataclass(frozen=True, slots=True)
-class Glance:
-    """As `Load`, by whoever reads no arguments and no outcomes: large or encrypted ones stay as they are stored.
+class PeekFunction:
+    """As `ReadFunction`, but arguments and outcomes stay as they are stored, large or encrypted ones unread.
 
     It reads all children, also behind a gap that a run left which died while it created them, at one more query.
     """
@@ -44,28 +44,28 @@ class Glance:
 
 
 @dataclass(frozen=True, slots=True)
-class Get:
+class ReadPromise:
     """The promise's record, or None, strongly consistent."""
 
     id: str
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
-    """As `Get`, by whoever reads no arguments and no outcomes, as with `Glance`."""
+class PeekPromise:
+    """As `ReadPromise`, but arguments and outcome stay as they are stored."""
 
     id: str
 
 
 @dataclass(frozen=True, slots=True)
-class Below:
-    """The children's records, to the very last, as `Glance` reads them."""
+class PeekChildren:
+    """The children's records, to the very last, as `PeekFunction` reads them."""
 
     id: str
 
 
 @dataclass(frozen=True, slots=True)
-class LoadChildren:
+class ReadChildren:
     """The children's records from an ordinal on, strongly consistent."""
 
     id: str
@@ -166,7 +166,7 @@ class Invoke:
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
+class SendAt:
     """Invoke the Lambda ``target`` at a time, in microseconds: not earlier, at least once."""
 
     target: str
@@ -213,15 +213,18 @@ class Many:
     operations: tuple[Operation, ...]
 
 
+Reading = ReadPromise | ReadFunction | ReadChildren | PeekPromise | PeekFunction | PeekChildren
+"""What reads the table: a promise alone, a function (its record and its children's), or the children alone."""
+
 Operation = (
     Now
     | Remaining
-    | Get
-    | Head
-    | Below
-    | Glance
-    | Load
-    | LoadChildren
+    | ReadPromise
+    | PeekPromise
+    | PeekChildren
+    | PeekFunction
+    | ReadFunction
+    | ReadChildren
     | Claim
     | Register
     | Create
@@ -235,7 +238,7 @@ Operation = (
     | Clear
     | Pause
     | Invoke
-    | Schedule
+    | SendAt
     | RunCode
     | RunLeft
     | Tell

@@ -9,29 +9,29 @@ from typing import Any, Protocol, assert_never
 from adapter.engine.operations import (
     Arm,
     Arrive,
-    Below,
     Claim,
     Clear,
     Close,
     Create,
     Delete,
-    Get,
-    Glance,
-    Head,
     Invoke,
-    Load,
-    LoadChildren,
     Many,
     Now,
     Operation,
     Pause,
+    PeekChildren,
+    PeekFunction,
+    PeekPromise,
     Postpone,
+    ReadChildren,
+    ReadFunction,
+    ReadPromise,
     Register,
     Remaining,
     Remove,
     RunCode,
     RunLeft,
-    Schedule,
+    SendAt,
     Settle,
     Tell,
 )
@@ -44,12 +44,12 @@ from adapter.protocol.timing import RETENTION, WATCH, Due, kept_until
 class Store(Protocol):
     """The table. Each write is one transition of `adapter.protocol.promises`, atomic on its record."""
 
-    def get(self, promise: str) -> Record | None: ...
-    def head(self, promise: str) -> Record | None: ...
-    def load(self, promise: str) -> tuple[Record | None, Sequence[Record]]: ...
-    def glance(self, promise: str) -> tuple[Record | None, Sequence[Record]]: ...
-    def below(self, promise: str) -> Sequence[Record]: ...
-    def children(self, promise: str, first: int = 0) -> Sequence[Record]: ...
+    def read_promise(self, promise: str) -> Record | None: ...
+    def peek_promise(self, promise: str) -> Record | None: ...
+    def read_function(self, promise: str) -> tuple[Record | None, Sequence[Record]]: ...
+    def peek_function(self, promise: str) -> tuple[Record | None, Sequence[Record]]: ...
+    def peek_children(self, promise: str) -> Sequence[Record]: ...
+    def read_children(self, promise: str, first: int = 0) -> Sequence[Record]: ...
     def create(self, record: Record) -> Written: ...
     def settle(self, promise: str, state: State, value: str, at: int, due_at: int | None = None) -> Written: ...
     def claim(self, promise: str, firing: Firing | None = None, due_at: int | None = None) -> Written: ...
@@ -107,7 +107,7 @@ class Invoker(Protocol):
 class Timers(Protocol):
     """Delivers a message at a time, however far: at least once, rarely early, at most seconds late."""
 
-    def schedule(self, target: str, message: Timed, at: int) -> None: ...
+    def send_at(self, target: str, message: Timed, at: int) -> None: ...
 
 
 class Clock(Protocol):
@@ -165,8 +165,8 @@ class Ports:
                 return self.clock.now() if isinstance(operation, Now) else 2**62
             case Invoke():
                 return self.invoker.invoke(operation.target, operation.message)
-            case Schedule():
-                return self.timers.schedule(operation.target, operation.message, operation.at)
+            case SendAt():
+                return self.timers.send_at(operation.target, operation.message, operation.at)
             case RunCode():
                 return self.runner.run([operation])[0]
             case RunLeft():
@@ -175,27 +175,29 @@ class Ports:
                 return self.watcher.tell(operation)
             case Many():
                 return self._perform_many(operation.operations)
-            case Get() | Head() | Below() | Glance() | Load() | LoadChildren():
+            case ReadPromise() | PeekPromise() | PeekChildren() | PeekFunction() | ReadFunction() | ReadChildren():
                 return self._read(operation)
             case Delete() | Remove() | Clear():
                 return self._remove(operation)
             case _:
                 return self._write(operation)
 
-    def _read(self, operation: Get | Head | Below | Glance | Load | LoadChildren) -> Any:
+    def _read(
+        self, operation: ReadPromise | PeekPromise | PeekChildren | PeekFunction | ReadFunction | ReadChildren
+    ) -> Any:
         match operation:
-            case Get():
-                return self.store.get(operation.id)
-            case Head():
-                return self.store.head(operation.id)
-            case Below():
-                return self.store.below(operation.id)
-            case Glance():
-                return self.store.glance(operation.id)
-            case Load():
-                return self.store.load(operation.id)
-            case LoadChildren():
-                return self.store.children(operation.id, operation.first)
+            case ReadPromise():
+                return self.store.read_promise(operation.id)
+            case PeekPromise():
+                return self.store.peek_promise(operation.id)
+            case PeekChildren():
+                return self.store.peek_children(operation.id)
+            case PeekFunction():
+                return self.store.peek_function(operation.id)
+            case ReadFunction():
+                return self.store.read_function(operation.id)
+            case ReadChildren():
+                return self.store.read_children(operation.id, operation.first)
             case _:
                 assert_never(operation)
 

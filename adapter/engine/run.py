@@ -20,17 +20,17 @@ from adapter.engine.operations import (
     Arm,
     Claim,
     Close,
-    Get,
-    Glance,
     Invoke,
-    Load,
-    LoadChildren,
     Now,
     Operation,
     Pause,
+    PeekFunction,
+    ReadChildren,
+    ReadFunction,
+    ReadPromise,
     RunCode,
     RunLeft,
-    Schedule,
+    SendAt,
     Settle,
     Tell,
 )
@@ -40,7 +40,8 @@ from adapter.protocol import retries
 from adapter.protocol.ids import child_id, parent_of
 from adapter.protocol.messages import Cause, Message, Resume, Start
 from adapter.protocol.promises import Arming, Firing, Kind, Record, Refusal, Refused, State, Written, threshold_for
-from adapter.protocol.timing import MIN_RETENTION, MINUTE, WATCH, is_far, watched
+from adapter.protocol.times import MINUTE
+from adapter.protocol.timing import MIN_RETENTION, WATCH, is_far, watched
 from adapter.replay.blocks import gathered
 from adapter.replay.delivery import BY_PARENT
 from adapter.replay.execution import Execution
@@ -112,14 +113,14 @@ class _Run(Flushing):
         self.attempt, self.crashes, self.since = message.attempt, message.crashes, message.since
         if parent_of(message.id) is None:
             return (yield from self._load(message.id, "started"))
-        own: Record | None = yield Get(message.id)
+        own: Record | None = yield ReadPromise(message.id)
         if own is None:
             raise _unknown(message.id)
         if not self._is_meant(own):
             return "refused"
         self.own = own
         # A plain function has no children, and most calls are such leaves.
-        children = (yield LoadChildren(message.id)) if registry.find(own.fn).is_async else ()
+        children = (yield ReadChildren(message.id)) if registry.find(own.fn).is_async else ()
         return (yield from self._run(children, "started"))
 
     def resume(self, message: Resume) -> Steps:
@@ -140,7 +141,7 @@ class _Run(Flushing):
                 self.own = known.own
             else:
                 return (yield from self._load(message.id, message.cause.value))
-            children: Sequence[Record] = yield LoadChildren(message.id, known.first_open() if known else 0)
+            children: Sequence[Record] = yield ReadChildren(message.id, known.first_open() if known else 0)
             if known is not None and known.resume(self.own, children):
                 self.execution, known = known, None
             elif known is not None:
@@ -158,14 +159,14 @@ class _Run(Flushing):
         own = refused.stands
         if refused.why is not Refusal.SUPERSEDED or own is None:
             return "refused"
-        children = yield LoadChildren(own.id)
+        children = yield ReadChildren(own.id)
         if not any(self._orphaned(child) for child in children):
             return "refused"
         self.own = own
         return (yield from self._run(children, Cause.AGAIN.value))
 
     def _load(self, promise: str, why: str) -> Steps:
-        own, children = yield Load(promise)
+        own, children = yield ReadFunction(promise)
         if own is None:
             raise _unknown(promise)
         if not self._is_meant(own):
@@ -183,7 +184,7 @@ class _Run(Flushing):
             function = registry.find(self.own.fn)
             if self.crashes and self.attempt - 1 + self.crashes >= self._policy(function).attempts:
                 # All of them, also behind a gap that the run left which died.
-                _, every = yield Glance(self.own.id)
+                _, every = yield PeekFunction(self.own.id)
                 return (yield from crashed(self.own, every))
             never_ran = not self.own.epoch and not children and self.execution is None
             if not self.own.pending and (never_ran or not function.is_async):
@@ -243,7 +244,7 @@ class _Run(Flushing):
                     if behind == str(news):
                         raise _contradicted(news) from None
                     behind = str(news)
-                own, children = yield Load(self.own.id)
+                own, children = yield ReadFunction(self.own.id)
                 if own is None or not own.runnable:
                     return "refused"
                 self.own = own
@@ -301,7 +302,7 @@ class _Run(Flushing):
 
     def _read_blocks(self, execution: Execution) -> Generator[Operation, Any, None]:
         for ordinal in execution.unread():
-            children = yield LoadChildren(child_id(self.own.id, ordinal))
+            children = yield ReadChildren(child_id(self.own.id, ordinal))
             execution.fill(ordinal, gathered(children))
 
     def _yield(self) -> Steps:
@@ -321,7 +322,7 @@ class _Run(Flushing):
         # Died before this: the platform's retry makes the same attempt again. After: there are two of the next attempt,
         # and the first settlement stands.
         again = Start(id=self.own.id, attempt=self.attempt + 1, crashes=self.crashes, since=self.own.created_at)
-        yield Schedule(self.own.target, again, at)
+        yield SendAt(self.own.target, again, at)
         yield Tell("retrying", self.own.id, self.own.fn, {"attempt": self.attempt, "at": at})
         return "retrying"
 
@@ -372,7 +373,7 @@ class _Run(Flushing):
             # Before arming: a run that finds it armed may rely on the message. If the message overtakes the arming,
             # its claim moves the epoch, and this run loads again.
             firing = Firing(wake_at, self.own.epoch)
-            yield Schedule(self.own.target, Resume(id=self.own.id, cause=Cause.TIMER, firing=firing), wake_at)
+            yield SendAt(self.own.target, Resume(id=self.own.id, cause=Cause.TIMER, firing=firing), wake_at)
         return Arming(
             epoch=self.own.epoch,
             arrivals=self.own.arrivals,

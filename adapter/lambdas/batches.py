@@ -31,7 +31,7 @@ def process(kind: EventType, event: dict[str, Any], context: Any, handle: Callab
     if not all(_is_whole(kind, record) for record in records_of(event)):
         raise BadMessage("this Lambda is triggered by an event source, whose records have numbers and contents")
     host = hosts.current()
-    host.begin(context)
+    host.enter_invocation(context)
     processor = BatchProcessor(event_type=kind, raise_on_entire_batch_failure=False)
     response: Any = process_partial_response(event=event, record_handler=watched, processor=processor, context=context)
     return dict(response)

@@ -16,12 +16,12 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from adapter.engine import hosts
 from adapter.engine.host import EngineHost, drive
-from adapter.engine.operations import Glance, Schedule, Tell
+from adapter.engine.operations import PeekFunction, SendAt, Tell
 from adapter.engine.run import crashed
 from adapter.errors import BadMessage, OtherVersion
 from adapter.lambdas.batches import process
 from adapter.protocol.messages import Cause, Resume, Start, is_envelope, parse
-from adapter.protocol.timing import SECOND
+from adapter.protocol.times import SECOND
 
 LIMIT = 10
 """Exhausted invocations in a row; each was made three times."""
@@ -41,7 +41,7 @@ def _bury(host: EngineHost, record: SQSRecord) -> None:
     if message is None:
         # An event that was to start a root: nothing is stored of it. It stays in the queue, for a person.
         raise BadMessage("a failed invocation carried no envelope: its event never became a promise")
-    own, children = host.ports.perform(Glance(message.id))
+    own, children = host.ports.perform(PeekFunction(message.id))
     if own is None or not own.runnable or (isinstance(message, Start) and message.since not in (0, own.created_at)):
         # It is over, or gone; perhaps a later execution has its id.
         return
@@ -58,7 +58,7 @@ def _bury(host: EngineHost, record: SQSRecord) -> None:
         else Resume(id=message.id, cause=Cause.AGAIN, crashes=crashes)
     )
     at = host.ports.clock.now() + (PAUSE if early else PAUSE * 2 ** (crashes - 1)) * SECOND
-    host.ports.perform(Schedule(own.target, again, at))
+    host.ports.perform(SendAt(own.target, again, at))
 
 
 def read(body: str) -> Start | Resume | None:

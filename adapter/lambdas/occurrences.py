@@ -10,36 +10,37 @@ import datetime as dt
 from collections.abc import Generator
 from typing import Any
 
-from adapter.engine.flushing import begin
-from adapter.engine.operations import Arm, Get, Now, Operation, Schedule, Tell
+from adapter.engine.operations import Arm, Now, Operation, ReadPromise, SendAt, Tell
+from adapter.engine.roots import start_root
 from adapter.errors import BadMessage
 from adapter.protocol.ids import SCHEDULE
 from adapter.protocol.messages import Occur
 from adapter.protocol.promises import Arming, Kind, Record, digest_of
 from adapter.protocol.recurrence import recurrence
-from adapter.protocol.timing import LATEST, SECOND, is_far
+from adapter.protocol.times import LATEST, SECOND
+from adapter.protocol.timing import is_far
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 def occur(promise: str, at: int) -> Generator[Operation, Any, str]:
     """An occurrence has come: start its root, and move the schedule on."""
-    record: Record | None = yield Get(promise)
+    record: Record | None = yield ReadPromise(promise)
     if record is None or record.wake_at != at:
         # Moved on, removed, or made anew.
         return "stale"
     if not 0 <= at < LATEST:
         raise BadMessage(f"{promise} is to occur at {at}, which is no time in microseconds")
     now = yield Now()
-    recurs = recurrence(record.rule, record.id)
+    recurs = recurrence(record.recurs, record.id)
     following = recurs.after(at)
     if following <= now and not recurs.when.catch_up:
         following = recurs.after(now)
     root = _root(record, at, now, recurs.timeout)
-    yield from begin(root)
+    yield from start_root(root)
     yield Tell("occurred", root.id, root.fn, {"schedule": promise})
     if not is_far(following, now):
-        yield Schedule(record.target, Occur(id=promise, at=following), following)
+        yield SendAt(record.target, Occur(id=promise, at=following), following)
     # Last: while it stands at this occurrence, the message may come again and do all of this again.
     yield Arm(promise, Arming(epoch=record.epoch, arrivals=0, wake_at=following, sent=True, due_at=following))
     return "occurred"
@@ -47,9 +48,9 @@ def occur(promise: str, at: int) -> Generator[Operation, Any, str]:
 
 def _root(record: Record, at: int, now: int, timeout: float | None) -> Record:
     name = record.id.removeprefix(SCHEDULE)
-    moment = _EPOCH + dt.timedelta(microseconds=at)
+    time = _EPOCH + dt.timedelta(microseconds=at)
     return Record(
-        id=f"{name}@{moment.strftime('%Y-%m-%dT%H:%M:%S')}Z",
+        id=f"{name}@{time.strftime('%Y-%m-%dT%H:%M:%S')}Z",
         fn=record.fn,
         target=record.target,
         args=record.args,

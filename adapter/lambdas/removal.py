@@ -12,12 +12,13 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from adapter.engine.operations import Below, Clear, Head, Many, Operation, Postpone, Remove, Schedule, Tell
+from adapter.engine.operations import Clear, Many, Operation, PeekChildren, PeekPromise, Postpone, Remove, SendAt, Tell
 from adapter.engine.run import end
 from adapter.protocol.ids import parent_of, root_of
 from adapter.protocol.messages import Look
 from adapter.protocol.promises import Kind, Record, Refused, Written
-from adapter.protocol.timing import DAY, MIN_RETENTION, MINUTE, kept_until
+from adapter.protocol.times import DAY, MINUTE
+from adapter.protocol.timing import MIN_RETENTION, kept_until
 
 Removing = Generator[Operation, Any, str]
 
@@ -58,7 +59,7 @@ def retire(own: Record, children: Sequence[Record], now: int, retention: int | N
         yield Postpone(own.id, own.due_at, now + DAY)
         return "kept"
     if any(tree.levels):
-        yield Schedule(own.target, Look(id=tree.deep or own.id), own.due_at)
+        yield SendAt(own.target, Look(id=tree.deep or own.id), own.due_at)
         return "removing"
     # Objects before the record that says whose they are: nobody would find them afterwards.
     yield Clear(own.id, now - YOUNG)
@@ -72,7 +73,7 @@ def retire_below(own: Record, children: Sequence[Record], now: int, at: int) -> 
 
     Died anywhere: the root's entry is overdue.
     """
-    root: Record | None = yield Head(root_of(own.id))
+    root: Record | None = yield PeekPromise(root_of(own.id))
     if root is None or not root.over or root.due_at != at:
         return "over"
     tree = _Tree([list(children)], now)
@@ -82,7 +83,7 @@ def retire_below(own: Record, children: Sequence[Record], now: int, at: int) -> 
         yield Postpone(root.id, at, now + DAY)
         return "kept"
     following = (tree.deep or own.id) if any(tree.levels) else _above(own.id)
-    yield Schedule(own.target, Look(id=following), at)
+    yield SendAt(own.target, Look(id=following), at)
     return "removing"
 
 
@@ -126,7 +127,9 @@ class _Tree:
         if kept := (yield from _in_the_way(some, self.now)):
             return kept
         open_ = [record for record in some if record.kind is Kind.CALL and record.id not in self.bare]
-        found: list[Sequence[Record]] = (yield Many(tuple(Below(record.id) for record in open_))) if open_ else []
+        found: list[Sequence[Record]] = (
+            (yield Many(tuple(PeekChildren(record.id) for record in open_))) if open_ else []
+        )
         below = {record.id: children for record, children in zip(open_, found, strict=True) if children}
         gone = [record for record in some if record.id not in below]
         if kept := (yield from self._remove(gone)):
@@ -159,10 +162,10 @@ def _in_the_way(records: Sequence[Record], now: int) -> Removing:
             yield from end([record])
         if not record.over or now < record.ended_at + MIN_RETENTION:
             return record.id
-        needing = [*sorted(record.awaiters), *([record.link] if parent_of(record.id) is None and record.link else [])]
-        found: list[Record | None] = (yield Many(tuple(Head(promise) for promise in needing))) if needing else []
+        needing = [*sorted(record.awaiters), *([record.detached_by] if record.detached_by else [])]
+        found: list[Record | None] = (yield Many(tuple(PeekPromise(promise) for promise in needing))) if needing else []
         for one in found:
             # Not what a later execution has under the same id.
-            if one is not None and one.pending and one.link == record.id:
+            if one is not None and one.pending and one.root == record.id:
                 return one.id
     return ""

@@ -14,7 +14,7 @@ from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import 
 
 from adapter.engine import hosts
 from adapter.engine.host import EngineHost, drive
-from adapter.engine.operations import Arrive, Head, Invoke, Operation, Settle, Tell
+from adapter.engine.operations import Arrive, Invoke, Operation, PeekPromise, Settle, Tell
 from adapter.errors import BadMessage, OtherVersion
 from adapter.lambdas.batches import process, records_of
 from adapter.protocol.ids import is_id
@@ -91,8 +91,8 @@ def settle_links(settled: Settlement) -> Waking:
     """
     state, value = copied(settled.state, settled.value)
     for awaiter in settled.awaiters:
-        link: Record | None = yield Head(awaiter)
-        if link is not None and link.pending and link.kind is Kind.LINK and link.link == settled.id:
+        link: Record | None = yield PeekPromise(awaiter)
+        if link is not None and link.pending and link.kind is Kind.FOLLOW and link.root == settled.id:
             yield Settle(awaiter, state, value)
     return "settled"
 

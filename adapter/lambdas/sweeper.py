@@ -16,7 +16,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from adapter.engine import hosts
 from adapter.engine.host import EngineHost, drive
-from adapter.engine.operations import Invoke, Many, Schedule, Tell
+from adapter.engine.operations import Invoke, Many, SendAt, Tell
 from adapter.errors import BadMessage
 from adapter.lambdas.batches import process
 from adapter.lambdas.occurrences import occur
@@ -24,13 +24,14 @@ from adapter.lambdas.watchdog import look
 from adapter.protocol.ids import SCHEDULE
 from adapter.protocol.messages import Cause, Look, Occur, Resume, Start, Timed, parse_timed
 from adapter.protocol.promises import Firing
-from adapter.protocol.timing import LATEST, MINUTE, SECOND, SHARDS, Due, wanted
+from adapter.protocol.times import LATEST, MINUTE, SECOND
+from adapter.protocol.timing import SHARDS, Due, wanted
 
 
 def sweep(event: dict[str, Any], context: Any) -> dict[str, int]:
     """Lambda's entry for the schedule of once a minute: send the entries of the minute after next, and the overdue."""
     host = hosts.current()
-    host.begin(context)
+    host.enter_invocation(context)
     minute = _minute(event)
     sent = 0
     for page in _pages(host, minute):
@@ -63,13 +64,13 @@ def _pages(host: EngineHost, minute: int) -> Iterator[list[Due]]:
             host.ports.perform(Tell("unhandled", "", "", {"error": f"BadMessage: {unreadable}"}))
 
 
-def _schedule(due: Due) -> Schedule:
+def _schedule(due: Due) -> SendAt:
     message: Timed = Look(id=due.id)
     if due.id.startswith(SCHEDULE):
         message = Occur(id=due.id, at=due.at)
     elif due.wakes:
         message = Resume(id=due.id, cause=Cause.TIMER, firing=Firing(due.at))
-    return Schedule(due.target, message, due.at)
+    return SendAt(due.target, message, due.at)
 
 
 def fire(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -83,7 +84,7 @@ def _fire(host: EngineHost, record: SQSRecord) -> None:
     if at > host.ports.clock.now() + SECOND:
         # A longer way than one message goes, or clocks that differ.
         host.ports.perform(Tell("sent on", message.id, "", {"at": at}))
-        host.ports.perform(Schedule(target, message, at))
+        host.ports.perform(SendAt(target, message, at))
         return
     match message:
         case Look():

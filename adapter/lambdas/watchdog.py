@@ -13,12 +13,13 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import Any
 
-from adapter.engine.operations import Glance, Head, Invoke, Now, Operation, Postpone, Schedule, Settle, Tell
+from adapter.engine.operations import Invoke, Now, Operation, PeekFunction, PeekPromise, Postpone, SendAt, Settle, Tell
 from adapter.lambdas.removal import retire, retire_below
 from adapter.protocol.ids import parent_of
 from adapter.protocol.messages import Cause, Look, Resume, Timed
 from adapter.protocol.promises import Firing, Kind, Record, State, Wake
-from adapter.protocol.timing import MAX_WATCH, MINUTE, QUIET, WATCH
+from adapter.protocol.times import MINUTE
+from adapter.protocol.timing import MAX_WATCH, QUIET, WATCH
 
 Watching = Generator[Operation, Any, str]
 
@@ -34,7 +35,7 @@ def look(promise: str, at: int, retention: int | None) -> Watching:
     Args:
         retention: for how many microseconds an execution is kept that is over; None: for ever.
     """
-    own, children = yield Glance(promise)
+    own, children = yield PeekFunction(promise)
     if own is None:
         return "unknown"
     now = yield Now()
@@ -56,7 +57,7 @@ def look(promise: str, at: int, retention: int | None) -> Watching:
         # What only time moves, and later, is in the index on its own account.
         asleep = child.expects == -1 and (child.wake_at or 0) > now
         if child.kind is Kind.CALL and child.pending and now - child.created_at >= QUIET and not asleep:
-            yield Schedule(child.target, Look(id=child.id), now)
+            yield SendAt(child.target, Look(id=child.id), now)
     # A look by way of the caller may come in the very moment of a timer, whose entry isn't a look's to move.
     if own.due_at == at != own.wake_at:
         yield Tell("looked", own.id, own.fn, {})
@@ -69,7 +70,7 @@ def _is_lost(own: Record, children: Sequence[Record], now: int) -> Generator[Ope
     for child in children:
         if child.pending and child.kind is Kind.DETACH:
             return True
-        if child.pending and child.kind is Kind.LINK and not (yield from _is_registered(child)):
+        if child.pending and child.kind is Kind.FOLLOW and not (yield from _is_registered(child)):
             return True
     if own.expects is None:
         # Not armed: it waits for one child, or it doesn't wait.
@@ -85,7 +86,7 @@ def _is_lost(own: Record, children: Sequence[Record], now: int) -> Generator[Ope
 
 
 def _is_registered(link: Record) -> Generator[Operation, Any, bool]:
-    root: Record | None = yield Head(link.link)
+    root: Record | None = yield PeekPromise(link.root)
     return root is not None and root.pending and link.id in root.awaiters
 
 
@@ -99,6 +100,6 @@ def _postpone(own: Record, now: int, latest: int) -> Generator[Operation, Any, N
             following = timed
         else:
             timer: Timed = Resume(id=own.id, cause=Cause.TIMER, firing=Firing(timed))
-            yield Schedule(own.target, Look(id=own.id) if timed == own.deadline else timer, timed)
+            yield SendAt(own.target, Look(id=own.id) if timed == own.deadline else timer, timed)
     assert own.due_at is not None
     yield Postpone(own.id, own.due_at, following)

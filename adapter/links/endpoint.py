@@ -14,9 +14,9 @@ from adapter.engine import hosts
 from adapter.errors import BadMessage
 from adapter.links.pages import page, said
 from adapter.links.tokens import secret, verify
-from adapter.links.values import Refusal, described, read_value
+from adapter.links.values import HttpError, described, read_value
 from adapter.protocol.promises import Kind, Record, Refused, State
-from adapter.protocol.timing import SECOND
+from adapter.protocol.times import SECOND
 
 MAX_BODY = 160 * 1024
 """Bytes: what a promise can hold."""
@@ -34,7 +34,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """
     try:
         return _answer(HTTPStatus.OK, *_handled(event))
-    except Refusal as refusal:
+    except HttpError as refusal:
         return _answer(refusal.status, {"error": str(refusal), **refusal.more})
 
 
@@ -48,7 +48,7 @@ def _handled(event: dict[str, Any]) -> tuple[Any, str | None]:
         state = {"state": record.state.value, "expects": description}
         return state, page(token, description, record.pending) if wants_page else None
     if method != "POST":
-        raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "GET shows the promise, POST settles it")
+        raise HttpError(HTTPStatus.METHOD_NOT_ALLOWED, "GET shows the promise, POST settles it")
     if not record.pending:
         raise _settled(record)
     written = hosts.current().settle(record.id, State.RESOLVED, read_value(_body(event), description))
@@ -61,25 +61,25 @@ def _promise(token: str) -> Record:
     try:
         promise, expires = verify(token, secret())
     except BadMessage as forged:
-        raise Refusal(HTTPStatus.FORBIDDEN, str(forged)) from None
+        raise HttpError(HTTPStatus.FORBIDDEN, str(forged)) from None
     host = hosts.current()
     if host.now() // SECOND >= expires:
-        raise Refusal(HTTPStatus.GONE, "the link has expired; ask for a new one")
-    record = host.get(promise)
+        raise HttpError(HTTPStatus.GONE, "the link has expired; ask for a new one")
+    record = host.read_promise(promise)
     if record is None or record.kind is not Kind.EXTERNAL:
-        raise Refusal(HTTPStatus.NOT_FOUND, "there is no promise that could be settled by this link")
+        raise HttpError(HTTPStatus.NOT_FOUND, "there is no promise that could be settled by this link")
     return record
 
 
-def _settled(record: Record) -> Refusal:
-    return Refusal(HTTPStatus.CONFLICT, "it was settled before", state=record.state.value)
+def _settled(record: Record) -> HttpError:
+    return HttpError(HTTPStatus.CONFLICT, "it was settled before", state=record.state.value)
 
 
 def _body(event: dict[str, Any]) -> str:
     body = event.get("body")
     text = body if isinstance(body, str) else ""
     if len(text) > 2 * MAX_BODY:
-        raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body has more than {MAX_BODY} bytes")
+        raise HttpError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body has more than {MAX_BODY} bytes")
     try:
         text = base64.b64decode(text, validate=True).decode() if event.get("isBase64Encoded") else text
         # A browser's form has one field; curl calls any body a form. No JSON value begins like the field.
@@ -88,7 +88,7 @@ def _body(event: dict[str, Any]) -> str:
 
             text = unquote_plus(text.removeprefix("value="), errors="strict")
     except ValueError:
-        raise Refusal(HTTPStatus.BAD_REQUEST, "the body must be UTF-8") from None
+        raise HttpError(HTTPStatus.BAD_REQUEST, "the body must be UTF-8") from None
     return text
 
 

@@ -16,7 +16,7 @@ import os
 from adapter.engine import hosts
 from adapter.errors import BadMessage, ConfigurationError, NotDurable
 from adapter.protocol.ids import is_id
-from adapter.protocol.timing import SECOND
+from adapter.protocol.times import SECOND
 from adapter.replay.execution import Execution
 from adapter.replay.steps import current
 

@@ -11,7 +11,7 @@ from adapter.errors import CallerError
 from adapter.protocol.promises import Record, check_payload
 
 
-class Refusal(Exception):
+class HttpError(Exception):
     """The request isn't carried out: an HTTP status and a sentence for whoever sent it."""
 
     def __init__(self, status: HTTPStatus, text: str, **more: Any) -> None:
@@ -34,22 +34,22 @@ def read_value(body: str, description: Any, what: str = "the body") -> str:
     """A JSON text as the promise keeps it.
 
     Raises:
-        Refusal: it is too large, not JSON, or not of the promise's type.
+        HttpError: it is too large, not JSON, or not of the promise's type.
     """
     try:
         value = json.loads(body, parse_constant=_no_constant)
         text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
         text.encode()
     except (ValueError, RecursionError):
-        raise Refusal(HTTPStatus.BAD_REQUEST, f"{what} must be one JSON value") from None
+        raise HttpError(HTTPStatus.BAD_REQUEST, f"{what} must be one JSON value") from None
     if schemas.nested_too_deep(value):
-        raise Refusal(HTTPStatus.BAD_REQUEST, f"{what} is nested deeper than {schemas.MAX_NESTING} levels")
+        raise HttpError(HTTPStatus.BAD_REQUEST, f"{what} is nested deeper than {schemas.MAX_NESTING} levels")
     if found := list(schemas.problems(description, value)):
-        raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(found[:5]), expects=description)
+        raise HttpError(HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(found[:5]), expects=description)
     try:
         return check_payload(text, what)
     except CallerError as large:
-        raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(large)) from None
+        raise HttpError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(large)) from None
 
 
 def _no_constant(name: str) -> Any:

@@ -62,7 +62,7 @@ class Kind(StrEnum):
     CALL = "call"
     INLINE = "inline"
     EXTERNAL = "external"
-    LINK = "link"
+    FOLLOW = "follow"
     DETACH = "detach"
     SCHEDULE = "schedule"
 
@@ -126,8 +126,10 @@ class Record:
     due_at: int | None = None
     deadline: int | None = None
     retry: str = ""
-    link: str = ""
-    rule: str = ""
+    root: str = ""
+    detached_by: str = ""
+    recurs: str = ""
+    reads: str = ""
     awaiters: frozenset[str] = frozenset()
     paused: str = ""
     closed: bool = False

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 from adapter.errors import BadMessage, ConfigurationError
-from adapter.protocol.timing import LATEST, SECOND
+from adapter.protocol.times import LATEST, SECOND
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _RATE = re.compile(r"rate\(\s*([1-9][0-9]{0,8})\s+(second|minute|hour|day|week)s?\s*\)")
@@ -39,29 +39,29 @@ class Recurrence:
     start: int
     timeout: float | None = None
 
-    def after(self, moment: int) -> int:
-        """The first occurrence later than a moment; both in microseconds.
+    def after(self, since: int) -> int:
+        """The first occurrence later than ``since``; both in microseconds.
 
         Raises:
             ConfigurationError: the expression or the time zone can't be read, or there is no further occurrence.
         """
         if rate := _RATE.fullmatch(self.when.expression):
             step = int(rate[1]) * _UNITS[rate[2]] * SECOND
-            following = self.start + ((moment - self.start) // step + 1) * step
+            following = self.start + ((since - self.start) // step + 1) * step
         else:
-            following = self._cron_after(moment)
+            following = self._cron_after(since)
         if following >= LATEST:
             raise ConfigurationError(f"{self.when.expression[:80]!r} has no further occurrence before the year 10000")
         return following
 
-    def _cron_after(self, moment: int) -> int:
+    def _cron_after(self, since: int) -> int:
         # Only here: every Lambda loads this module, and few ever ask when an occurrence is.
         import zoneinfo
 
         from cronsim import CronSim, CronSimError
 
         try:
-            local = (_EPOCH + dt.timedelta(microseconds=moment)).astimezone(zoneinfo.ZoneInfo(self.when.timezone))
+            local = (_EPOCH + dt.timedelta(microseconds=since)).astimezone(zoneinfo.ZoneInfo(self.when.timezone))
             found = next(CronSim(self.when.expression, local))
         except (CronSimError, zoneinfo.ZoneInfoNotFoundError, OSError, ValueError, OverflowError) as unreadable:
             # OSError: the package tzdata takes a name for that of a file, whatever there is under it.

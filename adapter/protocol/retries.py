@@ -14,8 +14,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from adapter.errors import BadMessage, CallerError, ConfigurationError, OperatorError
-
-MICROSECOND = 1_000_000
+from adapter.protocol.times import SECOND
 
 _LONGEST = 100 * 365 * 86_400.0
 """Seconds: no delay is longer, whatever the policy says. What is due must have a date."""
@@ -95,7 +94,7 @@ class Retry:
         longest = min(self.max_delay, grown, _LONGEST)
         drawn = int.from_bytes(hashlib.sha256(f"{seed}\0{attempt}".encode()).digest()[:7], "big") / 2**56
         seconds = longest * (1 - self.jitter * drawn)
-        return 0 if seconds < 1 else math.ceil(seconds) * MICROSECOND
+        return 0 if seconds < 1 else math.ceil(seconds) * SECOND
 
     def to_text(self) -> str:
         """As a record keeps it."""

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from adapter.protocol.promises import BLOCK_FUNCTION, Kind, Record, State, Stored, Wake
-from adapter.protocol.timing import LATEST, MINUTE, QUIET, SECOND
+from adapter.protocol.times import LATEST, MINUTE, SECOND
+from adapter.protocol.timing import QUIET
 
 NAMED = 3
 """Of the things that a function waits for, so many are named in a sentence."""
@@ -41,13 +42,13 @@ class Way(StrEnum):
 class Wait:
     """One thing that is waited for: another promise, or a time (``at``, microseconds).
 
-    ``what``: ``call``, ``external``, ``link`` (then ``link`` is the other execution), ``timer`` or ``deadline``.
+    ``what``: ``call``, ``external``, ``follow`` (then ``root`` is the other execution), ``timer`` or ``deadline``.
     """
 
     what: str
     id: str = ""
     fn: str = ""
-    link: str = ""
+    root: str = ""
     at: int | None = None
 
 
@@ -77,16 +78,16 @@ def standing(own: Record, children: Sequence[Record], now: int) -> Standing:
             wait = Wait(what="external", id=own.id)
             text = f"to be settled from outside: durable resolve {own.id} JSON, a signed link, or resolve()"
             return Standing(way=Way.WAITING, text=text + _ends(own, now), waits=(wait, *_deadline(own)))
-        case Kind.LINK:
-            wait = Wait(what="link", id=own.id, link=own.link)
-            text = f"settles as the execution {own.link} does"
+        case Kind.FOLLOW:
+            wait = Wait(what="follow", id=own.id, root=own.root)
+            text = f"settles as the execution {own.root} does"
             return Standing(way=Way.WAITING, text=text + _ends(own, now), waits=(wait, *_deadline(own)))
         case Kind.SCHEDULE:
             times = () if own.wake_at is None else (Wait(what="timer", at=own.wake_at),)
-            return Standing(way=Way.WAITING, text=f"next occurs {moment(own.wake_at or 0, now)}", waits=times)
+            return Standing(way=Way.WAITING, text=f"next occurs {time_in_words(own.wake_at or 0, now)}", waits=times)
         case _:
             quiet = now - own.created_at >= QUIET
-            doing = f"starts the execution {own.link}" if own.kind is Kind.DETACH else "is run by its caller's Lambda"
+            doing = f"starts the execution {own.root}" if own.kind is Kind.DETACH else "is run by its caller's Lambda"
             return Standing(way=Way.RUNNING, text=doing, quiet=quiet)
 
 
@@ -116,11 +117,11 @@ def _function(own: Record, children: Sequence[Record], now: int) -> Standing:
 def _reason(own: Record, children: Sequence[Record], now: int) -> str | None:
     """What moves it now, or has just done so; None where it waits."""
     if own.pending and own.deadline is not None and own.deadline <= now:
-        return f"is about to time out: its deadline was {moment(own.deadline, now)}"
+        return f"is about to time out: its deadline was {time_in_words(own.deadline, now)}"
     if own.expects is None:
         return None if _direct(own, children) else _unarmed(own, children, now)
     if own.wake_at is not None and own.wake_at <= now:
-        return f"is about to be resumed: a timer fell due {moment(own.wake_at, now)}"
+        return f"is about to be resumed: a timer fell due {time_in_words(own.wake_at, now)}"
     settled = _counted(children, pending=False)
     enough = 0 <= own.expects <= len(settled)
     if enough or (own.on_reject and sum(child.rejected for child in settled) > own.refusals):
@@ -157,7 +158,7 @@ def _news(settled: Sequence[Record], now: int) -> str:
 
 
 def _lost(own: Record, reason: str, silence: int, now: int) -> str:
-    when = "by way of its caller" if own.due_at is None else moment(own.due_at, now)
+    when = "by way of its caller" if own.due_at is None else time_in_words(own.due_at, now)
     silent = f"but no news for {span(silence)}"
     return f"{reason}; {silent}: the watchdog looks {when}, durable resume {own.id} invokes it now"
 
@@ -183,7 +184,7 @@ def _waits(own: Record, children: Sequence[Record]) -> tuple[Wait, ...]:
 
 def _wait(child: Record) -> Wait:
     what = child.kind.value
-    return Wait(what=what, id=child.id, fn="" if child.kind is Kind.EXTERNAL else child.fn, link=child.link)
+    return Wait(what=what, id=child.id, fn="" if child.kind is Kind.EXTERNAL else child.fn, root=child.root)
 
 
 def _deadline(own: Record) -> tuple[Wait, ...]:
@@ -203,9 +204,9 @@ def _waiting(own: Record, children: Sequence[Record], waits: Sequence[Wait], now
         parts.append(f"waits for {_how_many(own, children, len(promises))}{shown}{more}")
     times = [wait.at for wait in waits if wait.what == "timer" and wait.at is not None]
     if times:
-        parts.append(f"{'or' if parts else 'sleeps'} until {moment(times[0], now)}")
+        parts.append(f"{'or' if parts else 'sleeps'} until {time_in_words(times[0], now)}")
     if not parts:
-        return f"waits for its deadline: times out {moment(own.deadline or 0, now)}"
+        return f"waits for its deadline: times out {time_in_words(own.deadline or 0, now)}"
     return ", ".join(parts) + _ends(own, now)
 
 
@@ -224,16 +225,16 @@ def named(record: Record) -> str:
     """A promise in a sentence: its function, if it has one, and its id."""
     if record.kind is Kind.EXTERNAL:
         return f"the promise {record.id}"
-    if record.kind in (Kind.LINK, Kind.DETACH):
-        return f"the execution {record.link} ({record.id})"
+    if record.kind in (Kind.FOLLOW, Kind.DETACH):
+        return f"the execution {record.root} ({record.id})"
     return f"{function_of(record.fn)} ({record.id})"
 
 
 def _named(wait: Wait) -> str:
     if wait.what == "external":
         return f"the promise {wait.id}, to be settled from outside"
-    if wait.what == "link":
-        return f"the execution {wait.link} ({wait.id})"
+    if wait.what == "follow":
+        return f"the execution {wait.root} ({wait.id})"
     return f"{function_of(wait.fn)} ({wait.id})"
 
 
@@ -264,14 +265,14 @@ def _ends(own: Record, now: int) -> str:
     """The deadline, behind whatever is said first."""
     if not own.pending or own.deadline is None or own.deadline <= now:
         return ""
-    return f"; times out {moment(own.deadline, now)}"
+    return f"; times out {time_in_words(own.deadline, now)}"
 
 
 def _ago(at: int, now: int) -> str:
     return f"{span(now - at)} ago" if now - at >= SECOND else "just now"
 
 
-def moment(at: int, now: int) -> str:
+def time_in_words(at: int, now: int) -> str:
     """A time in UTC, and how far away it is."""
     if not 0 <= at < LATEST:
         return "at no time"

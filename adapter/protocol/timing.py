@@ -14,14 +14,10 @@ from dataclasses import dataclass, replace
 from adapter.errors import ConfigurationError
 from adapter.protocol.ids import SCHEDULE
 from adapter.protocol.promises import Record
+from adapter.protocol.times import DAY, LATEST, MINUTE, SECOND
 
-SECOND = 1_000_000
-MINUTE = 60 * SECOND
 HORIZON = 15 * MINUTE
 """Microseconds by which a message can be delayed."""
-
-LATEST = 253_402_300_800 * SECOND
-"""The year 10000: nothing is due then or later."""
 
 WATCH = 20 * MINUTE
 """Microseconds without news after which the watchdog looks: longer than any invocation runs, and then some."""
@@ -29,7 +25,6 @@ WATCH = 20 * MINUTE
 QUIET = 16 * MINUTE
 """Without news for so long, no invocation is at work on a function: none runs longer than 15 minutes."""
 
-DAY = 24 * 60 * MINUTE
 MAX_WATCH = DAY
 """Between two looks at what doesn't move."""
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from adapter.protocol.promises import Record
 from adapter.protocol.retries import Retry
-from adapter.replay.loop import MICROSECOND
+from adapter.protocol.times import SECOND
 
 R = TypeVar("R")
 
@@ -38,5 +38,5 @@ async def attempts(execution: Tried, body: Callable[[], Coroutine[Any, Any, R]],
                 raise
             delay = policy.delay(attempt, execution.own.id)
         execution.forget()
-        await asyncio.sleep(delay / MICROSECOND)
+        await asyncio.sleep(delay / SECOND)
         attempt += 1

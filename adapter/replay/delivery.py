@@ -7,13 +7,13 @@ from typing import Any
 from adapter.codec.exceptions import decode_exception
 from adapter.errors import CodecError, PromiseCancelled, PromiseTimeout
 from adapter.protocol.promises import Record, State
-from adapter.replay.loop import NEVER
+from adapter.protocol.times import NEVER
 
 BY_PARENT = '"by its parent"'
 """The value of a promise that the function which made it has cancelled."""
 
 
-def moment(record: Record) -> int:
+def due_for_delivery(record: Record) -> int:
     """When a settlement is due for delivery.
 
     What this function cancelled itself follows from a delivery that may not be in the journal yet: the replay makes it
@@ -30,8 +30,8 @@ def deliver(promise: Any, record: Record) -> None:
             try:
                 request = promise.request
                 # As it was when the link was made: its root may be gone by now, or be that of another function.
-                stored = request.read_as is not None and record.rule
-                decode = request.read_as(record.rule) if stored else request.decode
+                stored = request.read_as is not None and record.reads
+                decode = request.read_as(record.reads) if stored else request.decode
                 promise.set_result(decode(record.value))
             except CodecError as unreadable:
                 _reject(promise, unreadable)

@@ -35,11 +35,12 @@ from adapter.errors import (
 from adapter.protocol.ids import child_id, is_id
 from adapter.protocol.promises import BLOCK_FUNCTION, Kind, Record, State, Wake
 from adapter.protocol.retries import Retry
+from adapter.protocol.times import SECOND
 from adapter.replay import waits
 from adapter.replay.attempts import attempts
-from adapter.replay.delivery import deliver, moment
+from adapter.replay.delivery import deliver, due_for_delivery
 from adapter.replay.drift import drifted
-from adapter.replay.loop import MICROSECOND, DurableFuture, DurableLoop, new_loop
+from adapter.replay.loop import DurableFuture, DurableLoop, new_loop
 from adapter.replay.parking import park
 from adapter.replay.steps import Behind, Done, Flush, Left, Promise, Request, Scope, Step, Suspended, current
 
@@ -144,9 +145,9 @@ class Execution(Scope):
         promise = _Open(self, request)
         self._asked.append(request)
         self._open[request.ordinal] = promise
-        if request.deadline is not None and not request.link:
+        if request.deadline is not None and not request.root:
             self._expiries[request.ordinal] = self.loop.call_at(
-                request.deadline / MICROSECOND, self._expired.append, request.ordinal
+                request.deadline / SECOND, self._expired.append, request.ordinal
             )
         return promise
 
@@ -186,7 +187,7 @@ class Execution(Scope):
             self._consumed += 1
             self._refusals += record.rejected
         if ordinal in self._open:
-            heapq.heappush(self._fresh, (moment(record), ordinal))
+            heapq.heappush(self._fresh, (due_for_delivery(record), ordinal))
 
     def unread(self) -> list[int]:
         """Blocks of a map that have ended, and whose outcomes are still to be read, for `fill`."""
@@ -300,7 +301,7 @@ class Execution(Scope):
         for request in asked:
             record = self.records.get(request.ordinal)
             if record is not None and not record.pending and request.ordinal in self._open:
-                heapq.heappush(self._fresh, (moment(record), request.ordinal))
+                heapq.heappush(self._fresh, (due_for_delivery(record), request.ordinal))
         wanted = {r.ordinal for r in missing}
         cancels = [c for c in cancels if c in wanted or self._is_pending(c)]
         expired = tuple(e for e in expired if e in self._open and (e in wanted or self._is_pending(e)))
@@ -447,7 +448,7 @@ class Execution(Scope):
         pending = [record for record in self.records.values() if record.pending]
         failed = self._cut_short or self._main.cancelled() or self._main.exception() is not None
         # What failed needs its children no longer, and no code is left to hear from the outside world.
-        needless = [record.ordinal for record in pending if failed or record.kind in (Kind.EXTERNAL, Kind.LINK)]
+        needless = [record.ordinal for record in pending if failed or record.kind in (Kind.EXTERNAL, Kind.FOLLOW)]
         if needless:
             return Flush(leader=None, followers=(), seen="", direct=False, cancels=tuple(needless))
         return self._suspended_on_children(pending) if pending else self._done()

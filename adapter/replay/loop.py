@@ -21,9 +21,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any, TypeVarTuple
 
-MICROSECOND = 1_000_000
-NEVER = 2**62
-"""Microseconds: a timer at infinity."""
+from adapter.protocol.times import NEVER, SECOND
 
 MAX_STEPS = 5_000_000
 """Callbacks in one turn. A turn that never ends is a busy loop: nothing could be delivered to it any more."""
@@ -64,7 +62,7 @@ class DurableTimer(asyncio.TimerHandle):
     def __init__(
         self, ordinal: int, due: int, callback: Callable[..., object], args: Any, loop: DurableLoop, context: Any
     ):
-        super().__init__(due / MICROSECOND, callback, args, loop, context)
+        super().__init__(due / SECOND, callback, args, loop, context)
         self.ordinal = ordinal
         self.due = due
 
@@ -150,7 +148,7 @@ class DurableLoop(asyncio.AbstractEventLoop):
     # What asyncio asks of a loop.
 
     def time(self) -> float:
-        return self.now / MICROSECOND
+        return self.now / SECOND
 
     def call_soon(
         self, callback: Callable[[*_Ts], object], *args: *_Ts, context: Context | None = None
@@ -167,7 +165,7 @@ class DurableLoop(asyncio.AbstractEventLoop):
     def call_at(
         self, when: float, callback: Callable[[*_Ts], object], *args: *_Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
-        due = NEVER if math.isinf(when) else round(when * MICROSECOND)
+        due = NEVER if math.isinf(when) else round(when * SECOND)
         timer = DurableTimer(self._timer_count, due, callback, args, self, context)
         self._timer_count += 1
         self._timers[timer.ordinal] = timer

@@ -50,7 +50,7 @@ class Request:
     """What the code asked for: ``args`` encoded; ``decode`` reads the outcome; ``inline`` runs an inline step.
 
     ``ordinal``: which of the function's promises it is, counted by the execution.
-    ``deadline`` in logical microseconds; ``retry`` a policy of this call; ``link`` the root that it starts or awaits.
+    ``deadline`` in logical microseconds; ``retry`` a policy of this call; ``root`` the root that it starts or awaits.
     ``reads``: the function of that root, as far as it could be asked; ``read_as`` gives what reads the outcome of one.
     """
 
@@ -65,7 +65,7 @@ class Request:
     encode: Callable[[Any], str] | None = None
     deadline: int | None = None
     retry: str = ""
-    link: str = ""
+    root: str = ""
     reads: str = ""
     read_as: Callable[[str], Callable[[str], Any]] | None = None
     tags: dict[str, str] = field(default_factory=dict)

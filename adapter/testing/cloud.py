@@ -24,7 +24,8 @@ from adapter.engine.operations import Tell
 from adapter.errors import ConfigurationError, Stuck
 from adapter.protocol.ids import is_id, root_of
 from adapter.protocol.promises import Kind, Record
-from adapter.protocol.timing import MINUTE, next_sweep
+from adapter.protocol.times import MINUTE, SECOND
+from adapter.protocol.timing import next_sweep
 from adapter.testing.driver import AnyWorld, Driver
 from adapter.testing.faults import Dice, Faults, Kill
 from adapter.testing.hosting import LocalHost
@@ -44,7 +45,6 @@ R = TypeVar("R")
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 BEGINNING = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-MICROSECOND = 1_000_000
 MAX_IDLE = 1_000
 """Moments in a row at which only schedules, and what they start, moved."""
 MAX_LOOKS = 3
@@ -176,7 +176,7 @@ class LocalCloud:
 
     def advance(self, seconds: float) -> None:
         """Move time forward, driving whatever falls due on the way, in order."""
-        target = self.clock() + round(seconds * MICROSECOND)
+        target = self.clock() + round(seconds * SECOND)
         self.drive()
         while (at := self._next_at()) is not None and at <= target:
             self._jump(at)
@@ -188,7 +188,7 @@ class LocalCloud:
 
         Nothing else happens meanwhile; what fell due is driven afterwards.
         """
-        self._driver.elapse(round(seconds * MICROSECOND))
+        self._driver.elapse(round(seconds * SECOND))
 
     def now(self) -> dt.datetime:
         """The virtual time, aware, in UTC."""
@@ -226,7 +226,7 @@ class LocalCloud:
 
     def wait(self, promise: str, timeout: float | None) -> Record | None:
         """Drive until the promise settles; None when ``timeout`` seconds of virtual time have passed first."""
-        deadline = None if timeout is None else self.clock() + round(timeout * MICROSECOND)
+        deadline = None if timeout is None else self.clock() + round(timeout * SECOND)
         idle = 0
         self._looks.clear()
         while True:
@@ -252,7 +252,7 @@ class LocalCloud:
         """Read a record without counting it as the application's read."""
         self.stats.metered = False
         try:
-            read = self._looking.get if opened else self._looking.head
+            read = self._looking.read_promise if opened else self._looking.peek_promise
             return read(promise) if is_id(promise) else None
         finally:
             self.stats.metered = True
@@ -309,8 +309,8 @@ class LocalCloud:
     def _jump(self, at: int) -> None:
         sweeps, passes = self._next_sweep() == at, at - self.clock()
         self._driver.reach(at)
-        if passes >= MICROSECOND:
-            self.emit("later", "", "", {"seconds": passes // MICROSECOND})
+        if passes >= SECOND:
+            self.emit("later", "", "", {"seconds": passes // SECOND})
         if sweeps:
             self._swept = at
             time = (EPOCH + dt.timedelta(microseconds=at)).strftime("%Y-%m-%dT%H:%M:%SZ")

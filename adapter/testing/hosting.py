@@ -119,10 +119,10 @@ class LocalHost(EngineHost):
     def new_id(self) -> str:
         return self._cloud.new_id()
 
-    def get(self, promise: str) -> Record | None:
+    def read_promise(self, promise: str) -> Record | None:
         return self._cloud.peek(promise)
 
-    def head(self, promise: str) -> Record | None:
+    def peek_promise(self, promise: str) -> Record | None:
         return self._cloud.peek(promise, opened=False)
 
     def wait(self, promise: str, timeout: float | None) -> Record | None:

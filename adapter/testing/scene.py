@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from adapter.protocol.ids import ordinal_of, parent_of
 from adapter.protocol.promises import Record, State
+from adapter.protocol.times import SECOND
 from adapter.testing.cloud import Event
 from adapter.testing.simulated_aws.lambdas import RETRY_DELAYS
 
@@ -21,7 +22,6 @@ SHOWN = 4
 """Of the calls of one function by one caller, this many are shown line by line; the others are counted."""
 COUNTED = 50
 """A line for this many of the counted ones."""
-MICROSECOND = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ class Scene:
             self._actor(promise)
         causes = [self._described(waiting)] if waiting else []
         if (wake_at := event.detail.get("wake_at")) is not None:
-            causes.append(f"a timer, {dt.timedelta(seconds=(wake_at - event.at) // MICROSECOND)} from now")
+            causes.append(f"a timer, {dt.timedelta(seconds=(wake_at - event.at) // SECOND)} from now")
         return self._ended(actor, "suspended", f"suspended, waits for {' or '.join(causes) or 'nothing'}")
 
     def _described(self, waiting: Sequence[str]) -> str:
@@ -173,9 +173,7 @@ class Scene:
         attempt = int(event.detail["attempt"])
         actor.died = True
         why = event.detail.get("error", "its Lambda dies")
-        then = (
-            f"retries in {RETRY_DELAYS[attempt - 1] // MICROSECOND} s" if attempt <= len(RETRY_DELAYS) else "gives up"
-        )
+        then = f"retries in {RETRY_DELAYS[attempt - 1] // SECOND} s" if attempt <= len(RETRY_DELAYS) else "gives up"
         return self._ended(actor, event.what, f"{event.what.upper()}: {why}, attempt {attempt}; Lambda {then}")
 
     def _ended(self, actor: Actor, phase: str, text: str = "") -> tuple[str, str]:
@@ -219,7 +217,7 @@ class Scene:
         return [Line(self._elapsed(), "", "", f"-- {dt.timedelta(seconds=skipped)} later; nothing ran meanwhile --")]
 
     def _elapsed(self) -> int:
-        return (self._now - self._began) // MICROSECOND
+        return (self._now - self._began) // SECOND
 
 
 def tallied(counts: Counter[str]) -> str:

@@ -22,20 +22,20 @@ class ModelStore(Transitions):
     def __init__(self) -> None:
         self.records: dict[str, Record] = {}
 
-    def get(self, promise: str) -> Record | None:
+    def read_promise(self, promise: str) -> Record | None:
         return self.records.get(promise)
 
-    def head(self, promise: str) -> Record | None:
-        return self.get(promise)
+    def peek_promise(self, promise: str) -> Record | None:
+        return self.read_promise(promise)
 
-    def load(self, promise: str) -> tuple[Record | None, Sequence[Record]]:
-        return self.get(promise), self.children(promise)
+    def read_function(self, promise: str) -> tuple[Record | None, Sequence[Record]]:
+        return self.read_promise(promise), self.read_children(promise)
 
-    def glance(self, promise: str) -> tuple[Record | None, Sequence[Record]]:
-        return self.load(promise)
+    def peek_function(self, promise: str) -> tuple[Record | None, Sequence[Record]]:
+        return self.read_function(promise)
 
-    def below(self, promise: str) -> Sequence[Record]:
-        return self.children(promise)
+    def peek_children(self, promise: str) -> Sequence[Record]:
+        return self.read_children(promise)
 
     def clear(self, promise: str, before: int) -> None:
         """Nothing is beside the records."""
@@ -43,7 +43,7 @@ class ModelStore(Transitions):
     def drop(self, record: Record) -> Record:
         return self.records.pop(record.id)
 
-    def children(self, promise: str, first: int = 0) -> Sequence[Record]:
+    def read_children(self, promise: str, first: int = 0) -> Sequence[Record]:
         found = [r for r in self.records.values() if parent_of(r.id) == promise and r.ordinal >= first]
         return sorted(found, key=lambda record: record.ordinal)
 

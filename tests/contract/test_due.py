@@ -153,10 +153,10 @@ def test_entries_that_fill_more_than_one_page_are_all_found(store: Store, root: 
 
 def test_a_schedule_that_is_deleted_is_gone(store: Store, root: str) -> None:
     """From the table and from the index; who deletes it again is told that there was none."""
-    schedule = Record(id=f"{SCHEDULE}{root}", kind=Kind.SCHEDULE, target="f", due_at=5, rule="[]")
+    schedule = Record(id=f"{SCHEDULE}{root}", kind=Kind.SCHEDULE, target="f", due_at=5, recurs="[]")
     store.create(schedule)
     assert store.delete(schedule.id) == schedule
-    assert store.get(schedule.id) is None
+    assert store.read_promise(schedule.id) is None
     assert due(store, schedule.id) == []
     assert store.delete(schedule.id) is None
     assert store.create(schedule) == schedule
@@ -167,7 +167,7 @@ def test_every_link_that_registered_is_on_the_record_once(store: Store, root: st
     store.create(Record(id=root))
     for link in ("a~0", "b~1", "a~0"):
         assert isinstance(store.register(root, link), Record)
-    assert store.get(root) == Record(id=root, awaiters=frozenset({"a~0", "b~1"}))
+    assert store.read_promise(root) == Record(id=root, awaiters=frozenset({"a~0", "b~1"}))
     settled = store.settle(root, State.RESOLVED, "1", 1)
     assert isinstance(settled, Record)
     assert settled.awaiters == {"a~0", "b~1"}
@@ -180,7 +180,7 @@ def test_a_link_to_what_has_settled_is_told_the_outcome(store: Store, root: str,
     settled = store.settle(root, state, "1", 1)
     assert store.register(root, "a~0") == Refused(Refusal.SETTLED, settled)
     assert store.register(f"{root}-unknown", "a~0") == Refused(Refusal.UNKNOWN, None)
-    assert store.get(root) == settled
+    assert store.read_promise(root) == settled
 
 
 def test_a_firing_claims_only_what_it_was_set_for(store: Store, root: str) -> None:

@@ -35,10 +35,10 @@ def test_an_item_of_another_version_is_refused_by_name(dynamo: DynamoStore, root
     child = child_id(root, 0)
     put(dynamo, Record(id=child), v=version)
     for read in (
-        lambda: dynamo.get(child),
-        lambda: dynamo.load(child),
-        lambda: dynamo.load(root),
-        lambda: dynamo.children(root),
+        lambda: dynamo.read_promise(child),
+        lambda: dynamo.read_function(child),
+        lambda: dynamo.read_function(root),
+        lambda: dynamo.read_children(root),
         lambda: dynamo.create(Record(id=child)),
     ):
         with pytest.raises(BadMessage, match=f"{root}.*format .*, this code reads 1"):
@@ -80,14 +80,14 @@ def test_an_item_that_is_no_promise_is_refused(dynamo: DynamoStore, root: str, s
     """I6: never a record that guesses."""
     put(dynamo, Record(id=root), **spoiled)
     with pytest.raises(BadMessage, match="isn't a promise"):
-        dynamo.get(root)
+        dynamo.read_promise(root)
 
 
 def test_attributes_of_others_are_left_alone(dynamo: DynamoStore, root: str) -> None:
     """A team may mark what it looks for."""
     extra = {"mark": {"N": "7"}}
     put(dynamo, Record(id=root), **extra)
-    assert dynamo.get(root) == Record(id=root)
+    assert dynamo.read_promise(root) == Record(id=root)
     assert dynamo.settle(root, State.RESOLVED, "1", 1) == Record(id=root, state=State.RESOLVED, value="1", settled_at=1)
     assert extra.items() <= raw(dynamo, root).items()
 
@@ -118,9 +118,9 @@ def test_other_errors_of_aws_pass_through(root: str, table: Table) -> None:
     """The platform's retry deals with them; none is mistaken for a refusal."""
     absent = table.second("no-such-table")
     for call in (
-        lambda: absent.get(root),
-        lambda: absent.load(root),
-        lambda: absent.children(root),
+        lambda: absent.read_promise(root),
+        lambda: absent.read_function(root),
+        lambda: absent.read_children(root),
         lambda: absent.create(Record(id=root)),
         lambda: absent.settle(root, State.RESOLVED, "1", 1),
         lambda: absent.claim(root),
@@ -146,7 +146,7 @@ def test_nothing_but_a_schedule_can_be_deleted(dynamo: DynamoStore, root: str) -
     dynamo.create(Record(id=root))
     with pytest.raises(ClientError, match="ConditionalCheckFailedException"):
         dynamo.delete(root)
-    assert dynamo.get(root) == Record(id=root)
+    assert dynamo.read_promise(root) == Record(id=root)
 
 
 def test_stores_of_different_tables_do_not_share_them(table: Table, dynamo: DynamoStore, root: str) -> None:
@@ -161,8 +161,8 @@ def test_stores_of_different_tables_do_not_share_them(table: Table, dynamo: Dyna
     )
     second = table.second(name)
     second.create(Record(id=root))
-    assert dynamo.get(root) is None
-    assert second.get(root) == Record(id=root)
+    assert dynamo.read_promise(root) is None
+    assert second.read_promise(root) == Record(id=root)
     dynamo.client.delete_table(TableName=name)
 
 

@@ -38,8 +38,8 @@ def test_first_settlement_wins_whatever_follows(
         store.create(Record(id=root, args="other"))
         store.pause(root, "drift")
         store.close(root)
-        stands = replace(stands, closed=True, paused=store.get(root).paused)
-    assert store.get(root) == stands
+        stands = replace(stands, closed=True, paused=store.read_promise(root).paused)
+    assert store.read_promise(root) == stands
     assert (stands.state, stands.value, stands.settled_at) == first
 
 
@@ -53,7 +53,7 @@ def test_of_two_runs_that_loaded_the_same_epoch_at_most_one_arms(
     """Whatever happens between their loading and their arming, and in whichever order they arm."""
     root = new_root()
     store.create(Record(id=root))
-    loaded, _ = store.load(root)
+    loaded, _ = store.read_function(root)
     assert loaded is not None
 
     def step(what: str) -> bool:
@@ -120,7 +120,7 @@ def test_arming_clears_a_pause_and_what_an_earlier_arming_left(store: Store, roo
     store.pause(root, "drift")
     again = store.arm(root, Arming(epoch=1, arrivals=0))
     assert again == Record(id=root, epoch=2)
-    assert store.get(root) == again
+    assert store.read_promise(root) == again
 
 
 @pytest.mark.parametrize("promise", ["unknown-root", "unknown-root~0", "unknown-root~0.300"])
@@ -133,8 +133,8 @@ def test_nothing_can_be_done_to_a_promise_that_does_not_exist(store: Store, prom
     assert store.arrive(promise, 1) == unknown
     assert store.pause(promise, "?") == unknown
     assert store.close(promise) == unknown
-    assert store.get(promise) is None
-    assert store.load(promise) == (None, [])
+    assert store.read_promise(promise) is None
+    assert store.read_function(promise) == (None, [])
 
 
 def test_a_refused_create_is_told_what_stands(store: Store, root: str) -> None:
@@ -142,7 +142,7 @@ def test_a_refused_create_is_told_what_stands(store: Store, root: str) -> None:
     first = Record(id=root, fn="f", digest="1", seen="")
     assert store.create(first) == first
     assert store.create(replace(first, digest="2")) == Refused(Refusal.MOVED, first)
-    assert store.get(root) == first
+    assert store.read_promise(root) == first
 
 
 def test_the_children_of_many_partitions_are_all_read_in_order(store: Store, root: str) -> None:
@@ -152,11 +152,11 @@ def test_the_children_of_many_partitions_are_all_read_in_order(store: Store, roo
     store.create(Record(id=root, fn="own"))
     for ordinal in reversed(range(total)):
         store.create(Record(id=child_id(root, ordinal)))
-    own, children = store.load(root)
+    own, children = store.read_function(root)
     assert own == Record(id=root, fn="own")
     assert [child.ordinal for child in children] == list(range(total))
     for first in (BUCKET - 1, BUCKET, BUCKET + 1, total - 1, total, 3 * BUCKET):
-        assert [child.ordinal for child in store.children(root, first)] == list(range(first, total))
+        assert [child.ordinal for child in store.read_children(root, first)] == list(range(first, total))
 
 
 @pytest.mark.parametrize("total", [BUCKET - 1, BUCKET, BUCKET + 1])
@@ -166,7 +166,7 @@ def test_a_partition_may_be_just_full(store: Store, root: str, total: int) -> No
     store.create(Record(id=parent))
     for ordinal in range(total):
         store.create(Record(id=child_id(parent, ordinal)))
-    own, children = store.load(parent)
+    own, children = store.read_function(parent)
     assert own == Record(id=parent)
     assert [child.ordinal for child in children] == list(range(total))
 
@@ -177,10 +177,10 @@ def test_a_root_is_loaded_with_its_children_and_nobody_elses(store: Store, root:
     others = [f"{root}0", f"{root}.0", child_id(f"{root}.0", 0), child_id(mine[0], 0), child_id(mine[1], 0)]
     for promise in (root, *mine, *others):
         store.create(Record(id=promise))
-    own, children = store.load(root)
+    own, children = store.read_function(root)
     assert own is not None
     assert [own.id, *(child.id for child in children)] == [root, *mine]
-    below, grandchildren = store.load(mine[1])
+    below, grandchildren = store.read_function(mine[1])
     assert below is not None
     assert [below.id, *(child.id for child in grandchildren)] == [mine[1], child_id(mine[1], 0)]
 
@@ -189,8 +189,8 @@ def test_children_are_found_without_their_root(store: Store, root: str) -> None:
     """Reading tells what is there; whether that makes sense is for others to say."""
     child = Record(id=child_id(root, 0))
     store.create(child)
-    assert store.load(root) == (None, [child])
-    assert list(store.children(root)) == [child]
+    assert store.read_function(root) == (None, [child])
+    assert list(store.read_children(root)) == [child]
 
 
 def test_children_that_fill_more_than_one_page_are_all_read(store: Store, root: str) -> None:
@@ -198,8 +198,8 @@ def test_children_that_fill_more_than_one_page_are_all_read(store: Store, root: 
     wanted = [Record(id=child_id(root, ordinal), args="x" * 300_000) for ordinal in range(8)]
     for record in wanted:
         store.create(record)
-    assert store.load(root) == (None, wanted)
-    assert list(store.children(root, 5)) == wanted[5:]
+    assert store.read_function(root) == (None, wanted)
+    assert list(store.read_children(root, 5)) == wanted[5:]
 
 
 FULL = Record(
@@ -228,8 +228,10 @@ FULL = Record(
     due_at=1_767_225_600_000_004,
     deadline=1_767_225_600_000_005,
     retry="{}",
-    link="root",
-    rule="[]",
+    root="root",
+    detached_by="other~0",
+    recurs="[]",
+    reads="module:f",
     awaiters=frozenset({"a~0", "b~1"}),
     paused="paused",
     closed=True,
@@ -249,7 +251,7 @@ def test_a_field_of_a_record_round_trips_alone(store: Store, root: str, name: st
     """What is empty isn't stored, and reads as it was."""
     record = replace(Record(id=root), **{name: getattr(FULL, name)})
     store.create(record)
-    assert store.get(root) == record
+    assert store.read_promise(root) == record
 
 
 @drawn
@@ -261,15 +263,15 @@ def test_every_field_of_a_record_round_trips_through_the_table(
     root = new_root()
     record = data.draw(any_record([root, child_id(root, 0), child_id(child_id(root, 1), 700)]))
     assert store.create(record) == record
-    assert store.get(record.id) == record
-    assert store.load(record.id) == (record, [])
+    assert store.read_promise(record.id) == record
+    assert store.read_function(record.id) == (record, [])
 
 
 def test_a_record_with_every_field_round_trips(store: Store, root: str) -> None:
     """All of them at once."""
     record = replace(FULL, id=root)
     store.create(record)
-    assert store.get(root) == record
+    assert store.read_promise(root) == record
 
 
 @pytest.mark.parametrize("state", SETTLED)
@@ -294,11 +296,11 @@ def test_arrivals_only_ever_add(store: Store, new_root: NewRoot, data: st.DataOb
         store.arrive(root, count)
         if data.draw(st.booleans()):
             store.claim(root)
-        stands = store.get(root)
+        stands = store.read_promise(root)
         assert stands is not None
         if data.draw(st.booleans()):
             store.arm(root, Arming(epoch=stands.epoch, arrivals=stands.arrivals, state=state, threshold=9))
-    assert store.get(root).arrivals == sum(counts)
+    assert store.read_promise(root).arrivals == sum(counts)
 
 
 @pytest.mark.parametrize("size", [350_001, 500_000])
@@ -310,12 +312,12 @@ def test_too_large_a_text_is_refused_and_nothing_is_written(store: Store, root: 
         store.create(Record(id=root, args="x" * (size // 2), value="x" * (size - size // 2)))
     with pytest.raises(PayloadTooLarge):
         store.create(Record(id=root, args="é" * (size // 2 + 1)))
-    assert store.get(root) is None
+    assert store.read_promise(root) is None
     pending = Record(id=root)
     store.create(pending)
     with pytest.raises(PayloadTooLarge, match=root):
         store.settle(root, State.RESOLVED, "x" * size, 1)
-    assert store.get(root) == pending
+    assert store.read_promise(root) == pending
 
 
 def test_the_largest_text_is_stored(store: Store, root: str) -> None:
@@ -324,5 +326,5 @@ def test_the_largest_text_is_stored(store: Store, root: str) -> None:
     other = child_id(root, 0)
     store.create(Record(id=other))
     assert isinstance(store.settle(other, State.RESOLVED, "é" * 175_000, 1), Record)
-    assert store.get(other).value == "é" * 175_000
-    assert len(store.get(root).args) == 350_000
+    assert store.read_promise(other).value == "é" * 175_000
+    assert len(store.read_promise(root).args) == 350_000

@@ -47,7 +47,7 @@ class Agreement(RuleBasedStateMachine):
     def family(self) -> list[str]:
         """The root, its children, their children; each parent's next child is the only one that doesn't exist yet."""
         parents = [self.root, child_id(self.root, 0), child_id(self.root, 3)]
-        return [self.root, *(child_id(p, n) for p in parents for n in range(len(self.model.children(p)) + 1))]
+        return [self.root, *(child_id(p, n) for p in parents for n in range(len(self.model.read_children(p)) + 1))]
 
     def one(self, data: st.DataObject) -> str:
         """Mostly one that exists."""
@@ -83,7 +83,7 @@ class Agreement(RuleBasedStateMachine):
     def arm(self, data: st.DataObject, off: int, threshold: int | None, on_reject: bool) -> None:
         """A run suspends, knowing what stands or something older."""
         promise = self.one(data)
-        stands = self.model.get(promise) or Record(id=promise)
+        stands = self.model.read_promise(promise) or Record(id=promise)
         states = st.sampled_from(RUNNABLE)
         arming = Arming(
             epoch=max(0, stands.epoch + off),
@@ -119,34 +119,36 @@ class Agreement(RuleBasedStateMachine):
     def remove(self, data: st.DataObject, off: int) -> None:
         """Only what is over, and what is meant. From the last child on: what is read has whole partitions before it."""
         promise = self.one(data)
-        stands = self.model.get(promise)
+        stands = self.model.read_promise(promise)
         parent = ids.parent_of(promise)
-        later = parent is not None and any(c.ordinal > ids.ordinal_of(promise) for c in self.model.children(parent))
+        later = parent is not None and any(
+            c.ordinal > ids.ordinal_of(promise) for c in self.model.read_children(parent)
+        )
         self.both("remove", promise, (stands.created_at if stands else 0) + (1 if later else off))
         if promise not in self.model.records:
-            assert self.store.get(promise) is None
+            assert self.store.read_promise(promise) is None
 
     @rule(data=st.data())
     def below(self, data: st.DataObject) -> None:
         """All of them, and with the record itself."""
         promise = self.one(data)
-        children = list(self.model.children(promise))
-        assert list(self.store.below(promise)) == children
-        own, found = self.store.glance(promise)
-        assert (own, list(found)) == (self.model.get(promise), children)
+        children = list(self.model.read_children(promise))
+        assert list(self.store.peek_children(promise)) == children
+        own, found = self.store.peek_function(promise)
+        assert (own, list(found)) == (self.model.read_promise(promise), children)
 
     @rule(data=st.data(), first=st.integers(0, 6))
     def children(self, data: st.DataObject, first: int) -> None:
         """From an ordinal on, in order."""
         promise = self.one(data)
-        assert list(self.store.children(promise, first)) == list(self.model.children(promise, first))
+        assert list(self.store.read_children(promise, first)) == list(self.model.read_children(promise, first))
 
     @rule(data=st.data())
     def load(self, data: st.DataObject) -> None:
         """A record and those of its children."""
         promise = self.one(data)
-        own, children = self.store.load(promise)
-        assert (own, list(children)) == (self.model.get(promise), list(self.model.children(promise)))
+        own, children = self.store.read_function(promise)
+        assert (own, list(children)) == (self.model.read_promise(promise), list(self.model.read_children(promise)))
 
     @rule(data=st.data(), until=instants | times)
     def due(self, data: st.DataObject, until: int) -> None:
@@ -161,7 +163,7 @@ class Agreement(RuleBasedStateMachine):
     def the_family_is_the_same(self) -> None:
         """Every record, after every step: a refusal has written nothing."""
         for promise, record in getattr(self, "model", ModelStore()).records.items():
-            assert self.store.get(promise) == record
+            assert self.store.read_promise(promise) == record
 
     def teardown(self) -> None:
         # moto's queries get slower with each item in the table.

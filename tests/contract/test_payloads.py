@@ -55,7 +55,7 @@ def sealed(world: Any) -> SealedStore:
 
 
 def stored(world: Any, promise: str) -> Record:
-    found: Record | None = world.store.get(promise)
+    found: Record | None = world.store.read_promise(promise)
     assert found is not None
     return found
 
@@ -70,7 +70,7 @@ def test_only_what_is_large_is_in_an_object(world: Any, sealed: SealedStore, roo
     assert isinstance(settled, Record)
     assert (stored(world, root).value == text) is not large
     assert settled.value == text
-    found = sealed.get(root)
+    found = sealed.read_promise(root)
     assert found is not None
     assert (found.args, found.value) == (text, text)
 
@@ -95,12 +95,12 @@ def test_children_come_with_their_outcomes_and_without_their_arguments(sealed: S
     text = "x" * 20_000
     sealed.create(Record(id=root, args=text))
     sealed.create(Record(id=child_id(root, 0), args=text, state=State.RESOLVED, value=text))
-    sealed.create(Record(id=child_id(root, 1), args=text, kind=Kind.LINK, fn="f", link="other"))
-    own, (call, link) = sealed.load(root)
+    sealed.create(Record(id=child_id(root, 1), args=text, kind=Kind.FOLLOW, fn="f", root="other"))
+    own, (call, link) = sealed.read_function(root)
     assert own is not None
     assert (own.args, call.value, link.args) == (text, text, text)
     assert isinstance(call.args, Stored)
-    assert sealed.children(root) == [call, link]
+    assert sealed.read_children(root) == [call, link]
 
 
 def test_a_claim_brings_the_arguments_that_a_replay_needs(sealed: SealedStore, root: str) -> None:
@@ -125,7 +125,7 @@ def test_why_a_function_is_paused_is_encrypted_and_read(world: Any, root: str) -
     sealed = over(world, toy)
     sealed.create(Record(id=root))
     sealed.pause(root, "drifted: secret")
-    found = sealed.get(root)
+    found = sealed.read_promise(root)
     assert found is not None
     assert found.paused == "drifted: secret"
     assert "secret" not in stored(world, root).paused
@@ -137,7 +137,7 @@ def test_encrypted_texts_are_read_as_they_were(world: Any, root: str, text: str,
     sealed = over(world, toy)
     record = Record(id=root, args=text)
     sealed.create(record)
-    assert sealed.get(root) == record
+    assert sealed.read_promise(root) == record
     assert text not in stored(world, root).args
     assert stored(world, root).args[0] == ("@" if len(text.encode()) * 4 // 3 > INLINE_BYTES else "!")
 
@@ -149,14 +149,14 @@ def test_without_a_bucket_the_item_is_the_limit_and_the_error_says_so(world: Any
     other = child_id(root, 0)
     with pytest.raises(PayloadTooLarge, match="DURABLE_BUCKET"):
         without.create(Record(id=other, args="x" * (MAX_TEXT_BYTES + 1)))
-    assert without.get(other) is None
+    assert without.read_promise(other) is None
 
 
 def test_whoever_carries_an_outcome_on_reads_nothing(world: Any, sealed: SealedStore, root: str) -> None:
     """And the link has all of it, also when it is told twice."""
     text, link = "x" * 20_000, child_id(f"other-{root}", 0)
     sealed.create(Record(id=root))
-    sealed.create(Record(id=link, kind=Kind.LINK, link=root))
+    sealed.create(Record(id=link, kind=Kind.FOLLOW, root=root))
     sealed.settle(root, State.RESOLVED, text, 1)
     carried = Stored(stored(world, root).value, root)
     first = sealed.settle(link, State.RESOLVED, carried, 2)
@@ -164,7 +164,7 @@ def test_whoever_carries_an_outcome_on_reads_nothing(world: Any, sealed: SealedS
     assert isinstance(first, Record)
     assert isinstance(first.value, Stored)
     assert isinstance(second, Refused)
-    found = sealed.get(link)
+    found = sealed.read_promise(link)
     assert found is not None
     assert found == replace(first, value=text)
 
@@ -198,9 +198,9 @@ def test_an_object_is_there_before_any_item_names_it() -> None:
     store = Watchful(bucket)
     sealed = SealedStore(store, Sealing(bucket), InOrder())
     sealed.create(Record(id="a", args=large))
-    sealed.create(Record(id="b~0", kind=Kind.LINK, link="a", args=large))
+    sealed.create(Record(id="b~0", kind=Kind.FOLLOW, root="a", args=large))
     sealed.settle("a", State.RESOLVED, large, 1)
-    found = store.get("a")
+    found = store.read_promise("a")
     assert found is not None
     sealed.settle("b~0", State.RESOLVED, Stored(found.value, "a"), 2)
     assert store.looked == 4

@@ -140,7 +140,7 @@ def test_an_item_without_an_id_is_no_promise(dynamo: DynamoStore, root: str) -> 
     del item["id"]
     dynamo.client.put_item(TableName=dynamo._table, Item=item)
     with pytest.raises(BadMessage):
-        dynamo.get(root)
+        dynamo.read_promise(root)
 
 
 @pytest.fixture

@@ -89,7 +89,7 @@ def test_a_settlement_that_a_parent_waits_for_is_delivered_with_all_that_the_res
     )
 
 
-@pytest.mark.parametrize("kind", [Kind.EXTERNAL, Kind.LINK])
+@pytest.mark.parametrize("kind", [Kind.EXTERNAL, Kind.FOLLOW])
 def test_a_settlement_from_outside_is_delivered_to_whom_waits(
     dynamo: DynamoStore, delivered: Delivered, root: str, kind: Kind
 ) -> None:
@@ -105,7 +105,7 @@ def test_a_call_that_was_settled_from_above_is_delivered_though_nobody_waits(
     dynamo: DynamoStore, delivered: Delivered, root: str, state: State
 ) -> None:
     """The callee has to clean up. What isn't a call has none."""
-    for promise, kind in ((root, Kind.CALL), (child_id(root, 0), Kind.EXTERNAL), (child_id(root, 1), Kind.LINK)):
+    for promise, kind in ((root, Kind.CALL), (child_id(root, 0), Kind.EXTERNAL), (child_id(root, 1), Kind.FOLLOW)):
         dynamo.create(Record(id=promise, kind=kind, target="callee"))
         dynamo.settle(promise, state, "", 1)
     assert [(read(record).id, read(record).target) for record in delivered()] == [(root, "callee")]
@@ -205,7 +205,7 @@ def test_the_changes_of_an_item_come_in_order(dynamo: DynamoStore, recorded: Del
         changes = [one["dynamodb"] for one in records if one["dynamodb"]["NewImage"]["id"] == {"S": promise}]
         assert len(changes) == 22
         assert [change.get("OldImage") for change in changes] == [None, *(c["NewImage"] for c in changes[:-1])]
-        assert to_record(changes[-1]["NewImage"]) == dynamo.get(promise)
+        assert to_record(changes[-1]["NewImage"]) == dynamo.read_promise(promise)
 
 
 def test_every_settlement_is_delivered_once_over_all_batches(
@@ -257,4 +257,4 @@ def test_settlements_by_many_threads_are_each_delivered_once(
         list(pool.map(lambda n: dynamo.settle(promises[n // 4], State.RESOLVED, str(n), 1), range(128)))
     settled = [read(record) for record in delivered()]
     assert sorted(one.id for one in settled) == sorted(promises)
-    assert {one.id: one.value for one in settled} == {one.id: one.value for one in dynamo.children(root)}
+    assert {one.id: one.value for one in settled} == {one.id: one.value for one in dynamo.read_children(root)}

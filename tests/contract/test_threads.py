@@ -85,7 +85,7 @@ def test_of_all_that_create_one_promise_exactly_one_does(store: Store, root: str
     results = at_once(lambda number: store.create(Record(id=root, digest=str(number))))
     (winner,) = written(results)
     assert refused(results) == [Refused(Refusal.MOVED, winner)] * (THREADS - 1)
-    assert store.get(root) == winner
+    assert store.read_promise(root) == winner
 
 
 @pytest.mark.parametrize("_", ROUNDS)
@@ -95,7 +95,7 @@ def test_of_all_that_settle_one_promise_exactly_one_does(store: Store, root: str
     results = at_once(lambda number: store.settle(root, SETTLED[number % len(SETTLED)], str(number), number + 1))
     (winner,) = written(results)
     assert refused(results) == [Refused(Refusal.SETTLED, winner)] * (THREADS - 1)
-    assert store.get(root) == winner
+    assert store.read_promise(root) == winner
     assert results.index(winner) == int(winner.value) == winner.settled_at - 1
 
 
@@ -105,7 +105,7 @@ def test_every_claim_moves_the_epoch_by_one(store: Store, root: str, at_once: At
     store.create(Record(id=root))
     epochs = [record.epoch for record in written(at_once(lambda _: store.claim(root)))]
     assert sorted(epochs) == list(range(1, THREADS + 1))
-    assert store.get(root) == Record(id=root, epoch=THREADS)
+    assert store.read_promise(root) == Record(id=root, epoch=THREADS)
 
 
 @pytest.mark.parametrize("_", ROUNDS)
@@ -115,7 +115,7 @@ def test_of_all_that_arm_with_one_epoch_exactly_one_does(store: Store, root: str
     results = at_once(lambda number: store.arm(root, Arming(epoch=0, arrivals=0, threshold=number)))
     (winner,) = written(results)
     assert refused(results) == [Refused(Refusal.SUPERSEDED, winner)] * (THREADS - 1)
-    assert store.get(root) == winner == Record(id=root, epoch=1, threshold=results.index(winner))
+    assert store.read_promise(root) == winner == Record(id=root, epoch=1, threshold=results.index(winner))
 
 
 @pytest.mark.parametrize("_", ROUNDS)
@@ -124,7 +124,7 @@ def test_no_arrival_is_lost(store: Store, root: str, at_once: AtOnce, _: int) ->
     store.create(Record(id=root))
     counts = [record.arrivals for record in written(at_once(lambda _: store.arrive(root, 1)))]
     assert sorted(counts) == list(range(1, THREADS + 1))
-    assert store.get(root) == Record(id=root, arrivals=THREADS)
+    assert store.read_promise(root) == Record(id=root, arrivals=THREADS)
 
 
 @pytest.mark.parametrize("_", ROUNDS)
@@ -161,11 +161,11 @@ def test_a_link_is_registered_before_its_root_settles_or_told_the_outcome(
     assert refused(registered) == [Refused(Refusal.SETTLED, settled)] * len(refused(registered))
     known = {link for link, result in zip(links[1:], registered, strict=True) if isinstance(result, Record)}
     assert settled.awaiters == known
-    assert store.get(root) == settled
+    assert store.read_promise(root) == settled
 
 
 @pytest.mark.parametrize("_", ROUNDS)
 def test_children_created_side_by_side_are_all_there(store: Store, root: str, at_once: AtOnce, _: int) -> None:
     """Followers of one leader: writes to one partition don't disturb each other."""
     at_once(lambda number: store.create(Record(id=child_id(root, number))))
-    assert list(store.children(root)) == [Record(id=child_id(root, number)) for number in range(THREADS)]
+    assert list(store.read_children(root)) == [Record(id=child_id(root, number)) for number in range(THREADS)]

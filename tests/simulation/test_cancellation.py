@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from adapter import Promise, attach, cancel, durable, errors, promise, run
-from adapter.engine.operations import Arm, Close, Create, Invoke, Schedule, Settle
+from adapter.engine.operations import Arm, Close, Create, Invoke, SendAt, Settle
 from adapter.testing import LocalCloud
 from tests.support.laws import COLD, HOUR, WARM, Broken, Weather, history, items, slow, step
 
@@ -350,7 +350,7 @@ async def orderly() -> None:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("operation", [Settle, Schedule, Arm, Create, Invoke, Close])
+@pytest.mark.parametrize("operation", [Settle, SendAt, Arm, Create, Invoke, Close])
 def test_a_death_during_the_clean_up_is_made_good(operation: type[Any], when: str, cloud: LocalCloud) -> None:
     """Around each operation that it makes."""
     handle = orderly.start()

@@ -376,7 +376,7 @@ def test_what_is_not_settled_from_outside_is_left_alone(kind: Kind, cloud: Local
     """A caller's own step, and a schedule, which never settles."""
     name = "schedule:s" if kind is Kind.SCHEDULE else "r~0"
     store: Any = cloud._world.store
-    store.create(Record(id=name, kind=kind, fn="f", target="t", link="other"))
+    store.create(Record(id=name, kind=kind, fn="f", target="t", root="other"))
     with unchanged(cloud):
         for arguments in (["resolve", name, "1"], ["reject", name, "no"], ["cancel", name]):
             assert "was not settled" in refused(*arguments)

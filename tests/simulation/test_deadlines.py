@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from adapter import attach, durable, errors, promise, resolve, run
-from adapter.engine.operations import Glance, Invoke, RunCode, Schedule, Settle
+from adapter.engine.operations import Invoke, PeekFunction, RunCode, SendAt, Settle
 from adapter.testing import LocalCloud
 from tests.support.laws import HOUR, awaited, slow, step
 
@@ -185,7 +185,7 @@ def test_an_outcome_that_came_first_is_what_the_caller_sees(cloud: LocalCloud) -
         (60, "adapter.lambdas.sweeper.fire", Settle),
         (60, "adapter.lambdas.sweeper.fire", Invoke),
         (HOUR, "adapter.lambdas.sweeper.fire", Invoke),
-        (HOUR, "adapter.lambdas.sweeper.sweep", Schedule),
+        (HOUR, "adapter.lambdas.sweeper.sweep", SendAt),
     ],
 )
 def test_a_deadline_survives_the_death_of_who_enforces_it(
@@ -206,7 +206,7 @@ def notes() -> str:
 def test_a_run_that_comes_after_its_deadline_runs_no_code(cloud: LocalCloud) -> None:
     """Its Lambda died before, and so did the one that should have settled it in time: both are repeated later."""
     cloud.kill(notes, RunCode, "before")
-    cloud.kill("adapter.lambdas.sweeper.fire", Glance, "before")
+    cloud.kill("adapter.lambdas.sweeper.fire", PeekFunction, "before")
     begun = cloud.now()
     with pytest.raises(errors.PromiseTimeout):
         cloud.run(notes)

@@ -14,7 +14,7 @@ import pytest
 from adapter import Retry, attach, durable, promise, reject, resolve, run, schedule, schedules
 from adapter.aws.payloads import prefix_of
 from adapter.engine.host import drive
-from adapter.engine.operations import Create, Get, Glance, Head, Many, Now, Remove, Settle
+from adapter.engine.operations import Create, Many, Now, PeekFunction, PeekPromise, ReadPromise, Remove, Settle
 from adapter.errors import ConfigurationError, UnknownPromise
 from adapter.lambdas.removal import DEEP, PORTION
 from adapter.lambdas.watchdog import look
@@ -300,11 +300,15 @@ ENDED = Record(
 )
 
 
-@pytest.mark.parametrize("kind", [Kind.LINK, Kind.DETACH])
+@pytest.mark.parametrize("kind", [Kind.FOLLOW, Kind.DETACH])
 def test_a_root_stays_as_long_as_somebody_has_not_heard_of_it(fast: LocalCloud, kind: Kind) -> None:
     """Else a link would never settle, and a promise to detach would start the root once more."""
-    root = replace(ENDED, awaiters=frozenset({"other~0"})) if kind is Kind.LINK else replace(ENDED, link="other~0")
-    made(fast, root, Record(id="other", fn="?"), Record(id="other~0", kind=kind, link="ended"))
+    root = (
+        replace(ENDED, awaiters=frozenset({"other~0"}))
+        if kind is Kind.FOLLOW
+        else replace(ENDED, detached_by="other~0")
+    )
+    made(fast, root, Record(id="other", fn="?"), Record(id="other~0", kind=kind, root="ended"))
     fast.advance(10 * DAY)
     assert "ended" in left(fast)
     fast._host.ports.perform(Settle("other~0", State.RESOLVED, "1"))
@@ -639,7 +643,7 @@ class Nth(Kill):
 
     def meets(self, names: Collection[str], operation: object, when: str) -> bool:
         looks = "adapter.lambdas.sweeper.fire" in names or "adapter.lambdas.sweeper.sweep" in names
-        if not looks or when != self.when or isinstance(operation, (Get, Glance, Head, Many, Now)):
+        if not looks or when != self.when or isinstance(operation, (ReadPromise, PeekFunction, PeekPromise, Many, Now)):
             return False
         self.left -= 1
         if self.left != 0:
@@ -666,7 +670,7 @@ def test_whoever_removes_may_die_anywhere(when: str) -> None:
         if not kill.met:
             break
         points[kill.met[0]] += 1
-    assert {"Remove", "ClearPayloads", "Below", "Schedule"} <= set(points)
+    assert {"Remove", "ClearPayloads", "PeekChildren", "SendAt"} <= set(points)
 
 
 @pytest.mark.parametrize("seed", range(12))

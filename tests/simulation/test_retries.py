@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from adapter import Retry, attach, durable, errors, now, run, uuid4
-from adapter.engine.operations import RunCode, Schedule, Settle
+from adapter.engine.operations import RunCode, SendAt, Settle
 from adapter.protocol.ids import BUCKET
 from adapter.protocol.promises import State
 from adapter.testing import LocalCloud
@@ -215,7 +215,7 @@ async def asleep(seconds: float) -> None:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("operation", [RunCode, Schedule, Settle])
+@pytest.mark.parametrize("operation", [RunCode, SendAt, Settle])
 def test_a_death_around_an_attempt_ends_well(operation: type[Any], when: str, cloud: LocalCloud) -> None:
     """The same attempt is made again, or there are two of the next one; one outcome stands."""
     cloud.kill(leaf, operation, when)

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from adapter import When, attach, cancel, durable, errors, resolve, run, schedule, schedules, unschedule
-from adapter.engine.operations import Arm, Create, Invoke, Schedule
+from adapter.engine.operations import Arm, Create, Invoke, SendAt
 from adapter.protocol.recurrence import Recurrence
-from adapter.protocol.timing import MINUTE
+from adapter.protocol.times import MINUTE
 from adapter.testing import Faults, LocalCloud
 from tests.support.laws import HOUR, items
 
@@ -186,7 +186,7 @@ def test_who_waits_for_ever_is_stuck_though_schedules_go_on(cloud: LocalCloud) -
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("operation", [Create, Invoke, Schedule, Arm])
+@pytest.mark.parametrize("operation", [Create, Invoke, SendAt, Arm])
 def test_a_death_at_an_occurrence_starts_it_once(operation: type[Any], when: str, cloud: LocalCloud) -> None:
     """The message comes again, and the root exists already."""
     schedule("tick", "rate(5 minutes)", nightly, "eu")

@@ -12,12 +12,12 @@ import pytest
 from adapter import attach, durable, promise, run, schedule
 from adapter.aws.items import to_record
 from adapter.engine.host import drive
-from adapter.engine.operations import Get, Glance, Invoke, Now, Operation
+from adapter.engine.operations import Invoke, Now, Operation, PeekFunction, ReadPromise
 from adapter.lambdas.watchdog import QUIET, look
 from adapter.protocol.ids import parent_of
 from adapter.protocol.promises import Kind, Record
 from adapter.protocol.standing import Standing, Way, standing
-from adapter.protocol.timing import MINUTE
+from adapter.protocol.times import MINUTE
 from adapter.testing import Faults, LocalCloud
 from tests.support.laws import HOUR, STORM, Broken, fails, slow, step
 
@@ -135,9 +135,9 @@ class Table:
 
         def perform(operation: Operation) -> Any:
             match operation:
-                case Glance():
+                case PeekFunction():
                     return self.records.get(operation.id), self.children(operation.id)
-                case Get():
+                case ReadPromise():
                     return self.records.get(operation.id)
                 case Now():
                     return at
@@ -190,7 +190,7 @@ def test_what_the_watchdog_would_invoke_is_never_said_to_wait(program: int) -> N
     table, invoked = Table(), 0
     for written in table.after_each(changes):
         for own in (written, table.records.get(parent_of(written.id) or "")):
-            if own is None or any(c.pending and c.kind in (Kind.LINK, Kind.DETACH) for c in table.children(own.id)):
+            if own is None or any(c.pending and c.kind in (Kind.FOLLOW, Kind.DETACH) for c in table.children(own.id)):
                 continue
             for later in (0, QUIET, QUIET + 5 * MINUTE, MONTHS):
                 if table.invoked(own, table.now + later):

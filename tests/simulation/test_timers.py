@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from adapter import durable, errors, promise, resolve
-from adapter.engine.operations import Arm, Claim, Invoke, Schedule
+from adapter.engine.operations import Arm, Claim, Invoke, SendAt
 from adapter.protocol.promises import Record
-from adapter.protocol.timing import MINUTE
+from adapter.protocol.times import MINUTE
 from adapter.testing import Faults, LocalCloud
 from adapter.testing.cloud import Event
 from adapter.testing.driver import DEFAULT_FUNCTION
@@ -148,7 +148,7 @@ def test_a_message_that_comes_after_its_function_has_ended_wakes_nobody(cloud: L
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize(("seconds", "operation"), [(60, Schedule), (60, Arm), (60, Claim), (DAY, Arm), (DAY, Claim)])
+@pytest.mark.parametrize(("seconds", "operation"), [(60, SendAt), (60, Arm), (60, Claim), (DAY, Arm), (DAY, Claim)])
 def test_a_sleep_survives_the_death_of_its_function_around(
     operation: type[Any], when: str, seconds: int, cloud: LocalCloud
 ) -> None:
@@ -166,7 +166,7 @@ def test_no_timer_is_lost_in_a_storm(seed: int) -> None:
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(
-    ("handler", "operation"), [("adapter.lambdas.sweeper.sweep", Schedule), ("adapter.lambdas.sweeper.fire", Invoke)]
+    ("handler", "operation"), [("adapter.lambdas.sweeper.sweep", SendAt), ("adapter.lambdas.sweeper.fire", Invoke)]
 )
 def test_a_death_of_the_timers_own_lambdas_half_way_is_made_good(
     handler: str, operation: type[Any], when: str, cloud: LocalCloud
@@ -197,7 +197,7 @@ def test_a_timer_without_a_queue_is_a_clear_error(cloud: LocalCloud) -> None:
     from adapter.protocol.messages import Cause, Resume
 
     with pytest.raises(errors.ConfigurationError, match="DURABLE_TIMERS"):
-        NoTimers().schedule("target", Resume(id="r", cause=Cause.TIMER), 1)
+        NoTimers().send_at("target", Resume(id="r", cause=Cause.TIMER), 1)
 
 
 def _message(cloud: LocalCloud) -> dict[str, Any]:

@@ -124,7 +124,7 @@ def test_a_root_is_created_and_then_invoked(host: AwsHost) -> None:
     record = Record(id="order-7", fn="checkout", target="shop-checkout", digest="1")
     stands = host.start(record)
     assert stands.created_at > 0
-    assert host.get("order-7") == stands
+    assert host.read_promise("order-7") == stands
     assert host.start(record) == stands
     assert invoked(host) == [Start(id="order-7")]
 
@@ -235,7 +235,7 @@ def test_the_clock_counts_microseconds_since_the_epoch() -> None:
 def test_timers_are_refused_where_there_is_no_queue_for_them() -> None:
     """A function that sleeps for ever would be worse."""
     with pytest.raises(ConfigurationError, match="DURABLE_TIMERS"):
-        NoTimers().schedule("target", Resume(id="r", cause=Cause.TIMER), 1)
+        NoTimers().send_at("target", Resume(id="r", cause=Cause.TIMER), 1)
 
 
 def test_an_invocation_is_asynchronous_and_carries_the_envelope() -> None:

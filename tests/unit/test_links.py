@@ -51,7 +51,7 @@ class Table:
             "order-7": Record(id="order-7"),
         }
 
-    def get(self, promise: str) -> Record | None:
+    def read_promise(self, promise: str) -> Record | None:
         return self.records.get(promise)
 
     def settle(self, promise: str, state: State, value: str) -> Written:

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapter.protocol.times import SECOND
 from adapter.replay import loop as loop_module
-from adapter.replay.loop import MICROSECOND, REAL_IO, DurableLoop, DurableTimer, new_loop
+from adapter.replay.loop import REAL_IO, DurableLoop, DurableTimer, new_loop
 
 NOW = 1_767_225_600_000_000
 """Logical microseconds, as large as they are in this century."""
@@ -263,7 +264,7 @@ def test_time_is_logical(loop: DurableLoop) -> None:
             await asyncio.sleep(0)
         return [*times, loop.time(), asyncio.get_running_loop().time()]
 
-    assert run(loop, main()) == [NOW / MICROSECOND] * 3
+    assert run(loop, main()) == [NOW / SECOND] * 3
     assert loop.now == NOW
 
 
@@ -278,7 +279,7 @@ def test_a_timer_fires_only_when_it_is_told_to(loop: DurableLoop) -> None:
     assert log == []
     loop.run_ready()
     assert log == ["fired"]
-    assert loop.now == NOW + MICROSECOND
+    assert loop.now == NOW + SECOND
     assert loop.next_timer() is None
 
 
@@ -353,24 +354,24 @@ def test_a_timer_that_is_due_already_needs_no_delivery(loop: DurableLoop, delay:
 def test_a_late_delivery_does_not_turn_time_back(loop: DurableLoop) -> None:
     """Time is at least what it was."""
     timer: Any = loop.call_later(1, lambda: None)
-    loop.now += 5 * MICROSECOND
+    loop.now += 5 * SECOND
     loop.fire(timer)
-    assert loop.now == NOW + 5 * MICROSECOND
+    assert loop.now == NOW + 5 * SECOND
 
 
 @pytest.mark.parametrize("microseconds", [1, 2, 999_999, 1_000_001, 31_536_000_000_001])
 def test_due_times_are_exact_to_the_microsecond(loop: DurableLoop, microseconds: int) -> None:
     """Though asyncio counts in seconds, in floats."""
-    timer: Any = loop.call_later(microseconds / MICROSECOND, lambda: None)
+    timer: Any = loop.call_later(microseconds / SECOND, lambda: None)
     assert timer.due == NOW + microseconds
 
 
 def test_timers_compare_with_plain_ones_by_time(loop: DurableLoop) -> None:
     """In the heap of the ordinary loop that a function has left for."""
     mine = DurableTimer(0, NOW, lambda: None, (), loop, None)
-    plain = asyncio.TimerHandle(NOW / MICROSECOND + 1, lambda: None, (), loop)
+    plain = asyncio.TimerHandle(NOW / SECOND + 1, lambda: None, (), loop)
     assert mine < plain
-    assert not DurableTimer(0, NOW + 2 * MICROSECOND, lambda: None, (), loop, None) < plain
+    assert not DurableTimer(0, NOW + 2 * SECOND, lambda: None, (), loop, None) < plain
 
 
 def test_asyncios_own_timers_work(loop: DurableLoop) -> None:
@@ -388,7 +389,7 @@ def test_asyncios_own_timers_work(loop: DurableLoop) -> None:
             log.append(await asyncio.sleep(1, "slept"))
 
     run(loop, main())
-    assert log == [3 * MICROSECOND, 5 * MICROSECOND, "slept"]
+    assert log == [3 * SECOND, 5 * SECOND, "slept"]
     assert loop.next_timer() is None
 
 

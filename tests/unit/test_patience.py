@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeou
 
 from adapter.aws.patience import Patience, PatientPorts, passes
 from adapter.aws.wiring import SystemClock
-from adapter.engine.operations import Create, Get, Many, RunCode
+from adapter.engine.operations import Create, Many, ReadPromise, RunCode
 from adapter.engine.runner import CodeRunner
 from adapter.protocol.promises import Record, Refused, State
 from adapter.testing import LocalCloud
@@ -169,7 +169,7 @@ def test_a_throttled_table_is_asked_until_it_answers(cloud: LocalCloud) -> None:
     # One that was written though its answer was lost is refused by what stands: itself.
     stands = [one.stands if isinstance(one, Refused) else one for one in written]
     assert [record.id for record in stands] == ["r~0", "r~1", "r~2"]
-    assert patient.perform(Get("r~1")).id == "r~1"
+    assert patient.perform(ReadPromise("r~1")).id == "r~1"
     assert throttled.left < 0
     assert time.pauses
 

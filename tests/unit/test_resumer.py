@@ -81,7 +81,7 @@ class Table:
         return found  # type: ignore[return-value]
 
     def arrivals(self, name: str) -> int:
-        record = self.store.get(name)
+        record = self.store.read_promise(name)
         assert record is not None
         return record.arrivals
 
@@ -218,7 +218,7 @@ def test_a_parent_that_has_ended_is_not_resumed(table: Table, state: State) -> N
     """The record is acknowledged, and the parent stays as it was."""
     ended = table.parent(f"ended-{state}", state=state, settled_at=1)
     assert table.handle(table.settled(ended.id, 0)) == []
-    assert table.store.get(ended.id) == ended
+    assert table.store.read_promise(ended.id) == ended
     assert table.invoked() == []
 
 
@@ -236,7 +236,7 @@ def test_a_parent_that_does_not_exist_is_no_failure(table: Table) -> None:
     """Its retention is over; a retry would find nothing either."""
     assert table.handle(table.settled("vanished", 0)) == []
     assert table.invoked() == []
-    assert table.store.get("vanished") is None
+    assert table.store.read_promise("vanished") is None
 
 
 def poison(table: Table, name: str, **image: Any) -> dict[str, Any]:

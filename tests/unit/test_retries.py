@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter import Retry, errors
-from adapter.protocol.retries import LEAF, MICROSECOND, read
+from adapter.protocol.retries import LEAF, read
+from adapter.protocol.times import SECOND
 
 policies = st.builds(
     Retry,
@@ -36,19 +37,19 @@ def test_a_delay_is_whole_seconds_within_its_bounds(policy: Retry, attempt: int)
     """And the same at every replay."""
     delay = policy.delay(attempt, "seed")
     assert delay == policy.delay(attempt, "seed")
-    assert 0 <= delay <= math.ceil(policy.max_delay) * MICROSECOND
-    assert delay % MICROSECOND == 0
+    assert 0 <= delay <= math.ceil(policy.max_delay) * SECOND
+    assert delay % SECOND == 0
 
 
 @given(attempt=st.integers(1, 6))
 def test_delays_double_up_to_their_bound(attempt: int) -> None:
     """As the defaults say."""
-    assert LEAF.delay(attempt, "") == min(2 ** (attempt - 1), 60) * MICROSECOND
+    assert LEAF.delay(attempt, "") == min(2 ** (attempt - 1), 60) * SECOND
 
 
 def test_jitter_only_shortens() -> None:
     """By at most its part."""
-    delays = {Retry(initial=100, max_delay=100, jitter=0.5).delay(1, str(seed)) // MICROSECOND for seed in range(50)}
+    delays = {Retry(initial=100, max_delay=100, jitter=0.5).delay(1, str(seed)) // SECOND for seed in range(50)}
     assert 50 <= min(delays) < max(delays) <= 100
 
 

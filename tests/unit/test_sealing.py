@@ -138,7 +138,7 @@ def test_a_link_reads_what_was_carried_on_to_it(text: str, cipher: object) -> No
     once = carrier.seal(stored, "other~0", "value")
     twice = carrier.seal(Stored(once, "other~0"), "third~1", "value")
     for promise, carried in [("other~0", once), ("third~1", twice)]:
-        assert whole.open(carried, Record(id=promise, kind=Kind.LINK), "value") == text
+        assert whole.open(carried, Record(id=promise, kind=Kind.FOLLOW), "value") == text
 
 
 def test_what_a_link_carries_is_an_object_of_its_own_execution() -> None:
@@ -149,7 +149,7 @@ def test_what_a_link_carries_is_an_object_of_its_own_execution() -> None:
     carried = sealing.seal(stored, "other~0", "value")
     assert in_object(carried)
     del bucket.objects[stored[1:]]
-    assert sealing.open(carried, Record(id="other~0", kind=Kind.LINK), "value") == LARGE
+    assert sealing.open(carried, Record(id="other~0", kind=Kind.FOLLOW), "value") == LARGE
 
 
 def test_what_is_encrypted_for_one_promise_is_no_others() -> None:

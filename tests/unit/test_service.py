@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from adapter.protocol.timing import SECOND
+from adapter.protocol.times import SECOND
 from adapter.testing.faults import Dice, Faults, Killed
 from adapter.testing.simulated_aws.lambdas import Function, Invocation
 from adapter.testing.simulated_aws.service import Service

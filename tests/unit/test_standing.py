@@ -9,8 +9,8 @@ import pytest
 
 from adapter.errors import Paused
 from adapter.protocol.promises import BLOCK_FUNCTION, Kind, Record, State, Stored, Wake
-from adapter.protocol.standing import Way, moment, span, standing
-from adapter.protocol.timing import LATEST, MINUTE, SECOND
+from adapter.protocol.standing import Way, span, standing, time_in_words
+from adapter.protocol.times import LATEST, MINUTE, SECOND
 from adapter.testing.simulated_aws.lambdas import Invocation
 from adapter.testing.standstill import LINES, Failures, stuck
 
@@ -45,8 +45,8 @@ WAYS: list[tuple[Record, list[Record], Way, str]] = [
     # What is no function.
     (own(kind=Kind.EXTERNAL), [], Way.WAITING, "to be settled from outside: durable resolve r JSON, a signed link,"),
     (own(kind=Kind.EXTERNAL, deadline=NOW + HOUR), [], Way.WAITING, "; times out 2026-01-01 01:00:00Z (in 60 min)"),
-    (own(kind=Kind.LINK, link="other"), [], Way.WAITING, "settles as the execution other does"),
-    (own(kind=Kind.DETACH, link="other"), [], Way.RUNNING, "starts the execution other"),
+    (own(kind=Kind.FOLLOW, root="other"), [], Way.WAITING, "settles as the execution other does"),
+    (own(kind=Kind.DETACH, root="other"), [], Way.RUNNING, "starts the execution other"),
     (own(kind=Kind.INLINE), [], Way.RUNNING, "is run by its caller's Lambda"),
     (own(kind=Kind.SCHEDULE, wake_at=NOW + HOUR), [], Way.WAITING, "next occurs 2026-01-01 01:00:00Z (in 60 min)"),
     # Paused: the first line, which shows no arguments.
@@ -62,14 +62,14 @@ WAYS: list[tuple[Record, list[Record], Way, str]] = [
     (own(), [child(0)], Way.RUNNING, "runs: it has called g (r~0)"),
     (own(), [settled(0)], Way.RUNNING, "runs: g (r~0) was resolved 2 s ago"),
     (own(), [settled(0), child(1, kind=Kind.INLINE)], Way.RUNNING, "runs g (r~1)"),
-    (own(), [child(0, kind=Kind.DETACH, link="o")], Way.RUNNING, "runs the execution o (r~0)"),
+    (own(), [child(0, kind=Kind.DETACH, root="o")], Way.RUNNING, "runs the execution o (r~0)"),
     # Armed.
     (own(expects=2), [child(0), child(1)], Way.WAITING, "waits for g (r~0), g (r~1)"),
     (own(expects=1), [child(0), child(1)], Way.WAITING, "waits for 1 of 2: g (r~0), g (r~1)"),
     (own(expects=9), [child(n) for n in range(9)], Way.WAITING, "g (r~2) and 6 more"),
     (own(expects=1), [child(0, fn=BLOCK_FUNCTION)], Way.WAITING, "waits for a block of a map (r~0)"),
     (own(expects=1), [child(0, kind=Kind.EXTERNAL)], Way.WAITING, "waits for the promise r~0, to be settled from out"),
-    (own(expects=1), [child(0, kind=Kind.LINK, link="o")], Way.WAITING, "waits for the execution o (r~0)"),
+    (own(expects=1), [child(0, kind=Kind.FOLLOW, root="o")], Way.WAITING, "waits for the execution o (r~0)"),
     (own(expects=1), [settled(0)], Way.RUNNING, "is about to be resumed: g (r~0) was resolved 2 s ago"),
     (own(expects=2, on_reject=True), [child(0), settled(1, State.REJECTED)], Way.RUNNING, "g (r~1) was rejected 2 s"),
     (own(expects=2), [child(0), settled(1, State.REJECTED)], Way.WAITING, "waits for g (r~0)"),
@@ -119,7 +119,7 @@ def test_lengths_of_time_are_short(length: int, text: str) -> None:
 @pytest.mark.parametrize("at", [-1, LATEST, 2**62])
 def test_no_stored_number_is_too_large_to_be_shown(at: int) -> None:
     """As a time it makes no sense, and that is said."""
-    assert moment(at, NOW) == "at no time"
+    assert time_in_words(at, NOW) == "at no time"
     assert standing(own(expects=-1, wake_at=2**62), [], NOW).text == "sleeps until at no time"
 
 

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter.protocol.promises import Record
-from adapter.protocol.timing import HORIZON, MINUTE, SHARDS, WATCH, indexed, is_far, next_sweep, shard_of, wanted
+from adapter.protocol.times import MINUTE
+from adapter.protocol.timing import HORIZON, SHARDS, WATCH, indexed, is_far, next_sweep, shard_of, wanted
 
 times = st.integers(0, 2**52)
 minutes = st.integers(0, 2**26).map(lambda number: number * MINUTE)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from adapter.engine.operations import Tell
-from adapter.protocol.timing import SECOND
+from adapter.protocol.times import SECOND
 from adapter.testing.driver import AnyWorld, Driver, Work
 from adapter.testing.faults import Kill, Killed
 from adapter.testing.hosting import LocalHost, Run

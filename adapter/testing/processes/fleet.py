@@ -31,7 +31,7 @@ from adapter.engine.operations import (
     Postpone,
     Register,
     Remove,
-    Schedule,
+    SendAt,
     Settle,
 )
 from adapter.errors import BadMessage, ConfigurationError
@@ -58,7 +58,7 @@ CALLS: dict[type[Any], str] = {
     **dict.fromkeys((Settle, Claim, Arm, Arrive, Close, Pause, Postpone, Register), "UpdateItem"),
     **dict.fromkeys((Delete, Remove), "DeleteItem"),
     Invoke: "Invoke",
-    Schedule: "SendMessage",
+    SendAt: "SendMessage",
 }
 """What an operation of the engine looks like from outside. `LocalCloud.kill` kills at the first call that looks so."""
 

@@ -19,7 +19,8 @@ from adapter.errors import ConfigurationError
 from adapter.protocol import promises
 from adapter.protocol.ids import key_of
 from adapter.protocol.promises import Arming, Firing, Kind, Record, Refused, State, Written
-from adapter.protocol.timing import MINUTE, SCHEDULES, Due, due_of, shard_of
+from adapter.protocol.times import MINUTE
+from adapter.protocol.timing import SCHEDULES, Due, due_of, shard_of
 from adapter.testing.stats import Stats, item_size
 
 ARN = "arn:aws:dynamodb:us-east-1:123456789012:table/memory/stream/1"
@@ -107,7 +108,7 @@ class MemoryStore(Partitions, Transitions):
 
     # Reads.
 
-    def get(self, promise: str) -> Record | None:
+    def read_promise(self, promise: str) -> Record | None:
         found = self.peek(promise)
         self._read([found] if found else [])
         return found

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from adapter.protocol.messages import is_envelope
-from adapter.protocol.timing import SECOND
+from adapter.protocol.times import SECOND
 from adapter.testing.faults import Dice, Killed
 from adapter.testing.simulated_aws.lambdas import RETRY_DELAYS, Function, Invocation
 from adapter.testing.simulated_aws.template import FunctionSpec, Template

@@ -20,27 +20,27 @@ from adapter.engine.operations import (
     Close,
     Create,
     Delete,
-    Get,
-    Glance,
     Invoke,
-    Load,
-    LoadChildren,
     Many,
     Now,
     Pause,
+    PeekFunction,
     Postpone,
+    ReadChildren,
+    ReadFunction,
+    ReadPromise,
     Register,
     Remaining,
     RunCode,
     RunLeft,
-    Schedule,
+    SendAt,
     Settle,
 )
 from adapter.testing.faults import Kill
 from adapter.testing.hosting import GetPayload, PutPayload
 from tests.faults.crashes.plays import PLAYS, play
 
-READS = (Get, Glance, Load, LoadChildren, Now, Remaining, GetPayload)
+READS = (ReadPromise, PeekFunction, ReadFunction, ReadChildren, Now, Remaining, GetPayload)
 """Deaths around a read are those around the write before it or after it."""
 
 
@@ -97,7 +97,7 @@ WRITES = (
     Register,
     RunCode,
     RunLeft,
-    Schedule,
+    SendAt,
     Settle,
 )
 

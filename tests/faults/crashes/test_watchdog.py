@@ -10,7 +10,8 @@ import pytest
 from adapter import Retry, attach, durable, errors, promise, resolve
 from adapter.engine.host import drive
 from adapter.lambdas.watchdog import look
-from adapter.protocol.timing import MAX_WATCH, SECOND, WATCH
+from adapter.protocol.times import SECOND
+from adapter.protocol.timing import MAX_WATCH, WATCH
 from adapter.testing import Faults, LocalCloud
 from adapter.testing.cloud import Event
 from tests.faults.crashes.programs import DAY, HOUR, fails, leaf, patient

@@ -18,7 +18,7 @@ from adapter.codec import decode, schemas
 from adapter.engine import hosts
 from adapter.engine.flushing import Caller
 from adapter.engine.host import drive
-from adapter.engine.operations import Arrive, Glance, Operation, Settle
+from adapter.engine.operations import Arrive, Operation, PeekFunction, Settle
 from adapter.engine.ports import Ports
 from adapter.engine.run import Memory, respond
 from adapter.engine.runner import CodeRunner
@@ -49,7 +49,7 @@ class Table:
         self.records = {record.id: record}
         return record
 
-    def get(self, promise: str) -> Record | None:
+    def read_promise(self, promise: str) -> Record | None:
         return self.records.get(promise)
 
     def settle(self, promise: str, state: State, value: str) -> Written:
@@ -100,12 +100,12 @@ class Nobody:
         self.ports: Any = SimpleNamespace(perform=self.perform, clock=SimpleNamespace(now=lambda: NOW))
         self.unhandled: list[str] = []
 
-    def begin(self, context: Any) -> None:
+    def enter_invocation(self, context: Any) -> None:
         """It has no time of its own."""
 
     def perform(self, operation: Operation) -> Any:
         match operation:
-            case Glance():
+            case PeekFunction():
                 return None, []
             case Settle() | Arrive():
                 return Refused(Refusal.UNKNOWN, None)
@@ -201,7 +201,7 @@ SEALINGS: list[Callable[[], Sealing]] = [
 def stored(which: int, text: str) -> None:
     """Whatever was meant is read again, here and by a link; whatever stands there is read or refused."""
     sealing = SEALINGS[which]()
-    one, link = Record(id="a~0"), Record(id="b~1", kind=Kind.LINK)
+    one, link = Record(id="a~0"), Record(id="b~1", kind=Kind.FOLLOW)
     for record in (one, link):
         read(lambda stored, record=record: sealing.open(stored, record, "value"), text)  # type: ignore[misc]
     read(lambda stored: sealing.seal(Stored(stored, one.id), link.id, "value"), text)
@@ -259,7 +259,7 @@ class Model:
         return self.time
 
     def invoke(self, target: str, message: Message) -> None: ...
-    def schedule(self, target: str, message: Any, at: int) -> None: ...
+    def send_at(self, target: str, message: Any, at: int) -> None: ...
     def tell(self, told: Any) -> None: ...
 
     def perform(self, operation: Operation) -> Any:

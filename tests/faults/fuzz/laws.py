@@ -22,7 +22,7 @@ from adapter.aws.store import to_item, to_record
 from adapter.codec import Runtime, Signature, decode, encode
 from adapter.codec.exceptions import decode_exception, encode_exception
 from adapter.engine.host import identity_of
-from adapter.engine.operations import Create, Get, Now
+from adapter.engine.operations import Create, Now, ReadPromise
 from adapter.errors import CodecError, DurableError
 from adapter.lambdas import deadletters, resumer, sweeper
 from adapter.lambdas.batches import records_of
@@ -31,7 +31,8 @@ from adapter.protocol import paths, retries
 from adapter.protocol.ids import check_root_id, child_id, is_id, key_of, ordinal_of, parent_of
 from adapter.protocol.messages import Resume, Settlement, Start, parse, parse_timed, to_event
 from adapter.protocol.promises import Kind, Record, State, Wake
-from adapter.protocol.timing import LATEST, Due
+from adapter.protocol.times import LATEST
+from adapter.protocol.timing import Due
 
 
 def read(parser: Callable[[Any], Any], data: Any) -> Any:
@@ -145,7 +146,7 @@ def policy(text: str, attempt: int = 1) -> None:
 NOW = 1_767_225_600_000_000
 
 
-def rule(text: str, at: int = NOW) -> None:
+def recurs(text: str, at: int = NOW) -> None:
     """And nothing is created by one that is refused."""
     created: list[Record] = []
 
@@ -155,8 +156,10 @@ def rule(text: str, at: int = NOW) -> None:
         try:
             while True:
                 match steps.send(answer):
-                    case Get():
-                        answer = Record(id="schedule:nightly", kind=Kind.SCHEDULE, wake_at=at, rule=text, target="shop")
+                    case ReadPromise():
+                        answer = Record(
+                            id="schedule:nightly", kind=Kind.SCHEDULE, wake_at=at, recurs=text, target="shop"
+                        )
                     case Now():
                         answer = NOW
                     case Create(record):

@@ -111,7 +111,7 @@ def test_a_record_that_cannot_be_read_fails_with_an_error_of_ours(
     def unreadable(promise: str) -> Record:
         raise errors.BadMessage("an item isn't a promise")
 
-    monkeypatch.setattr(table, "get", unreadable)
+    monkeypatch.setattr(table, "read_promise", unreadable)
     with pytest.raises(errors.BadMessage):
         handler(event("GET"), None)
 

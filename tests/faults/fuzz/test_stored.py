@@ -123,7 +123,7 @@ RULES = [["0 3 * * *", "Europe/Berlin", True, laws.NOW, None], ["rate(5 minutes)
 @given(rule=jsons(RULES), at=st.sampled_from([laws.NOW, 0, -1, 2**62, 10**30]))
 def test_a_rule_makes_a_schedule_occur_or_is_refused(rule: str, at: int) -> None:
     """And nothing is created by one that is refused."""
-    laws.rule(swollen(rule), at)
+    laws.recurs(swollen(rule), at)
 
 
 def test_a_rate_that_ends_after_all_calendars_is_refused() -> None:
@@ -183,7 +183,7 @@ def test_a_key_that_no_object_of_ours_has_is_refused(key: str) -> None:
 @pytest.mark.parametrize("origin", ["x" * 100_000, "", "a~", "\ud800"], ids=["long", "empty", "path", "surrogate"])
 def test_what_was_carried_from_no_promise_is_refused(origin: str) -> None:
     """It was decrypted under that name, or the error was the whole text again."""
-    link = Record(id="order-8~0", kind=Kind.LINK)
+    link = Record(id="order-8~0", kind=Kind.FOLLOW)
     with pytest.raises(BadMessage, match="another promise's") as refused:
         Sealing().open(f"^{origin}\n!x", link, "value")
     assert len(str(refused.value)) < 300

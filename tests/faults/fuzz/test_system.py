@@ -262,7 +262,7 @@ def raced(winner: int = 0) -> Model:
     assert model.handle(Resume(id="r", cause=Cause.AGAIN)) == "suspended"
     model.time += 61_000_000
     assert model.handle(Resume(id="r", cause=Cause.AGAIN)) == "suspended"
-    assert [record.seen for record in model.store.children("r")] == ["", None, f"{winner},t0"]
+    assert [record.seen for record in model.store.read_children("r")] == ["", None, f"{winner},t0"]
     return model
 
 

@@ -24,15 +24,15 @@ from adapter.engine.operations import (
     Claim,
     Close,
     Create,
-    Get,
-    Head,
     Invoke,
-    Load,
-    LoadChildren,
     Many,
     Now,
     Operation,
     Pause,
+    PeekPromise,
+    ReadChildren,
+    ReadFunction,
+    ReadPromise,
     Register,
     Remaining,
     RunCode,
@@ -308,9 +308,9 @@ class Explorer:
 
     def _apply(self, world: World, run: Run, operation: Any) -> tuple[Any, World]:
         match operation:
-            case Load() | Get() | Head():
+            case ReadFunction() | ReadPromise() | PeekPromise():
                 return self._records(world).get(operation.id), world
-            case LoadChildren():
+            case ReadChildren():
                 return _children(self._records(world), operation), world
             case Invoke():
                 issued = Counter(dict(world.issued))
@@ -462,20 +462,20 @@ def _parts(operation: Operation) -> tuple[Operation, ...]:
     """The steps of an operation that other runs may come between."""
     if isinstance(operation, Many):
         return operation.operations
-    if isinstance(operation, Load):
-        return operation, LoadChildren(operation.id)
+    if isinstance(operation, ReadFunction):
+        return operation, ReadChildren(operation.id)
     return (operation,)
 
 
 def _assembled(operation: Operation, results: list[Any]) -> Any:
     if isinstance(operation, Many):
         return results
-    if isinstance(operation, Load):
+    if isinstance(operation, ReadFunction):
         return results[0], results[1]
     return results[0]
 
 
-def _children(records: dict[str, Record], operation: LoadChildren) -> tuple[Record, ...]:
+def _children(records: dict[str, Record], operation: ReadChildren) -> tuple[Record, ...]:
     found = [r for r in records.values() if parent_of(r.id) == operation.id and r.ordinal >= operation.first]
     return tuple(sorted(found, key=lambda record: record.ordinal))
 

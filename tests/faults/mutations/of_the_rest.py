@@ -40,7 +40,7 @@ OF_THE_REST = [
         bug="A root settles what a later execution has under the id of a link that awaited it.",
         breaks="I2 (retention)",
         file="adapter/lambdas/resumer.py",
-        old="link is not None and link.pending and link.kind is Kind.LINK and link.link == settled.id",
+        old="link is not None and link.pending and link.kind is Kind.FOLLOW and link.root == settled.id",
         new="link is not None and link.pending",
         check=(f"{RETENTION}::test_what_once_awaited_a_root_is_not_settled_under_a_later_execution_of_its_id",),
     ),
@@ -242,10 +242,10 @@ OF_THE_REST = [
         bug="A schedule moves on to its next occurrence before this one has begun.",
         breaks="each occurrence once",
         file="adapter/lambdas/occurrences.py",
-        old="    yield from begin(root)\n    yield Tell(",
+        old="    yield from start_root(root)\n    yield Tell(",
         new="    moved = Arming(epoch=record.epoch, arrivals=0, wake_at=following, sent=True, due_at=following)\n"
         "    yield Arm(promise, moved)\n"
-        "    yield from begin(root)\n    yield Tell(",
+        "    yield from start_root(root)\n    yield Tell(",
         check=("tests/simulation/test_schedules.py::test_a_death_at_an_occurrence_starts_it_once[Create-before]",),
     ),
 ]

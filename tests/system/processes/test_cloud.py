@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from adapter import durable, errors
-from adapter.engine.operations import Invoke, Load, Remove, Settle
+from adapter.engine.operations import Invoke, ReadFunction, Remove, Settle
 from adapter.testing import Event, Faults, LocalCloud
 from handlers.demo import ORDER, TEMPLATE
 from handlers.orders import Payment, charge, checkout
@@ -136,8 +136,8 @@ def test_the_infrastructure_can_be_killed_by_its_handlers_name(fleet: LocalCloud
 
 
 def test_what_a_process_does_not_call_cannot_be_killed_around(fleet: LocalCloud) -> None:
-    with pytest.raises(errors.ConfigurationError, match=r"Load has no call of its own.*Create, Settle"):
-        fleet.kill(brew, Load)
+    with pytest.raises(errors.ConfigurationError, match=r"ReadFunction has no call of its own.*Create, Settle"):
+        fleet.kill(brew, ReadFunction)
 
 
 def test_an_application_comes_to_its_end_in_a_storm() -> None:

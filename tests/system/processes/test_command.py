@@ -81,7 +81,7 @@ def test_the_installed_command_looks_settles_and_resumes_on_aws(operator: Operat
 
     resolved = operator.run("resolve", "order-7~0", "true", DURABLE_TABLE=table)
     assert (resolved.returncode, resolved.stdout, resolved.stderr) == (0, "order-7~0 is resolved\n", "")
-    stands: Any = operator.world.store.get("order-7~0")
+    stands: Any = operator.world.store.read_promise("order-7~0")
     assert (stands.state, stands.value) == (State.RESOLVED, "true")
 
     resumed = operator.run("resume", "order-8", DURABLE_TABLE=table)

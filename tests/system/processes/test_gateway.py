@@ -111,7 +111,7 @@ def test_the_store_works_through_the_gateway(aws: Aws, monkeypatch: pytest.Monke
     assert isinstance(store.create(record), Refused)
     settled = store.settle("order-7", State.RESOLVED, "1", 2)
     assert isinstance(store.settle("order-7", State.REJECTED, "2", 3), Refused)
-    assert store.load("order-7") == (settled, [])
+    assert store.read_function("order-7") == (settled, [])
     assert [call.operation for call, when in aws.seen if when == "before"] == [
         "PutItem",
         "PutItem",

@@ -99,9 +99,9 @@ class App:
     def deliver(self, name: str, event: dict[str, Any], attempt: int) -> Any:
         return self.environments.call(self.specs[name], json.dumps(event), f"request-{next(self.numbers)}")
 
-    def load(self, promise: str) -> tuple[Record | None, list[Record]]:
+    def read_function(self, promise: str) -> tuple[Record | None, list[Record]]:
         with self.lock:
-            root, children = self.world.store.load(promise)
+            root, children = self.world.store.read_function(promise)
         return root, list(children)
 
 
@@ -120,7 +120,7 @@ def test_a_function_of_two_steps_settles_across_processes(app: App) -> None:
     assert started == {"id": "order-7", "state": "pending"}
 
     assert app.drive() == []
-    root, children = app.load("order-7")
+    root, children = app.read_function("order-7")
     assert root is not None
     assert (root.state, root.value) == (State.RESOLVED, SETTLED)
     assert [child.state for child in children] == [State.RESOLVED, State.RESOLVED]
@@ -146,7 +146,7 @@ def test_a_kill_around_a_write_or_call_changes_nothing_in_the_end(
     app.kill = (victim, operation, when)
 
     assert app.drive() == [victim]
-    root, children = app.load("order-7")
+    root, children = app.read_function("order-7")
     assert root is not None
     assert (root.state, root.value, len(children)) == (State.RESOLVED, SETTLED, 2)
 
@@ -159,6 +159,6 @@ def test_one_of_the_infrastructure_is_killed_and_its_batch_comes_again(app: App)
 
     assert app.drive() == []
     assert app.kill is None
-    root, _ = app.load("order-7")
+    root, _ = app.read_function("order-7")
     assert root is not None
     assert (root.state, root.value) == (State.RESOLVED, SETTLED)

@@ -202,7 +202,7 @@ TARGETS: dict[str, Target] = {
     "history": Target(entries.history, items, lambda: traffic()["history"]),
     "stored": Target(entries.stored, numbered(whole, 4), lambda: SEALED),
     "policy": Target(laws.policy, whole, lambda: POLICIES),
-    "rule": Target(laws.rule, whole, lambda: [json.dumps(rule) for rule in RULES]),
+    "recurrence": Target(laws.recurs, whole, lambda: [json.dumps(rule) for rule in RULES]),
     "value": Target(laws.value, numbered(whole, len(laws.EXAMPLES)), _values),
     "arguments": Target(laws.arguments, whole, lambda: [laws.ARGUMENTS]),
     "exception": Target(laws.exception, whole, _exceptions),
