@@ -1,6 +1,6 @@
 """What runs cost in writes, reads, invocations and resumes, counted on a `LocalCloud`: simulated, exact, without time.
 
-Prints the table of README.md: ``python -m benchmarks.counts``.
+Prints the table of docs/operate.md: ``python -m benchmarks.counts``.
 """
 
 from __future__ import annotations

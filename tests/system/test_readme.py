@@ -1,11 +1,15 @@
-"""README.md tells the truth: its Python blocks run, its tests pass, its counts are counted."""
+"""README.md and docs/ tell the truth: their code runs, their counts are counted, their links lead somewhere."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
+import json
+import os
 import re
 import shlex
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,15 +17,29 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from cfnlint.api import lint_file
 from click.testing import CliRunner
 
-from adapter import durable, promise
+import adapter
+from adapter import durable, errors, link, promise, resolve
+from adapter import testing as adapter_testing
 from adapter.cli.commands import durable as command
+from adapter.links.endpoint import handler
 from adapter.testing import LocalCloud
 
 ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+NAMES = ("start", "write", "test", "deploy", "operate", "reference", "patterns", "encryption", "engines")
+PAGES = {
+    "README": (ROOT / "README.md").read_text(encoding="utf-8"),
+    **{name: (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") for name in NAMES},
+}
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", PAGES[page], re.MULTILINE | re.DOTALL)
+
+
+RUN_HERE = [(page, number) for page in ("README", "write", "test") for number in range(len(blocks(page, "python")))]
 
 
 @pytest.fixture
@@ -33,12 +51,20 @@ def modules() -> Iterator[list[str]]:
         del sys.modules[name]
 
 
-def load(number: int, forget: list[str]) -> ModuleType:
+@pytest.fixture
+def links(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variables that docs/write.md asks for."""
+    monkeypatch.setenv("DURABLE_LINK_URL", "https://links.example")
+    monkeypatch.setenv("DURABLE_LINK_SECRET", "0123456789abcdef" * 2)
+
+
+def load(page: str, number: int, forget: list[str]) -> ModuleType:
     """Run a block as a module: durable functions and their annotations are looked up by its name."""
-    module = ModuleType(f"readme_{number}")
+    module = ModuleType(f"{page}_{number}")
     sys.modules[module.__name__] = module
     forget.append(module.__name__)
-    exec(compile(BLOCKS[number], f"README.md, block {number}", "exec"), module.__dict__)  # noqa: S102 - our own text
+    code = compile(blocks(page, "python")[number], f"{page}.md, block {number}", "exec")
+    exec(code, module.__dict__)  # noqa: S102 - our own text
     return module
 
 
@@ -51,33 +77,80 @@ def run_test(test: Any) -> None:
         test()
 
 
-def test_the_readme_has_an_example_and_a_test() -> None:
+def test_every_block_of_code_is_one_that_is_run() -> None:
     """A block that is no longer found would otherwise pass by not being run."""
-    assert len(BLOCKS) == 3
-    assert ["def test_" in block for block in BLOCKS] == [False, False, True]
+    found = {page: len(blocks(page, "python")) for page in PAGES}
+    # Those of patterns and encryption have tests of their own.
+    elsewhere = {"patterns": 2, "encryption": 2}
+    assert found == {**dict.fromkeys(PAGES, 0), "README": 1, "start": 4, "write": 12, "test": 2, **elsewhere}
 
 
-def test_the_example_runs(modules: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """It prints the receipt and what the run cost."""
-    load(0, modules)
+@pytest.mark.parametrize(("page", "number"), RUN_HERE, ids=lambda each: str(each))
+@pytest.mark.usefixtures("links")
+def test_a_block_runs_and_its_tests_pass(page: str, number: int, modules: list[str]) -> None:
+    """Each block shows by itself that it is right: it has tests, or runs a cloud of its own."""
+    code = blocks(page, "python")[number]
+    if "NonDeterminismError" in code and "verify" not in inspect.signature(LocalCloud).parameters:
+        pytest.skip("this LocalCloud doesn't replay what has ended")
+    tests = [test for name, test in vars(load(page, number, modules)).items() if name.startswith("test_")]
+    assert tests or "with LocalCloud" in code
+    for test in tests:
+        run_test(test)
+
+
+def test_the_example_prints_the_receipt_and_what_the_run_cost(
+    modules: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a reader sees it."""
+    load("README", 0, modules)
     printed = capsys.readouterr().out
     assert re.match(r"order-7: 400 cents, idempotency key [0-9a-f-]{36}\n<Stats \d+ writes, ", printed)
 
 
-def test_the_example_of_time_and_failures_runs(modules: list[str], cloud: LocalCloud) -> None:
-    """Nobody approves, so it starts itself over, once for this test's patience."""
-    module = load(1, modules)
-    other = module.report.start(9)
-    found = cloud.run(module.nightly, [1, 2, 3], other.id)
-    assert found == ["page 1", "page 2", "page 3", "receipt of order-7", "page 2026", "page 9"]
+def test_the_first_steps_lead_to_tests_that_pass(tmp_path: Path) -> None:
+    """The files and the commands of docs/start.md, in their order, in a directory of their own."""
+    ran = 0
+    for language, text in re.findall(r"^```(\w+)\n(.*?)^```$", PAGES["start"], re.MULTILINE | re.DOTALL):
+        if language == "python":
+            name = text.partition("\n")[0].removeprefix("# ")
+            (tmp_path / name).write_text(text, encoding="utf-8")
+        for given, printed in re.findall(
+            r"^\$ \.venv/bin/python -m (pytest.*)\n((?:(?!\$ ).*\n)*)", text, re.MULTILINE
+        ):
+            path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+            done = subprocess.run(
+                [sys.executable, "-m", *shlex.split(given)],
+                cwd=tmp_path,
+                env={**os.environ, "PYTHONPATH": path, "PYTEST_ADDOPTS": "-p no:cacheprovider"},
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
+            assert all(line in done.stdout for line in printed.splitlines()), done.stdout
+            ran += 1
+    assert ran == 3
 
 
-def test_the_tests_pass(modules: list[str]) -> None:
-    """Each test of the block about testing, as a reader would run it."""
-    tests = [value for name, value in vars(load(2, modules)).items() if name.startswith("test_")]
-    assert len(tests) == 3
-    for test in tests:
-        run_test(test)
+def test_the_template_of_an_own_application_holds_it(tmp_path: Path, modules: list[str]) -> None:
+    """The template of docs/deploy.md is valid, and a LocalCloud runs a function in the Lambda that it defines."""
+    (text,) = blocks("deploy", "yaml")
+    shutil.copytree(ROOT / "infra", tmp_path / "lambda-await" / "infra")
+    (tmp_path / "src").mkdir()
+    path = tmp_path / "template.yaml"
+    path.write_text(text, encoding="utf-8")
+    assert [str(match) for match in lint_file(path)] == []
+    shop: Any = ModuleType("shop")
+    shop.checkout = checkout
+    sys.modules["shop"] = shop
+    modules.append("shop")
+    with LocalCloud(template=path) as cloud:
+        handle = checkout.with_options(id="order-7", target="checkout").start("order-7")
+        cloud.drive()
+        resolve("order-7~0.0", True)
+        assert handle.result() == "receipt of order-7"
+        assert {record.target for record in cloud.records()} == {"local-checkout"}
 
 
 def test_the_counts_are_counted(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,13 +159,58 @@ def test_the_counts_are_counted(capsys: pytest.CaptureFixture[str], monkeypatch:
     from benchmarks.counts import main
 
     main()
-    assert capsys.readouterr().out in README
+    assert capsys.readouterr().out in PAGES["operate"]
 
 
-@pytest.mark.parametrize("target", re.findall(r"\]\(([^)]+)\)", README))
-def test_every_link_leads_somewhere(target: str) -> None:
-    """Links are to files of this repository."""
-    assert (ROOT / target).exists()
+def anchors(text: str) -> set[str]:
+    """How a reader's browser finds the headings of a page."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+LINKS = [(page, target) for page, text in PAGES.items() for target in re.findall(r"\]\(([^)]+)\)", text)]
+
+
+@pytest.mark.parametrize(("page", "target"), [each for each in LINKS if "://" not in each[1]])
+def test_every_link_leads_somewhere(page: str, target: str) -> None:
+    """To a file of this repository, and to a heading in it."""
+    file, _, anchor = target.partition("#")
+    directory = ROOT if page == "README" else ROOT / "docs"
+    path = directory / file
+    assert path.exists()
+    if anchor:
+        assert anchor in anchors(path.read_text(encoding="utf-8") if file else PAGES[page])
+
+
+def named(text: str) -> set[str]:
+    """The words that a page shows as code."""
+    return set(re.findall(r"\w+", " ".join(re.findall(r"`([^`\n]+)`", text))))
+
+
+def test_the_reference_has_every_public_name() -> None:
+    """And every error."""
+    public = {*adapter.__all__, *adapter_testing.__all__}
+    raised = {name for name, value in vars(errors).items() if isinstance(value, type)}
+    assert public | raised <= named(PAGES["reference"])
+
+
+def test_the_reference_has_every_variable() -> None:
+    """That the package reads, or a template sets."""
+    sources = [*(ROOT / "adapter").rglob("*.py"), ROOT / "template.yaml", *(ROOT / "infra").glob("*.yaml")]
+    read = {name for source in sources for name in re.findall(r"\bDURABLE_[A-Z_]+\b", source.read_text("utf-8"))}
+    assert read <= named(PAGES["reference"])
+
+
+@pytest.mark.parametrize("section", ["Parameters", "Outputs"])
+def test_the_reference_has_every_parameter_and_output(section: str) -> None:
+    """Of each template."""
+    for source in (ROOT / "template.yaml", *(ROOT / "infra").glob("*.yaml")):
+        found = re.search(rf"^{section}:\n((?: .*\n|\n)*)", source.read_text(encoding="utf-8"), re.MULTILINE)
+        names = set(re.findall(r"^  (\w+):", found[1], re.MULTILINE)) if found else set()
+        assert names <= named(PAGES["reference"])
+        rows = [row for row in PAGES["reference"].splitlines() if row.startswith("| `") and source.name in row]
+        if section == "Outputs":
+            assert names <= set.union(*(named(row) for row in rows))
 
 
 @durable(name="shop:charge")
@@ -117,7 +235,7 @@ async def report() -> None:
 
 def test_the_output_of_the_command_is_what_it_prints() -> None:
     """Each command of the section, in its order, on a cloud with two executions."""
-    (section,) = re.findall(r"^## Look at what runs\n(.*?)^## ", README, re.MULTILINE | re.DOTALL)
+    (section,) = re.findall(r"^## Look at what runs\n(.*?)^## ", PAGES["operate"], re.MULTILINE | re.DOTALL)
     (block,) = re.findall(r"^```console\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
     steps = re.findall(r"^\$ durable (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE)
     assert len(steps) == 4
@@ -129,3 +247,20 @@ def test_the_output_of_the_command_is_what_it_prints() -> None:
             result = CliRunner().invoke(command, shlex.split(arguments))
             assert (result.exit_code, result.stdout) == (0, printed)
             cloud.drive()
+
+
+@pytest.mark.usefixtures("links")
+def test_a_link_answers_as_shown(cloud: LocalCloud) -> None:
+    """The two requests of docs/write.md, to the handler behind the links."""
+    (block,) = [block for block in blocks("write", "console") if "curl" in block]
+    shown = [json.loads(line) for line in block.splitlines() if line.startswith("{")]
+    approval.with_options(id="order-7").start("order-7")
+    cloud.drive()
+    token = link("order-7~0", expires_in=60).rpartition("token=")[2]
+    for method, body, said in (("GET", None, shown[0]), ("POST", "true", shown[1])):
+        event = {
+            "queryStringParameters": {"token": token},
+            "requestContext": {"http": {"method": method}},
+            "body": body,
+        }
+        assert json.loads(handler(event, None)["body"]) == said
