@@ -20,7 +20,7 @@ REQUIRED = "REQUIRE_MINISTACK"
 """The variable by which `make test` says that what needs ministack mustn't be skipped."""
 
 _HERE = Path(__file__).resolve().parent
-_PYTHON = _HERE.parent / ".ministack" / "bin" / "python"
+_PYTHON = _HERE.parents[1] / ".ministack" / "bin" / "python"
 _SECONDS = 60
 
 _running: list[Server] = []
