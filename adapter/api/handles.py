@@ -9,16 +9,13 @@ from collections.abc import Callable, Generator
 from typing import Any, Generic, TypeVar
 
 from adapter.codec import decode, encode_natural
-from adapter.codec.exceptions import decode_exception, encode_exception
+from adapter.codec.exceptions import encode_exception
 from adapter.engine import hosts
 from adapter.engine.registry import reader
 from adapter.errors import (
     AlreadySettled,
     IdConflict,
     NotDurable,
-    PromiseCancelled,
-    PromiseTimeout,
-    Stuck,
     UnknownPromise,
 )
 from adapter.protocol.ids import is_id
@@ -30,6 +27,7 @@ from adapter.protocol.promises import (
     State,
     digest_of,
 )
+from adapter.replay.outcomes import Outcome
 from adapter.replay.steps import Request, current
 
 R = TypeVar("R")
@@ -67,7 +65,7 @@ class Handle(Generic[R]):
         if record is None:
             self._record()
             raise TimeoutError(f"{self.id} is still pending after {timeout} s")
-        value: R = outcome(record, self._read)
+        value: R = Outcome.of(record).unwrap(self._read, record.id)
         return value
 
     def __await__(self) -> Generator[Any, None, R]:
@@ -103,21 +101,6 @@ class Handle(Generic[R]):
         if record is None:
             raise UnknownPromise(f"there is no promise {self.id!r}")
         return record
-
-
-def outcome(record: Record, read: Callable[[str], Any]) -> Any:
-    """The value of a settled record, decoded, or its exception raised."""
-    match record.state:
-        case State.RESOLVED:
-            return read(record.value)
-        case State.REJECTED:
-            raise decode_exception(record.value)
-        case State.CANCELED:
-            raise PromiseCancelled(f"{record.id} was cancelled")
-        case State.TIMEDOUT:
-            raise PromiseTimeout(f"{record.id} timed out")
-        case _:
-            raise Stuck(f"{record.id} is pending")
 
 
 def started(record: Record, read: Callable[[str], Any], timeout: float | None = None) -> Handle[Any]:

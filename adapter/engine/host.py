@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from adapter.engine.caller import Caller
+from adapter.engine.ending import end
 from adapter.engine.events import identity_of
-from adapter.engine.flushing import Caller
+from adapter.engine.memory import Memory
 from adapter.engine.operations import Invoke, Operation, PeekFunction, Remaining, Settle
 from adapter.engine.ports import Ports
 from adapter.engine.roots import start_root
-from adapter.engine.run import Memory, end, respond
+from adapter.engine.run import respond
 from adapter.errors import ConfigurationError
 from adapter.protocol.ids import SCHEDULE, is_id
 from adapter.protocol.messages import Cause, Resume, is_envelope, parse
@@ -29,13 +32,21 @@ from adapter.protocol.timing import SCHEDULES
 T = TypeVar("T")
 
 
-def drive(steps: Generator[Operation, Any, T], perform: Callable[[Operation], Any]) -> T:
-    """Perform what a generator of operations asks for, to its end."""
+def drive(
+    steps: Generator[Operation, Any, T],
+    perform: Callable[[Operation], Any],
+    remaining: Callable[[], int] | None = None,
+) -> T:
+    """Perform what a generator of operations asks for, to its end.
+
+    Args:
+        remaining: the microseconds that this invocation still has; None where nothing ends it.
+    """
     result: Any = None
     try:
         while True:
             operation = steps.send(result)
-            result = perform(operation)
+            result = remaining() if remaining and isinstance(operation, Remaining) else perform(operation)
     except StopIteration as ended:
         value: T = ended.value
         return value
@@ -75,13 +86,11 @@ class EngineHost:
         if is_envelope(event):
             message = parse(event)
             promise = message.id
+            remaining = functools.partial(_remaining, context)
             # Almost none of its time is used up by now.
-            caller = Caller(request_id, self.ports.prefix, _remaining(context))
-
-            def perform(operation: Operation) -> Any:
-                return _remaining(context) if isinstance(operation, Remaining) else self.ports.perform(operation)
-
-            return {"id": promise, "state": drive(respond(message, caller, self.memory), perform)}
+            caller = Caller(request_id, self.ports.prefix, remaining())
+            state = drive(respond(message, caller, self.memory), self.ports.perform, remaining)
+            return {"id": promise, "state": state}
         if root is None:
             raise ConfigurationError("this entry only runs envelopes; start a durable function by its own handler")
         record = replace(root(event, identity_of(event, request_id)), by=request_id)

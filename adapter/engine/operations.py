@@ -213,9 +213,6 @@ class Many:
     operations: tuple[Operation, ...]
 
 
-Reading = ReadPromise | ReadFunction | ReadChildren | PeekPromise | PeekFunction | PeekChildren
-"""What reads the table: a promise alone, a function (its record and its children's), or the children alone."""
-
 Operation = (
     Now
     | Remaining

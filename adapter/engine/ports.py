@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, assert_never
+from typing import Any, Protocol
 
 from adapter.engine.operations import (
     Arm,
@@ -39,6 +39,7 @@ from adapter.protocol.ids import parent_of
 from adapter.protocol.messages import Message, Timed
 from adapter.protocol.promises import MAX_PAYLOAD_BYTES, Arming, Firing, Record, State, Written
 from adapter.protocol.timing import RETENTION, WATCH, Due, kept_until
+from adapter.replay.outcomes import Outcome
 
 
 class Store(Protocol):
@@ -119,11 +120,11 @@ class Clock(Protocol):
 class Runner(Protocol):
     """Runs user code: inline steps, plain functions, functions that do real I/O."""
 
-    def run(self, operations: Sequence[RunCode]) -> list[tuple[State, str]]:
+    def run(self, operations: Sequence[RunCode]) -> list[Outcome]:
         """Sync code in order, async code side by side; the outcomes in order."""
         ...
 
-    def run_left(self, operation: RunLeft) -> tuple[State, str]: ...
+    def run_left(self, operation: RunLeft) -> Outcome: ...
 
 
 class Watcher(Protocol):
@@ -159,93 +160,53 @@ class Ports:
 
     def perform(self, operation: Operation) -> Any:
         """Perform one operation: one call to the outside, which either happened or raised."""
-        match operation:
-            case Now() | Remaining():
-                # Nothing ends what runs outside of a Lambda; what runs in one is answered by its host.
-                return self.clock.now() if isinstance(operation, Now) else 2**62
-            case Invoke():
-                return self.invoker.invoke(operation.target, operation.message)
-            case SendAt():
-                return self.timers.send_at(operation.target, operation.message, operation.at)
-            case RunCode():
-                return self.runner.run([operation])[0]
-            case RunLeft():
-                return self.runner.run_left(operation)
-            case Tell():
-                return self.watcher.tell(operation)
-            case Many():
-                return self._perform_many(operation.operations)
-            case ReadPromise() | PeekPromise() | PeekChildren() | PeekFunction() | ReadFunction() | ReadChildren():
-                return self._read(operation)
-            case Delete() | Remove() | Clear():
-                return self._remove(operation)
-            case _:
-                return self._write(operation)
+        return _PERFORM[type(operation)](self, operation)
 
-    def _read(
-        self, operation: ReadPromise | PeekPromise | PeekChildren | PeekFunction | ReadFunction | ReadChildren
-    ) -> Any:
-        match operation:
-            case ReadPromise():
-                return self.store.read_promise(operation.id)
-            case PeekPromise():
-                return self.store.peek_promise(operation.id)
-            case PeekChildren():
-                return self.store.peek_children(operation.id)
-            case PeekFunction():
-                return self.store.peek_function(operation.id)
-            case ReadFunction():
-                return self.store.read_function(operation.id)
-            case ReadChildren():
-                return self.store.read_children(operation.id, operation.first)
-            case _:
-                assert_never(operation)
+    def settle(self, operation: Settle) -> Written:
+        now = self.clock.now()
+        due_at = now + WATCH if operation.guarded else self._kept_until(operation.id, now)
+        return self.store.settle(operation.id, operation.state, operation.value, now, due_at)
 
-    def _remove(self, operation: Delete | Remove | Clear) -> Any:
-        match operation:
-            case Delete():
-                return self.store.delete(operation.id)
-            case Remove():
-                return self.store.remove(operation.id, operation.created_at)
-            case Clear():
-                return self.store.clear(operation.id, operation.before)
-            case _:
-                assert_never(operation)
+    def close(self, operation: Close) -> Written:
+        now = self.clock.now()
+        return self.store.close(operation.id, self._kept_until(operation.id, now), now)
 
-    def _write(
-        self, operation: Create | Settle | Claim | Register | Arm | Arrive | Close | Postpone | Pause
-    ) -> Written:
-        match operation:
-            case Create():
-                return self.store.create(operation.record)
-            case Settle():
-                now = self.clock.now()
-                due_at = now + WATCH if operation.guarded else self._kept_until(operation.id, now)
-                return self.store.settle(operation.id, operation.state, operation.value, now, due_at)
-            case Claim():
-                return self.store.claim(operation.id, operation.firing, operation.due_at)
-            case Postpone():
-                return self.store.postpone(operation.id, operation.was, operation.due_at)
-            case Register():
-                return self.store.register(operation.id, operation.awaiter)
-            case Arm():
-                return self.store.arm(operation.id, operation.arming)
-            case Arrive():
-                return self.store.arrive(operation.id, operation.count)
-            case Close():
-                now = self.clock.now()
-                return self.store.close(operation.id, self._kept_until(operation.id, now), now)
-            case Pause():
-                return self.store.pause(operation.id, operation.why)
-            case _:
-                assert_never(operation)
+    def many(self, operation: Many) -> list[Any]:
+        codes = [each for each in operation.operations if isinstance(each, RunCode)]
+        return self.runner.run(codes) if codes else self.pool.map(self.perform, operation.operations)
 
     def _kept_until(self, promise: str, now: int) -> int | None:
         """When the index has somebody look whether a root that ends now is to be removed, with all below it."""
         return None if parent_of(promise) is not None else kept_until(promise, now, self.retention)
 
-    def _perform_many(self, operations: Sequence[Operation]) -> list[Any]:
-        codes = [operation for operation in operations if isinstance(operation, RunCode)]
-        if codes:
-            return self.runner.run(codes)
-        return self.pool.map(self.perform, operations)
+
+_PERFORM: dict[type[Any], Callable[[Ports, Any], Any]] = {
+    Now: lambda ports, _: ports.clock.now(),
+    # Nothing ends what runs outside of a Lambda; what runs in one is answered by its host.
+    Remaining: lambda ports, _: 2**62,
+    ReadPromise: lambda ports, read: ports.store.read_promise(read.id),
+    ReadFunction: lambda ports, read: ports.store.read_function(read.id),
+    ReadChildren: lambda ports, read: ports.store.read_children(read.id, read.first),
+    PeekPromise: lambda ports, read: ports.store.peek_promise(read.id),
+    PeekFunction: lambda ports, read: ports.store.peek_function(read.id),
+    PeekChildren: lambda ports, read: ports.store.peek_children(read.id),
+    Create: lambda ports, write: ports.store.create(write.record),
+    Settle: Ports.settle,
+    Close: Ports.close,
+    Claim: lambda ports, write: ports.store.claim(write.id, write.firing, write.due_at),
+    Postpone: lambda ports, write: ports.store.postpone(write.id, write.was, write.due_at),
+    Register: lambda ports, write: ports.store.register(write.id, write.awaiter),
+    Arm: lambda ports, write: ports.store.arm(write.id, write.arming),
+    Arrive: lambda ports, write: ports.store.arrive(write.id, write.count),
+    Pause: lambda ports, write: ports.store.pause(write.id, write.why),
+    Delete: lambda ports, write: ports.store.delete(write.id),
+    Remove: lambda ports, write: ports.store.remove(write.id, write.created_at),
+    Clear: lambda ports, write: ports.store.clear(write.id, write.before),
+    Invoke: lambda ports, call: ports.invoker.invoke(call.target, call.message),
+    SendAt: lambda ports, call: ports.timers.send_at(call.target, call.message, call.at),
+    RunCode: lambda ports, code: ports.runner.run([code])[0],
+    RunLeft: lambda ports, code: ports.runner.run_left(code),
+    Tell: lambda ports, told: ports.watcher.tell(told),
+    Many: Ports.many,
+}
+"""Each operation's one call. A test holds the table against `Operation`."""

@@ -1,30 +1,79 @@
-"""Starting a root: its promise is written, then it is set going. Pure: it yields operations."""
+"""Starting a root, and following one: promises first, then what sets them going. Pure: it yields operations."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator
+import json
+from collections.abc import Generator, MutableSet
 from typing import Any
 
-from adapter.engine.operations import Create, Invoke, Operation, SendAt
+from adapter.engine.caller import Caller
+from adapter.engine.operations import Create, Invoke, Now, Operation, Register, SendAt
+from adapter.errors import IdConflict, UnknownPromise
 from adapter.protocol.messages import Look, Start
-from adapter.protocol.promises import Record, Refused, Written
+from adapter.protocol.promises import Kind, Record, Refused, Written, copied, digest_of
 from adapter.protocol.timing import indexed, is_far
+from adapter.replay.outcomes import Outcome, rejected, resolved
 
 
-def start_root(root: Record, dispatched: Collection[str] = ()) -> Generator[Operation, Any, tuple[bool, Record]]:
-    """Create a root and set it going, unless it is among the ``dispatched``: whether it was created, and what stands.
+def start_root(root: Record, again: bool = True) -> Generator[Operation, Any, tuple[bool, Record]]:
+    """Create a root and set it going: whether it was created, and what stands.
 
-    The promise before its invocation: died in between, the retry of the same request, which is known by ``by``,
-    invokes. Its deadline before that: the root may settle, and nothing would be left to set it.
+    The promise before its invocation: if this run dies in between, the retry of the same request, which knows the root
+    by ``by``, invokes it (unless not ``again``). Its deadline before that: the root may settle, and nothing would be
+    left to set it.
     """
     root = indexed(root)
     written: Written = yield Create(root)
     stands = written.stands if isinstance(written, Refused) else written
     assert stands is not None
     mine = bool(root.by) and stands.by == root.by and stands.digest == root.digest
-    again = mine and stands.pending and root.id not in dispatched
-    if not isinstance(written, Refused) or again:
+    if not isinstance(written, Refused) or (again and mine and stands.pending):
         if stands.deadline is not None and not is_far(stands.deadline, stands.created_at):
             yield SendAt(stands.target, Look(id=stands.id), stands.deadline)
         yield Invoke(stands.target, Start(id=stands.id))
     return not isinstance(written, Refused), stands
+
+
+def follow(child: Record, caller: Caller, dispatched: MutableSet[str]) -> Generator[Operation, Any, Outcome | None]:
+    """Have a function's promise settle as the root that it follows does, or as soon as the root exists (``DETACH``).
+
+    The root is started first, if the promise names its function; what was set going is added to ``dispatched``.
+    Returns the outcome of what can be settled at once, None for what the root's settlement settles. If the run dies
+    anywhere, the retry of its request finds the promise pending, and does all of this again.
+    """
+    if child.fn:
+        root = _root_of(child, caller, (yield Now()))
+        created, stands = yield from start_root(root, again=root.id not in dispatched)
+        dispatched.add(root.id)
+        if stands.digest != root.digest:
+            return rejected(
+                IdConflict(f"{child.root!r} is already an execution of {stands.fn}, or has other arguments")
+            )
+        if child.kind is Kind.DETACH:
+            return resolved(json.dumps(child.root))
+        if created:
+            return None
+    written: Written = yield Register(child.root, child.id)
+    if not isinstance(written, Refused):
+        return None
+    if written.stands is None:
+        return rejected(UnknownPromise(f"there is no promise {child.root!r}"))
+    return Outcome(*copied(written.stands.state, written.stands.value))
+
+
+def _root_of(child: Record, caller: Caller, now: int) -> Record:
+    return Record(
+        id=child.root,
+        fn=child.fn,
+        target=child.target,
+        args=child.args,
+        digest=digest_of(Kind.CALL, child.fn, child.args),
+        created_at=now,
+        by=caller.request_id,
+        deadline=child.deadline,
+        retry=child.retry,
+        # Who is over only once it knows that this root exists: until then the root has to stay.
+        detached_by=child.id if child.kind is Kind.DETACH else "",
+        awaiters=frozenset({child.id} if child.kind is Kind.FOLLOW else ()),
+        tags=child.tags,
+    )

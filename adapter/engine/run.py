@@ -8,14 +8,16 @@ matters; `docs/ARCHITECTURE.md` has the table.
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, assert_never
 
-from adapter.codec.exceptions import decode_exception, encode_exception
-from adapter.engine import registry
-from adapter.engine.flushing import Caller, Flushing, Stale
+from adapter.codec.exceptions import decode_exception
+from adapter.engine import registry, suspending
+from adapter.engine.caller import Caller
+from adapter.engine.ending import crashed
+from adapter.engine.flushing import Flusher, Stale
+from adapter.engine.memory import Memory
 from adapter.engine.operations import (
     Arm,
     Claim,
@@ -35,17 +37,17 @@ from adapter.engine.operations import (
     Tell,
 )
 from adapter.engine.registry import Definition
-from adapter.errors import BadMessage, CodecError, FunctionCrashed, NonDeterminismError
+from adapter.errors import BadMessage, CodecError, NonDeterminismError
 from adapter.protocol import retries
 from adapter.protocol.ids import child_id, parent_of
 from adapter.protocol.messages import Cause, Message, Resume, Start
-from adapter.protocol.promises import Arming, Firing, Kind, Record, Refusal, Refused, State, Written, threshold_for
+from adapter.protocol.promises import Arming, Firing, Kind, Record, Refusal, Refused, State, Written
 from adapter.protocol.times import MINUTE
-from adapter.protocol.timing import MIN_RETENTION, WATCH, is_far, watched
+from adapter.protocol.timing import WATCH, is_far
 from adapter.replay.blocks import gathered
-from adapter.replay.delivery import BY_PARENT
 from adapter.replay.execution import Execution
 from adapter.replay.loop import DurableLoop
+from adapter.replay.outcomes import Outcome
 from adapter.replay.steps import Behind, Done, Flush, Left, Suspended
 
 Steps = Generator[Operation, Any, str]
@@ -53,54 +55,27 @@ Steps = Generator[Operation, Any, str]
 ``refused``, ``paused``, ``closed`` or ``stuck``."""
 
 
-@dataclass(slots=True)
-class Memory:
-    """Suspended executions of this sandbox, to be resumed without a replay. Forgetting any of them changes nothing.
-
-    None is kept for longer than half a day: until then no execution that was pending can have been removed, and another
-    one have begun under its id.
-    """
-
-    size: int = 64
-    kept: OrderedDict[str, tuple[Execution, int]] = field(default_factory=OrderedDict)
-
-    def take(self, promise: str, now: int) -> Execution | None:
-        execution, since = self.kept.pop(promise, (None, 0))
-        if execution is not None and now - since > MIN_RETENTION // 2:
-            execution.abandon()
-            return None
-        return execution
-
-    def keep(self, promise: str, execution: Execution, now: int) -> None:
-        if promise in self.kept:
-            self.kept.pop(promise)[0].abandon()
-        self.kept[promise] = execution, now
-        while len(self.kept) > self.size:
-            self.kept.popitem(last=False)[1][0].abandon()
-
-    def clear(self) -> None:
-        while self.kept:
-            self.kept.popitem()[1][0].abandon()
-
-
 def respond(message: Message, caller: Caller, memory: Memory) -> Steps:
     """Run or resume the message's promise."""
-    run = _Run(caller, memory)
     match message:
         case Start():
-            return (yield from run.start(message))
+            return (yield from _Run(caller, memory).start(message))
         case Resume():
-            return (yield from run.resume(message))
+            checking = message.cause is Cause.CHECK
+            return (yield from _Run(caller, memory, checking=checking).resume(message))
         case _:
             assert_never(message)
 
 
-class _Run(Flushing):
-    """One run of one promise's function."""
+class _Run:
+    """One run of one promise's function. ``checking``: it was made since something was missed."""
 
-    def __init__(self, caller: Caller, memory: Memory) -> None:
-        super().__init__(caller)
+    def __init__(self, caller: Caller, memory: Memory, *, checking: bool = False) -> None:
+        self.caller = caller
         self.memory = memory
+        self.checking = checking
+        self.flusher = Flusher(caller, checking=checking)
+        self.own = Record(id="")
         self.execution: Execution | None = None
         self.attempt = 1
         self.crashes = 0
@@ -125,7 +100,6 @@ class _Run(Flushing):
 
     def resume(self, message: Resume) -> Steps:
         self.firing, self.crashes = message.firing, message.crashes
-        self.checking = message.cause is Cause.CHECK
         now: int = yield Now()
         known = self.memory.take(message.id, now)
         try:
@@ -160,7 +134,7 @@ class _Run(Flushing):
         if refused.why is not Refusal.SUPERSEDED or own is None:
             return "refused"
         children = yield ReadChildren(own.id)
-        if not any(self._orphaned(child) for child in children):
+        if not self.flusher.orphans(children):
             return "refused"
         self.own = own
         return (yield from self._run(children, Cause.AGAIN.value))
@@ -235,8 +209,8 @@ class _Run(Flushing):
             assert self.execution is not None
             try:
                 # Roots at once, though the replay may cancel the link: others may await the same one by now.
-                roots = [record for record in self.orphans(self.execution) if record.kind is not Kind.CALL]
-                yield from self.dispatch(self.execution, roots)
+                orphans = self.flusher.orphans(self.execution.known.pending())
+                yield from self.flusher.dispatch(self.execution, [one for one in orphans if one.kind is not Kind.CALL])
                 return (yield from self._drive(self.execution, function))
             except (Stale, Behind) as news:
                 self.execution.abandon()
@@ -267,10 +241,10 @@ class _Run(Flushing):
     def _leaf(self, function: Definition) -> Steps:
         args = self.own.args
         yield Tell("body", self.own.id, self.own.fn, {})
-        state, value = yield RunCode(
+        outcome: Outcome = yield RunCode(
             self.own.id, self.own.created_at, lambda: function.body(args), function.encode_result
         )
-        return (yield from self._settle_leaf(function, state, value))
+        return (yield from self._settle_leaf(function, outcome))
 
     def _drive(self, execution: Execution, function: Definition) -> Steps:
         if execution.fresh:
@@ -279,31 +253,34 @@ class _Run(Flushing):
             yield from self._read_blocks(execution)
             step = execution.advance((yield Now()))
             match step:
-                case Flush() if (yield from self.is_late(step)):
+                case Flush() if (yield from self.flusher.is_late(step)):
                     return (yield from self._yield())
                 case Flush():
-                    yield from self.flush(execution, step)
-                case Suspended() if orphans := self.orphans(execution):
+                    yield from self.flusher.flush(execution, step)
+                case Suspended() if orphans := self.flusher.orphans(execution.known.pending()):
                     # Calls only now: the replay has come as far as it can, so what it cancels has been cancelled.
-                    yield from self.dispatch(execution, orphans)
+                    yield from self.flusher.dispatch(execution, orphans)
                 case Suspended():
                     return (yield from self._suspend(execution, step))
                 case Done():
-                    for promise, error in execution.unheard():
-                        # Not lost: it is logged, and stays readable on the promise itself.
-                        yield Tell("unheard", promise, self.own.fn, {"error": error})
-                    settle = self._settle_leaf(function, step.state, step.value) if execution.is_leaf else None
-                    return (yield from settle or self._settle(step.state, step.value))
+                    return (yield from self._end(execution, function, step.outcome))
                 case Left():
-                    state, value = yield RunLeft(step.task, step.loop, function.encode_result)
-                    return (yield from self._settle_leaf(function, state, value))
+                    outcome: Outcome = yield RunLeft(step.task, step.loop, function.encode_result)
+                    return (yield from self._settle_leaf(function, outcome))
                 case _:
                     assert_never(step)
 
+    def _end(self, execution: Execution, function: Definition, outcome: Outcome) -> Steps:
+        for promise, error in execution.unheard():
+            # Not lost: it is logged, and stays readable on the promise itself.
+            yield Tell("unheard", promise, self.own.fn, {"error": error})
+        settle = self._settle_leaf(function, outcome) if execution.is_leaf else self._settle(outcome)
+        return (yield from settle)
+
     def _read_blocks(self, execution: Execution) -> Generator[Operation, Any, None]:
-        for ordinal in execution.unread():
+        for ordinal in execution.known.unread():
             children = yield ReadChildren(child_id(self.own.id, ordinal))
-            execution.fill(ordinal, gathered(children))
+            execution.known.fill(ordinal, gathered(children))
 
     def _yield(self) -> Steps:
         """Go on in a fresh invocation. Died before it is made: the platform's retry of this one goes on just so."""
@@ -311,14 +288,15 @@ class _Run(Flushing):
         yield Tell("yielded", self.own.id, self.own.fn, {})
         return "yielded"
 
-    def _settle_leaf(self, function: Definition, state: State, value: str) -> Steps:
+    def _settle_leaf(self, function: Definition, outcome: Outcome) -> Steps:
         """Settle a function that made no durable call; or, where it failed, have it run again from its beginning."""
         policy, used = self._policy(function), self.attempt + self.crashes
-        if state is not State.REJECTED or not self.own.pending or not policy.again(decode_exception(value), used):
-            return (yield from self._settle(state, value))
+        failed = outcome.state is State.REJECTED and self.own.pending
+        if not failed or not policy.again(decode_exception(outcome.text), used):
+            return (yield from self._settle(outcome))
         at = (yield Now()) + policy.delay(self.attempt, self.own.id)
         if self.own.deadline is not None and at >= self.own.deadline:
-            return (yield from self._settle(state, value))
+            return (yield from self._settle(outcome))
         # Died before this: the platform's retry makes the same attempt again. After: there are two of the next attempt,
         # and the first settlement stands.
         again = Start(id=self.own.id, attempt=self.attempt + 1, crashes=self.crashes, since=self.own.created_at)
@@ -326,27 +304,25 @@ class _Run(Flushing):
         yield Tell("retrying", self.own.id, self.own.fn, {"attempt": self.attempt, "at": at})
         return "retrying"
 
-    def _settle(self, state: State, value: str) -> Steps:
+    def _settle(self, outcome: Outcome) -> Steps:
         if not self.own.pending:
             # Cancelled before: its outcome stands, its clean-up is complete.
             yield Close(self.own.id)
             yield Tell("cleaned up", self.own.id, self.own.fn, {})
             return "closed"
-        written: Written = yield Settle(self.own.id, state, value)
+        written: Written = yield Settle(self.own.id, outcome.state, outcome.text)
         if isinstance(written, Refused):
             if written.stands is not None and written.stands.runnable and registry.find(self.own.fn).is_async:
                 raise Stale
             yield Tell("refused", self.own.id, self.own.fn, {"state": written.why.value})
             return "refused"
-        yield Tell("settled", self.own.id, self.own.fn, {"state": state.value})
+        yield Tell("settled", self.own.id, self.own.fn, {"state": outcome.state.value})
         return "settled"
 
     def _suspend(self, execution: Execution, step: Suspended) -> Steps:
-        wake_at = self._wake_at(step)
-        detail = {"waiting": step.waiting, "wake_at": wake_at}
-        stale = self.own.expects is not None or self.own.paused
-        if not step.direct or wake_at is not None or stale or self._is_timed(self.own.due_at):
-            written: Written = yield Arm(self.own.id, (yield from self._arming(step, wake_at)))
+        at = suspending.wake_at(self.own, step)
+        if suspending.needs_arming(self.own, step, at):
+            written: Written = yield Arm(self.own.id, (yield from self._arming(step, at)))
             if isinstance(written, Refused):
                 if written.why is Refusal.SETTLED or written.why is Refusal.UNKNOWN:
                     yield Tell("refused", self.own.id, self.own.fn, {"state": written.why.value})
@@ -355,64 +331,19 @@ class _Run(Flushing):
                 # that has loaded everything may be the last to arm, so this one loads again rather than leave.
                 raise Stale
             execution.own = written
-        yield Tell("suspended", self.own.id, self.own.fn, detail)
+        yield Tell("suspended", self.own.id, self.own.fn, {"waiting": step.waiting, "wake_at": at})
         self.memory.keep(self.own.id, execution, (yield Now()))
         self.execution = None
-        return "suspended" if step.waiting or wake_at is not None else "stuck"
+        return "suspended" if step.waiting or at is not None else "stuck"
 
-    def _wake_at(self, step: Suspended) -> int | None:
-        """A root has nobody above who would look at its deadline while it is suspended."""
-        if self.own.deadline is None or not self.own.pending or parent_of(self.own.id) is not None:
-            return step.wake_at
-        return self.own.deadline if step.wake_at is None else min(step.wake_at, self.own.deadline)
-
-    def _arming(self, step: Suspended, wake_at: int | None) -> Generator[Operation, Any, Arming]:
-        now = yield Now()
-        far = wake_at is not None and is_far(wake_at, now)
-        if wake_at is not None and not far and not self._is_sent(wake_at):
+    def _arming(self, step: Suspended, at: int | None) -> Generator[Operation, Any, Arming]:
+        now: int = yield Now()
+        if at is not None and not is_far(at, now) and not suspending.is_sent(self.own, at, self.firing):
             # Before arming: a run that finds it armed may rely on the message. If the message overtakes the arming,
             # its claim moves the epoch, and this run loads again.
-            firing = Firing(wake_at, self.own.epoch)
-            yield SendAt(self.own.target, Resume(id=self.own.id, cause=Cause.TIMER, firing=firing), wake_at)
-        return Arming(
-            epoch=self.own.epoch,
-            arrivals=self.own.arrivals,
-            state=self.own.state,
-            threshold=None if step.need is None else threshold_for(step.consumed, self.own.arrivals, step.need),
-            expects=self._expected(step),
-            refusals=step.refusals,
-            on_reject=step.on_reject,
-            wake_at=wake_at,
-            sent=wake_at is not None and not far,
-            due_at=self._due_at(step, wake_at if far else None, now),
-        )
-
-    def _expected(self, step: Suspended) -> int | None:
-        """What the watchdog goes by; what waits for one child, it knows without, also where that had to be armed."""
-        if step.direct:
-            return None
-        return -1 if step.need is None else step.consumed + step.need
-
-    def _due_at(self, step: Suspended, far: int | None, now: int) -> int | None:
-        """The entry in the index: the far time that it waits for, or that somebody has to look at it.
-
-        A root is watched, since nobody above would miss it, and so is the clean-up of what was cancelled; not what
-        only waits for a far time, whose entry stays until it is claimed.
-        """
-        if (parent_of(self.own.id) is not None and self.own.pending) or (far is not None and not step.waiting):
-            return far
-        standing = self.own.due_at
-        watch = watched(self.own, now) if standing is None or self._is_timed(standing) else standing
-        return watch if far is None else min(watch, far)
-
-    def _is_timed(self, due_at: int | None) -> bool:
-        """An entry of the index for the time that the function waited for."""
-        return due_at is not None and due_at == self.own.wake_at
-
-    def _is_sent(self, wake_at: int) -> bool:
-        """A message for this time is on its way; the one that this run came by isn't any more."""
-        came_by_it = self.firing is not None and self.firing.at == wake_at
-        return self.own.sent and self.own.wake_at == wake_at and not came_by_it
+            firing = Firing(at, self.own.epoch)
+            yield SendAt(self.own.target, Resume(id=self.own.id, cause=Cause.TIMER, firing=firing), at)
+        return suspending.arming(self.own, step, at, now)
 
 
 def _unknown(promise: str) -> BadMessage:
@@ -423,25 +354,6 @@ def _contradicted(news: Behind) -> NonDeterminismError:
     """A journal is written after what it tells of, so whoever loads again reads that, too."""
     told = f"the journal tells of {news}, which hasn't happened: it was written by hand, or by another version"
     return NonDeterminismError(f"{told}. Repair it, then start the execution again under the same id.", brief=told)
-
-
-def end(children: Sequence[Record]) -> Generator[Operation, Any, None]:
-    """Cancel those of whose outcome no code will hear."""
-    for child in children:
-        if child.pending:
-            yield Settle(child.id, State.CANCELED, BY_PARENT, guarded=child.kind is Kind.CALL)
-
-
-def crashed(own: Record, children: Sequence[Record]) -> Steps:
-    """A function whose Lambda died more often than its policy allows. Its children first: nobody would end them."""
-    yield from end(children)
-    if not own.pending:
-        yield Close(own.id)
-        return "closed"
-    error = FunctionCrashed(f"{own.fn} ({own.id}): its Lambda died, or failed outside of the function, too often")
-    yield Settle(own.id, State.REJECTED, encode_exception(error))
-    yield Tell("crashed", own.id, own.fn, {})
-    return "settled"
 
 
 async def _failing(error: BaseException) -> Any:

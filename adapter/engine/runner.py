@@ -9,10 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from adapter.codec.exceptions import encode_exception
 from adapter.engine.operations import RunCode, RunLeft
-from adapter.protocol.promises import State
 from adapter.replay.leaving import run_to_end
+from adapter.replay.outcomes import Outcome, rejected, resolved
 from adapter.replay.steps import Scope, current
 
 
@@ -20,8 +19,8 @@ from adapter.replay.steps import Scope, current
 class CodeRunner:
     """Runs user code here and now, each under the scope of its promise."""
 
-    def run(self, operations: Sequence[RunCode]) -> list[tuple[State, str]]:
-        outcomes: dict[int, tuple[State, str]] = {}
+    def run(self, operations: Sequence[RunCode]) -> list[Outcome]:
+        outcomes: dict[int, Outcome] = {}
         waiting: dict[int, Any] = {}
         for position, operation in enumerate(operations):
             context = contextvars.copy_context()
@@ -31,32 +30,28 @@ class CodeRunner:
                 if inspect.isawaitable(value):
                     waiting[position] = (context, value)
                 else:
-                    outcomes[position] = State.RESOLVED, operation.encode(value)
+                    outcomes[position] = resolved(operation.encode(value))
             except Exception as error:
-                outcomes[position] = _rejected(error)
+                outcomes[position] = rejected(error)
         if waiting:
             for position, value in zip(waiting, _await_all(list(waiting.values())), strict=True):
                 outcomes[position] = _encoded(value, operations[position].encode)
         return [outcomes[position] for position in range(len(operations))]
 
-    def run_left(self, operation: RunLeft) -> tuple[State, str]:
+    def run_left(self, operation: RunLeft) -> Outcome:
         try:
-            return State.RESOLVED, operation.encode(run_to_end(operation.task, operation.loop))
+            return resolved(operation.encode(run_to_end(operation.task, operation.loop)))
         except (Exception, asyncio.CancelledError) as error:
-            return _rejected(error)
+            return rejected(error)
 
 
-def _encoded(value: object, encode: Callable[[Any], str]) -> tuple[State, str]:
+def _encoded(value: object, encode: Callable[[Any], str]) -> Outcome:
     if isinstance(value, BaseException):
-        return _rejected(value)
+        return rejected(value)
     try:
-        return State.RESOLVED, encode(value)
+        return resolved(encode(value))
     except Exception as error:
-        return _rejected(error)
-
-
-def _rejected(error: BaseException) -> tuple[State, str]:
-    return State.REJECTED, encode_exception(error)
+        return rejected(error)
 
 
 def _await_all(started: list[tuple[contextvars.Context, Any]]) -> list[Any]:

@@ -15,9 +15,9 @@ from aws_lambda_powertools.utilities.batch import EventType
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from adapter.engine import hosts
+from adapter.engine.ending import crashed
 from adapter.engine.host import EngineHost, drive
 from adapter.engine.operations import PeekFunction, SendAt, Tell
-from adapter.engine.run import crashed
 from adapter.errors import BadMessage, OtherVersion
 from adapter.lambdas.batches import process
 from adapter.protocol.messages import Cause, Resume, Start, is_envelope, parse

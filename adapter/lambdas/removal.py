@@ -12,8 +12,8 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from adapter.engine.ending import end
 from adapter.engine.operations import Clear, Many, Operation, PeekChildren, PeekPromise, Postpone, Remove, SendAt, Tell
-from adapter.engine.run import end
 from adapter.protocol.ids import parent_of, root_of
 from adapter.protocol.messages import Look
 from adapter.protocol.promises import Kind, Record, Refused, Written

@@ -10,9 +10,8 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from adapter.codec.exceptions import decode_exception
-from adapter.errors import PromiseCancelled, PromiseTimeout
 from adapter.protocol.promises import Record, State
+from adapter.replay.outcomes import Outcome
 
 
 def gathered(children: Sequence[Record]) -> str:
@@ -22,16 +21,9 @@ def gathered(children: Sequence[Record]) -> str:
 
 def outcomes(text: str, read: Callable[[str], Any], name: str) -> list[Any]:
     """What `gathered` wrote, each read as a call's is; what failed is an exception in its place."""
-    return [_outcome(State(state), value, read, name) for state, value in json.loads(text)]
+    return [_read(Outcome(State(state), value), read, f"a call of {name}") for state, value in json.loads(text)]
 
 
-def _outcome(state: State, value: str, read: Callable[[str], Any], name: str) -> Any:
-    match state:
-        case State.RESOLVED:
-            return read(value)
-        case State.REJECTED:
-            return decode_exception(value)
-        case State.TIMEDOUT:
-            return PromiseTimeout(f"a call of {name} timed out")
-        case _:
-            return PromiseCancelled(f"a call of {name} was cancelled")
+def _read(outcome: Outcome, read: Callable[[str], Any], name: str) -> Any:
+    error = outcome.error(name)
+    return read(outcome.text) if error is None else error

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from adapter.codec.exceptions import decode_exception
-from adapter.errors import CodecError, PromiseCancelled, PromiseTimeout
+from adapter.errors import CodecError
 from adapter.protocol.promises import Record, State
 from adapter.protocol.times import NEVER
+from adapter.replay.outcomes import Outcome
+from adapter.replay.steps import Request
 
 BY_PARENT = '"by its parent"'
 """The value of a promise that the function which made it has cancelled."""
@@ -23,32 +25,26 @@ def due_for_delivery(record: Record) -> int:
     return NEVER if own else record.settled_at
 
 
-def deliver(promise: Any, record: Record) -> None:
+def deliver(promise: Any, request: Request, record: Record) -> None:
     """Hand the outcome, decoded from what is stored, to the code: the first time as at every replay."""
-    match record.state:
-        case State.RESOLVED:
-            try:
-                request = promise.request
-                # As it was when the link was made: its root may be gone by now, or be that of another function.
-                stored = request.read_as is not None and record.reads
-                decode = request.read_as(record.reads) if stored else request.decode
-                promise.set_result(decode(record.value))
-            except CodecError as unreadable:
-                _reject(promise, unreadable)
-        case State.REJECTED:
-            try:
-                error: BaseException = decode_exception(record.value)
-            except CodecError as unreadable:
-                error = unreadable
-            _reject(promise, error)
-        case State.CANCELED:
-            _reject(promise, PromiseCancelled(f"{promise.id} was cancelled"))
-        case _:
-            _reject(promise, PromiseTimeout(f"{promise.id} timed out"))
-
-
-def _reject(promise: Any, error: BaseException) -> None:
-    if isinstance(error, StopIteration):
+    outcome = Outcome.of(record)
+    try:
+        error = outcome.error(promise.id)
+        if error is None:
+            value = _reader(request, record)(outcome.text)
+    except CodecError as unreadable:
+        error = unreadable
+    if error is None:
+        promise.set_result(value)
+    elif isinstance(error, StopIteration):
         # A future can't carry it: inside a coroutine it would end the wrong thing.
-        error = RuntimeError(f"StopIteration: {error}")
-    promise.set_exception(error)
+        promise.set_exception(RuntimeError(f"StopIteration: {error}"))
+    else:
+        promise.set_exception(error)
+
+
+def _reader(request: Request, record: Record) -> Callable[[str], Any]:
+    """As it was when the code first asked: a root may be gone by now, or be that of another function."""
+    if request.read_as is not None and record.reads:
+        return request.read_as(record.reads)
+    return request.decode

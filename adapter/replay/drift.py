@@ -1,14 +1,51 @@
-"""What a replay says that asks for something other than what is stored: both, and what to do. Pure."""
+"""What the code asks for in a turn, held against what is stored: a replay asks for the same, or has drifted. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from adapter.errors import NonDeterminismError
-from adapter.protocol.promises import Record, Stored
-from adapter.replay.steps import Request
+from adapter.protocol.promises import Kind, Record, Stored
+from adapter.replay.journal import Journal
+from adapter.replay.known import Known
+from adapter.replay.steps import Behind, Request
 
 
-def drifted(name: str, asked: Request | None, stored: Record | None, why: str) -> NonDeterminismError:
-    """The error, with the arguments for who reads it, and without them for a log. ``name`` is the function's."""
+def missing_of(asked: Sequence[Request], known: Known, journal: Journal, name: str) -> list[Request]:
+    """Those of a turn's requests that aren't stored yet. ``name`` is the function's.
+
+    Raises:
+        NonDeterminismError: something else is stored, or at another point of the run.
+        Behind: the journal tells of the end of one whose record is missing.
+    """
+    leader = known.get(asked[0].ordinal)
+    if leader is None:
+        if journal.goes_on or known.last >= asked[0].ordinal:
+            raise drifted(name, asked[0], None)
+        return list(asked)
+    if leader.seen is None or leader.seen != journal.seen:
+        raise drifted(name, asked[0], leader, "it was made at another point of the run")
+    for request in asked:
+        stored = known.get(request.ordinal)
+        if stored is not None and stored.digest != request.digest:
+            raise drifted(name, request, stored)
+        if stored is not None and stored is not leader and stored.seen is not None:
+            raise drifted(name, request, stored, "it was made later in the run")
+    missing = [request for request in asked if _is_missing(known.get(request.ordinal))]
+    told = journal.told() if missing else set()
+    if lost := [request for request in missing if str(request.ordinal) in told]:
+        # Made anew it would run again, though it has ended.
+        raise Behind(f"#{lost[0].ordinal} of {name}")
+    return missing
+
+
+def _is_missing(stored: Record | None) -> bool:
+    """Not stored yet; or an inline step that was announced, and whose run died before it was recorded."""
+    return stored is None or (stored.kind is Kind.INLINE and stored.pending)
+
+
+def drifted(name: str, asked: Request | None, stored: Record | None, why: str = "") -> NonDeterminismError:
+    """The error: both sides with their arguments, for whoever repairs it, and without them for a log."""
     head = f"{name} drifted from its history" + (f": {why}" if why else "")
     was = f"#{stored.ordinal} {stored.kind} {stored.fn}" if stored is not None else "nothing"
     if stored is None and asked is not None:

@@ -18,40 +18,27 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import heapq
-import re
-from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
 from typing import Any, NoReturn, TypeVar
 
-from adapter.codec.exceptions import encode_exception
-from adapter.errors import (
-    CodecError,
-    InvalidId,
-    MixedIO,
-    PayloadTooLarge,
-    PromiseCancelled,
-)
-from adapter.protocol.ids import child_id, is_id
-from adapter.protocol.promises import BLOCK_FUNCTION, Kind, Record, State, Wake
+from adapter.errors import CodecError, InvalidId, MixedIO, PayloadTooLarge, PromiseCancelled
+from adapter.protocol.ids import MAX_ID_CHARACTERS, child_id
+from adapter.protocol.promises import Kind, Record, State, Wake
 from adapter.protocol.retries import Retry
-from adapter.protocol.times import SECOND
 from adapter.replay import waits
 from adapter.replay.attempts import attempts
+from adapter.replay.deadlines import Deadlines
 from adapter.replay.delivery import deliver, due_for_delivery
-from adapter.replay.drift import drifted
+from adapter.replay.drift import drifted, missing_of
+from adapter.replay.journal import Delivery, Journal, Source
+from adapter.replay.known import Known
 from adapter.replay.loop import DurableFuture, DurableLoop, new_loop
+from adapter.replay.outcomes import Outcome, rejected, resolved
 from adapter.replay.parking import park
 from adapter.replay.steps import Behind, Done, Flush, Left, Promise, Request, Scope, Step, Suspended, current
 
 R = TypeVar("R")
-
-CANCEL = "c"
-"""The token of a cancellation in ``seen``; a child's is its ordinal, a timer's ``t`` and its ordinal."""
-
-_TOKEN = re.compile(r"c|(?P<timer>t?)(?P<ordinal>0|[1-9][0-9]{0,14})", re.ASCII)
-
-_CHILD, _TIMER, _CANCEL = range(3)
 
 
 class _Open(DurableFuture, Promise[Any]):
@@ -59,7 +46,7 @@ class _Open(DurableFuture, Promise[Any]):
 
     def __init__(self, execution: Execution, request: Request) -> None:
         super().__init__(loop=execution.loop)
-        self.id = child_id(execution.own.id, request.ordinal)
+        self.id = request.id
         self._execution = execution
         self.request = request
 
@@ -94,37 +81,27 @@ class Execution(Scope):
     ) -> None:
         super().__init__(own.id, own.created_at)
         self.own = own
-        self.records: dict[int, Record] = {}
-        self.replaying = False
+        self.known = Known(children)
         self.left = False
+        self.replaying = bool(self.known.records)
         self.loop = new_loop(own.id, own.created_at, self._on_io, self._on_error)
         self._body = body
         self._encode_result = encode_result
         self._retry = retry
         self._leave = leave
+        self._journal = Journal(self.known.records.values())
+        self._deadlines = Deadlines(self.loop)
         self._main: asyncio.Task[Any] | None = None
         self._next_ordinal = 0
-        self._last_stored = -1
         self._asked: list[Request] = []
         self._cancels: list[int] = []
-        self._expired: list[int] = []
-        self._expiries: dict[int, asyncio.TimerHandle] = {}
         self._open: dict[int, _Open] = {}
         self._fresh: list[tuple[int, int]] = []
-        self._unrecorded: list[str] = []
-        self._consumed = 0
-        self._refusals = 0
-        self._latest = 0
         self._cancel_delivered = False
         self._cut_short = False
         self._rejected: list[_Open] = []
-        self._unread: list[int] = []
         self._errors: list[tuple[str, str]] = []
         self._winding_down = False
-        for record in children:
-            self.learn(record)
-        self._script = deque(self._recorded_deliveries())
-        self.replaying = bool(self.records)
 
     # What the code asks.
 
@@ -138,18 +115,16 @@ class Execution(Scope):
                 f"{self._name()} made a durable call after real I/O; move the I/O into a @durable function of its own,"
                 " or into an inline step: run(...)"
             )
-        request = replace(asked, ordinal=self._next_ordinal)
-        if not is_id(child_id(self.own.id, request.ordinal)):
+        promise = child_id(self.own.id, self._next_ordinal)
+        if len(promise) > MAX_ID_CHARACTERS or not (promise.isascii() or len(promise.encode()) <= MAX_ID_CHARACTERS):
             raise InvalidId(f"{self._name()} is nested too deep: the id of a further child would be too long")
+        request = replace(asked, id=promise, ordinal=self._next_ordinal)
         self._next_ordinal += 1
-        promise = _Open(self, request)
+        opened = self._open[request.ordinal] = _Open(self, request)
         self._asked.append(request)
-        self._open[request.ordinal] = promise
         if request.deadline is not None and not request.root:
-            self._expiries[request.ordinal] = self.loop.call_at(
-                request.deadline / SECOND, self._expired.append, request.ordinal
-            )
-        return promise
+            self._deadlines.watch(request.ordinal, request.deadline)
+        return opened
 
     def cancelled(self, ordinal: int) -> None:
         """The code cancelled a promise; it hears no more of it."""
@@ -172,31 +147,8 @@ class Execution(Scope):
 
     def learn(self, record: Record) -> None:
         """A child's record was loaded, written, or found to stand. A settled one never changes again (I1)."""
-        ordinal = record.ordinal
-        known = self.records.get(ordinal)
-        if known is not None and not known.pending:
-            return
-        self.records[ordinal] = record
-        self._last_stored = max(self._last_stored, ordinal)
-        if record.pending:
-            return
-        self._latest = max(self._latest, record.settled_at)
-        if record.fn == BLOCK_FUNCTION and record.state is State.RESOLVED:
-            self._unread.append(ordinal)
-        if record.wake is Wake.COUNTED:
-            self._consumed += 1
-            self._refusals += record.rejected
-        if ordinal in self._open:
-            heapq.heappush(self._fresh, (due_for_delivery(record), ordinal))
-
-    def unread(self) -> list[int]:
-        """Blocks of a map that have ended, and whose outcomes are still to be read, for `fill`."""
-        found, self._unread = self._unread, []
-        return found
-
-    def fill(self, ordinal: int, outcomes: str) -> None:
-        """Before the next `advance`: the block's outcomes are what its settlement delivers."""
-        self.records[ordinal] = replace(self.records[ordinal], value=outcomes)
+        if self.known.learn(record) and record.ordinal in self._open:
+            heapq.heappush(self._fresh, (due_for_delivery(record), record.ordinal))
 
     def resume(self, own: Record, children: Iterable[Record]) -> bool:
         """Go on from memory with what is new. False where another run wrote more than this one knows: replay."""
@@ -217,7 +169,7 @@ class Execution(Scope):
         if self._main is None:
             self._start()
         # Clocks differ: this one may be behind the one by which something known has happened.
-        now = max(now, self._latest)
+        now = max(now, self.known.latest)
         while True:
             self.loop.run_ready()
             if self.left:
@@ -265,8 +217,7 @@ class Execution(Scope):
 
     def first_open(self) -> int:
         """The least ordinal under which there may be news."""
-        pending = [ordinal for ordinal, record in self.records.items() if record.pending]
-        return min(pending, default=self._next_ordinal)
+        return self.known.first_pending(otherwise=self._next_ordinal)
 
     # A turn.
 
@@ -291,71 +242,42 @@ class Execution(Scope):
     def _flush(self, now: int) -> Flush | None:
         asked, self._asked = self._asked, []
         cancels, self._cancels = self._cancels, []
-        expired = tuple(self._expired)
-        # In place: the timers append to this very list.
-        self._expired.clear()
-        missing = self._compare(asked) if asked else []
-        seen = ",".join(self._unrecorded)
-        if asked:
-            self._unrecorded.clear()
-        for request in asked:
-            record = self.records.get(request.ordinal)
-            if record is not None and not record.pending and request.ordinal in self._open:
-                heapq.heappush(self._fresh, (due_for_delivery(record), request.ordinal))
-        wanted = {r.ordinal for r in missing}
-        cancels = [c for c in cancels if c in wanted or self._is_pending(c)]
-        expired = tuple(e for e in expired if e in self._open and (e in wanted or self._is_pending(e)))
+        passed = self._deadlines.take_passed()
+        if not asked and not cancels and not passed:
+            return None
+        missing, seen = self._compared(asked) if asked else ([], "")
+        wanted = {request.ordinal for request in missing}
+        cancels = [each for each in cancels if each in wanted or self.known.is_pending(each)]
+        expired = [each for each in passed if each in self._open and (each in wanted or self.known.is_pending(each))]
         if not missing and not cancels and not expired:
             return None
-        if missing:
-            self.replaying = False
-        leads = bool(missing) and missing[0] is asked[0] and asked[0].ordinal not in self.records
+        leads = bool(missing) and missing[0] is asked[0] and self.known.get(asked[0].ordinal) is None
         return Flush(
             leader=missing[0] if leads else None,
             followers=tuple(missing[1:] if leads else missing),
             seen=seen,
             direct=leads and not cancels and not expired and self._waits_only_for(missing, now),
             cancels=tuple(cancels),
-            expired=expired,
+            expired=tuple(expired),
         )
 
-    def _is_pending(self, ordinal: int) -> bool:
-        known = self.records.get(ordinal)
-        return known is not None and known.pending
+    def _compared(self, asked: list[Request]) -> tuple[list[Request], str]:
+        """What of a turn isn't stored yet, and the deliveries that its leader carries."""
+        missing = missing_of(asked, self.known, self._journal, self._name())
+        seen = self._journal.seen
+        self._journal.close()
+        for request in asked:
+            record = self.known.get(request.ordinal)
+            if record is not None and not record.pending and request.ordinal in self._open:
+                heapq.heappush(self._fresh, (due_for_delivery(record), request.ordinal))
+        if missing:
+            self.replaying = False
+        return missing, seen
 
     def _close(self, ordinal: int) -> None:
         """The code hears of a promise, or doesn't want to any more: its deadline is no affair of this function's."""
         self._open.pop(ordinal, None)
-        expiry = self._expiries.pop(ordinal, None)
-        if expiry is not None:
-            expiry.cancel()
-
-    def _compare(self, asked: list[Request]) -> list[Request]:
-        """Hold what the code asks for in this turn against what is stored; what isn't stored yet is returned."""
-        leader = self.records.get(asked[0].ordinal)
-        if leader is None:
-            if self._script or self._last_stored >= asked[0].ordinal:
-                self._drift(asked[0], None)
-            return asked
-        if leader.seen is None or leader.seen != ",".join(self._unrecorded):
-            self._drift(asked[0], leader, "it was made at another point of the run")
-        for request in asked:
-            stored = self.records.get(request.ordinal)
-            if stored is not None and stored.digest != request.digest:
-                self._drift(request, stored)
-            if stored is not None and stored is not leader and stored.seen is not None:
-                self._drift(request, stored, "it was made later in the run")
-        missing = [request for request in asked if self._is_missing(request)]
-        told = set(self._script) if missing else set()
-        if lost := [request for request in missing if str(request.ordinal) in told]:
-            # Made anew it would run again, though it has ended.
-            raise Behind(f"#{lost[0].ordinal} of {self._name()}")
-        return missing
-
-    def _is_missing(self, request: Request) -> bool:
-        """Not stored yet; or an inline step that was announced, and whose run died before it was recorded."""
-        stored = self.records.get(request.ordinal)
-        return stored is None or (stored.kind is Kind.INLINE and stored.pending)
+        self._deadlines.drop(ordinal)
 
     def _waits_only_for(self, missing: list[Request], now: int) -> bool:
         """Whether the function will wait for this one new promise and nothing else."""
@@ -368,63 +290,60 @@ class Execution(Scope):
 
     # Deliveries.
 
-    def _recorded_deliveries(self) -> Iterable[str]:
-        for ordinal in sorted(self.records):
-            seen = self.records[ordinal].seen
-            if seen:
-                yield from seen.split(",")
-
     def _deliver_next(self, now: int) -> bool:
-        recorded = bool(self._script)
-        token = self._script.popleft() if recorded else self._candidate(now)
-        if token is None:
-            return False
-        if not recorded:
-            self.replaying = False
-        self._unrecorded.append(token)
-        known = _TOKEN.fullmatch(token)
-        if known is None:
-            self._drift(None, None, f"the journal tells of {token[:40]!r}, which is no delivery")
-        elif token == CANCEL:
-            self._deliver_cancellation()
-        elif known["timer"]:
-            self._deliver_timer(int(known["ordinal"]))
+        if self._journal.goes_on:
+            token = self._journal.follow()
+            delivery = Delivery.read(token)
+            if delivery is None:
+                self._drift(None, f"the journal tells of {token[:40]!r}, which is no delivery")
         else:
-            self._deliver_settlement(int(known["ordinal"]))
+            delivery = self._candidate(now)
+            if delivery is None:
+                return False
+            self.replaying = False
+            self._journal.note(delivery)
+        match delivery.source:
+            case Source.CHILD:
+                self._deliver_settlement(delivery.ordinal)
+            case Source.TIMER:
+                self._deliver_timer(delivery.ordinal)
+            case Source.CANCELLATION:
+                self._deliver_cancellation()
         return True
 
-    def _candidate(self, now: int) -> str | None:
-        """The next new delivery, by (time, kind, ordinal)."""
-        found: list[tuple[int, int, int, str]] = []
+    def _candidate(self, now: int) -> Delivery | None:
+        """The next new delivery, by (time, source, ordinal)."""
+        found: list[tuple[int, Delivery]] = []
         while self._fresh and self._fresh[0][1] not in self._open:
             heapq.heappop(self._fresh)
         if self._fresh:
             at, ordinal = self._fresh[0]
-            found.append((at, _CHILD, ordinal, str(ordinal)))
+            found.append((at, Delivery(Source.CHILD, ordinal)))
         timer = self.loop.next_timer()
         if timer is not None and timer.due <= now:
-            found.append((timer.due, _TIMER, timer.ordinal, f"t{timer.ordinal}"))
+            found.append((timer.due, Delivery(Source.TIMER, timer.ordinal)))
         if not self.own.pending and not self._cancel_delivered:
-            found.append((self.own.settled_at, _CANCEL, 0, CANCEL))
-        return min(found)[3] if found else None
+            found.append((self.own.settled_at, Delivery(Source.CANCELLATION)))
+        # The first of those that are due at once: they were found in the order of their sources.
+        return min(found, key=lambda each: each[0])[1] if found else None
 
     def _deliver_settlement(self, ordinal: int) -> None:
         promise = self._open.get(ordinal)
-        record = self.records.get(ordinal)
+        record = self.known.get(ordinal)
         if promise is None or record is None:
-            self._drift(None, record, f"the journal tells of a settlement of #{ordinal}, which the code doesn't await")
+            self._drift(record, f"the journal tells of a settlement of #{ordinal}, which the code doesn't await")
         if record.pending:
             raise Behind(f"#{ordinal} of {self._name()}")
         self._close(ordinal)
         self.loop.now = max(self.loop.now, record.settled_at)
-        deliver(promise, record)
+        deliver(promise, promise.request, record)
         if record.rejected:
             self._rejected.append(promise)
 
     def _deliver_timer(self, ordinal: int) -> None:
         timer = self.loop.timer(ordinal)
         if timer is None:
-            self._drift(None, None, f"the journal tells of timer {ordinal}, which the code didn't set")
+            self._drift(None, f"the journal tells of timer {ordinal}, which the code didn't set")
         self.loop.fire(timer)
 
     def _deliver_cancellation(self) -> None:
@@ -440,61 +359,57 @@ class Execution(Scope):
     # At rest.
 
     def _rest(self) -> Step:
-        if self._last_stored >= self._next_ordinal:
-            self._drift(None, self.records[self._last_stored], "the code didn't ask for it")
+        if self.known.last >= self._next_ordinal:
+            self._drift(self.known.records[self.known.last], "the code didn't ask for it")
         assert self._main is not None
         if not self._main.done() or any(not task.done() for task in self.loop.tasks):
             return self._suspended()
-        pending = [record for record in self.records.values() if record.pending]
+        pending = self.known.pending()
         failed = self._cut_short or self._main.cancelled() or self._main.exception() is not None
         # What failed needs its children no longer, and no code is left to hear from the outside world.
         needless = [record.ordinal for record in pending if failed or record.kind in (Kind.EXTERNAL, Kind.FOLLOW)]
         if needless:
             return Flush(leader=None, followers=(), seen="", direct=False, cancels=tuple(needless))
-        return self._suspended_on_children(pending) if pending else self._done()
+        return self._suspended_on_children(pending) if pending else Done(outcome=self._outcome())
 
     def _suspended(self) -> Suspended:
         promises = [promise for promise in self._open.values() if waits.awaited(promise)]
-        counted = [p for p in promises if self.records[p.request.ordinal].wake is not Wake.DIRECT]
-        timer = self.loop.next_timer()
+        counted = [p for p in promises if self.known.records[p.request.ordinal].wake is not Wake.DIRECT]
         need = waits.need_of(counted)
-        return Suspended(
-            waiting=tuple(promise.id for promise in promises),
-            wake_at=None if timer is None else timer.due,
-            direct=bool(promises) and not counted and timer is None,
-            consumed=self._consumed,
-            refusals=self._refusals,
-            need=need.count,
-            on_reject=need.on_reject,
-        )
+        return self._suspension(promises, need.count, direct=bool(promises) and not counted, on_reject=need.on_reject)
 
     def _suspended_on_children(self, pending: list[Record]) -> Suspended:
         """The function has ended; it settles when everything it started has."""
         counted = [record for record in pending if record.wake is not Wake.DIRECT]
         # What is left of its timers are its children's deadlines.
+        return self._suspension(pending, len(counted) or None, direct=not counted, on_reject=False)
+
+    def _suspension(
+        self, waiting: Iterable[Promise[Any] | Record], need: int | None, *, direct: bool, on_reject: bool
+    ) -> Suspended:
         timer = self.loop.next_timer()
         return Suspended(
-            waiting=tuple(record.id for record in pending),
+            waiting=tuple(each.id for each in waiting),
             wake_at=None if timer is None else timer.due,
-            direct=not counted and timer is None,
-            consumed=self._consumed,
-            refusals=self._refusals,
-            need=len(counted) or None,
-            on_reject=False,
+            direct=direct and timer is None,
+            consumed=self.known.consumed,
+            refusals=self.known.refusals,
+            need=need,
+            on_reject=on_reject,
         )
 
-    def _done(self) -> Done:
+    def _outcome(self) -> Outcome:
         assert self._main is not None
         if self._main.cancelled():
             cancelled = PromiseCancelled(f"{self._name()} was cancelled from within")
-            return Done(state=State.CANCELED, value=encode_exception(cancelled))
+            return Outcome(State.CANCELED, rejected(cancelled).text)
         error = self._main.exception()
         if error is None:
             try:
-                return Done(state=State.RESOLVED, value=self._encode_result(self._main.result()))
+                return resolved(self._encode_result(self._main.result()))
             except (CodecError, PayloadTooLarge) as unstorable:
                 error = unstorable
-        return Done(state=State.REJECTED, value=encode_exception(error))
+        return rejected(error)
 
     def _on_io(self, operation: str) -> None:
         if self._next_ordinal or self._leave is None:
@@ -513,5 +428,5 @@ class Execution(Scope):
     def _name(self) -> str:
         return f"{self.own.fn} ({self.own.id})"
 
-    def _drift(self, asked: Request | None, stored: Record | None, why: str = "") -> NoReturn:
-        raise drifted(self._name(), asked, stored, why)
+    def _drift(self, stored: Record | None, why: str) -> NoReturn:
+        raise drifted(self._name(), None, stored, why)

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from adapter.errors import NotDurable
-from adapter.protocol.promises import Kind, State
+from adapter.protocol.promises import Kind
 from adapter.replay.loop import DurableLoop
+from adapter.replay.outcomes import Outcome
 
 R = TypeVar("R")
 
@@ -49,7 +50,7 @@ class Promise(_Call[R]):
 class Request:
     """What the code asked for: ``args`` encoded; ``decode`` reads the outcome; ``inline`` runs an inline step.
 
-    ``ordinal``: which of the function's promises it is, counted by the execution.
+    ``id`` of its promise, and ``ordinal`` among the function's, are the execution's to give.
     ``deadline`` in logical microseconds; ``retry`` a policy of this call; ``root`` the root that it starts or awaits.
     ``reads``: the function of that root, as far as it could be asked; ``read_as`` gives what reads the outcome of one.
     """
@@ -59,6 +60,7 @@ class Request:
     args: str
     digest: str
     decode: Callable[[str], Any]
+    id: str = ""
     ordinal: int = -1
     target: str = ""
     inline: Callable[[], Any] | None = None
@@ -112,8 +114,7 @@ class Suspended:
 class Done:
     """The function ended: how its promise is to settle."""
 
-    state: State
-    value: str
+    outcome: Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

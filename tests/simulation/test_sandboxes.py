@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from adapter import durable, promise, resolve
-from adapter.engine.run import Memory
+from adapter.engine.memory import Memory
 from adapter.testing import LocalCloud
 from adapter.testing.simulated_aws.lambdas import Function, Invocation
 from tests.simulation.test_asyncio import PROGRAMS, made_durable

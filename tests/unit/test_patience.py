@@ -184,8 +184,8 @@ def test_the_failures_of_a_users_code_are_its_own_affair(cloud: LocalCloud) -> N
         calls.append(1)
         raise refusal("ThrottlingException")
 
-    state, _ = ports(cloud, time).perform(RunCode("r~0", 0, step, str))
-    assert state is State.REJECTED
+    outcome = ports(cloud, time).perform(RunCode("r~0", 0, step, str))
+    assert outcome.state is State.REJECTED
     assert (len(calls), time.pauses) == (1, [])
 
 

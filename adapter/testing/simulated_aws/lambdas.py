@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from adapter.engine.run import Memory
+from adapter.engine.memory import Memory
 from adapter.errors import ConfigurationError
 from adapter.testing.simulated_aws.template import FunctionSpec
 

@@ -17,10 +17,11 @@ from typing import Any
 import pytest
 
 from adapter import Handle, attach, durable, errors, promise, resolve, run
-from adapter.engine.flushing import Caller
+from adapter.engine.caller import Caller
 from adapter.engine.host import drive
+from adapter.engine.memory import Memory
 from adapter.engine.operations import Many
-from adapter.engine.run import Memory, respond
+from adapter.engine.run import respond
 from adapter.protocol import messages, promises
 from adapter.protocol.messages import Start
 from adapter.protocol.promises import Kind

@@ -16,11 +16,12 @@ from adapter.aws.sealing import Sealing
 from adapter.aws.store import to_record
 from adapter.codec import decode, schemas
 from adapter.engine import hosts
-from adapter.engine.flushing import Caller
+from adapter.engine.caller import Caller
 from adapter.engine.host import drive
+from adapter.engine.memory import Memory
 from adapter.engine.operations import Arrive, Operation, PeekFunction, Settle
 from adapter.engine.ports import Ports
-from adapter.engine.run import Memory, respond
+from adapter.engine.run import respond
 from adapter.engine.runner import CodeRunner
 from adapter.errors import BadMessage
 from adapter.lambdas import deadletters, resumer, sweeper

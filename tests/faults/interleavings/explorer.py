@@ -17,7 +17,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from adapter.api.durable import Durable
-from adapter.engine.flushing import Caller
+from adapter.engine.caller import Caller
+from adapter.engine.memory import Memory
 from adapter.engine.operations import (
     Arm,
     Arrive,
@@ -39,12 +40,13 @@ from adapter.engine.operations import (
     Settle,
     Tell,
 )
-from adapter.engine.run import Memory, respond
+from adapter.engine.run import respond
 from adapter.lambdas.resumer import resume_callee, resume_counted, resume_direct, settle_links
 from adapter.protocol import ids, promises
 from adapter.protocol.ids import parent_of
 from adapter.protocol.messages import Message, Resume, Settlement, Start
 from adapter.protocol.promises import Record, Refused, State, Wake
+from adapter.replay.outcomes import resolved
 
 LEAF = "explored.leaf"
 
@@ -341,7 +343,7 @@ class Explorer:
                 raise Violation(f"I5: {operation.scope} ran twice though nothing failed")
             world = world._replace(bodies=tuple(sorted(counts.items())))
         told = f"{operation.scope} by {run.request}.{run.attempt}" if self.distinct else operation.scope
-        return (State.RESOLVED, f'"{told}"'), world
+        return resolved(f'"{told}"'), world
 
     def _write(self, world: World, operation: Any) -> tuple[Any, World]:
         promise = operation.record.id if isinstance(operation, Create) else operation.id

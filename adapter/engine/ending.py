@@ -1,0 +1,31 @@
+"""What a function leaves behind when nobody can hear of it any more. Pure: it yields operations."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Any
+
+from adapter.codec.exceptions import encode_exception
+from adapter.engine.operations import Close, Operation, Settle, Tell
+from adapter.errors import FunctionCrashed
+from adapter.protocol.promises import Kind, Record, State
+from adapter.replay.delivery import BY_PARENT
+
+
+def end(children: Sequence[Record]) -> Generator[Operation, Any, None]:
+    """Cancel those of whose outcome no code will hear."""
+    for child in children:
+        if child.pending:
+            yield Settle(child.id, State.CANCELED, BY_PARENT, guarded=child.kind is Kind.CALL)
+
+
+def crashed(own: Record, children: Sequence[Record]) -> Generator[Operation, Any, str]:
+    """A function whose Lambda died more often than its policy allows. Its children first: nobody would end them."""
+    yield from end(children)
+    if not own.pending:
+        yield Close(own.id)
+        return "closed"
+    error = FunctionCrashed(f"{own.fn} ({own.id}): its Lambda died, or failed outside of the function, too often")
+    yield Settle(own.id, State.REJECTED, encode_exception(error))
+    yield Tell("crashed", own.id, own.fn, {})
+    return "settled"

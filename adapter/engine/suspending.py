@@ -1,0 +1,69 @@
+"""What a function's record says while it is suspended: what wakes it, and when somebody has to look at it. Pure."""
+
+from __future__ import annotations
+
+from adapter.protocol.ids import parent_of
+from adapter.protocol.promises import Arming, Firing, Record, threshold_for
+from adapter.protocol.timing import is_far, watched
+from adapter.replay.steps import Suspended
+
+
+def wake_at(own: Record, step: Suspended) -> int | None:
+    """When time resumes it. A root has nobody above who would look at its deadline while it is suspended."""
+    if own.deadline is None or not own.pending or parent_of(own.id) is not None:
+        return step.wake_at
+    return own.deadline if step.wake_at is None else min(step.wake_at, own.deadline)
+
+
+def needs_arming(own: Record, step: Suspended, at: int | None) -> bool:
+    """Whether its record has to say so. What waits for one child alone is resumed by that child's own record."""
+    stale = own.expects is not None or bool(own.paused)
+    return not step.direct or at is not None or stale or _is_timed(own, own.due_at)
+
+
+def is_sent(own: Record, at: int, firing: Firing | None) -> bool:
+    """A message for this time is on its way; the one that this run came by (``firing``) isn't any more."""
+    came_by_it = firing is not None and firing.at == at
+    return own.sent and own.wake_at == at and not came_by_it
+
+
+def arming(own: Record, step: Suspended, at: int | None, now: int) -> Arming:
+    """How it suspends; time resumes it ``at``, if at all."""
+    far = at is not None and is_far(at, now)
+    return Arming(
+        epoch=own.epoch,
+        arrivals=own.arrivals,
+        state=own.state,
+        threshold=None if step.need is None else threshold_for(step.consumed, own.arrivals, step.need),
+        expects=_expected(step),
+        refusals=step.refusals,
+        on_reject=step.on_reject,
+        wake_at=at,
+        sent=at is not None and not far,
+        due_at=_due_at(own, step, at if far else None, now),
+    )
+
+
+def _expected(step: Suspended) -> int | None:
+    """What the watchdog goes by; what waits for one child, it knows without, also where that had to be armed."""
+    if step.direct:
+        return None
+    return -1 if step.need is None else step.consumed + step.need
+
+
+def _due_at(own: Record, step: Suspended, far: int | None, now: int) -> int | None:
+    """The entry in the index: the far time that it waits for, or that somebody has to look at it.
+
+    A root is watched, since nobody above would miss it, and so is the clean-up of what was cancelled; not what only
+    waits for a far time, whose entry stays until it is claimed.
+    """
+    if (parent_of(own.id) is not None and own.pending) or (far is not None and not step.waiting):
+        return far
+    standing = own.due_at
+    watch = watched(own, now) if standing is None or _is_timed(own, standing) else standing
+    return watch if far is None else min(watch, far)
+
+
+def _is_timed(own: Record, due_at: int | None) -> bool:
+    """An entry of the index for the time that the function waited for."""
+    return due_at is not None and due_at == own.wake_at

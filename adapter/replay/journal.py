@@ -1,0 +1,92 @@
+"""The order in which a function's code heard of things: what is recorded of it, and what isn't yet. Pure.
+
+A *delivery* is a settlement of one of the function's promises, a timer, or its cancellation. Their order is the only
+thing that isn't a function of the code. So the first promise that a turn creates, its *leader*, carries as ``seen``
+all deliveries since the last recorded ones. A replay follows the leaders; only then comes what is new.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from adapter.protocol.promises import Record
+
+
+class Source(Enum):
+    """What a delivery is of. In the order of their values, where two are due at the same time."""
+
+    CHILD = 0
+    TIMER = 1
+    CANCELLATION = 2
+
+
+_TOKEN = re.compile(r"(?P<timer>t?)(?P<ordinal>0|[1-9][0-9]{0,14})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One delivery: of a promise's or a timer's ``ordinal``, or of the cancellation."""
+
+    source: Source
+    ordinal: int = 0
+
+    def __str__(self) -> str:
+        """Its token in ``seen``: a child's ordinal, ``t`` and a timer's, or ``c``."""
+        match self.source:
+            case Source.CHILD:
+                return str(self.ordinal)
+            case Source.TIMER:
+                return f"t{self.ordinal}"
+            case Source.CANCELLATION:
+                return "c"
+
+    @classmethod
+    def read(cls, token: str) -> Delivery | None:
+        """The delivery of a token; None where it is no token."""
+        if token == "c":
+            return cls(Source.CANCELLATION)
+        known = _TOKEN.fullmatch(token)
+        if known is None:
+            return None
+        return cls(Source.TIMER if known["timer"] else Source.CHILD, int(known["ordinal"]))
+
+
+class Journal:
+    """What the leaders among ``records`` tell, in their order, and what was delivered since the last of them."""
+
+    def __init__(self, records: Iterable[Record]) -> None:
+        leaders = sorted((record for record in records if record.seen), key=lambda record: record.ordinal)
+        self._recorded = deque(token for leader in leaders for token in (leader.seen or "").split(","))
+        self._unrecorded: list[str] = []
+
+    @property
+    def goes_on(self) -> bool:
+        """It tells of deliveries that the replay hasn't come to."""
+        return bool(self._recorded)
+
+    @property
+    def seen(self) -> str:
+        """What the next leader carries."""
+        return ",".join(self._unrecorded)
+
+    def told(self) -> set[str]:
+        """The tokens that are still to come."""
+        return set(self._recorded)
+
+    def follow(self) -> str:
+        """The next recorded token; it counts as delivered."""
+        token = self._recorded.popleft()
+        self._unrecorded.append(token)
+        return token
+
+    def note(self, delivery: Delivery) -> None:
+        """A delivery that is new."""
+        self._unrecorded.append(str(delivery))
+
+    def close(self) -> None:
+        """A leader carries all of it, or is about to: what follows is for the next one."""
+        self._unrecorded.clear()
