@@ -55,8 +55,8 @@ OF_RUNS = [
         bug="An inline step that leads remote calls is written after them.",
         breaks="I4",
         file="adapter/engine/flushing.py",
-        old="        if leader is not None:\n            # The leader is written first",
-        new="        if leader is not None and leader.kind is not Kind.INLINE:\n            # The leader is written first",
+        old="        if leader is not None:\n            # The leader is",
+        new="        if leader is not None and leader.kind is not Kind.INLINE:\n            # The leader is",
         check=(f"{CRASHES}[announces-before]",),
     ),
     Mutation(
@@ -275,7 +275,7 @@ OF_RUNS = [
         breaks="I4",
         file="adapter/replay/journal.py",
         old='        self._recorded = deque(token for leader in leaders for token in (leader.seen or "").split(","))',
-        new="        self._recorded: deque[str] = deque()",
+        new="deque([""][:0])",
         check=(f"{EVERY}[race-0crash-0dup-all]",),
     ),
     Mutation(
