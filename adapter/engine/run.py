@@ -35,6 +35,7 @@ from adapter.engine.operations import (
     Tell,
 )
 from adapter.engine.registry import Definition
+from adapter.engine.telling import What
 from adapter.errors import BadMessage, CodecError, FunctionCrashed, NonDeterminismError
 from adapter.protocol import retries
 from adapter.protocol.ids import child_id, parent_of
@@ -193,14 +194,14 @@ class _Run(Flushing):
                 return "closed"
             if self.checking and never_ran and not self._is_given_up(function, (yield Now())):
                 return "refused"
-            yield Tell("running", self.own.id, self.own.fn, {"why": why, "attempt": self.attempt})
+            yield Tell(What.RUNNING, self.own.id, self.own.fn, {"why": why, "attempt": self.attempt})
             if not function.is_async:
                 return (yield from self._leaf(function))
             self.execution = self.execution or self._execution(function, children)
             return (yield from self._until_rest(function))
         except NonDeterminismError as drift:
             yield Pause(self.own.id, str(drift))
-            yield Tell("paused", self.own.id, self.own.fn, {"drift": str(drift), "why": drift.brief})
+            yield Tell(What.PAUSED, self.own.id, self.own.fn, {"drift": str(drift), "why": drift.brief})
             return "paused"
         finally:
             if self.execution is not None:
@@ -266,7 +267,7 @@ class _Run(Flushing):
 
     def _leaf(self, function: Definition) -> Steps:
         args = self.own.args
-        yield Tell("body", self.own.id, self.own.fn, {})
+        yield Tell(What.BODY, self.own.id, self.own.fn, {})
         state, value = yield RunCode(
             self.own.id, self.own.created_at, lambda: function.body(args), function.encode_result
         )
@@ -274,7 +275,7 @@ class _Run(Flushing):
 
     def _drive(self, execution: Execution, function: Definition) -> Steps:
         if execution.fresh:
-            yield Tell("body", self.own.id, self.own.fn, {})
+            yield Tell(What.BODY, self.own.id, self.own.fn, {})
         while True:
             yield from self._read_blocks(execution)
             step = execution.advance((yield Now()))
@@ -291,7 +292,7 @@ class _Run(Flushing):
                 case Done():
                     for promise, error in execution.unheard():
                         # Not lost: it is logged, and stays readable on the promise itself.
-                        yield Tell("unheard", promise, self.own.fn, {"error": error})
+                        yield Tell(What.UNHEARD, promise, self.own.fn, {"error": error})
                     settle = self._settle_leaf(function, step.state, step.value) if execution.is_leaf else None
                     return (yield from settle or self._settle(step.state, step.value))
                 case Left():
@@ -308,7 +309,7 @@ class _Run(Flushing):
     def _yield(self) -> Steps:
         """Go on in a fresh invocation. Died before it is made: the platform's retry of this one goes on just so."""
         yield Invoke(self.own.target, Resume(id=self.own.id, cause=Cause.AGAIN))
-        yield Tell("yielded", self.own.id, self.own.fn, {})
+        yield Tell(What.YIELDED, self.own.id, self.own.fn, {})
         return "yielded"
 
     def _settle_leaf(self, function: Definition, state: State, value: str) -> Steps:
@@ -323,39 +324,38 @@ class _Run(Flushing):
         # and the first settlement stands.
         again = Start(id=self.own.id, attempt=self.attempt + 1, crashes=self.crashes, since=self.own.created_at)
         yield SendAt(self.own.target, again, at)
-        yield Tell("retrying", self.own.id, self.own.fn, {"attempt": self.attempt, "at": at})
+        yield Tell(What.RETRYING, self.own.id, self.own.fn, {"attempt": self.attempt, "at": at})
         return "retrying"
 
     def _settle(self, state: State, value: str) -> Steps:
         if not self.own.pending:
             # Cancelled before: its outcome stands, its clean-up is complete.
             yield Close(self.own.id)
-            yield Tell("cleaned up", self.own.id, self.own.fn, {})
+            yield Tell(What.CLEANED_UP, self.own.id, self.own.fn, {})
             return "closed"
         written: Written = yield Settle(self.own.id, state, value)
         if isinstance(written, Refused):
             if written.stands is not None and written.stands.runnable and registry.find(self.own.fn).is_async:
                 raise Stale
-            yield Tell("refused", self.own.id, self.own.fn, {"state": written.why.value})
+            yield Tell(What.REFUSED, self.own.id, self.own.fn, {"state": written.why.value})
             return "refused"
-        yield Tell("settled", self.own.id, self.own.fn, {"state": state.value})
+        yield Tell(What.SETTLED, self.own.id, self.own.fn, {"state": state.value})
         return "settled"
 
     def _suspend(self, execution: Execution, step: Suspended) -> Steps:
         wake_at = self._wake_at(step)
-        detail = {"waiting": step.waiting, "wake_at": wake_at}
         stale = self.own.expects is not None or self.own.paused
         if not step.direct or wake_at is not None or stale or self._is_timed(self.own.due_at):
             written: Written = yield Arm(self.own.id, (yield from self._arming(step, wake_at)))
             if isinstance(written, Refused):
                 if written.why is Refusal.SETTLED or written.why is Refusal.UNKNOWN:
-                    yield Tell("refused", self.own.id, self.own.fn, {"state": written.why.value})
+                    yield Tell(What.REFUSED, self.own.id, self.own.fn, {"state": written.why.value})
                     return "refused"
                 # News, or another run took over, perhaps from records older than what this run wrote. Nobody but a run
                 # that has loaded everything may be the last to arm, so this one loads again rather than leave.
                 raise Stale
             execution.own = written
-        yield Tell("suspended", self.own.id, self.own.fn, detail)
+        yield Tell(What.SUSPENDED, self.own.id, self.own.fn, {"waiting": step.waiting, "wake_at": wake_at})
         self.memory.keep(self.own.id, execution, (yield Now()))
         self.execution = None
         return "suspended" if step.waiting or wake_at is not None else "stuck"
@@ -440,7 +440,7 @@ def crashed(own: Record, children: Sequence[Record]) -> Steps:
         return "closed"
     error = FunctionCrashed(f"{own.fn} ({own.id}): its Lambda died, or failed outside of the function, too often")
     yield Settle(own.id, State.REJECTED, encode_exception(error))
-    yield Tell("crashed", own.id, own.fn, {})
+    yield Tell(What.CRASHED, own.id, own.fn, {})
     return "settled"
 
 
