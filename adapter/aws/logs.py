@@ -10,22 +10,9 @@ import logging
 from aws_lambda_powertools import Logger
 
 from adapter.engine.operations import Tell
+from adapter.engine.telling import What
 from adapter.replay.execution import Execution
 from adapter.replay.steps import current
-
-_LEVELS = {
-    "body": "debug",
-    "paused": "error",
-    "crashed": "error",
-    "kept": "warning",
-    "missed": "warning",
-    "dead letter": "error",
-    "refused": "warning",
-    "retrying": "warning",
-    "unhandled": "warning",
-    "unheard": "warning",
-}
-_KEPT = ("why", "by", "state", "waiting", "wake_at", "at", "crashes", "error", "schedule")
 
 
 class ReplayFilter(logging.Filter):
@@ -44,12 +31,12 @@ class LogWatcher:
         self.attempt = 1
 
     def tell(self, told: Tell) -> None:
-        if told.what == "running":
+        if told.what is What.RUNNING:
             self.attempt = told.detail.get("attempt", 1)
-        details = {key: value for key, value in told.detail.items() if key in _KEPT}
-        log = getattr(self.logger, _LEVELS.get(told.what, "info"))
+        details = {key: value for key, value in told.detail.items() if key in told.what.keeps}
+        log = getattr(self.logger, told.what.level)
         log(
-            told.what,
+            told.what.value,
             extra={"promise": told.id, "function": told.fn, "attempt": self.attempt, **details},
         )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from adapter.codec.exceptions import encode_exception
 from adapter.engine.operations import Close, Operation, Settle, Tell
+from adapter.engine.telling import What
 from adapter.errors import FunctionCrashed
 from adapter.protocol.promises import Kind, Record, State
 from adapter.replay.delivery import BY_PARENT
@@ -27,5 +28,5 @@ def crashed(own: Record, children: Sequence[Record]) -> Generator[Operation, Any
         return "closed"
     error = FunctionCrashed(f"{own.fn} ({own.id}): its Lambda died, or failed outside of the function, too often")
     yield Settle(own.id, State.REJECTED, encode_exception(error))
-    yield Tell("crashed", own.id, own.fn, {})
+    yield Tell(What.CRASHED, own.id, own.fn, {})
     return "settled"

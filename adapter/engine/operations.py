@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from adapter.engine.telling import What
 from adapter.protocol.messages import Message, Timed
 from adapter.protocol.promises import Arming, Firing, Record, State
 from adapter.replay.loop import DurableLoop
@@ -200,7 +201,7 @@ class RunLeft:
 class Tell:
     """Something that whoever watches wants to know: a log line, never a decision."""
 
-    what: str
+    what: What
     id: str
     fn: str
     detail: Mapping[str, Any]

@@ -37,6 +37,7 @@ from adapter.engine.operations import (
     Tell,
 )
 from adapter.engine.registry import Definition
+from adapter.engine.telling import What
 from adapter.errors import BadMessage, CodecError, NonDeterminismError
 from adapter.protocol import retries
 from adapter.protocol.ids import child_id, parent_of
@@ -167,14 +168,14 @@ class _Run:
                 return "closed"
             if self.checking and never_ran and not self._is_given_up(function, (yield Now())):
                 return "refused"
-            yield Tell("running", self.own.id, self.own.fn, {"why": why, "attempt": self.attempt})
+            yield Tell(What.RUNNING, self.own.id, self.own.fn, {"why": why, "attempt": self.attempt})
             if not function.is_async:
                 return (yield from self._leaf(function))
             self.execution = self.execution or self._execution(function, children)
             return (yield from self._until_rest(function))
         except NonDeterminismError as drift:
             yield Pause(self.own.id, str(drift))
-            yield Tell("paused", self.own.id, self.own.fn, {"drift": str(drift), "why": drift.brief})
+            yield Tell(What.PAUSED, self.own.id, self.own.fn, {"drift": str(drift), "why": drift.brief})
             return "paused"
         finally:
             if self.execution is not None:
@@ -240,7 +241,7 @@ class _Run:
 
     def _leaf(self, function: Definition) -> Steps:
         args = self.own.args
-        yield Tell("body", self.own.id, self.own.fn, {})
+        yield Tell(What.BODY, self.own.id, self.own.fn, {})
         outcome: Outcome = yield RunCode(
             self.own.id, self.own.created_at, lambda: function.body(args), function.encode_result
         )
@@ -248,7 +249,7 @@ class _Run:
 
     def _drive(self, execution: Execution, function: Definition) -> Steps:
         if execution.fresh:
-            yield Tell("body", self.own.id, self.own.fn, {})
+            yield Tell(What.BODY, self.own.id, self.own.fn, {})
         while True:
             yield from self._read_blocks(execution)
             step = execution.advance((yield Now()))
@@ -273,7 +274,7 @@ class _Run:
     def _end(self, execution: Execution, function: Definition, outcome: Outcome) -> Steps:
         for promise, error in execution.unheard():
             # Not lost: it is logged, and stays readable on the promise itself.
-            yield Tell("unheard", promise, self.own.fn, {"error": error})
+            yield Tell(What.UNHEARD, promise, self.own.fn, {"error": error})
         settle = self._settle_leaf(function, outcome) if execution.is_leaf else self._settle(outcome)
         return (yield from settle)
 
@@ -285,7 +286,7 @@ class _Run:
     def _yield(self) -> Steps:
         """Go on in a fresh invocation. Died before it is made: the platform's retry of this one goes on just so."""
         yield Invoke(self.own.target, Resume(id=self.own.id, cause=Cause.AGAIN))
-        yield Tell("yielded", self.own.id, self.own.fn, {})
+        yield Tell(What.YIELDED, self.own.id, self.own.fn, {})
         return "yielded"
 
     def _settle_leaf(self, function: Definition, outcome: Outcome) -> Steps:
@@ -301,22 +302,22 @@ class _Run:
         # and the first settlement stands.
         again = Start(id=self.own.id, attempt=self.attempt + 1, crashes=self.crashes, since=self.own.created_at)
         yield SendAt(self.own.target, again, at)
-        yield Tell("retrying", self.own.id, self.own.fn, {"attempt": self.attempt, "at": at})
+        yield Tell(What.RETRYING, self.own.id, self.own.fn, {"attempt": self.attempt, "at": at})
         return "retrying"
 
     def _settle(self, outcome: Outcome) -> Steps:
         if not self.own.pending:
             # Cancelled before: its outcome stands, its clean-up is complete.
             yield Close(self.own.id)
-            yield Tell("cleaned up", self.own.id, self.own.fn, {})
+            yield Tell(What.CLEANED_UP, self.own.id, self.own.fn, {})
             return "closed"
         written: Written = yield Settle(self.own.id, outcome.state, outcome.text)
         if isinstance(written, Refused):
             if written.stands is not None and written.stands.runnable and registry.find(self.own.fn).is_async:
                 raise Stale
-            yield Tell("refused", self.own.id, self.own.fn, {"state": written.why.value})
+            yield Tell(What.REFUSED, self.own.id, self.own.fn, {"state": written.why.value})
             return "refused"
-        yield Tell("settled", self.own.id, self.own.fn, {"state": outcome.state.value})
+        yield Tell(What.SETTLED, self.own.id, self.own.fn, {"state": outcome.state.value})
         return "settled"
 
     def _suspend(self, execution: Execution, step: Suspended) -> Steps:
@@ -325,13 +326,13 @@ class _Run:
             written: Written = yield Arm(self.own.id, (yield from self._arming(step, at)))
             if isinstance(written, Refused):
                 if written.why is Refusal.SETTLED or written.why is Refusal.UNKNOWN:
-                    yield Tell("refused", self.own.id, self.own.fn, {"state": written.why.value})
+                    yield Tell(What.REFUSED, self.own.id, self.own.fn, {"state": written.why.value})
                     return "refused"
                 # News, or another run took over, perhaps from records older than what this run wrote. Nobody but a run
                 # that has loaded everything may be the last to arm, so this one loads again rather than leave.
                 raise Stale
             execution.own = written
-        yield Tell("suspended", self.own.id, self.own.fn, {"waiting": step.waiting, "wake_at": at})
+        yield Tell(What.SUSPENDED, self.own.id, self.own.fn, {"waiting": step.waiting, "wake_at": at})
         self.memory.keep(self.own.id, execution, (yield Now()))
         self.execution = None
         return "suspended" if step.waiting or at is not None else "stuck"

@@ -9,6 +9,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 
 from adapter.engine import hosts
 from adapter.engine.operations import Tell
+from adapter.engine.telling import What
 from adapter.errors import BadMessage, DurableError
 
 
@@ -25,7 +26,7 @@ def process(kind: EventType, event: dict[str, Any], context: Any, handle: Callab
         except Exception as error:
             # What others raise may hold payloads, in its text.
             text = f"{type(error).__name__}: {error}" if isinstance(error, DurableError) else type(error).__name__
-            host.ports.perform(Tell("unhandled", "", "", {"error": text}))
+            host.ports.perform(Tell(What.UNHANDLED, "", "", {"error": text}))
             raise
 
     if not all(_is_whole(kind, record) for record in records_of(event)):

@@ -18,6 +18,7 @@ from adapter.engine import hosts
 from adapter.engine.ending import crashed
 from adapter.engine.host import EngineHost, drive
 from adapter.engine.operations import PeekFunction, SendAt, Tell
+from adapter.engine.telling import What
 from adapter.errors import BadMessage, OtherVersion
 from adapter.lambdas.batches import process
 from adapter.protocol.messages import Cause, Resume, Start, is_envelope, parse
@@ -47,7 +48,7 @@ def _bury(host: EngineHost, record: SQSRecord) -> None:
         return
     early = is_early(record.body)
     crashes = message.crashes + (not early)
-    host.ports.perform(Tell("dead letter", own.id, own.fn, {"crashes": crashes}))
+    host.ports.perform(Tell(What.DEAD_LETTER, own.id, own.fn, {"crashes": crashes}))
     if crashes >= LIMIT and not early:
         drive(crashed(own, children), host.ports.perform)
         return

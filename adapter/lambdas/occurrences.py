@@ -12,6 +12,7 @@ from typing import Any
 
 from adapter.engine.operations import Arm, Now, Operation, ReadPromise, SendAt, Tell
 from adapter.engine.roots import start_root
+from adapter.engine.telling import What
 from adapter.errors import BadMessage
 from adapter.protocol.ids import SCHEDULE
 from adapter.protocol.messages import Occur
@@ -38,7 +39,7 @@ def occur(promise: str, at: int) -> Generator[Operation, Any, str]:
         following = recurs.after(now)
     root = _root(record, at, now, recurs.timeout)
     yield from start_root(root)
-    yield Tell("occurred", root.id, root.fn, {"schedule": promise})
+    yield Tell(What.OCCURRED, root.id, root.fn, {"schedule": promise})
     if not is_far(following, now):
         yield SendAt(record.target, Occur(id=promise, at=following), following)
     # Last: while it stands at this occurrence, the message may come again and do all of this again.

@@ -14,6 +14,7 @@ from typing import Any
 
 from adapter.engine.ending import end
 from adapter.engine.operations import Clear, Many, Operation, PeekChildren, PeekPromise, Postpone, Remove, SendAt, Tell
+from adapter.engine.telling import What
 from adapter.protocol.ids import parent_of, root_of
 from adapter.protocol.messages import Look
 from adapter.protocol.promises import Kind, Record, Refused, Written
@@ -55,7 +56,7 @@ def retire(own: Record, children: Sequence[Record], now: int, retention: int | N
     tree = _Tree([list(children)], now)
     kept = (yield from _in_the_way([own], now)) or (yield from tree.clear())
     if kept:
-        yield Tell("kept", own.id, own.fn, {"why": f"{kept} needs it"})
+        yield Tell(What.KEPT, own.id, own.fn, {"why": f"{kept} needs it"})
         yield Postpone(own.id, own.due_at, now + DAY)
         return "kept"
     if any(tree.levels):
@@ -64,7 +65,7 @@ def retire(own: Record, children: Sequence[Record], now: int, retention: int | N
     # Objects before the record that says whose they are: nobody would find them afterwards.
     yield Clear(own.id, now - YOUNG)
     yield Remove(own.id, own.created_at)
-    yield Tell("removed", own.id, own.fn, {})
+    yield Tell(What.REMOVED, own.id, own.fn, {})
     return "removed"
 
 
@@ -79,7 +80,7 @@ def retire_below(own: Record, children: Sequence[Record], now: int, at: int) -> 
     tree = _Tree([list(children)], now)
     kept = (yield from _in_the_way([own], now)) or (yield from tree.clear())
     if kept:
-        yield Tell("kept", root.id, root.fn, {"why": f"{kept} needs it"})
+        yield Tell(What.KEPT, root.id, root.fn, {"why": f"{kept} needs it"})
         yield Postpone(root.id, at, now + DAY)
         return "kept"
     following = (tree.deep or own.id) if any(tree.levels) else _above(own.id)

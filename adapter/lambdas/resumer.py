@@ -15,6 +15,7 @@ from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import 
 from adapter.engine import hosts
 from adapter.engine.host import EngineHost, drive
 from adapter.engine.operations import Arrive, Invoke, Operation, PeekPromise, Settle, Tell
+from adapter.engine.telling import What
 from adapter.errors import BadMessage, OtherVersion
 from adapter.lambdas.batches import process, records_of
 from adapter.protocol.ids import is_id
@@ -100,7 +101,7 @@ def settle_links(settled: Settlement) -> Waking:
 def resume_direct(settled: Settlement) -> Waking:
     """The parent waits for this one alone."""
     assert settled.parent is not None
-    yield Tell("waking", settled.parent, "", {"by": settled.id})
+    yield Tell(What.WAKING, settled.parent, "", {"by": settled.id})
     yield Invoke(settled.reply_to, Resume(id=settled.parent, cause=Cause.DIRECT))
     return "resumed"
 
@@ -112,7 +113,7 @@ def resume_counted(parent: str, settled: Iterable[Settlement]) -> Waking:
     if isinstance(standing, Refused):
         return "refused"
     if wakes(standing, rejected=any(one.rejected for one in together)):
-        yield Tell("waking", parent, standing.fn, {"by": together[-1].id})
+        yield Tell(What.WAKING, parent, standing.fn, {"by": together[-1].id})
         yield Invoke(standing.target, Resume(id=parent, cause=Cause.COUNTED))
     return "counted"
 

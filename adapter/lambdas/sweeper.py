@@ -17,6 +17,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from adapter.engine import hosts
 from adapter.engine.host import EngineHost, drive
 from adapter.engine.operations import Invoke, Many, SendAt, Tell
+from adapter.engine.telling import What
 from adapter.errors import BadMessage
 from adapter.lambdas.batches import process
 from adapter.lambdas.occurrences import occur
@@ -61,7 +62,7 @@ def _pages(host: EngineHost, minute: int) -> Iterator[list[Due]]:
                     yield found
         except BadMessage as unreadable:
             # The others fall due all the same.
-            host.ports.perform(Tell("unhandled", "", "", {"error": f"BadMessage: {unreadable}"}))
+            host.ports.perform(Tell(What.UNHANDLED, "", "", {"error": f"BadMessage: {unreadable}"}))
 
 
 def _schedule(due: Due) -> SendAt:
@@ -83,7 +84,7 @@ def _fire(host: EngineHost, record: SQSRecord) -> None:
     target, message, at = read(record.body)
     if at > host.ports.clock.now() + SECOND:
         # A longer way than one message goes, or clocks that differ.
-        host.ports.perform(Tell("sent on", message.id, "", {"at": at}))
+        host.ports.perform(Tell(What.SENT_ON, message.id, "", {"at": at}))
         host.ports.perform(SendAt(target, message, at))
         return
     match message:
@@ -92,7 +93,7 @@ def _fire(host: EngineHost, record: SQSRecord) -> None:
         case Occur():
             drive(occur(message.id, message.at), host.ports.perform)
         case Start() | Resume():
-            host.ports.perform(Tell("firing", message.id, "", {"at": at}))
+            host.ports.perform(Tell(What.FIRING, message.id, "", {"at": at}))
             host.ports.perform(Invoke(target, message))
         case _:
             assert_never(message)

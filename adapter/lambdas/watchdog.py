@@ -14,6 +14,7 @@ from collections.abc import Generator, Sequence
 from typing import Any
 
 from adapter.engine.operations import Invoke, Now, Operation, PeekFunction, PeekPromise, Postpone, SendAt, Settle, Tell
+from adapter.engine.telling import What
 from adapter.lambdas.removal import retire, retire_below
 from adapter.protocol.ids import parent_of
 from adapter.protocol.messages import Cause, Look, Resume, Timed
@@ -51,7 +52,7 @@ def look(promise: str, at: int, retention: int | None) -> Watching:
         return "expired"
     latest = max(own.created_at, own.settled_at, *(max(c.created_at, c.settled_at) for c in children), 0)
     if now - latest >= QUIET and not own.paused and (yield from _is_lost(own, children, now)):
-        yield Tell("missed", own.id, own.fn, {})
+        yield Tell(What.MISSED, own.id, own.fn, {})
         yield Invoke(own.target, Resume(id=own.id, cause=Cause.CHECK))
     for child in children:
         # What only time moves, and later, is in the index on its own account.
@@ -60,7 +61,7 @@ def look(promise: str, at: int, retention: int | None) -> Watching:
             yield SendAt(child.target, Look(id=child.id), now)
     # A look by way of the caller may come in the very moment of a timer, whose entry isn't a look's to move.
     if own.due_at == at != own.wake_at:
-        yield Tell("looked", own.id, own.fn, {})
+        yield Tell(What.LOOKED, own.id, own.fn, {})
         yield from _postpone(own, now, latest)
     return "looked"
 

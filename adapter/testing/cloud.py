@@ -21,6 +21,7 @@ from adapter.api.durable import Durable
 from adapter.aws.sealed import EVERYTHING
 from adapter.engine import hosts
 from adapter.engine.operations import Tell
+from adapter.engine.telling import Progress, What
 from adapter.errors import ConfigurationError, Stuck
 from adapter.protocol.ids import is_id, root_of
 from adapter.protocol.promises import Kind, Record
@@ -28,6 +29,7 @@ from adapter.protocol.times import MINUTE, SECOND
 from adapter.protocol.timing import next_sweep
 from adapter.testing.driver import AnyWorld, Driver
 from adapter.testing.faults import Dice, Faults, Kill
+from adapter.testing.happenings import Happening
 from adapter.testing.hosting import LocalHost
 from adapter.testing.in_process.inside import Inside
 from adapter.testing.processes.fleet import Fleet
@@ -49,8 +51,6 @@ MAX_IDLE = 1_000
 """Moments in a row at which only schedules, and what they start, moved."""
 MAX_LOOKS = 3
 """Of the watchdog at one function in a row, with nothing else done in between."""
-UNMOVED = frozenset({"looked", "sent on", "kept", "removed", "later"})
-"""What is told of executions that don't move by it."""
 LANES = 4
 """Shards of the stream, where they may be out of step."""
 ENGINES: dict[str, Callable[..., AnyWorld]] = {"moto": World, "memory": MemoryWorld}
@@ -61,7 +61,7 @@ class Event:
     """Something that happened, for whoever watches: at (microseconds), what, in which Lambda, to which promise."""
 
     at: int
-    what: str
+    what: What | Happening
     function: str
     promise: str = ""
     fn: str = ""
@@ -270,17 +270,17 @@ class LocalCloud:
 
     def tell(self, told: Tell) -> None:
         """`adapter.engine.ports.Watcher`."""
-        if told.what == "body":
+        if told.what is What.BODY:
             self.stats.bodies[told.fn] += 1
-        elif told.what == "running" and told.detail["why"] != "started":
+        elif told.what is What.RUNNING and told.detail["why"] != "started":
             self.stats.resumes[told.fn] += 1
-        if told.what == "looked":
+        if told.what is What.LOOKED:
             self._looks[told.id] += 1
-        elif told.what not in UNMOVED:
+        elif told.what.progress is not Progress.NONE:
             self._looks.clear()
         self.emit(told.what, told.id, told.fn, told.detail)
 
-    def told(self, what: str, detail: dict[str, Any]) -> None:
+    def told(self, what: Happening, detail: dict[str, Any]) -> None:
         """`adapter.testing.simulated_aws.service.Surroundings`."""
         self.emit(what, "", "", detail)
 
@@ -310,7 +310,7 @@ class LocalCloud:
         sweeps, passes = self._next_sweep() == at, at - self.clock()
         self._driver.reach(at)
         if passes >= SECOND:
-            self.emit("later", "", "", {"seconds": passes // SECOND})
+            self.emit(Happening.LATER, "", "", {"seconds": passes // SECOND})
         if sweeps:
             self._swept = at
             time = (EPOCH + dt.timedelta(microseconds=at)).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -327,7 +327,7 @@ class LocalCloud:
         place = next((spec.name for spec in self.template.functions if spec.handler == handler), None)
         return fn if place is None else fn.with_options(target=place.removeprefix(self.template.prefix))
 
-    def emit(self, what: str, promise: str, fn: str, detail: Mapping[str, Any]) -> None:
+    def emit(self, what: What | Happening, promise: str, fn: str, detail: Mapping[str, Any]) -> None:
         event = Event(
             at=self.clock(),
             what=what,
@@ -336,8 +336,7 @@ class LocalCloud:
             fn=fn,
             detail=detail,
         )
-        # An invocation that is made again may be lost again, for ever.
-        if what not in UNMOVED and what != "missed":
+        if what.progress > Progress.AGAIN:
             self._moved.add(root_of(promise))
         self._failures.observe(what, event.function, detail)
         for watcher in self.watchers:

@@ -10,10 +10,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from adapter.engine.telling import What
 from adapter.protocol.ids import ordinal_of, parent_of
 from adapter.protocol.promises import Record, State
 from adapter.protocol.times import SECOND
 from adapter.testing.cloud import Event
+from adapter.testing.happenings import Happening
 from adapter.testing.simulated_aws.lambdas import RETRY_DELAYS
 
 Peek = Callable[[str], Record | None]
@@ -81,7 +83,7 @@ class Scene:
     def observe(self, event: Event) -> list[Line]:
         """What the event means, in words; nothing for what is only counted."""
         self._began, self._now = self._began or event.at, event.at
-        if event.what == "later":
+        if event.what is Happening.LATER:
             self._skipped += int(event.detail["seconds"])
             return []
         lines = self._pass_time()
@@ -93,7 +95,7 @@ class Scene:
             return lines
         tone, text = said
         crowd = self._crowd(actor)
-        if crowd is not None and tone not in ("killed", "failed", "paused"):
+        if crowd is not None and tone not in (Happening.KILLED, Happening.FAILED, What.PAUSED):
             return [*lines, *self._count(crowd, actor)]
         return [*lines, *self.untold(), Line(self._elapsed(), actor.name, actor.id, text, tone)]
 
@@ -112,31 +114,31 @@ class Scene:
 
     def _say(self, event: Event, actor: Actor) -> tuple[str, str] | None:
         match event.what:
-            case "running":
+            case What.RUNNING:
                 return self._run(event, actor)
-            case "suspended":
+            case What.SUSPENDED:
                 return self._suspend(event, actor)
-            case "waking":
+            case What.WAKING:
                 actor.woken_by = str(event.detail["by"])
                 self._refresh(self._actor(actor.woken_by))
                 return None
-            case "settled":
+            case What.SETTLED:
                 return self._ended(actor, str(event.detail["state"]))
-            case "refused" | "cleaned up":
+            case What.REFUSED | What.CLEANED_UP:
                 self._refresh(actor)
-                text = "its outcome comes too late" if event.what == "refused" else "has cleaned up"
+                text = "its outcome comes too late" if event.what is What.REFUSED else "has cleaned up"
                 return self._ended(actor, actor.phase, f"{text}: it is {actor.phase}")
-            case "killed" | "failed" | "paused":
+            case Happening.KILLED | Happening.FAILED | What.PAUSED:
                 return self._break(event, actor)
             case _:
                 return None
 
     def _run(self, event: Event, actor: Actor) -> tuple[str, str]:
         again = ", in Lambda's retry" if actor.died else ""
-        actor.phase, actor.died, self._current = "running", False, actor.id
+        actor.phase, actor.died, self._current = What.RUNNING, False, actor.id
         match event.detail["why"]:
             case "started":
-                return "running", f"runs again{again}" if again else "runs"
+                return What.RUNNING, f"runs again{again}" if again else "runs"
             case "direct" | "counted" if actor.woken_by:
                 by = self._actor(actor.woken_by)
                 return "resumed", f"resumed by the stream: {by.name} {by.id} is {by.phase}{again}"
@@ -154,7 +156,7 @@ class Scene:
         causes = [self._described(waiting)] if waiting else []
         if (wake_at := event.detail.get("wake_at")) is not None:
             causes.append(f"a timer, {dt.timedelta(seconds=(wake_at - event.at) // SECOND)} from now")
-        return self._ended(actor, "suspended", f"suspended, waits for {' or '.join(causes) or 'nothing'}")
+        return self._ended(actor, What.SUSPENDED, f"suspended, waits for {' or '.join(causes) or 'nothing'}")
 
     def _described(self, waiting: Sequence[str]) -> str:
         if len(waiting) > SHOWN:
@@ -168,8 +170,8 @@ class Scene:
         return ", ".join(f"{actor.name} {actor.id}" for actor in actors)
 
     def _break(self, event: Event, actor: Actor) -> tuple[str, str]:
-        if event.what == "paused":
-            return self._ended(actor, "paused", "paused, its code drifted from its history")
+        if event.what is What.PAUSED:
+            return self._ended(actor, What.PAUSED, "paused, its code drifted from its history")
         attempt = int(event.detail["attempt"])
         actor.died = True
         why = event.detail.get("error", "its Lambda dies")

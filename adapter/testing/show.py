@@ -19,8 +19,10 @@ from importlib.util import find_spec
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
+from adapter.engine.telling import What
 from adapter.protocol.promises import State
 from adapter.testing.cloud import Event, LocalCloud
+from adapter.testing.happenings import Happening
 from adapter.testing.scene import SHOWN, Actor, Line, Peek, Scene, tallied
 
 if TYPE_CHECKING:
@@ -29,17 +31,17 @@ if TYPE_CHECKING:
     from rich.tree import Tree
 
 _COLORS = {
-    "running": "cyan",
-    "suspended": "yellow",
+    What.RUNNING: "cyan",
+    What.SUSPENDED: "yellow",
     "resumed": "bright_blue",
     State.PENDING: "dim",
     State.RESOLVED: "green",
     State.REJECTED: "magenta",
     State.CANCELED: "magenta",
     State.TIMEDOUT: "magenta",
-    "killed": "bold red",
-    "failed": "bold red",
-    "paused": "bold red",
+    Happening.KILLED: "bold red",
+    Happening.FAILED: "bold red",
+    What.PAUSED: "bold red",
 }
 
 

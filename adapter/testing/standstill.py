@@ -6,17 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from adapter.engine.telling import Progress, What
 from adapter.errors import Paused, Stuck
 from adapter.protocol.ids import parent_of, root_of
 from adapter.protocol.promises import Kind, Record
 from adapter.protocol.standing import Standing, named, standing
+from adapter.testing.happenings import Happening
 from adapter.testing.simulated_aws.lambdas import Invocation
 
 LINES = 20
 """Functions, each with a line of its own; others are counted."""
-
-_FAILED = ("failed", "killed", "lost")
-_GOT_ON = ("suspended", "settled", "closed", "yielded", "retrying", "paused", "waking", "firing")
 
 
 @dataclass
@@ -25,11 +24,11 @@ class Failures:
 
     told: dict[str, list[str]] = field(default_factory=dict)
 
-    def observe(self, what: str, function: str, detail: Mapping[str, Any]) -> None:
-        if what in _FAILED:
-            text = f"failed with {detail['error']}" if what == "failed" else f"was {what}"
+    def observe(self, what: What | Happening, function: str, detail: Mapping[str, Any]) -> None:
+        if what in (Happening.FAILED, Happening.KILLED, Happening.LOST):
+            text = f"failed with {detail['error']}" if what is Happening.FAILED else f"was {what}"
             self.told.setdefault(detail.get("of", function), []).append(text)
-        elif what in _GOT_ON:
+        elif what.progress is Progress.GOT_ON:
             self.told.pop(function, None)
 
     def lines(self) -> list[str]:

@@ -14,8 +14,10 @@ from aws_lambda_powertools import Logger
 from adapter import durable
 from adapter.aws.logs import LogWatcher, ReplayFilter, silence_replays
 from adapter.engine.operations import Tell
+from adapter.engine.telling import What
 from adapter.replay.steps import Scope, current
 from adapter.testing import LocalCloud
+from adapter.testing.cloud import Event
 
 
 class Lines:
@@ -25,7 +27,7 @@ class Lines:
         self.stream = io.StringIO()
         self.watcher = LogWatcher(Logger(service=name, level="DEBUG", stream=self.stream))
 
-    def tell(self, what: str, **detail: Any) -> dict[str, Any]:
+    def tell(self, what: What, **detail: Any) -> dict[str, Any]:
         """The one line that comes of it."""
         before = len(self.stream.getvalue())
         self.watcher.tell(Tell(what, "order-7~2", "shop:charge", detail))
@@ -40,10 +42,8 @@ def lines(request: pytest.FixtureRequest) -> Lines:
     return Lines(f"test-{request.node.nodeid}")
 
 
-@pytest.mark.parametrize(
-    "what", ["running", "body", "suspended", "settled", "refused", "paused", "waking", "cleaned up"]
-)
-def test_every_line_names_the_promise_the_function_and_the_attempt(lines: Lines, what: str) -> None:
+@pytest.mark.parametrize("what", What)
+def test_every_line_names_the_promise_the_function_and_the_attempt(lines: Lines, what: What) -> None:
     """As keys, to be searched by."""
     line = lines.tell(what)
     assert line["message"] == what
@@ -52,17 +52,24 @@ def test_every_line_names_the_promise_the_function_and_the_attempt(lines: Lines,
 
 @pytest.mark.parametrize(
     ("what", "level"),
-    [("body", "DEBUG"), ("running", "INFO"), ("settled", "INFO"), ("refused", "WARNING"), ("paused", "ERROR")],
+    [
+        (What.BODY, "DEBUG"),
+        (What.RUNNING, "INFO"),
+        (What.SETTLED, "INFO"),
+        (What.REFUSED, "WARNING"),
+        (What.PAUSED, "ERROR"),
+    ],
 )
-def test_a_line_has_the_level_of_who_must_act(lines: Lines, what: str, level: str) -> None:
+def test_a_line_has_the_level_of_who_must_act(lines: Lines, what: What, level: str) -> None:
     """A paused execution waits for a person."""
     assert lines.tell(what)["level"] == level
 
 
-def test_a_line_keeps_what_explains_and_drops_everything_else(lines: Lines) -> None:
+@pytest.mark.parametrize("what", What)
+def test_a_line_keeps_what_explains_and_drops_everything_else(lines: Lines, what: What) -> None:
     """Payloads never get into a line."""
-    kept = {"why": "started", "state": "resolved", "waiting": ["order-7~2.0"], "wake_at": 5, "by": "order-7~1"}
-    line = lines.tell("settled", **kept, args="secret", value="secret", drift="#0 charge(secret)")
+    kept = {name: f"the {name}" for name in what.keeps}
+    line = lines.tell(what, **kept, args="secret", value="secret", drift="#0 charge(secret)")
     assert {name: line[name] for name in kept} == kept
     assert "secret" not in json.dumps(line)
     assert {"args", "value", "drift"}.isdisjoint(line)
@@ -79,7 +86,11 @@ def test_a_payload_is_in_no_line_of_a_whole_run(cloud: LocalCloud, lines: Lines)
     async def checkout(card: str) -> str:
         return await charge(card)
 
-    cloud.watchers.append(lambda event: lines.watcher.tell(Tell(event.what, event.promise, event.fn, event.detail)))
+    def log(event: Event) -> None:
+        if isinstance(event.what, What):
+            lines.watcher.tell(Tell(event.what, event.promise, event.fn, event.detail))
+
+    cloud.watchers.append(log)
     assert cloud.run(checkout, "4711") == "47114711"
     written = [json.loads(line) for line in lines.stream.getvalue().splitlines()]
     assert {line["message"] for line in written} >= {"running", "body", "suspended", "settled", "waking"}

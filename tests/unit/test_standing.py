@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from adapter.engine.telling import What
 from adapter.errors import Paused
 from adapter.protocol.promises import BLOCK_FUNCTION, Kind, Record, State, Stored, Wake
 from adapter.protocol.standing import Way, span, standing, time_in_words
 from adapter.protocol.times import LATEST, MINUTE, SECOND
+from adapter.testing.happenings import Happening
 from adapter.testing.simulated_aws.lambdas import Invocation
 from adapter.testing.standstill import LINES, Failures, stuck
 
@@ -129,13 +131,13 @@ def test_no_stored_number_is_too_large_to_be_shown(at: int) -> None:
 def test_whoever_is_stuck_is_told_of_the_invocations_that_failed() -> None:
     """Not that it never ran: which Lambda failed, and with what, unless a later one got on."""
     failures = Failures()
-    failures.observe("failed", "local-f", {"error": "ConfigurationError: set DURABLE_TIMERS", "attempt": 1})
-    failures.observe("failed", "local-f", {"error": "ConfigurationError: set DURABLE_TIMERS", "attempt": 2})
-    failures.observe("killed", "local-g", {"attempt": 1})
-    failures.observe("lost", "", {"of": "local-h"})
-    failures.observe("killed", "local-i", {"attempt": 1})
-    failures.observe("running", "local-i", {})
-    failures.observe("suspended", "local-i", {})
+    failures.observe(Happening.FAILED, "local-f", {"error": "ConfigurationError: set DURABLE_TIMERS", "attempt": 1})
+    failures.observe(Happening.FAILED, "local-f", {"error": "ConfigurationError: set DURABLE_TIMERS", "attempt": 2})
+    failures.observe(Happening.KILLED, "local-g", {"attempt": 1})
+    failures.observe(Happening.LOST, "", {"of": "local-h"})
+    failures.observe(Happening.KILLED, "local-i", {"attempt": 1})
+    failures.observe(What.RUNNING, "local-i", {})
+    failures.observe(What.SUSPENDED, "local-i", {})
     lost = Invocation(function="local-j", payload="{}", request_id="1", attempt=3)
     text = str(stuck(own(), [own()], NOW, failures, [lost]))
     assert text.splitlines() == [

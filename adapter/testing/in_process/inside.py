@@ -8,9 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from adapter.engine.operations import Tell
+from adapter.engine.telling import What
 from adapter.protocol.times import SECOND
 from adapter.testing.driver import AnyWorld, Driver, Work
 from adapter.testing.faults import Kill, Killed
+from adapter.testing.happenings import Happening
 from adapter.testing.hosting import LocalHost, Run
 from adapter.testing.in_process.activities import Activity
 from adapter.testing.simulated_aws.lambdas import RETRY_DELAYS, Function, Invocation
@@ -66,11 +68,11 @@ class Inside(Driver):
         try:
             return function.call(invocation, lambda event, context: host.handle(event, context, None), lambda: run.ran)
         except Killed:
-            self.cloud.emit("killed", run.promise, run.fn, {"attempt": invocation.attempt})
+            self.cloud.emit(Happening.KILLED, run.promise, run.fn, {"attempt": invocation.attempt})
             raise
         except Exception as error:
             detail = {"error": f"{type(error).__name__}: {error}", "attempt": invocation.attempt}
-            self.cloud.emit("failed", run.promise, run.fn, detail)
+            self.cloud.emit(Happening.FAILED, run.promise, run.fn, detail)
             raise
         finally:
             run.leave()
@@ -80,7 +82,7 @@ class Inside(Driver):
         if run is None:
             return
         if isinstance(operation, Tell):
-            if operation.what == "running":
+            if operation.what is What.RUNNING:
                 run.promise, run.fn = operation.id, operation.fn
             return
         for kill in self.kills:

@@ -38,6 +38,7 @@ from adapter.errors import BadMessage, ConfigurationError
 from adapter.protocol.messages import parse
 from adapter.testing.driver import AnyWorld, Driver, Work
 from adapter.testing.faults import Kill
+from adapter.testing.happenings import Happening
 from adapter.testing.processes import placing, telling
 from adapter.testing.processes.environment import CannotBegin, InvocationFailed
 from adapter.testing.processes.environments import Environments, Running
@@ -311,7 +312,7 @@ class Fleet(Driver):
             detail: dict[str, Any] = {"attempt": attempt.invocation.attempt}
             if not attempt.killed:
                 detail["error"] = str(failed)
-            what = "killed" if attempt.killed else "failed"
+            what = Happening.KILLED if attempt.killed else Happening.FAILED
             self.cloud.emit(what, attempt.promise, record.fn if record else "", detail)
         finally:
             self.running = ""

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from adapter.engine.operations import Tell
+from adapter.engine.telling import What
 
 _OWN = frozenset({"level", "location", "message", "timestamp", "service", "promise", "function"})
+_WORDS = {what.value: what for what in What}
 
 
 def read(text: str) -> Iterator[Tell]:
@@ -20,7 +22,7 @@ def read(text: str) -> Iterator[Tell]:
             print(line, file=sys.stdout)
         else:
             detail = {name: value for name, value in fields.items() if name not in _OWN}
-            yield Tell(fields["message"], fields["promise"], fields["function"], detail)
+            yield Tell(_WORDS[fields["message"]], fields["promise"], fields["function"], detail)
 
 
 def _fields(line: str) -> dict[str, Any] | None:
@@ -32,4 +34,5 @@ def _fields(line: str) -> dict[str, Any] | None:
     except ValueError:
         return None
     told = str(fields.get("location", "")).startswith("tell:")
-    return fields if told and {"message", "promise", "function"} <= fields.keys() else None
+    known = fields.get("message") in list(_WORDS) and {"promise", "function"} <= fields.keys()
+    return fields if told and known else None

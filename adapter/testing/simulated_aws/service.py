@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from adapter.protocol.messages import is_envelope
 from adapter.protocol.times import SECOND
 from adapter.testing.faults import Dice, Killed
+from adapter.testing.happenings import Happening
 from adapter.testing.simulated_aws.lambdas import RETRY_DELAYS, Function, Invocation
 from adapter.testing.simulated_aws.template import FunctionSpec, Template
 
@@ -23,7 +24,7 @@ class Surroundings(Protocol):
     """What the service asks of the cloud."""
 
     def clock(self) -> int: ...
-    def told(self, what: str, detail: dict[str, Any]) -> None: ...
+    def told(self, what: Happening, detail: dict[str, Any]) -> None: ...
     def attempt(self, function: Function, invocation: Invocation) -> Any: ...
     def send(self, queue: str, body: str) -> None: ...
 
@@ -60,7 +61,7 @@ class Service:
         """Lambda's Invoke: the event is accepted, and run some time."""
         self.accepted += 1
         if self._dice.draw("lose") or self.accepted in self.losses:
-            self._cloud.told("lost", {"of": function})
+            self._cloud.told(Happening.LOST, {"of": function})
             return
         copies = 2 if self._dice.draw("duplicate") else 1
         invocation = self.invocation(function, payload)

@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from adapter.engine.telling import What
 from adapter.protocol.ids import parent_of
 from adapter.protocol.promises import Kind, Record, State
 from adapter.testing.driver import DEFAULT_FUNCTION
+from adapter.testing.happenings import Happening
 from tests.faults.chaos.in_asyncio import UNCOUNTED, plainly
 from tests.faults.chaos.programs import Program, constructs_of, nodes
 from tests.faults.chaos.trial import KEPT, Played
@@ -24,7 +26,7 @@ QUIET = 10 * 60_000_000
 WRITES_PER_PROMISE = 6
 WRITES_BESIDES = 12
 FIXED = ("id", "kind", "fn", "target", "args", "digest", "created_at", "by", "wake", "reply_to", "seen", "deadline")
-BAD = ("failed", "paused", "crashed", "dead letter", "unhandled", "stuck")
+BAD = (Happening.FAILED, What.PAUSED, What.CRASHED, What.DEAD_LETTER, What.UNHANDLED)
 """Events that no weather excuses: an error of the engine, a drift, a function given up."""
 
 

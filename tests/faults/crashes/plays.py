@@ -13,6 +13,7 @@ import pytest
 
 from adapter import Retry, attach, durable, errors, link, promise, resolve, run, schedule, unschedule
 from adapter.engine.operations import Create
+from adapter.engine.telling import What
 from adapter.lambdas import removal
 from adapter.links.endpoint import handler as answer_by_link
 from adapter.protocol.messages import Cause, Resume, to_event
@@ -21,6 +22,7 @@ from adapter.testing import LocalCloud
 from adapter.testing.cloud import Event
 from adapter.testing.driver import DEFAULT_FUNCTION
 from adapter.testing.faults import Kill, Killed
+from adapter.testing.happenings import Happening
 from tests.faults.crashes.programs import DAY, HOUR, broken, fails, leaf, patient
 from tests.simulation.scenarios.stage import left_open
 from tests.support.laws import Limit
@@ -385,5 +387,5 @@ def play(name: str, kill: Kill) -> object:
     return outcome
 
 
-WRONG = ("missed", "failed", "unhandled")
+WRONG = (What.MISSED, Happening.FAILED, What.UNHANDLED)
 """What no single death brings about: it is made good without the watchdog, and nobody meets what isn't there."""

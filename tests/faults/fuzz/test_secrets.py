@@ -20,6 +20,7 @@ from aws_lambda_powertools import Logger
 from adapter import Retry, attach, durable, link, promise, reject, resolve, run
 from adapter.aws.logs import LogWatcher
 from adapter.engine.operations import RunCode, Tell
+from adapter.engine.telling import What
 from adapter.errors import CodecError, Paused
 from adapter.links.endpoint import handler
 from adapter.protocol.messages import MARK, VERSION
@@ -244,7 +245,7 @@ def test_what_is_settled_from_outside_is_not_logged(log: Log) -> None:
 
 def test_the_secret_would_be_found(log: Log, caplog: pytest.LogCaptureFixture) -> None:
     """Else the laws above would hold in vain."""
-    log.cloud.tell(Tell("running", "r", "f", {"why": SECRET, "attempt": 1}))
+    log.cloud.tell(Tell(What.RUNNING, "r", "f", {"why": SECRET, "attempt": 1}))
     assert not log.keeps_the_secret()
 
 

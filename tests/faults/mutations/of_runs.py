@@ -275,7 +275,7 @@ OF_RUNS = [
         breaks="I4",
         file="adapter/replay/journal.py",
         old='        self._recorded = deque(token for leader in leaders for token in (leader.seen or "").split(","))',
-        new="deque([""][:0])",
+        new="deque([][:0])",
         check=(f"{EVERY}[race-0crash-0dup-all]",),
     ),
     Mutation(

@@ -1,0 +1,24 @@
+"""What happens on a `LocalCloud` that no engine tells: what befalls invocations, and that time passes."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from adapter.engine.telling import Progress
+
+
+class Happening(StrEnum):
+    """A word of the cloud's own; those of the engine are `adapter.engine.telling.What`."""
+
+    FAILED = "failed"
+    """An invocation's handler raised."""
+    KILLED = "killed"
+    """An invocation's Lambda died."""
+    LOST = "lost"
+    """An invocation was accepted and never made."""
+    LATER = "later"
+    """Time passed, with nothing running."""
+
+    @property
+    def progress(self) -> Progress:
+        return Progress.NONE if self is Happening.LATER else Progress.SOME
