@@ -22,6 +22,7 @@ from adapter.testing import LocalCloud
 
 PACKAGE = Path(adapter.__file__).parent
 LEFT_OUT = PACKAGE / "testing"
+COMPREHENSIONS = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
 
 
 class Walk:
@@ -51,7 +52,8 @@ class Walk:
 
     def _enter(self, frame: FrameType, *, begins: bool) -> None:
         file = frame.f_code.co_filename
-        if not self._counts(file):
+        # A comprehension is a line of the function that it is in.
+        if not self._counts(file) or frame.f_code.co_name in COMPREHENSIONS:
             return
         self.calls += begins
         self.files.add(file)

@@ -156,7 +156,7 @@ class Flusher:
         return dict(zip((request.ordinal for request in requests), outcomes, strict=True))
 
     def _settle_child(self, execution: Execution, ordinal: int, outcome: Outcome) -> Performed:
-        known = execution.known.get(ordinal)
+        known = execution.known.records.get(ordinal)
         cleans_up = outcome.state in (State.CANCELED, State.TIMEDOUT) and known is not None and known.kind is Kind.CALL
         promise = child_id(execution.own.id, ordinal)
         written: Written = yield Settle(promise, outcome.state, outcome.text, guarded=cleans_up)

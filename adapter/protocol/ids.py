@@ -1,12 +1,21 @@
 """Ids of promises, and the keys of the table that follow from them. Pure.
 
-A root's id is what its caller chose; a child's is its parent's with its ordinal: ``order-7~0.2``.
+A root's id is what its caller chose; a child's is its root's and a path: ``order-7~0.2`` is the third promise that the
+root's first one made. Recursion repeats an ordinal at every level, and a key of the table holds 2,048 bytes, so nine
+and more equal ordinals in a row are written ``0*9``. A path is written in one way.
+
+A run asks for the same few ids again and again, so what follows from an id is remembered for a while.
 """
 
 from __future__ import annotations
 
+import functools
+import re
+
 from adapter.errors import InvalidId
-from adapter.protocol import paths
+
+REMEMBERED = 4_096
+"""Ids."""
 
 ROOT_ORDINAL = -1
 BUCKET = 256
@@ -41,7 +50,7 @@ def check_root_id(root: str) -> str:
 def is_id(promise: str) -> bool:
     """Whether a promise could have this id: a root's, or a root's with the path of a child."""
     root, tilde, path = promise.partition("~")
-    if len(promise) > MAX_ID_CHARACTERS or not root or (tilde and not paths.is_path(path)):
+    if len(promise) > MAX_ID_CHARACTERS or not root or (tilde and not is_path(path)):
         return False
     try:
         # A key of the table is UTF-8, at most 2,048 bytes of it.
@@ -50,25 +59,28 @@ def is_id(promise: str) -> bool:
         return False
 
 
+@functools.lru_cache(REMEMBERED)
 def child_id(parent: str, ordinal: int) -> str:
     """``order-7`` → ``order-7~0`` → ``order-7~0.2``."""
     root, _, path = parent.partition("~")
-    return f"{root}~{paths.extend(path, ordinal)}"
+    return f"{root}~{extend(path, ordinal)}"
 
 
+@functools.lru_cache(REMEMBERED)
 def parent_of(promise: str) -> str | None:
     """The id of the parent, None for a root."""
     root, tilde, path = promise.partition("~")
     if not tilde:
         return None
-    above = paths.shorten(path)
+    above = shorten(path)
     return f"{root}~{above}" if above else root
 
 
+@functools.lru_cache(REMEMBERED)
 def ordinal_of(promise: str) -> int:
     """The ordinal within the parent, `ROOT_ORDINAL` for a root."""
     _, tilde, path = promise.partition("~")
-    return paths.last(path) if tilde else ROOT_ORDINAL
+    return last(path) if tilde else ROOT_ORDINAL
 
 
 def root_of(promise: str) -> str:
@@ -80,6 +92,7 @@ def partition_of(parent: str, bucket: int) -> str:
     return parent if bucket == 0 else f"{parent}~~{bucket}"
 
 
+@functools.lru_cache(REMEMBERED)
 def key_of(promise: str) -> tuple[str, int]:
     """The table key (pk, sk). A root shares the partition of its first children: one query reads both."""
     parent = parent_of(promise)
@@ -87,3 +100,50 @@ def key_of(promise: str) -> tuple[str, int]:
         return promise, ROOT_ORDINAL
     ordinal = ordinal_of(promise)
     return partition_of(parent, ordinal // BUCKET), ordinal
+
+
+RUN = 8
+"""Equal ordinals in a row that are written out."""
+
+_STEP = r"(0|[1-9][0-9]{0,14})(\*[1-9][0-9]{0,5})?"
+_PATH = re.compile(rf"{_STEP}(\.{_STEP})*")
+
+
+def extend(path: str, ordinal: int) -> str:
+    """The path of a child; of a root's child, where ``path`` is empty."""
+    steps = path.split(".")[-RUN:]
+    same, star, count = steps[-1].partition("*")
+    if star and int(same) == ordinal:
+        return f"{path.removesuffix(steps[-1])}{same}*{int(count) + 1}"
+    if steps == [str(ordinal)] * RUN:
+        return f"{path.removesuffix('.'.join(steps))}{ordinal}*{RUN + 1}"
+    return f"{path}.{ordinal}" if path else str(ordinal)
+
+
+def shorten(path: str) -> str:
+    """The path of the parent; empty for a root's child."""
+    head, dot, tail = path.rpartition(".")
+    same, star, count = tail.partition("*")
+    if not star:
+        return head
+    left = int(count) - 1
+    return f"{head}{dot}{same}*{left}" if left > RUN else f"{head}{dot}{'.'.join([same] * left)}"
+
+
+def last(path: str) -> int:
+    """The ordinal within the parent."""
+    return int(path.rpartition(".")[2].partition("*")[0])
+
+
+def is_path(text: str) -> bool:
+    """Whether this is a path, written in the one way."""
+    if _PATH.fullmatch(text) is None:
+        return False
+    before, run = "", 0
+    for step in text.split("."):
+        same, star, count = step.partition("*")
+        if (same == before and (star or run >= RUN)) or (star and int(count) <= RUN):
+            return False
+        run = int(count) if star else run + 1 if same == before else 1
+        before = same
+    return True

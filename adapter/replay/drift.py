@@ -18,21 +18,21 @@ def missing_of(asked: Sequence[Request], known: Known, journal: Journal, name: s
         NonDeterminismError: something else is stored, or at another point of the run.
         Behind: the journal tells of the end of one whose record is missing.
     """
-    leader = known.get(asked[0].ordinal)
+    leader = known.records.get(asked[0].ordinal)
     if leader is None:
-        if journal.goes_on or known.last >= asked[0].ordinal:
+        if journal.recorded or known.last >= asked[0].ordinal:
             raise drifted(name, asked[0], None)
         return list(asked)
     if leader.seen is None or leader.seen != journal.seen:
         raise drifted(name, asked[0], leader, "it was made at another point of the run")
     for request in asked:
-        stored = known.get(request.ordinal)
+        stored = known.records.get(request.ordinal)
         if stored is not None and stored.digest != request.digest:
             raise drifted(name, request, stored)
         if stored is not None and stored is not leader and stored.seen is not None:
             raise drifted(name, request, stored, "it was made later in the run")
-    missing = [request for request in asked if _is_missing(known.get(request.ordinal))]
-    told = journal.told() if missing else set()
+    missing = [request for request in asked if _is_missing(known.records.get(request.ordinal))]
+    told = set(journal.recorded) if missing else set()
     if lost := [request for request in missing if str(request.ordinal) in told]:
         # Made anew it would run again, though it has ended.
         raise Behind(f"#{lost[0].ordinal} of {name}")

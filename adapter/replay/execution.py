@@ -251,7 +251,7 @@ class Execution(Scope):
         expired = [each for each in passed if each in self._open and (each in wanted or self.known.is_pending(each))]
         if not missing and not cancels and not expired:
             return None
-        leads = bool(missing) and missing[0] is asked[0] and self.known.get(asked[0].ordinal) is None
+        leads = bool(missing) and missing[0] is asked[0] and self.known.records.get(asked[0].ordinal) is None
         return Flush(
             leader=missing[0] if leads else None,
             followers=tuple(missing[1:] if leads else missing),
@@ -264,10 +264,9 @@ class Execution(Scope):
     def _compared(self, asked: list[Request]) -> tuple[list[Request], str]:
         """What of a turn isn't stored yet, and the deliveries that its leader carries."""
         missing = missing_of(asked, self.known, self._journal, self._name())
-        seen = self._journal.seen
-        self._journal.close()
+        seen = self._journal.take_seen()
         for request in asked:
-            record = self.known.get(request.ordinal)
+            record = self.known.records.get(request.ordinal)
             if record is not None and not record.pending and request.ordinal in self._open:
                 heapq.heappush(self._fresh, (due_for_delivery(record), request.ordinal))
         if missing:
@@ -291,7 +290,7 @@ class Execution(Scope):
     # Deliveries.
 
     def _deliver_next(self, now: int) -> bool:
-        if self._journal.goes_on:
+        if self._journal.recorded:
             token = self._journal.follow()
             delivery = Delivery.read(token)
             if delivery is None:
@@ -329,7 +328,7 @@ class Execution(Scope):
 
     def _deliver_settlement(self, ordinal: int) -> None:
         promise = self._open.get(ordinal)
-        record = self.known.get(ordinal)
+        record = self.known.records.get(ordinal)
         if promise is None or record is None:
             self._drift(record, f"the journal tells of a settlement of #{ordinal}, which the code doesn't await")
         if record.pending:

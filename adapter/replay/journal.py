@@ -56,30 +56,24 @@ class Delivery:
 
 
 class Journal:
-    """What the leaders among ``records`` tell, in their order, and what was delivered since the last of them."""
+    """What the leaders among ``records`` tell, in their order, and what was delivered since the last of them.
+
+    ``recorded``: the tokens that the replay hasn't come to.
+    """
 
     def __init__(self, records: Iterable[Record]) -> None:
         leaders = sorted((record for record in records if record.seen), key=lambda record: record.ordinal)
-        self._recorded = deque(token for leader in leaders for token in (leader.seen or "").split(","))
+        self.recorded = deque(token for leader in leaders for token in (leader.seen or "").split(","))
         self._unrecorded: list[str] = []
-
-    @property
-    def goes_on(self) -> bool:
-        """It tells of deliveries that the replay hasn't come to."""
-        return bool(self._recorded)
 
     @property
     def seen(self) -> str:
         """What the next leader carries."""
         return ",".join(self._unrecorded)
 
-    def told(self) -> set[str]:
-        """The tokens that are still to come."""
-        return set(self._recorded)
-
     def follow(self) -> str:
         """The next recorded token; it counts as delivered."""
-        token = self._recorded.popleft()
+        token = self.recorded.popleft()
         self._unrecorded.append(token)
         return token
 
@@ -87,6 +81,8 @@ class Journal:
         """A delivery that is new."""
         self._unrecorded.append(str(delivery))
 
-    def close(self) -> None:
-        """A leader carries all of it, or is about to: what follows is for the next one."""
+    def take_seen(self) -> str:
+        """A leader carries it, or is about to: what follows is for the next one."""
+        seen = self.seen
         self._unrecorded.clear()
+        return seen

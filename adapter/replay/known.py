@@ -46,9 +46,6 @@ class Known:
             self.refusals += record.rejected
         return True
 
-    def get(self, ordinal: int) -> Record | None:
-        return self.records.get(ordinal)
-
     def is_pending(self, ordinal: int) -> bool:
         record = self.records.get(ordinal)
         return record is not None and record.pending

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter.protocol.paths import RUN, extend, is_path, last, shorten
+from adapter.protocol.ids import RUN, extend, is_path, last, shorten
 
 runs = st.lists(st.tuples(st.integers(0, 12), st.integers(1, 3 * RUN)), max_size=6)
 

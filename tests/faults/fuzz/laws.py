@@ -27,7 +27,7 @@ from adapter.errors import CodecError, DurableError
 from adapter.lambdas import deadletters, resumer, sweeper
 from adapter.lambdas.batches import records_of
 from adapter.lambdas.occurrences import occur
-from adapter.protocol import paths, retries
+from adapter.protocol import ids, retries
 from adapter.protocol.ids import check_root_id, child_id, is_id, key_of, ordinal_of, parent_of
 from adapter.protocol.messages import Resume, Settlement, Start, parse, parse_timed, to_event
 from adapter.protocol.promises import Kind, Record, State, Wake
@@ -114,8 +114,8 @@ def promise_id(text: str) -> None:
     assert is_id(parent)
     assert child_id(parent, ordinal_of(text)) == text
     path = text.partition("~")[2]
-    assert paths.is_path(path)
-    assert paths.last(path) == ordinal_of(text)
+    assert ids.is_path(path)
+    assert ids.last(path) == ordinal_of(text)
 
 
 def item(raw: dict[str, Any]) -> None:

@@ -274,8 +274,8 @@ OF_RUNS = [
         bug="A replay delivers by the clock, not in the order that is recorded.",
         breaks="I4",
         file="adapter/replay/journal.py",
-        old='        self._recorded = deque(token for leader in leaders for token in (leader.seen or "").split(","))',
-        new="deque([][:0])",
+        old='        self.recorded = deque(token for leader in leaders for token in (leader.seen or "").split(","))',
+        new="        self.recorded: deque[str] = deque()",
         check=(f"{EVERY}[race-0crash-0dup-all]",),
     ),
     Mutation(
