@@ -22,6 +22,8 @@ from adapter.testing import LocalCloud
 
 PACKAGE = Path(adapter.__file__).parent
 LEFT_OUT = PACKAGE / "testing"
+OWN_AFFAIRS = ("LocalCloud.emit", "LocalCloud.peek", "LocalCloud._next_sweep", "Driver.ports")
+"""What the cloud does for itself, and a Lambda doesn't."""
 COMPREHENSIONS = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
 
 
@@ -38,13 +40,18 @@ class Walk:
         self.switches = 0
         self.files: set[str] = set()
         self._at = ""
+        self._aside: FrameType | None = None
         sys.setprofile(self._seen)
 
     def end(self) -> None:
         sys.setprofile(None)
 
     def _seen(self, frame: FrameType, event: str, _: Any) -> None:
-        if event == "call":
+        if self._aside is not None:
+            self._aside = None if event == "return" and frame is self._aside else self._aside
+        elif frame.f_code.co_qualname in OWN_AFFAIRS and event == "call":
+            self._aside = frame
+        elif event == "call":
             # The argument of RESUME is 0 where a function begins, and another where a generator goes on.
             self._enter(frame, begins=frame.f_code.co_code[frame.f_lasti + 1] == 0)
         elif event == "return" and frame.f_back is not None:

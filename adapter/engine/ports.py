@@ -160,53 +160,61 @@ class Ports:
 
     def perform(self, operation: Operation) -> Any:
         """Perform one operation: one call to the outside, which either happened or raised."""
-        return _PERFORM[type(operation)](self, operation)
+        call = CALLS.get(type(operation))
+        if call is None:
+            return self._perform_here(operation)
+        port, method, fields = call
+        return getattr(getattr(self, port), method)(*[getattr(operation, field) for field in fields])
 
-    def settle(self, operation: Settle) -> Written:
-        now = self.clock.now()
-        due_at = now + WATCH if operation.guarded else self._kept_until(operation.id, now)
-        return self.store.settle(operation.id, operation.state, operation.value, now, due_at)
-
-    def close(self, operation: Close) -> Written:
-        now = self.clock.now()
-        return self.store.close(operation.id, self._kept_until(operation.id, now), now)
-
-    def many(self, operation: Many) -> list[Any]:
-        codes = [each for each in operation.operations if isinstance(each, RunCode)]
-        return self.runner.run(codes) if codes else self.pool.map(self.perform, operation.operations)
+    def _perform_here(self, operation: Operation) -> Any:
+        """What isn't simply one call of a port."""
+        match operation:
+            case Settle():
+                now = self.clock.now()
+                due_at = now + WATCH if operation.guarded else self._kept_until(operation.id, now)
+                return self.store.settle(operation.id, operation.state, operation.value, now, due_at)
+            case Close():
+                now = self.clock.now()
+                return self.store.close(operation.id, self._kept_until(operation.id, now), now)
+            case RunCode():
+                return self.runner.run([operation])[0]
+            case RunLeft():
+                return self.runner.run_left(operation)
+            case Tell():
+                return self.watcher.tell(operation)
+            case Many():
+                codes = [each for each in operation.operations if isinstance(each, RunCode)]
+                return self.runner.run(codes) if codes else self.pool.map(self.perform, operation.operations)
+            case Remaining():
+                # Nothing ends what runs outside of a Lambda; what runs in one is answered by its host.
+                return 2**62
+            case _:
+                raise TypeError(f"{operation!r} is no operation")
 
     def _kept_until(self, promise: str, now: int) -> int | None:
         """When the index has somebody look whether a root that ends now is to be removed, with all below it."""
         return None if parent_of(promise) is not None else kept_until(promise, now, self.retention)
 
 
-_PERFORM: dict[type[Any], Callable[[Ports, Any], Any]] = {
-    Now: lambda ports, _: ports.clock.now(),
-    # Nothing ends what runs outside of a Lambda; what runs in one is answered by its host.
-    Remaining: lambda ports, _: 2**62,
-    ReadPromise: lambda ports, read: ports.store.read_promise(read.id),
-    ReadFunction: lambda ports, read: ports.store.read_function(read.id),
-    ReadChildren: lambda ports, read: ports.store.read_children(read.id, read.first),
-    PeekPromise: lambda ports, read: ports.store.peek_promise(read.id),
-    PeekFunction: lambda ports, read: ports.store.peek_function(read.id),
-    PeekChildren: lambda ports, read: ports.store.peek_children(read.id),
-    Create: lambda ports, write: ports.store.create(write.record),
-    Settle: Ports.settle,
-    Close: Ports.close,
-    Claim: lambda ports, write: ports.store.claim(write.id, write.firing, write.due_at),
-    Postpone: lambda ports, write: ports.store.postpone(write.id, write.was, write.due_at),
-    Register: lambda ports, write: ports.store.register(write.id, write.awaiter),
-    Arm: lambda ports, write: ports.store.arm(write.id, write.arming),
-    Arrive: lambda ports, write: ports.store.arrive(write.id, write.count),
-    Pause: lambda ports, write: ports.store.pause(write.id, write.why),
-    Delete: lambda ports, write: ports.store.delete(write.id),
-    Remove: lambda ports, write: ports.store.remove(write.id, write.created_at),
-    Clear: lambda ports, write: ports.store.clear(write.id, write.before),
-    Invoke: lambda ports, call: ports.invoker.invoke(call.target, call.message),
-    SendAt: lambda ports, call: ports.timers.send_at(call.target, call.message, call.at),
-    RunCode: lambda ports, code: ports.runner.run([code])[0],
-    RunLeft: lambda ports, code: ports.runner.run_left(code),
-    Tell: lambda ports, told: ports.watcher.tell(told),
-    Many: Ports.many,
+CALLS: dict[type[Any], tuple[str, str, tuple[str, ...]]] = {
+    Now: ("clock", "now", ()),
+    ReadPromise: ("store", "read_promise", ("id",)),
+    ReadFunction: ("store", "read_function", ("id",)),
+    ReadChildren: ("store", "read_children", ("id", "first")),
+    PeekPromise: ("store", "peek_promise", ("id",)),
+    PeekFunction: ("store", "peek_function", ("id",)),
+    PeekChildren: ("store", "peek_children", ("id",)),
+    Create: ("store", "create", ("record",)),
+    Claim: ("store", "claim", ("id", "firing", "due_at")),
+    Postpone: ("store", "postpone", ("id", "was", "due_at")),
+    Register: ("store", "register", ("id", "awaiter")),
+    Arm: ("store", "arm", ("id", "arming")),
+    Arrive: ("store", "arrive", ("id", "count")),
+    Pause: ("store", "pause", ("id", "why")),
+    Delete: ("store", "delete", ("id",)),
+    Remove: ("store", "remove", ("id", "created_at")),
+    Clear: ("store", "clear", ("id", "before")),
+    Invoke: ("invoker", "invoke", ("target", "message")),
+    SendAt: ("timers", "send_at", ("target", "message", "at")),
 }
-"""Each operation's one call. A test holds the table against `Operation`."""
+"""The operations that are one call of a port: its name, the method, and the fields that are its arguments."""

@@ -16,6 +16,8 @@ from typing import Any
 from adapter.errors import BadMessage, CallerError, ConfigurationError, OperatorError
 from adapter.protocol.times import SECOND
 
+_MINUTE = 60.0
+
 _LONGEST = 100 * 365 * 86_400.0
 """Seconds: no delay is longer, whatever the policy says. What is due must have a date."""
 
@@ -44,7 +46,7 @@ class Retry:
         attempts: in all, the first one included; ``math.inf`` for no bound but the deadline's.
         initial: seconds before the second attempt.
         backoff: what each delay is multiplied by for the next.
-        max_delay: seconds; no delay is longer.
+        max_delay: seconds; no delay is longer. By default a minute, or ``initial`` where that is longer.
         jitter: the part of each delay that is random, from 0 to 1; the same at every replay.
         on: classes of exceptions that are tried again.
         never: classes that aren't, though ``on`` has them.
@@ -57,7 +59,7 @@ class Retry:
     attempts: float = 3
     initial: float = 1.0
     backoff: float = 2.0
-    max_delay: float = 60.0
+    max_delay: float | None = None
     jitter: float = 0.0
     on: Any = (Exception,)
     never: Any = ()
@@ -68,7 +70,8 @@ class Retry:
         object.__setattr__(self, "never", _named(self.never))
         whole = self.attempts == math.inf or self.attempts % 1 == 0
         sensible = (
-            whole and self.attempts >= 1 and self.initial >= 0 and self.backoff >= 1 and self.max_delay >= 0,
+            whole and self.attempts >= 1 and self.initial >= 0 and self.backoff >= 1,
+            self.max_delay is None or self.max_delay >= 0,
             0 <= self.jitter <= 1 and (self.attempt_timeout is None or self.attempt_timeout > 0),
         )
         if not all(sensible):
@@ -91,7 +94,8 @@ class Retry:
             grown = self.initial * float(self.backoff) ** min(attempt - 1, 64)
         except OverflowError:
             grown = math.inf
-        longest = min(self.max_delay, grown, _LONGEST)
+        bound = max(_MINUTE, self.initial) if self.max_delay is None else self.max_delay
+        longest = min(bound, grown, _LONGEST)
         drawn = int.from_bytes(hashlib.sha256(f"{seed}\0{attempt}".encode()).digest()[:7], "big") / 2**56
         seconds = longest * (1 - self.jitter * drawn)
         return 0 if seconds < 1 else math.ceil(seconds) * SECOND

@@ -9,16 +9,16 @@ from adapter.replay.loop import DurableLoop
 
 
 class Deadlines:
-    """The deadlines that are being watched, and those that have passed since they were last taken."""
+    """The deadlines that are being watched, and those that have ``passed`` since they were last taken."""
 
     def __init__(self, loop: DurableLoop) -> None:
         self._loop = loop
         self._watched: dict[int, asyncio.TimerHandle] = {}
-        self._passed: list[int] = []
+        self.passed: list[int] = []
 
     def watch(self, ordinal: int, deadline: int) -> None:
         """``deadline`` in logical microseconds."""
-        self._watched[ordinal] = self._loop.call_at(deadline / SECOND, self._passed.append, ordinal)
+        self._watched[ordinal] = self._loop.call_at(deadline / SECOND, self.passed.append, ordinal)
 
     def drop(self, ordinal: int) -> None:
         """The code has heard of the promise, or doesn't want to any more."""
@@ -27,7 +27,7 @@ class Deadlines:
             timer.cancel()
 
     def take_passed(self) -> list[int]:
-        passed = self._passed[:]
+        passed = self.passed[:]
         # In place: the timers append to this very list.
-        self._passed.clear()
+        self.passed.clear()
         return passed

@@ -166,18 +166,16 @@ class Execution(Scope):
             NonDeterminismError: the code asks for something other than what is stored.
             Behind: the records are older than the journal.
         """
-        if self._main is None:
-            self._start()
+        main = self._main = self._main or self._start()
         # Clocks differ: this one may be behind the one by which something known has happened.
         now = max(now, self.known.latest)
         while True:
             self.loop.run_ready()
             if self.left:
-                assert self._main is not None
-                return Left(task=self._main, loop=self.loop)
-            if self._wind_down():
+                return Left(task=main, loop=self.loop)
+            if main.done() and not self._winding_down and self._wind_down():
                 continue
-            if (flush := self._flush(now)) is not None:
+            if (self._asked or self._cancels or self._deadlines.passed) and (flush := self._flush(now)) is not None:
                 return flush
             if not self._deliver_next(now):
                 return self._rest()
@@ -221,18 +219,15 @@ class Execution(Scope):
 
     # A turn.
 
-    def _start(self) -> None:
+    def _start(self) -> asyncio.Task[Any]:
         context = contextvars.copy_context()
         context.run(current.set, self)
         policy, body = self._retry, self._body
         coroutine = context.run(body) if policy is None else context.run(attempts, self, body, policy)
-        self._main = self.loop.create_task(coroutine, name=self.own.fn, context=context)
+        return self.loop.create_task(coroutine, name=self.own.fn, context=context)
 
     def _wind_down(self) -> bool:
-        """When the function has ended, its leftover tasks are cancelled, as `asyncio.run` does it."""
-        assert self._main is not None
-        if not self._main.done() or self._winding_down:
-            return False
+        """The function has ended: cancel the tasks that are left, as `asyncio.run` does it. Whether there were any."""
         self._winding_down = True
         leftover = [task for task in self.loop.tasks if not task.done()]
         for task in leftover:
@@ -243,8 +238,6 @@ class Execution(Scope):
         asked, self._asked = self._asked, []
         cancels, self._cancels = self._cancels, []
         passed = self._deadlines.take_passed()
-        if not asked and not cancels and not passed:
-            return None
         missing, seen = self._compared(asked) if asked else ([], "")
         wanted = {request.ordinal for request in missing}
         cancels = [each for each in cancels if each in wanted or self.known.is_pending(each)]

@@ -18,7 +18,7 @@ policies = st.builds(
     attempts=st.integers(1, 100) | st.just(math.inf),
     initial=st.floats(0, 1e6),
     backoff=st.floats(1, 10),
-    max_delay=st.floats(0, 1e6),
+    max_delay=st.none() | st.floats(0, 1e6),
     jitter=st.floats(0, 1),
     on=st.sampled_from([Exception, (ValueError, KeyError), "elsewhere:Error"]),
     never=st.sampled_from([(), OSError]),
@@ -37,7 +37,8 @@ def test_a_delay_is_whole_seconds_within_its_bounds(policy: Retry, attempt: int)
     """And the same at every replay."""
     delay = policy.delay(attempt, "seed")
     assert delay == policy.delay(attempt, "seed")
-    assert 0 <= delay <= math.ceil(policy.max_delay) * SECOND
+    bound = max(60, policy.initial) if policy.max_delay is None else policy.max_delay
+    assert 0 <= delay <= math.ceil(bound) * SECOND
     assert delay % SECOND == 0
 
 
@@ -45,6 +46,18 @@ def test_a_delay_is_whole_seconds_within_its_bounds(policy: Retry, attempt: int)
 def test_delays_double_up_to_their_bound(attempt: int) -> None:
     """As the defaults say."""
     assert LEAF.delay(attempt, "") == min(2 ** (attempt - 1), 60) * SECOND
+
+
+@pytest.mark.parametrize(("initial", "waited"), [(1, 60), (120, 120), (7_200, 7_200)])
+def test_the_first_delay_is_never_cut_short_by_a_default(initial: float, waited: int) -> None:
+    """Without a bound of its own, no delay is longer than a minute, or than the first where that is longer."""
+    assert Retry(initial=initial).delay(1, "") == initial * SECOND
+    assert Retry(initial=initial).delay(50, "") == waited * SECOND
+
+
+def test_an_explicit_bound_holds_for_the_first_delay_too() -> None:
+    """Both were written down."""
+    assert Retry(initial=120, max_delay=10).delay(1, "") == 10 * SECOND
 
 
 def test_jitter_only_shortens() -> None:

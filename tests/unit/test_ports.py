@@ -1,0 +1,40 @@
+"""Every operation of the engine is performed: by one call of a port, or by what `Ports` says of it."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import fields
+from typing import Any, get_args, get_type_hints
+
+import pytest
+
+from adapter.engine.operations import Close, Many, Operation, Remaining, RunCode, RunLeft, Settle, Tell
+from adapter.engine.ports import CALLS, Ports
+
+HERE = {Close, Many, Remaining, RunCode, RunLeft, Settle, Tell}
+"""What `Ports` performs by more, or other, than one call with its fields."""
+
+
+def test_every_operation_has_one_way_to_be_performed() -> None:
+    """No more, and none that the engine can't ask for."""
+    assert CALLS.keys() | HERE == set(get_args(Operation))
+    assert not CALLS.keys() & HERE
+
+
+@pytest.mark.parametrize("operation", CALLS, ids=lambda operation: operation.__name__)
+def test_a_call_passes_what_its_port_takes(operation: type[Any]) -> None:
+    """All of the operation's fields, in the order of the method's parameters."""
+    port, method, passed = CALLS[operation]
+    protocol = get_type_hints(Ports)[port]
+    taken = [name for name in inspect.signature(getattr(protocol, method)).parameters if name != "self"]
+    assert sorted(passed) == sorted(field.name for field in fields(operation))
+    assert len(passed) == len(taken)
+    renamed = {"id": "promise"}
+    assert [renamed.get(name, name) for name in passed] == taken
+
+
+def test_what_is_no_operation_is_refused() -> None:
+    """By its text."""
+    ports: Any = Ports(**dict.fromkeys(("store", "invoker", "timers", "clock", "runner", "watcher", "pool")))
+    with pytest.raises(TypeError, match="'nothing' is no operation"):
+        ports.perform("nothing")
