@@ -98,8 +98,8 @@ class Flusher:
             announced = leader.kind is Kind.INLINE
             make = self._inline_record if announced else self._remote_record
             yield from self._create(execution, [make(execution.own, leader, flush, now)])
-        followers = [request for request in requests if request is not leader]
-        yield from self._create(execution, [self._remote_record(execution.own, each, flush, now) for each in followers])
+        rest = [request for request in requests if request is not leader]
+        yield from self._create(execution, [self._remote_record(execution.own, each, flush, now) for each in rest])
         # All promises before any invocation: a step may be handed the id of another, and must find it. A crash in
         # between is repaired by the retry of this request, which knows its children by their ``by``.
         begun = [each.ordinal for each in requests if each.ordinal not in flush.cancels]

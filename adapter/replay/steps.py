@@ -75,13 +75,13 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flush:
-    """To be performed: the leader first and alone (None: it is stored), then the followers, the cancels, the expired.
+    """To be performed: the leader first and alone (None: it is stored), then the rest, the cancels, the expired.
 
     ``direct``: the function then waits for the leader alone, whose settlement is to resume it.
     """
 
     leader: Request | None
-    followers: tuple[Request, ...]
+    rest: tuple[Request, ...]
     seen: str
     direct: bool
     cancels: tuple[int, ...]
@@ -90,7 +90,7 @@ class Flush:
     @property
     def requests(self) -> tuple[Request, ...]:
         """All that is asked for, in order."""
-        return self.followers if self.leader is None else (self.leader, *self.followers)
+        return self.rest if self.leader is None else (self.leader, *self.rest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,16 +1,67 @@
-"""docs/ARCHITECTURE.md says what happens at each write and call, and which test shows it."""
+"""docs/ARCHITECTURE.md shows the rooms as they are, and says of each write and call which test shows it."""
 
 from __future__ import annotations
 
+import re
+import tomllib
 from pathlib import Path
 
 from tests.faults.crashes.test_crash_table import ROWS
 
-ARCHITECTURE = Path(__file__).parents[2] / "docs" / "ARCHITECTURE.md"
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "adapter"
+DOCUMENT = (ROOT / "docs" / "ARCHITECTURE.md").read_text()
+ABOVE = {"cli", "testing"}
+"""Rooms that the picture leaves out: the sentence below it names them."""
+
+
+def rooms() -> dict[str, str]:
+    """The table's first column, and its last."""
+    _, _, table = DOCUMENT.partition("| room | subject | files |\n|---|---|---|\n")
+    table, _, _ = table.partition("\n\n")
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in table.splitlines()]
+    return {room.strip("`").removesuffix(".py"): files for room, _, files in cells}
+
+
+def layers() -> list[set[str]]:
+    """As import-linter checks them, from above."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (contract,) = [one for one in contracts if one.get("containers") == ["adapter"]]
+    return [set(re.split(r" [|:] ", layer)) for layer in contract["layers"]]
+
+
+def modules(room: Path) -> str:
+    """Those of a room as the table lists them, those of rooms within it behind."""
+    own = " ".join(f"`{file.stem}`" for file in sorted(room.glob("*.py")) if file.stem != "__init__")
+    inner = [one for one in sorted(room.iterdir()) if (one / "__init__.py").exists()]
+    return "; ".join([own, *(f"`{one.name}/`: {modules(one)}" for one in inner)])
+
+
+def test_the_table_of_rooms_is_the_tree() -> None:
+    """Each room with each of its files, and nothing that isn't there."""
+    tree = {one.name: modules(one) for one in PACKAGE.iterdir() if (one / "__init__.py").exists()}
+    tree |= {file.stem: "" for file in PACKAGE.glob("*.py") if file.stem != "__init__"}
+    assert rooms() == tree
+
+
+def test_the_picture_shows_the_rooms_in_the_order_of_their_imports() -> None:
+    """One line for each layer of the import contract, from above."""
+    _, _, picture = DOCUMENT.partition("## The rooms\n\n```\n")
+    picture, _, below = picture.partition("```")
+    lines = [set(re.findall(r"\b[a-z]+\b", line)) & set(rooms()) for line in picture.splitlines()]
+    assert [line for line in lines if line] == layers()[1:]
+    assert layers()[0] == ABOVE
+    assert all(f"`{room}`" in below.partition("\n\n|")[0] for room in ABOVE)
+
+
+def test_every_room_says_what_always_holds_in_it() -> None:
+    """In the docstring of its package."""
+    packages = [file for file in PACKAGE.rglob("__init__.py") if file.parent != PACKAGE]
+    assert all(len(file.read_text().split('"""')[1]) > 60 for file in packages)
 
 
 def named_in_the_crash_table() -> list[str]:
-    _, _, table = ARCHITECTURE.read_text().partition("| write or call |")
+    _, _, table = DOCUMENT.partition("| write or call |")
     table, _, _ = table.partition("\n\n")
     return [line.rpartition(" | ")[2].strip(" |`") for line in table.splitlines()[2:]]
 

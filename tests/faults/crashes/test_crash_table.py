@@ -126,7 +126,7 @@ ROWS = {
     "send-root-deadline": Row("late", ":is_late", to_root(SendAt, Look)),
     "invoke-root": Row("links", ":links", to_root(Invoke, Start)),
     "create-leader": Row("calls", ":calls", created(seen="", kind=Kind.CALL)),
-    "create-follower": Row("calls", ":calls", created(seen=None, kind=Kind.CALL)),
+    "create-rest": Row("calls", ":calls", created(seen=None, kind=Kind.CALL)),
     "invoke-call": Row("calls", ":calls", sent(Invoke, Start)),
     "run-leaf": Row("calls", ":leaf", of(RunCode)),
     "run-real-io": Row("thinks", ":reads", of(RunLeft)),

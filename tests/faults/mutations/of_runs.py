@@ -32,11 +32,11 @@ OF_RUNS = [
     ),
     Mutation(
         name="all-creates-at-once",
-        bug="The leader isn't written alone, before its followers.",
+        bug="The leader isn't written alone, before the rest.",
         breaks="I4",
         file="adapter/engine/flushing.py",
-        old="[make(execution.own, leader, flush, now)])\n        followers =",
-        new="[self._remote_record(execution.own, each, flush, now) for each in requests[::-1]])\n        followers =",
+        old="[make(execution.own, leader, flush, now)])\n        rest =",
+        new="[self._remote_record(execution.own, each, flush, now) for each in requests[::-1]])\n        rest =",
         check=(f"{CRASHES}[calls-before]",),
     ),
     Mutation(
