@@ -154,7 +154,7 @@ class Scope:
         """A durable call. Only an execution can make one."""
         raise NotDurable(
             f"a durable call inside a plain def or an inline step ({self._promise}): only the body of an async @durable"
-            " function can make one; to start something with a life of its own, use .start(...)"
+            " function can make one; make the call there"
         )
 
     def _draw(self, purpose: str) -> bytes:
