@@ -14,7 +14,7 @@ class CallerError(DurableError):
 
 
 class OutcomeError(DurableError):
-    """How a promise ended, seen by whoever awaits it: the awaiting code decides what follows."""
+    """How a promise ended, as the code that awaits it sees it: that code decides what follows."""
 
 
 class PlatformError(DurableError):

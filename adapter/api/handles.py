@@ -155,7 +155,7 @@ def resolve(promise: str, value: object = None) -> None:
 
 
 def reject(promise: str, error: BaseException | str) -> None:
-    """Settle a promise with an error, from outside; whoever awaits it sees it raised. Raises as `resolve` does."""
+    """Settle a promise with an error, from outside: code that awaits it sees it raised. Raises as `resolve` does."""
     raised = error if isinstance(error, BaseException) else RuntimeError(error)
     settle(promise, State.REJECTED, encode_exception(raised))
 

@@ -112,7 +112,7 @@ def _create(record: Record) -> Generator[Operation, Any, Record]:
     stands = written.stands if isinstance(written, Refused) else written
     assert stands is not None
     if stands.wake_at is not None and not is_far(stands.wake_at, record.created_at):
-        # Also where it stands already: whoever made it may have died before this.
+        # Also where it stands already: the call that made it may have died before this.
         yield SendAt(stands.target, Occur(id=stands.id, at=stands.wake_at), stands.wake_at)
     return stands
 

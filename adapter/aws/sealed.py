@@ -1,4 +1,4 @@
-"""A store whose records hold their user data as `adapter.aws.sealing` stores it; whoever uses it sees none of that.
+"""A store whose records hold their user data as `adapter.aws.sealing` stores it; its users see none of that.
 
 What isn't needed isn't read: of a function's children, a replay needs the outcomes and not the arguments, and a resumer
 needs neither. Such a part is `adapter.protocol.promises.Stored`.
@@ -59,7 +59,7 @@ class SealedStore:
     def settle(self, promise: str, state: State, value: str, at: int, due_at: int | None = None) -> Written:
         written = self.inner.settle(promise, state, self.sealing.seal(value, promise, "value"), at, due_at)
         if isinstance(value, Stored):
-            # A link's: whoever carries it on neither knows what it is nor has to.
+            # A follower's: the resumer carries it on without reading it.
             return self._unread(written)
         if isinstance(written, Refused):
             return self._stands(written)
@@ -111,7 +111,7 @@ class SealedStore:
         return replace(record, **opened) if opened else record  # type: ignore[arg-type]
 
     def _outcome(self, record: Record) -> Record:
-        """As a caller needs it: what came of it. Of a link, what it may have to start its root with."""
+        """As a caller needs it: what came of it. Of a follower, what it may have to start its root with."""
         starts = record.pending and record.kind in (Kind.FOLLOW, Kind.DETACH)
         return self.read(record, ("args", "value") if starts else ("value",))
 

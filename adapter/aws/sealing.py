@@ -4,7 +4,7 @@ A JSON text begins with none of the marks below, so nothing that is stored can b
 
 - ``@key``: the text is in the object of that key;
 - ``!text``: it is encrypted;
-- ``^id`` and a line: a link carried it on from the promise of that id;
+- ``^id`` and a line: a follower has it from the promise of that id;
 - ``=text``: as it is, though it begins like one of these.
 """
 
@@ -62,7 +62,7 @@ class Sealing:
         if self.payloads is None or _fits(stored):
             return stored
         key = key_of(promise, stored)
-        # Before the item: who reads the key finds the object.
+        # Before the item: a reader of the key finds the object.
         self.payloads.put(key, stored)
         return f"{OBJECT}{key}"
 
@@ -76,7 +76,7 @@ class Sealing:
         origin, stored = _split(stored, record.id)
         if origin != record.id and (record.kind is not Kind.FOLLOW or not is_id(origin)):
             raise BadMessage(
-                f"{part} of {record.id} is that of {origin[:80]!r}, and only a link's may be another promise's"
+                f"{part} of {record.id} is that of {origin[:80]!r}, and only a follower's may be another promise's"
             )
         if stored.startswith(OBJECT):
             key = known(stored.removeprefix(OBJECT))

@@ -69,7 +69,7 @@ class NoTimers:
 
 
 class AwsHost(EngineHost):
-    """The engine on AWS. Whoever waits for a result from outside polls, with growing pauses."""
+    """The engine on AWS. A caller that waits for a result from outside polls, with growing pauses."""
 
     ports: PatientPorts
 

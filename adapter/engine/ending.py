@@ -1,4 +1,4 @@
-"""What a function leaves behind when nobody can hear of it any more. Pure: it yields operations."""
+"""Ending what a function started, when no code can hear of it any more. Pure: it yields operations."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def end(children: Sequence[Record]) -> Generator[Operation, Any, None]:
 
 
 def crashed(own: Record, children: Sequence[Record]) -> Generator[Operation, Any, str]:
-    """A function whose Lambda died more often than its policy allows. Its children first: nobody would end them."""
+    """Settle a function whose Lambda died too often. Its children first: nothing else would end them."""
     yield from end(children)
     if not own.pending:
         yield Close(own.id)

@@ -121,7 +121,7 @@ class Flusher:
             raise Stale
 
     def _is_orphaned(self, record: Record) -> bool:
-        # Where something is missed, roots are followed again whoever began it: it changes nothing where it stands.
+        # A run that looks for what was missed also follows roots again that another run followed: it changes nothing.
         mine = record.by == self._caller.request_id or (self._checking and record.kind is not Kind.CALL)
         return mine and record.id not in self._dispatched and record.pending and record.kind in DISPATCHED
 
@@ -168,7 +168,7 @@ class Flusher:
     # Records.
 
     def _inline_record(self, own: Record, request: Request, flush: Flush, now: int) -> Record:
-        """Of an inline step: its parent runs it, so nobody is woken by it."""
+        """Of an inline step: its parent runs it, so it wakes no function."""
         return Record(
             id=request.id,
             kind=Kind.INLINE,

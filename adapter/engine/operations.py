@@ -1,4 +1,4 @@
-"""What the engine asks of the outside world, as frozen values; whoever drives it performs them.
+"""What the engine asks of the outside world, as frozen values; the ports perform them.
 
 The engine yields operations and is sent their results, so one engine runs against DynamoDB, against memory, and inside
 the interleaving check, which stops it between any two of them.
@@ -31,7 +31,7 @@ class ReadFunction:
 
 @dataclass(frozen=True, slots=True)
 class Remaining:
-    """How long this invocation may still run, in microseconds. Answered by whoever drives, not by a port."""
+    """How long this invocation may still run, in microseconds. The host answers it, not a port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Postpone:
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """The link ``awaiter`` waits for the root ``id``."""
+    """The promise ``awaiter`` follows the root ``id``."""
 
     id: str
     awaiter: str
@@ -199,7 +199,7 @@ class RunLeft:
 
 @dataclass(frozen=True, slots=True)
 class Tell:
-    """Something that whoever watches wants to know: a log line, never a decision."""
+    """A line for the log, and for those who watch a local cloud; never a decision."""
 
     what: What
     id: str

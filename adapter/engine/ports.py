@@ -142,7 +142,7 @@ class Ports:
     """Everything that the engine needs of one place it runs in.
 
     ``prefix`` turns the target ``charge`` into the Lambda's name ``mystack-charge``; ``default_target`` is where a
-    function without a target runs if nobody called it from a Lambda. ``largest``: bytes of arguments, or of an outcome.
+    function without a target runs if no Lambda called it. ``largest``: bytes of arguments, or of an outcome.
     ``retention``: for how many microseconds an execution is kept that is over; None: for ever.
     """
 

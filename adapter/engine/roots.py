@@ -72,7 +72,7 @@ def _root_of(child: Record, caller: Caller, now: int) -> Record:
         by=caller.request_id,
         deadline=child.deadline,
         retry=child.retry,
-        # Who is over only once it knows that this root exists: until then the root has to stay.
+        # That promise is over once it knows that this root exists; until then the root has to stay.
         detached_by=child.id if child.kind is Kind.DETACH else "",
         awaiters=frozenset({child.id} if child.kind is Kind.FOLLOW else ()),
         tags=child.tags,

@@ -105,7 +105,7 @@ class _Run:
         known = self.memory.take(message.id, now)
         try:
             if message.cause.claims:
-                # A root stays watched: nobody above would miss it, should this run be lost.
+                # The watchdog keeps looking at a root: no parent would miss it, should this run be lost.
                 due_at = now + WATCH if parent_of(message.id) is None else None
                 claimed: Written = yield Claim(message.id, message.firing, due_at)
                 if isinstance(claimed, Refused):
@@ -129,7 +129,7 @@ class _Run:
     def _superseded(self, refused: Refused) -> Steps:
         """Another run has taken over; but it doesn't know what an attempt of this request that died has begun.
 
-        That run may have created calls and not invoked them, and nobody else would.
+        The dead attempt may have created calls that it didn't invoke, and no other run would invoke them.
         """
         own = refused.stands
         if refused.why is not Refusal.SUPERSEDED or own is None:
@@ -182,7 +182,7 @@ class _Run:
                 self.execution.abandon()
 
     def _expire(self) -> Generator[Operation, Any, None]:
-        """A run that comes after its promise's deadline settles it, whoever else should have."""
+        """A run that comes after its promise's deadline settles the promise, though its parent should have."""
         deadline = self.own.deadline
         if deadline is None or not self.own.pending or (yield Now()) < deadline:
             return
@@ -209,7 +209,7 @@ class _Run:
         while True:
             assert self.execution is not None
             try:
-                # Roots at once, though the replay may cancel the link: others may await the same one by now.
+                # Roots at once, though the replay may cancel the follower: others may follow the same root by now.
                 orphans = self.flusher.orphans(self.execution.known.pending())
                 yield from self.flusher.dispatch(self.execution, [one for one in orphans if one.kind is not Kind.CALL])
                 return (yield from self._drive(self.execution, function))
@@ -328,8 +328,8 @@ class _Run:
                 if written.why is Refusal.SETTLED or written.why is Refusal.UNKNOWN:
                     yield Tell(What.REFUSED, self.own.id, self.own.fn, {"state": written.why.value})
                     return "refused"
-                # News, or another run took over, perhaps from records older than what this run wrote. Nobody but a run
-                # that has loaded everything may be the last to arm, so this one loads again rather than leave.
+                # There is news, or another run took over, perhaps from records older than what this run wrote. Only a
+                # run that has loaded everything may be the last to arm, so this one loads again rather than leave.
                 raise Stale
             execution.own = written
         yield Tell(What.SUSPENDED, self.own.id, self.own.fn, {"waiting": step.waiting, "wake_at": at})
@@ -352,7 +352,7 @@ def _unknown(promise: str) -> BadMessage:
 
 
 def _contradicted(news: Behind) -> NonDeterminismError:
-    """A journal is written after what it tells of, so whoever loads again reads that, too."""
+    """A journal is written after what it tells of, so a run that loads again reads that, too."""
     told = f"the journal tells of {news}, which hasn't happened: it was written by hand, or by another version"
     return NonDeterminismError(f"{told}. Repair it, then start the execution again under the same id.", brief=told)
 

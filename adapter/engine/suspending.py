@@ -9,7 +9,7 @@ from adapter.replay.steps import Suspended
 
 
 def wake_at(own: Record, step: Suspended) -> int | None:
-    """When time resumes it. A root has nobody above who would look at its deadline while it is suspended."""
+    """When time resumes it. A suspended root watches its own deadline: no parent does it."""
     if own.deadline is None or not own.pending or parent_of(own.id) is not None:
         return step.wake_at
     return own.deadline if step.wake_at is None else min(step.wake_at, own.deadline)
@@ -45,7 +45,7 @@ def arming(own: Record, step: Suspended, at: int | None, now: int) -> Arming:
 
 
 def _expected(step: Suspended) -> int | None:
-    """What the watchdog goes by; what waits for one child, it knows without, also where that had to be armed."""
+    """What the watchdog goes by. A function that waits for one child it recognises by that child, armed or not."""
     if step.direct:
         return None
     return -1 if step.need is None else step.consumed + step.need
@@ -54,8 +54,8 @@ def _expected(step: Suspended) -> int | None:
 def _due_at(own: Record, step: Suspended, far: int | None, now: int) -> int | None:
     """The entry in the index: the far time that it waits for, or that somebody has to look at it.
 
-    A root is watched, since nobody above would miss it, and so is the clean-up of what was cancelled; not what only
-    waits for a far time, whose entry stays until it is claimed.
+    The watchdog looks at a root, since no parent would miss it, and at the clean-up of a cancelled function. A function
+    that only waits for a far time needs no look: its entry stays until a run claims it.
     """
     if (parent_of(own.id) is not None and own.pending) or (far is not None and not step.waiting):
         return far

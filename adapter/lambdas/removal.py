@@ -62,7 +62,7 @@ def retire(own: Record, children: Sequence[Record], now: int, retention: int | N
     if any(tree.levels):
         yield SendAt(own.target, Look(id=tree.deep or own.id), own.due_at)
         return "removing"
-    # Objects before the record that says whose they are: nobody would find them afterwards.
+    # Objects before the record that says whose they are: nothing would find them afterwards.
     yield Clear(own.id, now - YOUNG)
     yield Remove(own.id, own.created_at)
     yield Tell(What.REMOVED, own.id, own.fn, {})
@@ -154,12 +154,12 @@ def _in_the_way(records: Sequence[Record], now: int) -> Removing:
     """The id of a promise that needs one of the records still, or nothing.
 
     What ended within the last day is in the way, though its root has ended long ago: a run that read it may be under
-    way still, and sandboxes have it in memory. A root is needed by the links that await it, and by the promise that
+    way still, and sandboxes have it in memory. A root is needed by its followers, and by the promise that
     detached it: as long as that is pending, it would start the root once more.
     """
     for record in records:
         if record.pending:
-            # Below what is over, nobody hears of it: its function was settled from outside, and had begun it still.
+            # Its function was settled from outside while it still began this: no code hears of it any more.
             yield from end([record])
         if not record.over or now < record.ended_at + MIN_RETENTION:
             return record.id

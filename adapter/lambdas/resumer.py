@@ -64,7 +64,7 @@ def settlement(record: DynamoDBRecord) -> Settlement:
         wake=Wake(wake) if wake else None,
         reply_to=text("reply_to"),
         state=State(state),
-        # As it is stored: carried on to links, and read by whoever awaits them.
+        # As it is stored: the resumer carries it on to followers, and the code that awaits them reads it.
         value=Stored(text("value"), promise),
         # A set, stored in whatever order: the same seed is to settle them alike in every process.
         awaiters=tuple(sorted(awaiters)),
@@ -84,16 +84,16 @@ def resume_callee(settled: Settlement) -> Waking:
     return "resumed"
 
 
-def settle_links(settled: Settlement) -> Waking:
-    """What awaits this root from another execution settles as the root did; each then wakes its own parent.
+def settle_followers(settled: Settlement) -> Waking:
+    """Settle the promises that follow this root from other executions; each then wakes its own parent.
 
-    One that gave up may be gone by now, and its id be that of another promise, of a later execution. For nobody no
-    object is copied, either: nothing would remove it.
+    A follower that gave up may be gone by now, and its id may belong to a promise of a later execution. Then nothing is
+    settled, and no object is copied: nothing would remove the copy.
     """
     state, value = copied(settled.state, settled.value)
     for awaiter in settled.awaiters:
-        link: Record | None = yield PeekPromise(awaiter)
-        if link is not None and link.pending and link.kind is Kind.FOLLOW and link.root == settled.id:
+        follower: Record | None = yield PeekPromise(awaiter)
+        if follower is not None and follower.pending and follower.kind is Kind.FOLLOW and follower.root == settled.id:
             yield Settle(awaiter, state, value)
     return "settled"
 
@@ -135,7 +135,7 @@ class Batch:
 
     def process(self, record: DynamoDBRecord) -> None:
         one = settlement(record)
-        self._perform(settle_links(one))
+        self._perform(settle_followers(one))
         self._perform(resume_callee(one))
         if one.wake is Wake.DIRECT and one.parent is not None:
             self._perform(resume_direct(one))

@@ -1,4 +1,4 @@
-"""Signed links: an address by which whoever holds it can settle one promise, once.
+"""Signed links: addresses, each of which lets its holder settle one promise, once.
 
 A token names one promise and a time until which it is good, under a key that only the stack knows. The table's first
 settlement stands, so a token needs no record of its own.
@@ -24,7 +24,7 @@ VERSION = "v1"
 
 
 def link(promise: str, *, expires_in: float, url: str | None = None) -> str:
-    """A link by which whoever holds it can settle a promise, until it expires.
+    """An address that lets its holder settle a promise, until it expires.
 
     Call it in a plain ``def`` step or from outside; in the body of an async durable function as ``await run(link, …)``,
     which records it: the key may be another one at the next replay. A step that is run again after a crash, or retried,

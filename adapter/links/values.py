@@ -12,7 +12,7 @@ from adapter.protocol.promises import Record, check_payload
 
 
 class HttpError(Exception):
-    """The request isn't carried out: an HTTP status and a sentence for whoever sent it."""
+    """The request isn't carried out: an HTTP status, and a sentence for the sender."""
 
     def __init__(self, status: HTTPStatus, text: str, **more: Any) -> None:
         super().__init__(text)

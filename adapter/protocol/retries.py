@@ -90,7 +90,7 @@ class Retry:
     def delay(self, attempt: int, seed: str) -> int:
         """Microseconds between the ``attempt``-th and the next, whole seconds."""
         try:
-            # The exponent is bounded: nobody waits for the thousandth power of an integer.
+            # The exponent is bounded: the thousandth power of an integer would take for ever to compute.
             grown = self.initial * float(self.backoff) ** min(attempt - 1, 64)
         except OverflowError:
             grown = math.inf

@@ -102,7 +102,7 @@ def is_far(at: int, now: int) -> bool:
 
 
 def indexed(root: Record) -> Record:
-    """A root is entered into the index by its creation: nobody above it would miss it."""
+    """A root enters the index with its creation: no parent would miss it."""
     return replace(root, due_at=watched(root, root.created_at))
 
 

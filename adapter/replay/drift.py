@@ -45,7 +45,7 @@ def _is_missing(stored: Record | None) -> bool:
 
 
 def drifted(name: str, asked: Request | None, stored: Record | None, why: str = "") -> NonDeterminismError:
-    """The error: both sides with their arguments, for whoever repairs it, and without them for a log."""
+    """The error: both sides with their arguments, for the person who repairs it, and without them for a log."""
     head = f"{name} drifted from its history" + (f": {why}" if why else "")
     was = f"#{stored.ordinal} {stored.kind} {stored.fn}" if stored is not None else "nothing"
     if stored is None and asked is not None:

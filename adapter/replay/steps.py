@@ -36,7 +36,7 @@ else:
 class Promise(_Call[R]):
     """The outcome, now or later, of something durable; awaited like any asyncio future.
 
-    ``id`` names it everywhere: hand it out, and whoever has access to the table can `resolve` it.
+    ``id`` names it everywhere: hand it out, and any code with access to the table can `resolve` it.
     ``cancel()`` settles it ``rejected_canceled``, if it is still pending.
     """
 

@@ -160,7 +160,7 @@ def test_what_is_encrypted_for_one_promise_is_no_others() -> None:
         with pytest.raises(Wrong) as refused:
             sealing.open(stored, Record(id=promise), part)
         assert refused.value.__notes__ == [f"decrypting {part} of {promise}"]
-    with pytest.raises(BadMessage, match="only a link's"):
+    with pytest.raises(BadMessage, match="only a follower's"):
         sealing.open(f"^a~0\n{stored}", Record(id="a~1"), "value")
 
 

@@ -19,7 +19,7 @@ OF_THE_REST = [
     ),
     Mutation(
         name="removed-before-it-is-heard-of",
-        bug="A root is removed though a link that awaits it hasn't settled.",
+        bug="A root is removed though a promise that follows it hasn't settled.",
         breaks="I3 (retention)",
         file="adapter/lambdas/removal.py",
         old="*sorted(record.awaiters), ",
@@ -37,11 +37,11 @@ OF_THE_REST = [
     ),
     Mutation(
         name="root-settles-whatever-has-the-id",
-        bug="A root settles what a later execution has under the id of a link that awaited it.",
+        bug="A root settles what a later execution has under the id of a promise that followed it.",
         breaks="I2 (retention)",
         file="adapter/lambdas/resumer.py",
-        old="link is not None and link.pending and link.kind is Kind.FOLLOW and link.root == settled.id",
-        new="link is not None and link.pending",
+        old="follower.pending and follower.kind is Kind.FOLLOW and follower.root == settled.id",
+        new="follower.pending",
         check=(f"{RETENTION}::test_what_once_awaited_a_root_is_not_settled_under_a_later_execution_of_its_id",),
     ),
     Mutation(
@@ -137,8 +137,8 @@ OF_THE_REST = [
         check=(f"{RESUMER}::test_a_canceled_root_is_resumed_itself",),
     ),
     Mutation(
-        name="links-not-settled",
-        bug="Whoever awaits a root from another execution isn't told that it settled.",
+        name="followers-not-settled",
+        bug="A promise that follows a root isn't told that the root settled.",
         breaks="I3",
         file="adapter/lambdas/resumer.py",
         old="    for awaiter in settled.awaiters:",
