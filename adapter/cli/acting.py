@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from typing import assert_never
 
 from adapter.api import handles
 from adapter.cli.reading import Reader
@@ -14,6 +15,7 @@ from adapter.errors import CallerError
 from adapter.links.values import HttpError, described, read_value
 from adapter.protocol.messages import Cause, Resume
 from adapter.protocol.promises import Kind, Record, State
+from adapter.protocol.signs import Deadlocked, Expired, Lost, Over, Paused, Running, Verdict, Waiting, Why
 from adapter.protocol.standing import Way, named
 
 WALKED = 1_000
@@ -38,24 +40,42 @@ def resume(host: EngineHost, promise: str, force: bool) -> Iterator[str]:
     """
     reader, waiting, walked = Reader(host), deque([promise]), 0
     while waiting and walked < WALKED:
-        own, children = reader.family(waiting.popleft())
+        family = reader.family(waiting.popleft())
+        own, stands = family.own, reader.stands(family)
         walked += 1
         if own.kind is not Kind.CALL:
-            raise Unfit(f"{own.id} is no function, so nothing runs for it: {reader.stands(own, children).text}")
-        stands = reader.stands(own, children)
-        forced = force and own.id == promise and stands.way is not Way.SETTLED
-        if stands.way is Way.PAUSED or stands.quiet or forced:
-            # A check leaves alone what may be between two attempts, and makes links again that were lost.
-            fresh = not children and not own.epoch
-            cause = Cause.AGAIN if stands.way is Way.PAUSED or (forced and fresh) else Cause.CHECK
+            raise Unfit(f"{own.id} is no function, so nothing runs for it: {stands.text}")
+        if (invoked := _invocation(stands.verdict, force and own.id == promise)) is not None:
+            cause, why = invoked
             host.ports.perform(Invoke(own.target, Resume(id=own.id, cause=cause)))
-            why = "which was paused" if stands.way is Way.PAUSED else "as was asked" if forced else "which didn't move"
             yield f"invoked {named(own)} in {own.target}, {why}"
         elif own.id == promise or stands.way is not Way.WAITING:
             yield f"not invoked: {named(own)} {stands.text}"
-        waiting.extend(child.id for child in children if child.kind is Kind.CALL and child.runnable)
+        waiting.extend(child.id for child in family.children if child.kind is Kind.CALL and child.runnable)
     if waiting:
         yield f"{len(waiting)} further functions were not looked at: resume them by their own ids"
+
+
+def _invocation(found: Verdict, forced: bool) -> tuple[Cause, str] | None:
+    """With which cause a function is to be invoked, and why; None where it is left alone.
+
+    A check leaves alone what may be between two attempts, and makes good what was to start or follow a root.
+    """
+    match found:
+        case Over():
+            return None
+        case Paused():
+            return Cause.AGAIN, "which was paused"
+        case Running(why=Why.BEGINS) | Lost(expected=Running(why=Why.BEGINS)) if forced:
+            return Cause.AGAIN, "as was asked"
+        case _ if forced:
+            return Cause.CHECK, "as was asked"
+        case Lost() | Expired(late=True):
+            return Cause.CHECK, "which didn't move"
+        case Expired() | Running() | Waiting() | Deadlocked():
+            return None
+        case _:
+            assert_never(found)
 
 
 def resolve(host: EngineHost, promise: str, text: str) -> str:
@@ -86,7 +106,7 @@ def reject(host: EngineHost, promise: str, message: str) -> str:
 
 def cancel(host: EngineHost, promise: str) -> str:
     """Settle ``rejected_canceled``; a function then cleans up. Raises as `resolve` does."""
-    own, _ = Reader(host).family(promise)
+    own = Reader(host).family(promise).own
     handles.cancel(_settled_from_outside(own).id)
     return f"{promise} is cancelled" + ("; its function cleans up" if own.kind is Kind.CALL else "")
 

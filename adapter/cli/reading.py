@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from adapter.engine.host import EngineHost
-from adapter.engine.operations import Many, Now, PeekFunction, ReadPromise
+from adapter.engine.operations import Many, Now, PeekFunction, PeekPromise, ReadPromise
 from adapter.errors import BadMessage, ConfigurationError, UnknownPromise
 from adapter.protocol.ids import is_id, parent_of
 from adapter.protocol.promises import Kind, Record, Stored
+from adapter.protocol.signs import Roots, followed
 from adapter.protocol.standing import Standing, Way, standing
 from adapter.protocol.timing import SCHEDULES, SHARDS, Due
 
@@ -26,8 +27,16 @@ TOGETHER = 50
 
 _EVER = 2**62
 
-Family = tuple[Record, Sequence[Record]]
-"""A promise's record, and those of its children."""
+Peeked = tuple[Record, Sequence[Record]]
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A promise's record, those of its children, and what was found of the roots that any of them follows."""
+
+    own: Record
+    children: Sequence[Record]
+    roots: Roots
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,10 +77,27 @@ class Reader:
         Raises:
             UnknownPromise: there is no such promise.
         """
+        return self._complete([self._peek(promise)])[0]
+
+    def _peek(self, promise: str) -> Peeked:
         own, children = self._perform(PeekFunction(promise)) if is_id(promise) else (None, ())
         if own is None:
             raise UnknownPromise(f"there is no promise {promise!r}")
         return own, children
+
+    def _complete(self, found: Sequence[Peeked]) -> list[Family]:
+        ids = dict.fromkeys(root for own, children in found for root in followed(own, children, self.now))
+        roots = {root: record for some in _batches(ids) for root, record in self._roots(some)}
+        return [Family(own, children, roots) for own, children in found]
+
+    def _roots(self, ids: Sequence[str]) -> Iterator[tuple[str, Record | None]]:
+        """Those that can be read."""
+        try:
+            yield from zip(ids, self._perform(Many(tuple(PeekPromise(root) for root in ids))), strict=True)
+        except BadMessage:
+            for root in ids:
+                with contextlib.suppress(BadMessage):
+                    yield root, self._perform(PeekPromise(root))
 
     def opened(self, promise: str) -> Record:
         """A promise with its arguments and outcome.
@@ -85,12 +111,13 @@ class Reader:
             raise UnknownPromise(f"there is no promise {promise!r}")
         return found
 
-    def stands(self, own: Record, children: Sequence[Record]) -> Standing:
+    def stands(self, family: Family) -> Standing:
         """How it stands; the reason of a pause is read for it, where that can be."""
+        own = family.own
         if isinstance(own.paused, Stored):
             with contextlib.suppress(ConfigurationError, BadMessage):
                 own = replace(own, paused=self.opened(own.id).paused or own.paused)
-        return standing(own, children, self.now)
+        return standing(own, family.children, self.now, family.roots)
 
     # A tree.
 
@@ -99,13 +126,13 @@ class Reader:
         return self._node(self.family(promise), depth, width, values)
 
     def _node(self, family: Family, depth: int, width: int, values: bool) -> Node:
-        own, children = family
-        shown = _chosen(children, width) if depth > 0 else []
-        hidden = Counter(child.state.value for child in children)
+        own = family.own
+        shown = _chosen(family.children, width) if depth > 0 else []
+        hidden = Counter(child.state.value for child in family.children)
         hidden.subtract(child.state.value for child in shown)
         return Node(
             record=own,
-            standing=self.stands(own, children),
+            standing=self.stands(family),
             children=tuple(self._node(below, depth - 1, width, values) for below in self._families(shown, depth > 1)),
             hidden=+hidden,
             values=self._values(own) if values else {},
@@ -114,8 +141,8 @@ class Reader:
     def _families(self, shown: Sequence[Record], deeper: bool) -> list[Family]:
         """Each with its children, where they matter: to be shown, or to say how their function stands."""
         wanted = [one for one in shown if one.kind is Kind.CALL and (deeper or one.runnable)]
-        found = {family[0].id: family for family in self._glances([one.id for one in wanted], [])}
-        return [found.get(one.id, (one, ())) for one in shown]
+        found = {own.id: (own, children) for own, children in self._glances([one.id for one in wanted], [])}
+        return self._complete([found.get(one.id, (one, ())) for one in shown])
 
     def _values(self, own: Record) -> dict[str, str]:
         try:
@@ -134,11 +161,11 @@ class Reader:
         entries = (due for due in merged if parent_of(due.id) is None and (everything or not due.over))
         found = list(itertools.islice(entries, max(LOOKED_AT, limit) + 1))
         looked_at = dict.fromkeys(due.id for due in found[: max(LOOKED_AT, limit)])
-        families = (family for ids in _batches(looked_at) for family in self._glances(ids, unreadable))
+        batches = (self._complete(self._glances(ids, unreadable)) for ids in _batches(looked_at))
         nodes = [
-            Node(record=own, standing=stands, hidden={}, values={})
-            for own, children in families
-            if (stands := self.stands(own, children)).way is not Way.SETTLED or everything
+            Node(record=family.own, standing=stands, hidden={}, values={})
+            for family in itertools.chain.from_iterable(batches)
+            if (stands := self.stands(family)).way is not Way.SETTLED or everything
         ]
         nodes.sort(key=lambda node: (node.record.created_at, node.record.id))
         return Overview(
@@ -156,7 +183,7 @@ class Reader:
             # The others are to be seen all the same.
             unreadable.append(str(error))
 
-    def _glances(self, ids: Sequence[str], unreadable: list[str]) -> list[Family]:
+    def _glances(self, ids: Sequence[str], unreadable: list[str]) -> list[Peeked]:
         if not ids:
             return []
         try:
@@ -167,7 +194,7 @@ class Reader:
 
     def _glance(self, promise: str, unreadable: list[str]) -> tuple[Record | None, Sequence[Record]]:
         try:
-            return self.family(promise)
+            return self._peek(promise)
         except (BadMessage, UnknownPromise) as error:
             unreadable.append(str(error))
             return None, ()

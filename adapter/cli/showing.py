@@ -30,6 +30,7 @@ _COLORS = {
     Way.SETTLED: "green",
     Way.PAUSED: "red",
     Way.DEADLOCKED: "red",
+    Way.LOST: "red",
     Way.RUNNING: "cyan",
     Way.WAITING: "yellow",
 }
@@ -118,9 +119,8 @@ def as_json(node: Node) -> dict[str, Any]:
         "stands": stands.way.value,
         "text": stands.text,
         "cleans_up": stands.cleans_up,
-        "quiet": stands.quiet,
         "waits": [
-            {name: getattr(wait, name) for name in ("what", "id", "fn", "link", "at") if getattr(wait, name)}
+            {name: getattr(wait, name) for name in ("what", "id", "fn", "root", "at") if getattr(wait, name)}
             for wait in stands.waits
         ],
         "children": [as_json(child) for child in node.children],

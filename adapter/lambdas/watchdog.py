@@ -5,20 +5,54 @@ What is over is looked at once more, when it was kept for long enough: see `adap
 A root is due to be looked at from its creation on, a cancelled function from its cancellation on: that is an entry of
 the index, and costs no write of its own while the root makes progress. One look is at one function. What is wrong with
 it is mended by an invocation, which is harmless where nothing was wrong; the functions that it waits for are looked at
-in turn. Between two looks at what doesn't move lies as much time as it hasn't moved.
+in turn. What is wrong, `adapter.protocol.signs` tells.
+
+By when. The first look comes 20 minutes after the root was created, or after a count or a timer last woke it. From then
+on, as much time lies between two looks as the root hasn't moved: 20 minutes at least, a day at most. A look finds what
+has been silent for 16 minutes. So what is lost, of a root or anywhere below it, is found within 16 minutes and the
+time between two looks: 36 minutes where the root moved lately, a day and 16 minutes at most. To this come the minute of
+a sweep, and a message for each level of the tree.
+
+No look comes to what only sleeps, nor to what is below it, before it wakes. A function that left no trace refuses the
+invocation as long as it may be between two attempts (`adapter.engine.run`): with endless attempts, for ever.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import Any
+from typing import Any, assert_never
 
-from adapter.engine.operations import Invoke, Now, Operation, PeekFunction, PeekPromise, Postpone, SendAt, Settle, Tell
+from adapter.engine.operations import (
+    Invoke,
+    Many,
+    Now,
+    Operation,
+    PeekFunction,
+    PeekPromise,
+    Postpone,
+    SendAt,
+    Settle,
+    Tell,
+)
 from adapter.engine.telling import What
 from adapter.lambdas.removal import retire, retire_below
 from adapter.protocol.ids import parent_of
 from adapter.protocol.messages import Cause, Look, Resume, Timed
-from adapter.protocol.promises import Firing, Kind, Record, State, Wake
+from adapter.protocol.promises import Firing, Kind, Record, State
+from adapter.protocol.signs import (
+    Deadlocked,
+    Expired,
+    Lost,
+    Over,
+    Paused,
+    Running,
+    Verdict,
+    Waiting,
+    followed,
+    last_news,
+    sleeps,
+    verdict,
+)
 from adapter.protocol.times import MINUTE
 from adapter.protocol.timing import MAX_WATCH, QUIET, WATCH
 
@@ -44,55 +78,42 @@ def look(promise: str, at: int, retention: int | None) -> Watching:
         return (yield from retire(own, children, now, retention))
     if own.over:
         return "over" if parent_of(own.id) is None else (yield from retire_below(own, children, now, at))
-    if own.kind is not Kind.CALL:
-        return "not a function"
-    if own.pending and own.deadline is not None and own.deadline <= max(now, at):
-        # Also of a function that can't even be loaded. The stream tells it, so that it cleans up.
-        yield Settle(own.id, State.TIMEDOUT, "", guarded=True)
-        return "expired"
-    latest = max(own.created_at, own.settled_at, *(max(c.created_at, c.settled_at) for c in children), 0)
-    if now - latest >= QUIET and not own.paused and (yield from _is_lost(own, children, now)):
-        yield Tell(What.MISSED, own.id, own.fn, {})
-        yield Invoke(own.target, Resume(id=own.id, cause=Cause.CHECK))
+    return "not a function" if own.kind is not Kind.CALL else (yield from _mend(own, children, now, at))
+
+
+def _mend(own: Record, children: Sequence[Record], now: int, at: int) -> Watching:
+    found = yield from _judge(own, children, max(now, at))
+    match found:
+        case Expired():
+            # Also of a function that can't even be loaded. The stream tells it, so that it cleans up.
+            yield Settle(own.id, State.TIMEDOUT, "", guarded=True)
+            return "expired"
+        case Lost():
+            yield Tell(What.MISSED, own.id, own.fn, {})
+            yield Invoke(own.target, Resume(id=own.id, cause=Cause.CHECK))
+        case Over() | Paused() | Running() | Waiting() | Deadlocked():
+            pass
+        case _:
+            assert_never(found)
     for child in children:
-        # What only time moves, and later, is in the index on its own account.
-        asleep = child.expects == -1 and (child.wake_at or 0) > now
-        if child.kind is Kind.CALL and child.pending and now - child.created_at >= QUIET and not asleep:
+        if child.kind is Kind.CALL and child.pending and now - child.created_at >= QUIET and not sleeps(child, now):
             yield SendAt(child.target, Look(id=child.id), now)
     # A look by way of the caller may come in the very moment of a timer, whose entry isn't a look's to move.
     if own.due_at == at != own.wake_at:
         yield Tell(What.LOOKED, own.id, own.fn, {})
-        yield from _postpone(own, now, latest)
+        # Whether what is about to move it does is soon to be seen, however long it has waited for that.
+        silence = 0 if isinstance(found, Running) else now - last_news(own, children, now)
+        yield from _postpone(own, now, now + min(max(WATCH, silence), MAX_WATCH))
     return "looked"
 
 
-def _is_lost(own: Record, children: Sequence[Record], now: int) -> Generator[Operation, Any, bool]:
-    """Whether what was to move the function has happened, and hasn't moved it."""
-    for child in children:
-        if child.pending and child.kind is Kind.DETACH:
-            return True
-        if child.pending and child.kind is Kind.FOLLOW and not (yield from _is_registered(child)):
-            return True
-    if own.expects is None:
-        # Not armed: it waits for one child, or it doesn't wait.
-        last = children[-1] if children else None
-        direct = last is not None and last.wake is Wake.DIRECT and last.pending
-        # What was called before a cancellation isn't waited for any more once that is heard of.
-        return not direct or (last is not None and not own.pending and last.created_at <= own.settled_at)
-    if own.wake_at is not None and own.wake_at + 2 * MINUTE <= now:
-        return True
-    settled = [child for child in children if child.wake is Wake.COUNTED and not child.pending]
-    enough = 0 <= own.expects <= len(settled)
-    return enough or (own.on_reject and sum(child.rejected for child in settled) > own.refusals)
+def _judge(own: Record, children: Sequence[Record], now: int) -> Generator[Operation, Any, Verdict]:
+    ids = followed(own, children, now)
+    roots = (yield Many(tuple(PeekPromise(root) for root in ids))) if ids else ()
+    return verdict(own, children, now, dict(zip(ids, roots, strict=True)))
 
 
-def _is_registered(link: Record) -> Generator[Operation, Any, bool]:
-    root: Record | None = yield PeekPromise(link.root)
-    return root is not None and root.pending and link.id in root.awaiters
-
-
-def _postpone(own: Record, now: int, latest: int) -> Generator[Operation, Any, None]:
-    following = now + min(max(WATCH, now - latest), MAX_WATCH)
+def _postpone(own: Record, now: int, following: int) -> Generator[Operation, Any, None]:
     timed = own.wake_at if own.expects is not None else None
     if timed is None and own.pending:
         timed = own.deadline

@@ -1,8 +1,7 @@
-"""How a promise stands, from its records and the time: settled, paused, moving, or waiting for what can be named. Pure.
+"""How a promise stands, in words: settled, paused, moving, or waiting for what can be named. Pure.
 
-A record doesn't say whether a Lambda is at work on it at this moment. It does say what is to move its function, and
-whether that has happened; so of a function that isn't waiting, "running" also means that it is about to be invoked.
-The same signs tell the watchdog what to mend: what it would invoke again is never said to be waiting.
+Words only: `adapter.protocol.signs` has the rules. A record doesn't say whether a Lambda is at work on it at this
+moment; so of a function that isn't waiting, "running" also means that it is about to be invoked.
 """
 
 from __future__ import annotations
@@ -11,10 +10,25 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import assert_never
 
-from adapter.protocol.promises import BLOCK_FUNCTION, Kind, Record, State, Stored, Wake
+from adapter.protocol.promises import BLOCK_FUNCTION, Kind, Record, State, Stored
+from adapter.protocol.signs import (
+    UNREAD,
+    Deadlocked,
+    Expired,
+    Lost,
+    Over,
+    Paused,
+    Roots,
+    Running,
+    Unsettled,
+    Verdict,
+    Waiting,
+    Why,
+    verdict,
+)
 from adapter.protocol.times import LATEST, MINUTE, SECOND
-from adapter.protocol.timing import QUIET
 
 NAMED = 3
 """Of the things that a function waits for, so many are named in a sentence."""
@@ -26,6 +40,12 @@ _ENDS = {
     State.CANCELED: "cancelled",
     State.TIMEDOUT: "timed out",
 }
+_ASK = "durable show says more of its caller"
+_MOVES = {
+    Why.BEGINS: "is about to begin, runs, or is between two attempts",
+    Why.RUNS: "runs",
+    Why.HEARS: "is about to hear of it",
+}
 
 
 class Way(StrEnum):
@@ -34,6 +54,7 @@ class Way(StrEnum):
     SETTLED = "settled"
     PAUSED = "paused"
     RUNNING = "running"
+    LOST = "lost"
     WAITING = "waiting"
     DEADLOCKED = "deadlocked"
 
@@ -56,169 +77,157 @@ class Wait:
 class Standing:
     """How a promise stands, ``text`` in words.
 
-    ``waits``: what could move it. ``cleans_up``: it was settled from above, and its clean-up hasn't ended. ``quiet``:
-    it isn't waiting, and yet there was no news for longer than any invocation runs; what was to move it may be lost.
+    ``cleans_up``: it was settled from above, and its clean-up hasn't ended.
     """
 
-    way: Way
+    verdict: Verdict
     text: str
-    waits: tuple[Wait, ...] = ()
     cleans_up: bool = False
-    quiet: bool = False
+
+    @property
+    def way(self) -> Way:
+        match self.verdict:
+            case Over():
+                return Way.SETTLED
+            case Paused():
+                return Way.PAUSED
+            case Expired(late=False) | Running():
+                return Way.RUNNING
+            case Expired() | Lost():
+                return Way.LOST
+            case Waiting():
+                return Way.WAITING
+            case Deadlocked():
+                return Way.DEADLOCKED
+            case _:
+                assert_never(self.verdict)
+
+    @property
+    def waits(self) -> tuple[Wait, ...]:
+        """What could move it."""
+        if not isinstance(self.verdict, Waiting):
+            return ()
+        times = (("timer", self.verdict.timer), ("deadline", self.verdict.deadline))
+        promises = (_wait(promise) for promise in self.verdict.promises)
+        return (*promises, *(Wait(what=what, at=at) for what, at in times if at is not None))
 
 
-def standing(own: Record, children: Sequence[Record], now: int) -> Standing:
-    """How a promise stands at ``now`` (microseconds). ``children``: a function's, read with or after its own record."""
-    if own.kind is Kind.CALL and own.runnable:
-        return _function(own, children, now)
-    if not own.pending:
-        return Standing(way=Way.SETTLED, text=_settled(own, now))
-    match own.kind:
-        case Kind.EXTERNAL:
-            wait = Wait(what="external", id=own.id)
-            text = f"to be settled from outside: durable resolve {own.id} JSON, a signed link, or resolve()"
-            return Standing(way=Way.WAITING, text=text + _ends(own, now), waits=(wait, *_deadline(own)))
-        case Kind.FOLLOW:
-            wait = Wait(what="follow", id=own.id, root=own.root)
-            text = f"settles as the execution {own.root} does"
-            return Standing(way=Way.WAITING, text=text + _ends(own, now), waits=(wait, *_deadline(own)))
-        case Kind.SCHEDULE:
-            times = () if own.wake_at is None else (Wait(what="timer", at=own.wake_at),)
-            return Standing(way=Way.WAITING, text=f"next occurs {time_in_words(own.wake_at or 0, now)}", waits=times)
-        case _:
-            quiet = now - own.created_at >= QUIET
-            doing = f"starts the execution {own.root}" if own.kind is Kind.DETACH else "is run by its caller's Lambda"
-            return Standing(way=Way.RUNNING, text=doing, quiet=quiet)
-
-
-def _function(own: Record, children: Sequence[Record], now: int) -> Standing:
+def standing(own: Record, children: Sequence[Record], now: int, roots: Roots = UNREAD) -> Standing:
+    """How a promise stands at ``now`` (microseconds). The arguments are those of `adapter.protocol.signs.verdict`."""
+    found = verdict(own, children, now, roots)
+    if isinstance(found, Over):
+        return Standing(verdict=found, text=_settled(own, now))
     cleans_up = not own.pending
     lead = f"{_settled(own, now)}; cleans up: " if cleans_up else ""
-    if own.paused:
-        return Standing(way=Way.PAUSED, text=lead + _paused(own), cleans_up=cleans_up)
-    reason = _reason(own, children, now)
-    if reason is not None:
-        quiet = now - _latest(own, children) >= QUIET
-        text = lead + (_lost(own, reason, now - _latest(own, children), now) if quiet else reason)
-        return Standing(way=Way.RUNNING, text=text + _ends(own, now), cleans_up=cleans_up, quiet=quiet)
-    waits = _waits(own, children)
-    if not waits:
-        text = (
-            f"{lead}waits for nothing that could settle: for an Event, a Lock or the like, which only its own code"
-            f" could set; durable cancel {own.id} ends it"
-        )
-        return Standing(way=Way.DEADLOCKED, text=text, cleans_up=cleans_up)
-    return Standing(way=Way.WAITING, text=lead + _waiting(own, children, waits, now), waits=waits, cleans_up=cleans_up)
+    said = _function(own, found, now) if own.kind is Kind.CALL else _promise(own, found, now)
+    return Standing(verdict=found, text=lead + said, cleans_up=cleans_up)
 
 
-# Why a function isn't waiting.
+def _function(own: Record, found: Unsettled, now: int) -> str:
+    match found:
+        case Paused():
+            return _paused(own)
+        case Expired():
+            due = f"is about to time out: its deadline was {time_in_words(own.deadline or 0, now)}"
+            return f"{due}; {_remedy(own, now)}" if found.late else due
+        case Running():
+            return _moves(found, now) + _ends(own, now)
+        case Lost():
+            silent = f"but no news for {span(found.silence)}"
+            return f"{_moves(found.expected, now)}; {silent}: {_remedy(own, now)}{_ends(own, now)}"
+        case Waiting():
+            return _waits(found, now)
+        case Deadlocked():
+            return (
+                "waits for nothing that could settle: for an Event, a Lock or the like, which only its own code could"
+                f" set; durable cancel {own.id} ends it"
+            )
+        case _:
+            assert_never(found)
 
 
-def _reason(own: Record, children: Sequence[Record], now: int) -> str | None:
-    """What moves it now, or has just done so; None where it waits."""
-    if own.pending and own.deadline is not None and own.deadline <= now:
-        return f"is about to time out: its deadline was {time_in_words(own.deadline, now)}"
-    if own.expects is None:
-        return None if _direct(own, children) else _unarmed(own, children, now)
-    if own.wake_at is not None and own.wake_at <= now:
-        return f"is about to be resumed: a timer fell due {time_in_words(own.wake_at, now)}"
-    settled = _counted(children, pending=False)
-    enough = 0 <= own.expects <= len(settled)
-    if enough or (own.on_reject and sum(child.rejected for child in settled) > own.refusals):
-        return f"is about to be resumed: {_news(settled, now)}"
-    return None
+def _promise(own: Record, found: Unsettled, now: int) -> str:
+    """Of what is no function."""
+    if isinstance(found, Lost):
+        return f"{_settles(own, found.expected, now)}; but no news for {span(found.silence)}: {_ASK}"
+    return _settles(own, found, now) + (_ends(own, now) if isinstance(found, Waiting) else "")
 
 
-def _direct(own: Record, children: Sequence[Record]) -> bool:
-    """Whether it waits for one child alone, whose settlement resumes it."""
-    last = children[-1] if children else None
-    if last is None or last.wake is not Wake.DIRECT or not last.pending:
-        return False
-    # What was called before a cancellation isn't waited for any more once that is heard of.
-    return own.pending or last.created_at > own.settled_at
+def _settles(own: Record, found: Unsettled, now: int) -> str:
+    match own.kind:
+        case Kind.EXTERNAL:
+            return f"to be settled from outside: durable resolve {own.id} JSON, a signed link, or resolve()"
+        case Kind.SCHEDULE:
+            return f"next occurs {time_in_words(own.wake_at or 0, now)}"
+        case Kind.DETACH:
+            return f"starts the execution {own.root}"
+        case Kind.FOLLOW if isinstance(found, Running):
+            return _moves(found, now)
+        case Kind.FOLLOW:
+            return f"settles as the execution {own.root} does"
+        case _:
+            return "is run by its caller's Lambda"
 
 
-def _unarmed(own: Record, children: Sequence[Record], now: int) -> str:
-    if not own.pending and all(child.created_at <= own.settled_at for child in children):
-        return "is about to hear of it"
-    if not children:
-        return "runs" if own.epoch else "is about to begin, runs, or is between two attempts"
-    for child in reversed(children):
-        if child.pending and child.kind in (Kind.INLINE, Kind.DETACH):
-            return f"runs {named(child)}"
-    settled = [child for child in children if not child.pending]
-    return f"runs: {_news(settled, now)}" if settled else f"runs: it has called {named(children[-1])}"
-
-
-def _news(settled: Sequence[Record], now: int) -> str:
-    if not settled:
-        return "what it waited for has settled"
-    last = max(settled, key=lambda child: child.settled_at)
-    return f"{named(last)} was {_ends_as(last)} {_ago(last.settled_at, now)}"
-
-
-def _lost(own: Record, reason: str, silence: int, now: int) -> str:
+def _remedy(own: Record, now: int) -> str:
     when = "by way of its caller" if own.due_at is None else time_in_words(own.due_at, now)
-    silent = f"but no news for {span(silence)}"
-    return f"{reason}; {silent}: the watchdog looks {when}, durable resume {own.id} invokes it now"
+    return f"the watchdog looks {when}, durable resume {own.id} invokes it now"
 
 
-def _latest(own: Record, children: Sequence[Record]) -> int:
-    return max(own.created_at, own.settled_at, *(max(c.created_at, c.settled_at) for c in children), 0)
+def _moves(running: Running, now: int) -> str:
+    """Why a function isn't waiting."""
+    by = "" if running.by is None else named(running.by)
+    match running.why:
+        case Why.STARTS:
+            detached = running.by is not None and running.by.kind is Kind.DETACH
+            return f"{'starts' if detached else 'is about to follow'} {by}"
+        case Why.STEP:
+            return f"runs {by}"
+        case Why.CALLED:
+            return f"runs: it has called {by}"
+        case Why.NEWS:
+            return f"runs: {_news(running, now)}"
+        case Why.ENOUGH:
+            return f"is about to be resumed: {_news(running, now)}"
+        case Why.ROOT:
+            return f"is about to hear that {by} has settled {_ago(running.since, now)}"
+        case Why.TIMER:
+            return f"is about to be resumed: a timer fell due {time_in_words(running.since, now)}"
+        case Why.BEGINS | Why.RUNS | Why.HEARS:
+            return _MOVES[running.why]
+        case _:
+            assert_never(running.why)
 
 
-# What it waits for.
+def _news(running: Running, now: int) -> str:
+    if running.by is None:
+        return "what it waited for has settled"
+    return f"{named(running.by)} was {_ends_as(running.by)} {_ago(running.by.settled_at, now)}"
 
 
-def _waits(own: Record, children: Sequence[Record]) -> tuple[Wait, ...]:
-    awaited = [child for child in children if child.pending and child.wake is Wake.DIRECT]
-    if own.expects is not None and own.expects >= 0:
-        # Those that only may be: which of them the code awaits, no record says.
-        awaited += _counted(children, pending=True)
-    waits = [_wait(child) for child in awaited]
-    # A timer that fired stays on the record; it is of no meaning unless the function is armed.
-    if own.expects is not None and own.wake_at is not None and not (own.pending and own.wake_at == own.deadline):
-        waits.append(Wait(what="timer", at=own.wake_at))
-    return (*waits, *_deadline(own))
-
-
-def _wait(child: Record) -> Wait:
-    what = child.kind.value
-    return Wait(what=what, id=child.id, fn="" if child.kind is Kind.EXTERNAL else child.fn, root=child.root)
-
-
-def _deadline(own: Record) -> tuple[Wait, ...]:
-    return (Wait(what="deadline", at=own.deadline),) if own.pending and own.deadline is not None else ()
-
-
-def _counted(children: Sequence[Record], *, pending: bool) -> list[Record]:
-    return [child for child in children if child.wake is Wake.COUNTED and child.pending is pending]
-
-
-def _waiting(own: Record, children: Sequence[Record], waits: Sequence[Wait], now: int) -> str:
-    promises = [wait for wait in waits if wait.id]
+def _waits(waiting: Waiting, now: int) -> str:
     parts = []
-    if promises:
-        shown = ", ".join(_named(wait) for wait in promises[:NAMED])
-        more = f" and {len(promises) - NAMED} more" if len(promises) > NAMED else ""
-        parts.append(f"waits for {_how_many(own, children, len(promises))}{shown}{more}")
-    times = [wait.at for wait in waits if wait.what == "timer" and wait.at is not None]
-    if times:
-        parts.append(f"{'or' if parts else 'sleeps'} until {time_in_words(times[0], now)}")
+    if waiting.promises:
+        count = len(waiting.promises)
+        shown = ", ".join(_awaited(promise) for promise in waiting.promises[:NAMED])
+        more = f" and {count - NAMED} more" if count > NAMED else ""
+        # Where fewer than all of them would do.
+        some = f"{waiting.need} of {count}: " if 0 < waiting.need < count else ""
+        parts.append(f"waits for {some}{shown}{more}")
+    if waiting.timer is not None:
+        parts.append(f"{'or' if parts else 'sleeps'} until {time_in_words(waiting.timer, now)}")
     if not parts:
-        return f"waits for its deadline: times out {time_in_words(own.deadline or 0, now)}"
-    return ", ".join(parts) + _ends(own, now)
+        return f"waits for its deadline: times out {time_in_words(waiting.deadline or 0, now)}"
+    return ", ".join(parts) + _times_out(waiting.deadline, now)
 
 
-def _how_many(own: Record, children: Sequence[Record], candidates: int) -> str:
-    """Where fewer than all of them would do."""
-    if own.expects is None or own.expects < 0 or candidates < 2:
-        return ""
-    missing = own.expects - len(_counted(children, pending=False))
-    return f"{missing} of {candidates}: " if 0 < missing < candidates else ""
+def _awaited(promise: Record) -> str:
+    return named(promise) + (", to be settled from outside" if promise.kind is Kind.EXTERNAL else "")
 
 
-# Words.
+def _wait(promise: Record) -> Wait:
+    fn = promise.fn if promise.kind is not Kind.EXTERNAL else ""
+    return Wait(what=promise.kind.value, id=promise.id, fn=fn, root=promise.root)
 
 
 def named(record: Record) -> str:
@@ -228,14 +237,6 @@ def named(record: Record) -> str:
     if record.kind in (Kind.FOLLOW, Kind.DETACH):
         return f"the execution {record.root} ({record.id})"
     return f"{function_of(record.fn)} ({record.id})"
-
-
-def _named(wait: Wait) -> str:
-    if wait.what == "external":
-        return f"the promise {wait.id}, to be settled from outside"
-    if wait.what == "follow":
-        return f"the execution {wait.root} ({wait.id})"
-    return f"{function_of(wait.fn)} ({wait.id})"
 
 
 def function_of(fn: str) -> str:
@@ -263,9 +264,11 @@ def first_line(text: str) -> str:
 
 def _ends(own: Record, now: int) -> str:
     """The deadline, behind whatever is said first."""
-    if not own.pending or own.deadline is None or own.deadline <= now:
-        return ""
-    return f"; times out {time_in_words(own.deadline, now)}"
+    return _times_out(own.deadline if own.pending else None, now)
+
+
+def _times_out(deadline: int | None, now: int) -> str:
+    return "" if deadline is None or deadline <= now else f"; times out {time_in_words(deadline, now)}"
 
 
 def _ago(at: int, now: int) -> str:

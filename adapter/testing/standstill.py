@@ -10,7 +10,8 @@ from adapter.engine.telling import Progress, What
 from adapter.errors import Paused, Stuck
 from adapter.protocol.ids import parent_of, root_of
 from adapter.protocol.promises import Kind, Record
-from adapter.protocol.standing import Standing, named, standing
+from adapter.protocol.signs import followed
+from adapter.protocol.standing import Standing, Way, named, standing
 from adapter.testing.happenings import Happening
 from adapter.testing.simulated_aws.lambdas import Invocation
 
@@ -45,11 +46,12 @@ def _line(function: str, texts: Sequence[str]) -> str:
 def stuck(record: Record, records: Sequence[Record], now: int, failures: Failures, lost: Sequence[Invocation]) -> Stuck:
     """The error for whoever waits for ``record``; ``records`` is all that the table holds."""
     family = [one for one in records if root_of(one.id) == root_of(record.id)]
-    paused = [one.paused for one in family if one.paused]
+    unsettled = [one for one in family if one.id == record.id or (one.kind is Kind.CALL and one.runnable)]
+    standings = _standings(unsettled, records, now)
+    paused = [one.paused for one, stands in zip(unsettled, standings, strict=True) if stands.way is Way.PAUSED]
     if paused:
         return Paused("\n".join(paused))
-    unsettled = [one for one in family if one.id == record.id or (one.kind is Kind.CALL and one.runnable)]
-    lines = [f"{named(one)} {_stands(one, family, now).text}" for one in unsettled[:LINES]]
+    lines = [f"{named(one)} {stands.text}" for one, stands in zip(unsettled[:LINES], standings, strict=False)]
     if len(unsettled) > LINES:
         lines.append(f"and {len(unsettled) - LINES} more functions")
     lines += failures.lines()
@@ -57,6 +59,14 @@ def stuck(record: Record, records: Sequence[Record], now: int, failures: Failure
     return Stuck("\n  ".join([f"{named(record)} can't move any more:", *lines]))
 
 
-def _stands(own: Record, family: Sequence[Record], now: int) -> Standing:
-    children = [one for one in family if parent_of(one.id) == own.id]
-    return standing(own, sorted(children, key=lambda child: child.ordinal), now)
+def _standings(functions: Sequence[Record], records: Sequence[Record], now: int) -> list[Standing]:
+    by_id = {one.id: one for one in records}
+    below: dict[str, list[Record]] = {}
+    for one in sorted(records, key=lambda one: one.ordinal):
+        below.setdefault(parent_of(one.id) or "", []).append(one)
+
+    def stands(own: Record) -> Standing:
+        children = below.get(own.id, [])
+        return standing(own, children, now, {root: by_id.get(root) for root in followed(own, children, now)})
+
+    return [stands(own) for own in functions]

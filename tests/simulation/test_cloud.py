@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from adapter import durable, errors, promise, resolve
-from adapter.engine.operations import Settle
+from adapter.engine.operations import Close, Settle
 from adapter.testing import Faults, LocalCloud
+from adapter.testing.cloud import Event
 from tests.support.laws import step
 
 
@@ -26,6 +27,25 @@ def test_a_cloud_in_which_every_invocation_is_lost_is_stuck() -> None:
     """Though the watchdog makes each of them again, for ever."""
     with LocalCloud(engine="memory", faults=Faults(lose=1.0)) as cloud, pytest.raises(errors.Stuck, match="lost"):
         cloud.run(step, 1)
+
+
+@durable(target="lambda-that-cleans-up")
+async def cleans_up() -> None:
+    await promise(str)
+
+
+def test_an_invocation_that_cleaned_up_makes_up_for_those_that_failed() -> None:
+    """It got on: whoever is stuck later isn't told of them."""
+    with LocalCloud(engine="memory") as cloud:
+        told: list[Event] = []
+        handle = cleans_up.start()
+        cloud.drive()
+        cloud.kill(cleans_up, Close, "before")
+        handle.cancel()
+        cloud.watchers.append(told.append)
+        cloud.drive()
+        assert cloud._failures.lines() == []
+        assert [event.what for event in told if event.what in ("killed", "cleaned up")] == ["killed", "cleaned up"]
 
 
 @pytest.mark.parametrize(("operation", "when"), [(Settle, "befor"), ("Settle", "before")])

@@ -26,7 +26,7 @@ from adapter.cli.reading import LOOKED_AT
 from adapter.engine import hosts
 from adapter.engine.host import EngineHost
 from adapter.errors import RemoteError
-from adapter.protocol.promises import Kind, Record, State
+from adapter.protocol.promises import Kind, Record, State, Wake
 from adapter.protocol.standing import Way
 from adapter.protocol.timing import indexed
 from adapter.testing import LocalCloud
@@ -251,7 +251,9 @@ def test_list_says_what_it_leaves_out(cloud: LocalCloud) -> None:
 
 
 def test_what_cannot_be_read_hides_nothing_else() -> None:
-    """An entry of the index that is none, and a record of a version to come: each is said."""
+    """An entry of the index that is none, and a record of a version to come: each is said. It may be known there who
+    follows what can't be read.
+    """
     with LocalCloud() as cloud:
         deadlock.with_options(id="d").start()
         cloud.drive()
@@ -260,8 +262,12 @@ def test_what_cannot_be_read_hides_nothing_else() -> None:
             item = to_item(indexed(Record(id=name, fn="f", target="t")))
             kept = item | {"v": {"N": number}} if name == "later" else {k: v for k, v in item.items() if k != "id"}
             store.client.put_item(TableName=cloud._world.table, Item=kept)
+        store.create(indexed(Record(id="f", fn="f", target="t", created_at=cloud.clock())))
+        following = Record(id="f~0", kind=Kind.FOLLOW, root="later", wake=Wake.DIRECT, created_at=cloud.clock())
+        store.create(following)
         result = invoke("list")
-        assert [line.split()[0] for line in result.stdout.splitlines()] == ["ID", "d"]
+        assert [line.split()[0] for line in result.stdout.splitlines()] == ["ID", "d", "f"]
+        assert "waits for the execution later (f~0)" in result.stdout
         assert "left out: item ('later', '-1') has format 99" in result.stderr
         assert "left out: entries of the index that can't be read: ('nothing', '-1')" in result.stderr
         assert "has format 99" in refused("show", "later")

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from adapter import attach, durable, promise, run, schedule
 from adapter.aws.items import to_record
+from adapter.cli.acting import resume
 from adapter.engine.host import drive
-from adapter.engine.operations import Invoke, Now, Operation, PeekFunction, ReadPromise
-from adapter.lambdas.watchdog import QUIET, look
+from adapter.engine.operations import Invoke, Many, Now, Operation, PeekFunction, PeekPromise, ReadPromise, Settle
+from adapter.lambdas.watchdog import look
 from adapter.protocol.ids import parent_of
 from adapter.protocol.promises import Kind, Record
+from adapter.protocol.signs import Expired, Lost, Paused, Verdict, followed, verdict
 from adapter.protocol.standing import Standing, Way, standing
 from adapter.protocol.times import MINUTE
+from adapter.protocol.timing import QUIET
 from adapter.testing import Faults, LocalCloud
 from tests.support.laws import HOUR, STORM, Broken, fails, slow, step
 
@@ -74,6 +78,12 @@ async def awaits_others() -> int:
 
 
 @durable
+async def follows() -> int:
+    slow.with_options(id="apart").detach(4, 2 * HOUR)
+    return await attach("apart")
+
+
+@durable
 async def announces() -> list[Any]:
     return await asyncio.gather(run(str, 1), step(2), run(str, 3))
 
@@ -95,6 +105,10 @@ async def deadlocks() -> None:
     await asyncio.Event().wait()
 
 
+def occurs() -> None:
+    schedule("tick", "rate(1 hour)", step, 1)
+
+
 PROGRAMS: list[Callable[[], Any]] = [
     lambda: approves.start(3600.0),
     lambda: approves.with_options(timeout=HOUR).start(None),
@@ -103,11 +117,12 @@ PROGRAMS: list[Callable[[], Any]] = [
     recovers.start,
     cancels.start,
     awaits_others.start,
+    follows.start,
     announces.start,
     deadlocks.start,
     deadlocks.with_options(timeout=3 * HOUR).start,
     fails_fast.start,
-    lambda: schedule("tick", "rate(1 hour)", step, 1),
+    occurs,
 ]
 
 
@@ -129,30 +144,57 @@ class Table:
         found = [record for record in self.records.values() if parent_of(record.id) == promise]
         return sorted(found, key=lambda record: record.ordinal)
 
-    def invoked(self, own: Record, at: int) -> bool:
-        """Whether the watchdog would invoke the function, were it to look."""
-        invoked = []
+    def affected(self, written: Record) -> Iterator[Record]:
+        """Those of which a write tells: the promise's own function, its caller, and the callers of its followers."""
+        callers = {parent_of(one) for one in (written.id, *written.awaiters)}
+        yield from (self.records[one] for one in sorted({written.id, *filter(None, callers)}))
+
+    def roots(self, own: Record, at: int) -> dict[str, Record | None]:
+        return {root: self.records.get(root) for root in followed(own, self.children(own.id), at)}
+
+    def verdict(self, own: Record, at: int) -> Verdict:
+        return verdict(own, self.children(own.id), at, self.roots(own, at))
+
+    def standing(self, own: Record, at: int) -> Standing:
+        return standing(own, self.children(own.id), at, self.roots(own, at))
+
+    def perform(self, operation: Operation, at: int) -> Any:
+        match operation:
+            case PeekFunction():
+                return self.records.get(operation.id), self.children(operation.id)
+            case PeekPromise() | ReadPromise():
+                return self.records.get(operation.id)
+            case Many():
+                return [self.perform(one, at) for one in operation.operations]
+            case Now():
+                return at
+        return None
+
+    def mended(self, own: Record, at: int) -> list[Operation]:
+        """What the watchdog would do to the function itself, were it to look."""
+        return [one for one in self.done(look(own.id, -1, None), at) if isinstance(one, Invoke | Settle)]
+
+    def done(self, steps: Generator[Operation, Any, str], at: int) -> list[Operation]:
+        done: list[Operation] = []
 
         def perform(operation: Operation) -> Any:
-            match operation:
-                case PeekFunction():
-                    return self.records.get(operation.id), self.children(operation.id)
-                case ReadPromise():
-                    return self.records.get(operation.id)
-                case Now():
-                    return at
-                case Invoke():
-                    invoked.append(operation)
-            return None
+            done.append(operation)
+            return self.perform(operation, at)
 
-        drive(look(own.id, -1, None), perform)
-        return bool(invoked)
+        drive(steps, perform)
+        return done
+
+    def resumed(self, own: Record, at: int) -> bool:
+        """Whether ``durable resume`` would invoke the function."""
+        store = SimpleNamespace(due=None)
+        ports = SimpleNamespace(perform=lambda operation: self.perform(operation, at), store=store)
+        host: Any = SimpleNamespace(ports=ports)
+        return next(resume(host, own.id, force=False)).startswith("invoked")
 
 
 def check(table: Table, own: Record, at: int) -> Standing:
     """The laws for one record at one moment."""
-    children = table.children(own.id)
-    found = standing(own, children, at)
+    found = table.standing(own, at)
     assert found.text
     assert (found.way is Way.SETTLED) == (not own.pending and (own.kind is not Kind.CALL or not own.runnable))
     if found.way is Way.WAITING:
@@ -162,6 +204,10 @@ def check(table: Table, own: Record, at: int) -> Standing:
     if found.way is Way.DEADLOCKED:
         assert own.fn.endswith(":deadlocks")
     return found
+
+
+MENDED: dict[type[Verdict], list[type[Operation]]] = {Lost: [Invoke], Expired: [Settle]}
+RESUMED = (Paused(), Expired(late=True))
 
 
 @pytest.mark.parametrize("faults", [Faults(), STORM, LOSSES], ids=["calm", "storm", "losses"])
@@ -174,27 +220,29 @@ def test_after_every_write_each_promise_stands_in_a_way_that_names_something(pro
         changes: list[dict[str, Any]] = cloud._world.store.changes
     table, ways = Table(), set()
     for written in table.after_each(changes):
-        family = [written, *filter(None, [table.records.get(parent_of(written.id) or "")])]
-        for own in family:
+        for own in table.affected(written):
             ways |= {check(table, own, table.now + later).way for later in (0, MINUTE, QUIET, MONTHS)}
     assert Way.WAITING in ways or Way.RUNNING in ways
 
 
 @pytest.mark.parametrize("program", range(len(PROGRAMS)))
-def test_what_the_watchdog_would_invoke_is_never_said_to_wait(program: int) -> None:
-    """Nor to be deadlocked, after any write and at any later time. Links aside: their roots' records tell."""
+def test_the_watchdog_the_command_and_the_words_judge_alike(program: int) -> None:
+    """After any write and at any later time: what is lost is invoked by both and said to be, and nothing else is."""
     with LocalCloud(seed=program, faults=LOSSES, engine="memory") as cloud:
         PROGRAMS[program]()
         cloud.advance(60 * HOUR)
         changes: list[dict[str, Any]] = cloud._world.store.changes
-    table, invoked = Table(), 0
+    table, verdicts = Table(), set()
     for written in table.after_each(changes):
-        for own in (written, table.records.get(parent_of(written.id) or "")):
-            if own is None or any(c.pending and c.kind in (Kind.FOLLOW, Kind.DETACH) for c in table.children(own.id)):
+        for own in table.affected(written):
+            if own.kind is not Kind.CALL or own.over:
                 continue
             for later in (0, QUIET, QUIET + 5 * MINUTE, MONTHS):
-                if table.invoked(own, table.now + later):
-                    found = standing(own, table.children(own.id), table.now + later)
-                    assert (found.way, found.quiet) == (Way.RUNNING, True), (own, found)
-                    invoked += 1
-    assert invoked or program == 11
+                at = table.now + later
+                found = table.verdict(own, at)
+                verdicts.add(type(found))
+                mended = table.mended(own, at)
+                assert [type(one) for one in mended] == MENDED.get(type(found), []), (own, found)
+                assert table.resumed(own, at) == (found in RESUMED or isinstance(found, Lost)), (own, found)
+                assert table.standing(own, at).verdict == found
+    assert Lost in verdicts or PROGRAMS[program] is occurs

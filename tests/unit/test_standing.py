@@ -64,7 +64,7 @@ WAYS: list[tuple[Record, list[Record], Way, str]] = [
     (own(), [child(0)], Way.RUNNING, "runs: it has called g (r~0)"),
     (own(), [settled(0)], Way.RUNNING, "runs: g (r~0) was resolved 2 s ago"),
     (own(), [settled(0), child(1, kind=Kind.INLINE)], Way.RUNNING, "runs g (r~1)"),
-    (own(), [child(0, kind=Kind.DETACH, root="o")], Way.RUNNING, "runs the execution o (r~0)"),
+    (own(), [child(0, kind=Kind.DETACH, root="o")], Way.RUNNING, "starts the execution o (r~0)"),
     # Armed.
     (own(expects=2), [child(0), child(1)], Way.WAITING, "waits for g (r~0), g (r~1)"),
     (own(expects=1), [child(0), child(1)], Way.WAITING, "waits for 1 of 2: g (r~0), g (r~1)"),
@@ -93,7 +93,7 @@ WAYS: list[tuple[Record, list[Record], Way, str]] = [
 def test_each_way_to_stand_has_words_of_its_own(record: Record, children: list[Record], way: Way, text: str) -> None:
     """And whoever waits names what for."""
     found = standing(record, children, NOW)
-    assert (found.way, found.quiet) == (way, False)
+    assert found.way is way
     assert text in found.text
     assert bool(found.waits) is (way is Way.WAITING)
     assert found.cleans_up is (way is not Way.SETTLED and not record.pending)
@@ -102,11 +102,39 @@ def test_each_way_to_stand_has_words_of_its_own(record: Record, children: list[R
 def test_silence_is_said_where_something_should_have_moved_it() -> None:
     """Not where it waits: that may take for ever."""
     lost = standing(own(due_at=NOW + HOUR), [], NOW + 20 * MINUTE)
-    assert lost.quiet
+    assert lost.way is Way.LOST
     assert "but no news for 21 min: the watchdog looks 2026-01-01 01:00:00Z (in 40 min), durable resume r" in lost.text
     assert "by way of its caller" in standing(own(), [], NOW + 20 * MINUTE).text
     waits = standing(own(), [child(0, **DIRECT)], NOW + 24 * HOUR)
-    assert (waits.way, waits.quiet) == (Way.WAITING, False)
+    assert waits.way is Way.WAITING
+
+
+def test_of_a_follower_it_is_said_whether_its_root_knows_of_it() -> None:
+    """Of its function, and of the promise itself."""
+    follower = child(0, kind=Kind.FOLLOW, root="o", wake=Wake.DIRECT)
+    root = Record(id="o", fn="g", created_at=NOW - HOUR)
+    done = replace(root, state=State.RESOLVED, settled_at=NOW - 2 * SECOND, awaiters=frozenset({"r~0"}))
+    for record, found, text in (
+        (own(), root, "is about to follow the execution o (r~0)"),
+        (own(), None, "is about to follow the execution o (r~0)"),
+        (own(), done, "is about to hear that the execution o (r~0) has settled 2 s ago"),
+        (own(), replace(root, awaiters=frozenset({"r~0"})), "waits for the execution o (r~0)"),
+    ):
+        assert standing(record, [follower], NOW, {"o": found}).text == text
+    assert standing(follower, [], NOW, {"o": root}).text == "is about to follow the execution o (r~0)"
+    assert standing(follower, [], NOW, {"o": done}).text.endswith("has settled 2 s ago")
+
+
+def test_of_what_is_late_it_is_said_who_is_to_be_asked() -> None:
+    """Of a step, its caller; of a function past its deadline, as of one that is silent."""
+    step = standing(own(kind=Kind.INLINE), [], NOW + 20 * MINUTE)
+    assert (step.way, step.text) == (
+        Way.LOST,
+        "is run by its caller's Lambda; but no news for 21 min: durable show says more of its caller",
+    )
+    late = standing(own(deadline=NOW - HOUR), [], NOW)
+    assert late.way is Way.LOST
+    assert "its deadline was 2025-12-31 23:00:00Z (60 min ago); the watchdog looks by way of its caller" in late.text
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from adapter import Retry, attach, durable, errors, promise, resolve
+from adapter.cli.acting import resume
+from adapter.cli.reading import Reader
 from adapter.engine.host import drive
 from adapter.lambdas.watchdog import look
 from adapter.protocol.times import SECOND
@@ -85,6 +88,11 @@ async def shares() -> int:
 
 
 @durable
+async def follows() -> str:
+    return str(await attach("other"))
+
+
+@durable
 async def detaches() -> str:
     return leaf.with_options(id="apart").detach(7).id
 
@@ -139,6 +147,35 @@ def test_a_detached_root_is_set_going_though_its_first_invocation_is_lost() -> N
             cloud.run(detaches)
             cloud.advance(DAY)
             assert attach("apart").result() == 7
+
+
+@pytest.mark.parametrize("mend", ["watchdog", "command"])
+def test_a_follower_that_its_root_does_not_know_is_registered_again(mend: str) -> None:
+    """The watchdog and the command judge it alike: it waits for nothing that would come, and the words say so."""
+    with LocalCloud(engine="memory") as cloud:
+        patient.with_options(id="other").start(48)
+        handle = follows.with_options(id="f").start()
+        cloud.drive()
+        root, store = cloud.peek("other"), cloud._world.store
+        assert root is not None
+        assert root.awaiters == {"f~0"}
+        store.write("other", replace(root, awaiters=frozenset()))
+        cloud.advance(17 * 60)
+        assert "about to follow the execution other (f~0); but no news for 17 min" in stands(cloud, "f")
+        if mend == "command":
+            (invoked,) = resume(cloud._host, "f", force=False)
+            assert invoked.endswith(", which didn't move")
+            cloud.drive()
+        else:
+            cloud.advance(5 * 60)
+        assert "waits for the execution other (f~0)" in stands(cloud, "f")
+        assert handle.result() == "slept"
+
+
+def stands(cloud: LocalCloud, promise: str) -> str:
+    """What the command says of it."""
+    reader = Reader(cloud._host)
+    return reader.stands(reader.family(promise)).text
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.faults.mutations.mutation import CRASHES, EVERY, LOST, RESUMER, Mutation
 
 RETENTION = "tests/simulation/test_retention.py"
+WATCHDOG = "tests/faults/crashes/test_watchdog.py"
 DEATHS = "tests/simulation/test_retries.py"
 
 OF_THE_REST = [
@@ -205,27 +206,45 @@ OF_THE_REST = [
         name="watchdog-sees-nothing",
         bug="The watchdog misses a function that waits for one child, or whose first invocation was lost.",
         breaks="I3",
-        file="adapter/lambdas/watchdog.py",
-        old="        return not direct or (last",
-        new="        return False and (last",
+        file="adapter/protocol/signs.py",
+        old="        return None if _is_direct(own, children) else _at_work(own, children)",
+        new="        return None",
         check=(f"{LOST}[sequence-]",),
     ),
     Mutation(
         name="watchdog-counts-nothing",
         bug="The watchdog misses a function whose children have settled and didn't wake it.",
         breaks="I3",
-        file="adapter/lambdas/watchdog.py",
+        file="adapter/protocol/signs.py",
         old="    enough = 0 <= own.expects <= len(settled)",
         new="    enough = False",
         check=(f"{LOST}[fan-]",),
+    ),
+    Mutation(
+        name="any-follower-waits",
+        bug="A function passes for waiting though the root that it follows knows nothing of it.",
+        breaks="I3",
+        file="adapter/protocol/signs.py",
+        old="    if root is None or child.id not in root.awaiters:",
+        new="    if root is None:",
+        check=(f"{WATCHDOG}::test_a_follower_that_its_root_does_not_know_is_registered_again",),
+    ),
+    Mutation(
+        name="silent-since-before-its-timer",
+        bug="What a timer has just set going passes for lost, since it slept for hours.",
+        breaks="I5",
+        file="adapter/protocol/signs.py",
+        old="    if own.expects is None and own.wake_at is not None and own.wake_at <= now:",
+        new="    if False:",
+        check=("tests/unit/test_signs.py::test_a_timer_is_given_time_to_come",),
     ),
     Mutation(
         name="watchdog-looks-at-roots-alone",
         bug="The watchdog doesn't look at what a function waits for.",
         breaks="I3",
         file="adapter/lambdas/watchdog.py",
-        old="if child.kind is Kind.CALL and child.pending and now - child.created_at >= QUIET and not asleep:",
-        new="if False:",
+        old="now - child.created_at >= QUIET and not sleeps(child, now):",
+        new="False:",
         check=(f"{LOST}[nested-]",),
     ),
     Mutation(
@@ -235,7 +254,7 @@ OF_THE_REST = [
         file="adapter/lambdas/watchdog.py",
         old="    yield Postpone(own.id, own.due_at, following)",
         new="    yield Postpone(own.id, own.due_at, None)",
-        check=("tests/faults/crashes/test_watchdog.py::test_a_deadline_between_two_looks_is_kept",),
+        check=(f"{WATCHDOG}::test_a_deadline_between_two_looks_is_kept",),
     ),
     Mutation(
         name="schedule-moves-on-first",

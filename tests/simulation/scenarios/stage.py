@@ -9,7 +9,7 @@ from uuid import UUID
 
 from adapter import Promise, promise, run, uuid4
 from adapter.testing import Faults, LocalCloud
-from tests.support.laws import Limit, forget, items
+from tests.support.laws import Limit, forget
 
 T = TypeVar("T")
 
@@ -41,14 +41,8 @@ def is_calm(cloud: LocalCloud) -> bool:
 
 
 def left_open(cloud: LocalCloud) -> list[str]:
-    """Promises that aren't settled, or whose function was cancelled and hasn't ended its clean-up."""
-    return [str(item["id"]) for item in items(cloud) if not _is_over(item)]
-
-
-def _is_over(item: dict[str, object]) -> bool:
-    if item["state"] == "rejected_canceled" and item.get("kind", "call") == "call":
-        return bool(item.get("closed"))
-    return item["state"] != "pending" and not item.get("paused")
+    """Promises that aren't settled, or whose function was settled from above and hasn't ended its clean-up."""
+    return [record.id for record in cloud.records() if not record.over]
 
 
 class Outside:

@@ -10,7 +10,7 @@ import pytest
 
 from adapter import attach, cancel, durable, errors, run
 from adapter.testing import LocalCloud
-from tests.simulation.scenarios.stage import DAY, HOUR, Outside, is_calm
+from tests.simulation.scenarios.stage import DAY, HOUR, Outside, is_calm, left_open
 
 
 class Faulty(Exception):
@@ -216,6 +216,25 @@ def test_a_shielded_payment_goes_through_though_its_caller_lost_patience(stage: 
     assert outside.log == ["we'll write to you"]
     assert attach(f"{handle.id}~1").status() == "rejected_canceled"
     assert handle.result() == "paid 900"
+
+
+def test_a_rental_past_its_deadline_is_open_until_the_car_is_back() -> None:
+    """What was settled from above is over only when it has cleaned up: every scenario is checked for that."""
+
+    @durable(timeout=HOUR)
+    async def rental() -> None:
+        try:
+            await asyncio.sleep(DAY)
+        finally:
+            await asyncio.sleep(HOUR)
+
+    with LocalCloud(engine="memory") as cloud:
+        handle = rental.start()
+        cloud.advance(HOUR + 60)
+        assert handle.status() == "rejected_timedout"
+        assert left_open(cloud) == [handle.id]
+        cloud.advance(HOUR)
+        assert left_open(cloud) == []
 
 
 def test_siblings_of_a_failed_task_are_cancelled_in_the_order_of_their_creation(
