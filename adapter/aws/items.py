@@ -44,6 +44,7 @@ class Item(Model):
     created_at = NumberAttribute()
     settled_at = NumberAttribute(null=True)
     by = UnicodeAttribute(null=True)
+    by_parent = BooleanAttribute(null=True)
     wake = UnicodeAttribute(null=True)
     reply_to = UnicodeAttribute(null=True)
     seen = UnicodeAttribute(null=True)
@@ -89,6 +90,7 @@ def to_item(record: Record, model: type[Item] = Item) -> dict[str, Any]:
         created_at=record.created_at,
         settled_at=record.settled_at or None,
         by=record.by or None,
+        by_parent=record.by_parent or None,
         wake=record.wake.value if record.wake else None,
         reply_to=record.reply_to or None,
         seen=record.seen,
@@ -153,6 +155,7 @@ def to_record(raw: Mapping[str, Any], model: type[Item] = Item) -> Record:
             created_at=_whole(item.created_at),
             settled_at=_whole(item.settled_at or 0),
             by=item.by or "",
+            by_parent=bool(item.by_parent),
             wake=Wake(item.wake) if item.wake else None,
             reply_to=item.reply_to or "",
             seen=item.seen,

@@ -56,8 +56,11 @@ class SealedStore:
             return self._stands(written)
         return record
 
-    def settle(self, promise: str, state: State, value: str, at: int, due_at: int | None = None) -> Written:
-        written = self.inner.settle(promise, state, self.sealing.seal(value, promise, "value"), at, due_at)
+    def settle(
+        self, promise: str, state: State, value: str, at: int, due_at: int | None = None, by_parent: bool = False
+    ) -> Written:
+        sealed = self.sealing.seal(value, promise, "value")
+        written = self.inner.settle(promise, state, sealed, at, due_at, by_parent)
         if isinstance(value, Stored):
             # A follower's: the resumer carries it on without reading it.
             return self._unread(written)

@@ -72,15 +72,19 @@ class DynamoStore(Partitions):
             return promises.create(self._standing(error), record)
         return record
 
-    def settle(self, promise: str, state: State, value: str, at: int, due_at: int | None = None) -> Written:
+    def settle(
+        self, promise: str, state: State, value: str, at: int, due_at: int | None = None, by_parent: bool = False
+    ) -> Written:
         check_size(promise, value)
-        sets = {"state": {"S": state.value}, "settled_at": {"N": str(at)}}
+        sets: dict[str, Any] = {"state": {"S": state.value}, "settled_at": {"N": str(at)}}
         if value:
             sets["value"] = {"S": value}
+        if by_parent:
+            sets["by_parent"] = {"BOOL": True}
         due = _due_of(promise, due_at)
         return self._update(
             promise,
-            lambda standing: promises.settle(standing, state, value, at, due_at),
+            lambda standing: promises.settle(standing, state, value, at, due_at, by_parent),
             sets=sets | due,
             remove=("expects", "paused", *(_DUE - due.keys())),
             condition="#state = :pending",

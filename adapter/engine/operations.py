@@ -104,12 +104,16 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """``guarded``: a function is cancelled by this, and the watchdog sees to it that it cleans up."""
+    """``guarded``: a function is cancelled by this, and the watchdog sees to it that it cleans up.
+
+    ``by_parent``: the function that made the promise cancels it.
+    """
 
     id: str
     state: State
     value: str
     guarded: bool = False
+    by_parent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

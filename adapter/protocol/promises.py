@@ -97,8 +97,9 @@ class Record:
     sweeper has to look at the record. ``expects``: it is armed, and moves once so many of its counted children have
     settled; -1: only time moves it. ``refusals``: how many rejections of counted children that arming knew. ``link``:
     the root that a link settles as, or the promise that a detached root was started by; ``awaiters``: the links that
-    settle as this root does. ``rule``: when a schedule's occurrences are; of a link without a function, that of its
-    root, which says how the outcome is read. ``closed_at``: when a function that was cancelled had cleaned up.
+    settle as this root does. ``by_parent``: the function that made it cancelled it
+    itself: a replay cancels it again. ``rule``: when a schedule's occurrences are; of a link without a function, that
+    of its root, which says how the outcome is read. ``closed_at``: when a function that was cancelled had cleaned up.
     """
 
     id: str
@@ -112,6 +113,7 @@ class Record:
     created_at: int = 0
     settled_at: int = 0
     by: str = ""
+    by_parent: bool = False
     wake: Wake | None = None
     reply_to: str = ""
     seen: str | None = None
@@ -215,17 +217,29 @@ def create(standing: Record | None, new: Record) -> Written:
     return new if standing is None else Refused(Refusal.MOVED, standing)
 
 
-def settle(standing: Record | None, state: State, value: str, at: int, due_at: int | None = None) -> Written:
+def settle(
+    standing: Record | None, state: State, value: str, at: int, due_at: int | None = None, by_parent: bool = False
+) -> Written:
     """I1: only a pending promise settles; the first settlement stands.
 
-    ``due_at``: when somebody has to look whether a function that is cancelled by this has cleaned up, or whether a
-    root that ends with this is to be removed.
+    ``at``: microseconds since the epoch, and so is ``due_at``: when somebody has to look whether a function that is
+    cancelled by this has cleaned up, or whether a root that ends with this is to be removed. ``by_parent``: the
+    function that made the promise cancels it.
     """
     if standing is None:
         return Refused(Refusal.UNKNOWN, None)
     if not standing.pending:
         return Refused(Refusal.SETTLED, standing)
-    return replace(standing, state=state, value=value, settled_at=at, expects=None, due_at=due_at, paused="")
+    return replace(
+        standing,
+        state=state,
+        value=value,
+        settled_at=at,
+        by_parent=by_parent,
+        expects=None,
+        due_at=due_at,
+        paused="",
+    )
 
 
 def cleans_up(state: State) -> bool:

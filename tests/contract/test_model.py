@@ -64,10 +64,19 @@ class Agreement(RuleBasedStateMachine):
         # What is in the index has a target: it is where time's message goes.
         self.both("create", replace(record, target=record.target or "f"))
 
-    @rule(data=st.data(), state=st.sampled_from(SETTLED), value=texts, at=times)
-    def settle(self, data: st.DataObject, state: State, value: str, at: int) -> None:
+    @rule(
+        data=st.data(),
+        state=st.sampled_from(SETTLED),
+        value=texts,
+        at=times,
+        due_at=st.none() | instants,
+        by_parent=st.booleans(),
+    )
+    def settle(
+        self, data: st.DataObject, state: State, value: str, at: int, due_at: int | None, by_parent: bool
+    ) -> None:
         """The first settlement stands."""
-        self.both("settle", self.one(data), state, value, at)
+        self.both("settle", self.one(data), state, value, at, due_at, by_parent)
 
     @rule(data=st.data(), firing=st.none() | st.builds(Firing, instants, st.integers(-1, 2)))
     def claim(self, data: st.DataObject, firing: Firing | None) -> None:

@@ -181,9 +181,11 @@ class Watchful(MemoryStore):
         self.look(record.args, record.value)
         return super().create(record)
 
-    def settle(self, promise: str, state: State, value: str, at: int, due_at: int | None = None) -> Written:
+    def settle(
+        self, promise: str, state: State, value: str, at: int, due_at: int | None = None, by_parent: bool = False
+    ) -> Written:
         self.look(value)
-        return super().settle(promise, state, value, at, due_at)
+        return super().settle(promise, state, value, at, due_at, by_parent)
 
     def look(self, *texts: str) -> None:
         for text in texts:

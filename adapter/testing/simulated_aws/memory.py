@@ -62,9 +62,11 @@ class Transitions(ABC):
         check_size(record.id, record.args, record.value)
         return self.write(record.id, promises.create(self.peek(record.id), record))
 
-    def settle(self, promise: str, state: State, value: str, at: int, due_at: int | None = None) -> Written:
+    def settle(
+        self, promise: str, state: State, value: str, at: int, due_at: int | None = None, by_parent: bool = False
+    ) -> Written:
         check_size(promise, value)
-        return self.write(promise, promises.settle(self.peek(promise), state, value, at, due_at))
+        return self.write(promise, promises.settle(self.peek(promise), state, value, at, due_at, by_parent))
 
     def claim(self, promise: str, firing: Firing | None = None, due_at: int | None = None) -> Written:
         return self.write(promise, promises.claim(self.peek(promise), firing, due_at))

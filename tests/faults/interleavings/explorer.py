@@ -355,7 +355,9 @@ class Explorer:
             case Settle():
                 # Higher ordinals settle earlier by the clock, so a run that sees more delivers in another order.
                 at = 1_000 - ids.ordinal_of(promise)
-                written = self.rules.settle(standing, operation.state, operation.value, at)
+                written = self.rules.settle(
+                    standing, operation.state, operation.value, at, by_parent=operation.by_parent
+                )
             case Claim():
                 written = promises.claim(standing, operation.firing)
             case Arm():
