@@ -214,6 +214,7 @@ FULL = Record(
     created_at=1_767_225_600_000_001,
     settled_at=1_767_225_600_000_002,
     by="by",
+    by_parent=True,
     wake=Wake.DIRECT,
     reply_to="reply-to",
     seen="1,t2,c",

@@ -18,8 +18,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from adapter.aws import partitions
-from adapter.aws import store as aws_store
+from adapter.aws import items, partitions
 from adapter.engine.ports import Store
 from adapter.protocol import ids
 from adapter.protocol.ids import child_id
@@ -178,7 +177,7 @@ class Agreement(RuleBasedStateMachine):
         # moto's queries get slower with each item in the table.
         client = getattr(self.store, "client", None)
         for promise in getattr(self, "model", ModelStore()).records if client else ():
-            client.delete_item(TableName=self.store._table, Key=aws_store._key(promise))
+            client.delete_item(TableName=self.store._table, Key=items.key(promise))
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,8 @@ from adapter.aws.partitions import Partitions
 from adapter.errors import ConfigurationError
 from adapter.protocol import promises
 from adapter.protocol.ids import key_of
-from adapter.protocol.promises import Arming, Firing, Kind, Record, Refused, State, Written
+from adapter.protocol.promises import Arming, Firing, Refused, Written
+from adapter.protocol.records import SEALED, Kind, Record, State
 from adapter.protocol.times import MINUTE
 from adapter.protocol.timing import SCHEDULES, Due, due_of, shard_of
 from adapter.testing.stats import Stats, item_size
@@ -59,7 +60,7 @@ class Transitions(ABC):
         """Remove a record that stands; return it."""
 
     def create(self, record: Record) -> Written:
-        check_size(record.id, record.args, record.value)
+        check_size(record.id, *(getattr(record, name) for name in SEALED))
         return self.write(record.id, promises.create(self.peek(record.id), record))
 
     def settle(

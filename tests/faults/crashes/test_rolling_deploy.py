@@ -22,7 +22,7 @@ from adapter.engine.host import drive
 from adapter.engine.memory import Memory
 from adapter.engine.operations import Many
 from adapter.engine.run import respond
-from adapter.protocol import messages, promises
+from adapter.protocol import messages, records
 from adapter.protocol.messages import Start
 from adapter.protocol.promises import Kind
 from adapter.testing import LocalCloud
@@ -43,7 +43,7 @@ NEW = (2, frozenset({1, 2}))
 @contextmanager
 def running(version: tuple[int, frozenset[int]]) -> Iterator[None]:
     """For a while, this process runs code of a version."""
-    modules: list[Any] = [promises, messages]
+    modules: list[Any] = [records, messages]
     before = [(module.VERSION, module.READABLE) for module in modules]
     for module in modules:
         module.VERSION, module.READABLE = version

@@ -20,8 +20,8 @@ OF_TRANSITIONS = [
         bug="The write that settles asks only whether there is such an item.",
         breaks="I1",
         file="adapter/aws/store.py",
-        old='remove=("expects", "paused", *(_DUE - due.keys())),\n            condition="#state = :pending",',
-        new='remove=("expects", "paused", *(_DUE - due.keys())),\n            condition="attribute_exists(pk)",',
+        old='            changes,\n            condition="#state = :pending",',
+        new='            changes,\n            condition="attribute_exists(pk)",',
         check=("tests/simulation/test_promises.py::test_the_second_settlement_is_told_what_stands",),
     ),
     Mutation(
