@@ -13,7 +13,7 @@ from adapter.engine.operations import Invoke
 from adapter.errors import CallerError
 from adapter.links.values import HttpError, described, read_value
 from adapter.protocol.messages import Cause, Resume
-from adapter.protocol.promises import Kind, Record, State
+from adapter.protocol.records import Kind, Record, State
 from adapter.protocol.standing import Way, named
 
 WALKED = 1_000

@@ -9,7 +9,7 @@ from adapter.codec.exceptions import encode_exception
 from adapter.engine.operations import Close, Operation, Settle, Tell
 from adapter.engine.telling import What
 from adapter.errors import FunctionCrashed
-from adapter.protocol.promises import Kind, Record, State
+from adapter.protocol.records import Kind, Record, State
 
 
 def end(children: Sequence[Record]) -> Generator[Operation, Any, None]:

@@ -15,7 +15,8 @@ from adapter.engine.operations import Create, Invoke, Many, Now, Operation, Rema
 from adapter.engine.roots import follow
 from adapter.protocol.ids import child_id
 from adapter.protocol.messages import Start
-from adapter.protocol.promises import Kind, Record, Refused, State, Wake, Written
+from adapter.protocol.promises import Refused, Written
+from adapter.protocol.records import Kind, Record, State, Wake
 from adapter.replay.execution import Execution
 from adapter.replay.outcomes import Outcome
 from adapter.replay.steps import Flush, Request

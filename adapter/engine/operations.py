@@ -13,7 +13,8 @@ from typing import Any
 
 from adapter.engine.telling import What
 from adapter.protocol.messages import Message, Timed
-from adapter.protocol.promises import Arming, Firing, Record, State
+from adapter.protocol.promises import Arming, Firing
+from adapter.protocol.records import Record, State
 from adapter.replay.loop import DurableLoop
 
 

@@ -37,7 +37,8 @@ from adapter.engine.operations import (
 )
 from adapter.protocol.ids import parent_of
 from adapter.protocol.messages import Message, Timed
-from adapter.protocol.promises import MAX_PAYLOAD_BYTES, Arming, Firing, Record, State, Written
+from adapter.protocol.promises import Arming, Firing, Written
+from adapter.protocol.records import MAX_PAYLOAD_BYTES, Record, State
 from adapter.protocol.timing import RETENTION, WATCH, Due, kept_until
 from adapter.replay.outcomes import Outcome
 

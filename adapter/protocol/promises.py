@@ -21,66 +21,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from adapter.protocol.records import (
-    BLOCK_FUNCTION as BLOCK_FUNCTION,
-)
-from adapter.protocol.records import (
-    FIELDS as FIELDS,
-)
-from adapter.protocol.records import (
-    INDEXED as INDEXED,
-)
-from adapter.protocol.records import (
-    MAX_OBJECT_BYTES as MAX_OBJECT_BYTES,
-)
-from adapter.protocol.records import (
-    MAX_PAYLOAD_BYTES as MAX_PAYLOAD_BYTES,
-)
-from adapter.protocol.records import (
-    READABLE as READABLE,
-)
-from adapter.protocol.records import (
-    SEALED as SEALED,
-)
-from adapter.protocol.records import (
-    STORED_ALWAYS as STORED_ALWAYS,
-)
-from adapter.protocol.records import (
-    VERSION as VERSION,
-)
-from adapter.protocol.records import (
-    Kind as Kind,
-)
-from adapter.protocol.records import (
-    Record as Record,
-)
-from adapter.protocol.records import (
-    State as State,
-)
-from adapter.protocol.records import (
-    Stored as Stored,
-)
-from adapter.protocol.records import (
-    Wake as Wake,
-)
-from adapter.protocol.records import (
-    attribute as attribute,
-)
-from adapter.protocol.records import (
-    check_payload as check_payload,
-)
-from adapter.protocol.records import (
-    cleans_up as cleans_up,
-)
-from adapter.protocol.records import (
-    digest_of as digest_of,
-)
-from adapter.protocol.records import (
-    is_over as is_over,
-)
-from adapter.protocol.records import (
-    is_readable as is_readable,
-)
+from adapter.protocol.records import Record, State
 
 
 class Refusal(StrEnum):

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from adapter.protocol.promises import BLOCK_FUNCTION, Kind, Record, State, Stored, Wake
+from adapter.protocol.records import BLOCK_FUNCTION, Kind, Record, State, Stored, Wake
 from adapter.protocol.times import LATEST, MINUTE, SECOND
 from adapter.protocol.timing import QUIET
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from adapter.errors import CodecError
-from adapter.protocol.promises import Record
+from adapter.protocol.records import Record
 from adapter.protocol.times import NEVER
 from adapter.replay.outcomes import Outcome
 from adapter.replay.steps import Request

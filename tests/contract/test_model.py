@@ -22,7 +22,8 @@ from adapter.aws import items, partitions
 from adapter.engine.ports import Store
 from adapter.protocol import ids
 from adapter.protocol.ids import child_id
-from adapter.protocol.promises import Arming, Firing, Record, State
+from adapter.protocol.promises import Arming, Firing
+from adapter.protocol.records import Record, State
 from adapter.protocol.timing import shard_of
 from tests.contract.stores import STORES, ModelStore
 from tests.contract.strategies import RUNNABLE, SETTLED, counts, created, texts, times

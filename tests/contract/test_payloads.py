@@ -14,7 +14,8 @@ from adapter.aws.sealing import INLINE_BYTES, Sealing, in_object
 from adapter.engine.ports import Cipher
 from adapter.errors import PayloadTooLarge
 from adapter.protocol.ids import child_id
-from adapter.protocol.promises import Kind, Record, Refused, State, Stored, Written
+from adapter.protocol.promises import Refused, Written
+from adapter.protocol.records import Kind, Record, State, Stored
 from adapter.testing.cloud import ENGINES
 from adapter.testing.hosting import InOrder
 from adapter.testing.simulated_aws.in_memory import MemoryBucket

@@ -15,7 +15,7 @@ from adapter.engine.host import drive
 from adapter.engine.operations import Invoke, Now, Operation, PeekFunction, ReadPromise
 from adapter.lambdas.watchdog import QUIET, look
 from adapter.protocol.ids import parent_of
-from adapter.protocol.promises import Kind, Record
+from adapter.protocol.records import Kind, Record
 from adapter.protocol.standing import Standing, Way, standing
 from adapter.protocol.times import MINUTE
 from adapter.testing import Faults, LocalCloud

@@ -32,7 +32,7 @@ from adapter.engine.operations import (
 )
 from adapter.protocol.ids import SCHEDULE, parent_of
 from adapter.protocol.messages import Cause, Look, Occur, Resume, Start
-from adapter.protocol.promises import Kind, State
+from adapter.protocol.records import Kind, State
 from adapter.testing.driver import DEFAULT_FUNCTION
 from adapter.testing.faults import Kill
 from adapter.testing.hosting import ClearPayloads, PutPayload

@@ -24,7 +24,7 @@ from adapter.engine.operations import Many
 from adapter.engine.run import respond
 from adapter.protocol import messages, records
 from adapter.protocol.messages import Start
-from adapter.protocol.promises import Kind
+from adapter.protocol.records import Kind
 from adapter.testing import LocalCloud
 from adapter.testing.cloud import Event
 from adapter.testing.simulated_aws.lambdas import Function, Invocation

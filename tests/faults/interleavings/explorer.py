@@ -45,7 +45,8 @@ from adapter.lambdas.resumer import resume_callee, resume_counted, resume_direct
 from adapter.protocol import ids, promises
 from adapter.protocol.ids import parent_of
 from adapter.protocol.messages import Message, Resume, Settlement, Start
-from adapter.protocol.promises import Record, Refused, State, Wake
+from adapter.protocol.promises import Refused
+from adapter.protocol.records import Record, State, Wake
 from adapter.replay.outcomes import resolved
 
 LEAF = "explored.leaf"
