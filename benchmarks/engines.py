@@ -16,7 +16,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from adapter.protocol.ids import child_id
-from adapter.protocol.promises import Record
+from adapter.protocol.records import Record
 from tests.contract.tables import TABLES, Table
 from tests.support import servers
 

@@ -14,7 +14,7 @@ from adapter.api.requests import Options
 from adapter.codec import Signature
 from adapter.engine import registry
 from adapter.engine.registry import Definition, define
-from adapter.protocol.promises import BLOCK_FUNCTION
+from adapter.protocol.records import BLOCK_FUNCTION
 from adapter.replay.blocks import outcomes
 from adapter.replay.steps import Promise, Scope
 

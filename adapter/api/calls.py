@@ -14,7 +14,7 @@ from adapter.api.requests import deadline, scope_of, seconds
 from adapter.codec import Signature, decode, schemas
 from adapter.engine.hosts import storable
 from adapter.errors import CodecError
-from adapter.protocol.promises import Kind, digest_of
+from adapter.protocol.records import Kind, digest_of
 from adapter.replay.steps import Promise, Request
 
 P = ParamSpec("P")

@@ -22,7 +22,7 @@ from adapter.engine import hosts
 from adapter.engine.registry import Definition, define
 from adapter.errors import CodecError, ConfigurationError, NotDurable
 from adapter.protocol.ids import check_root_id
-from adapter.protocol.promises import Kind, Record, digest_of
+from adapter.protocol.records import Kind, Record, digest_of
 from adapter.protocol.retries import Retry
 from adapter.replay.steps import Promise, Scope, current
 

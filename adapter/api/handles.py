@@ -19,14 +19,8 @@ from adapter.errors import (
     UnknownPromise,
 )
 from adapter.protocol.ids import is_id
-from adapter.protocol.promises import (
-    Kind,
-    Record,
-    Refusal,
-    Refused,
-    State,
-    digest_of,
-)
+from adapter.protocol.promises import Refusal, Refused
+from adapter.protocol.records import Kind, Record, State, digest_of
 from adapter.replay.outcomes import Outcome
 from adapter.replay.steps import Request, current
 

@@ -10,7 +10,7 @@ from adapter.codec import decode
 from adapter.engine.hosts import storable
 from adapter.engine.registry import Definition
 from adapter.errors import ConfigurationError, NotDurable
-from adapter.protocol.promises import Kind, digest_of
+from adapter.protocol.records import Kind, digest_of
 from adapter.protocol.times import SECOND
 from adapter.replay.steps import Promise, Request, Scope, current
 

@@ -18,7 +18,8 @@ from adapter.engine.operations import Create, Delete, Operation, SendAt
 from adapter.errors import BadMessage, ConfigurationError, IdConflict, UnknownPromise
 from adapter.protocol.ids import SCHEDULE, check_root_id
 from adapter.protocol.messages import Occur
-from adapter.protocol.promises import Kind, Record, Refused, Written, digest_of
+from adapter.protocol.promises import Refused, Written
+from adapter.protocol.records import Kind, Record, digest_of
 from adapter.protocol.recurrence import Recurrence, When, recurrence
 from adapter.protocol.times import LATEST, SECOND
 from adapter.protocol.timing import is_far

@@ -1,11 +1,16 @@
-"""A promise as an item of the table: PynamoDB's model, and the way from a record to DynamoDB's typed JSON and back."""
+"""A promise as an item of the table: PynamoDB's model, and the way from a record to DynamoDB's typed JSON and back.
+
+All of it follows from `adapter.protocol.records.Record`; an item has besides its key, its version, and what the index
+and the stream's filter go by.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pynamodb.attributes import (
+    Attribute,
     BooleanAttribute,
     JSONAttribute,
     NumberAttribute,
@@ -15,13 +20,22 @@ from pynamodb.attributes import (
 from pynamodb.models import Model
 
 from adapter.errors import BadMessage, OtherVersion, PayloadTooLarge
-from adapter.protocol import promises
+from adapter.protocol import records
+from adapter.protocol.fields import Field, Form
 from adapter.protocol.ids import is_id, key_of
-from adapter.protocol.promises import Kind, Record, State, Wake
+from adapter.protocol.records import FIELDS, INDEXED, STORED_ALWAYS, Record
 from adapter.protocol.timing import shard_of
 
 MAX_TEXT_BYTES = 350_000
 """Of one item's arguments and value: DynamoDB's items hold 400 KB with everything."""
+
+_ATTRIBUTES: dict[Form, type[Attribute[Any]]] = {
+    Form.TEXT: UnicodeAttribute,
+    Form.NUMBER: NumberAttribute,
+    Form.FLAG: BooleanAttribute,
+    Form.TEXTS: UnicodeSetAttribute,
+    Form.MAP: JSONAttribute,
+}
 
 
 class Item(Model):
@@ -33,94 +47,37 @@ class Item(Model):
     pk = UnicodeAttribute(hash_key=True)
     sk = NumberAttribute(range_key=True)
     v = NumberAttribute()
-    id = UnicodeAttribute()
-    kind = UnicodeAttribute()
-    fn = UnicodeAttribute(null=True)
-    target = UnicodeAttribute(null=True)
-    args = UnicodeAttribute(null=True)
-    digest = UnicodeAttribute(null=True)
-    state = UnicodeAttribute()
-    value = UnicodeAttribute(null=True)
-    created_at = NumberAttribute()
-    settled_at = NumberAttribute(null=True)
-    by = UnicodeAttribute(null=True)
-    wake = UnicodeAttribute(null=True)
-    reply_to = UnicodeAttribute(null=True)
-    seen = UnicodeAttribute(null=True)
-    epoch = NumberAttribute(null=True)
-    arrivals = NumberAttribute(null=True)
-    threshold = NumberAttribute(null=True)
-    expects = NumberAttribute(null=True)
-    refusals = NumberAttribute(null=True)
-    on_reject = BooleanAttribute(null=True)
-    wake_at = NumberAttribute(null=True)
-    sent = BooleanAttribute(null=True)
+    # The index is spread over shards.
     due_shard = UnicodeAttribute(null=True)
-    due_at = NumberAttribute(null=True)
-    deadline = NumberAttribute(null=True)
-    retry = UnicodeAttribute(null=True)
-    detached_by = UnicodeAttribute(null=True)
-    root = UnicodeAttribute(null=True)
-    recurs = UnicodeAttribute(null=True)
-    reads = UnicodeAttribute(null=True)
-    awaiters = UnicodeSetAttribute(null=True)
+    # The stream's filter can't look for a set.
     awaited = BooleanAttribute(null=True)
-    paused = UnicodeAttribute(null=True)
-    closed = BooleanAttribute(null=True)
-    closed_at = NumberAttribute(null=True)
-    tags = JSONAttribute(null=True)
+    # Every field of the record; within a class's body, locals are what becomes the class.
+    locals().update({name: _ATTRIBUTES[field.form](null=name not in STORED_ALWAYS) for name, field in FIELDS.items()})
 
 
-def to_item(record: Record, model: type[Item] = Item) -> dict[str, Any]:
-    """The record as DynamoDB's typed JSON; what is empty isn't stored."""
-    pk, sk = key_of(record.id)
-    item = model(
-        pk=pk,
-        sk=sk,
-        v=promises.VERSION,
-        id=record.id,
-        kind=record.kind.value,
-        fn=record.fn or None,
-        target=record.target or None,
-        args=record.args or None,
-        digest=record.digest or None,
-        state=record.state.value,
-        value=record.value or None,
-        created_at=record.created_at,
-        settled_at=record.settled_at or None,
-        by=record.by or None,
-        wake=record.wake.value if record.wake else None,
-        reply_to=record.reply_to or None,
-        seen=record.seen,
-        epoch=record.epoch or None,
-        arrivals=record.arrivals or None,
-        threshold=record.threshold,
-        expects=record.expects,
-        refusals=record.refusals or None,
-        on_reject=record.on_reject or None,
-        wake_at=record.wake_at,
-        sent=record.sent or None,
-        due_shard=None if record.due_at is None else shard_of(record.id),
-        due_at=record.due_at,
-        deadline=record.deadline,
-        retry=record.retry or None,
-        root=record.root or None,
-        detached_by=record.detached_by or None,
-        recurs=record.recurs or None,
-        reads=record.reads or None,
-        awaiters=set(record.awaiters) or None,
-        # The stream's filter can't look for a set.
-        awaited=bool(record.awaiters) or None,
-        paused=record.paused or None,
-        closed=record.closed or None,
-        closed_at=record.closed_at or None,
-        tags=dict(record.tags) or None,
-    )
-    serialized: dict[str, Any] = item.serialize()
-    return serialized
+def to_item(record: Record) -> dict[str, Any]:
+    """The record as DynamoDB's typed JSON; what is at its default isn't stored."""
+    made = attributes(record.id, {name: getattr(record, name) for name in FIELDS})
+    stored = {name: typed for name, typed in made.items() if typed is not None}
+    return {**key(record.id), "v": {"N": str(records.VERSION)}, **stored}
 
 
-def to_record(raw: Mapping[str, Any], model: type[Item] = Item) -> Record:
+def key(promise: str) -> dict[str, Any]:
+    pk, sk = key_of(promise)
+    return {"pk": {"S": pk}, "sk": {"N": str(sk)}}
+
+
+def attributes(promise: str, values: Mapping[str, Any]) -> dict[str, dict[str, Any] | None]:
+    """The attributes that fields of a promise become by their values; None for one that isn't to be there."""
+    made = {name: _WRITERS[name](value) for name, value in values.items()}
+    if "due_at" in made:
+        made["due_shard"] = made["due_at"] and {"S": shard_of(promise)}
+    if "awaiters" in made:
+        made["awaited"] = made["awaiters"] and {"BOOL": True}
+    return made
+
+
+def to_record(raw: Mapping[str, Any]) -> Record:
     """Read DynamoDB's typed JSON.
 
     Raises:
@@ -128,61 +85,69 @@ def to_record(raw: Mapping[str, Any], model: type[Item] = Item) -> Record:
         BadMessage: one that isn't a promise.
     """
     version = raw.get("v", {}).get("N")
-    if not promises.is_readable(version):
+    if not records.is_readable(version):
         where = str(raw.get("pk", {}).get("S"))[:80], raw.get("sk", {}).get("N")
-        read = ", ".join(map(str, sorted(promises.READABLE)))
+        read = ", ".join(map(str, sorted(records.READABLE)))
         raise OtherVersion(f"item {where} has format {version}, this code reads {read}: deploy one version everywhere")
+    return _read(raw, STORED_ALWAYS)
+
+
+def to_entry(raw: Mapping[str, Any]) -> Record:
+    """Read what the index has of an item: a record whose other fields are at their defaults.
+
+    Raises:
+        BadMessage: it isn't of a promise.
+    """
+    return _read(raw, STORED_ALWAYS & INDEXED)
+
+
+def _read(raw: Mapping[str, Any], wanted: frozenset[str]) -> Record:
     try:
-        item: Any = model()
-        item.deserialize(dict(raw))
-        if not is_id(item.id or ""):
+        values = {name: _READERS[name](typed) for name, typed in raw.items() if name in _READERS and _is_set(typed)}
+        if missing := wanted - values.keys():
+            raise ValueError(f"it has no {min(missing)}")
+        record = Record(**values)
+        if not is_id(record.id):
             raise ValueError("it has no id that a promise could have")
-        if key_of(item.id) != (item.pk, item.sk):
-            raise ValueError(f"its id {item.id[:80]!r} isn't that of its key")
-        if item.closed is False:
-            raise ValueError("closed is stored only where it is true")
-        return Record(
-            id=item.id,
-            kind=Kind(item.kind),
-            fn=item.fn or "",
-            target=item.target or "",
-            args=item.args or "",
-            digest=item.digest or "",
-            state=State(item.state),
-            value=item.value or "",
-            created_at=_whole(item.created_at),
-            settled_at=_whole(item.settled_at or 0),
-            by=item.by or "",
-            wake=Wake(item.wake) if item.wake else None,
-            reply_to=item.reply_to or "",
-            seen=item.seen,
-            epoch=_whole(item.epoch or 0),
-            arrivals=_whole(item.arrivals or 0),
-            threshold=_optional(item.threshold),
-            expects=_optional(item.expects),
-            refusals=_whole(item.refusals or 0),
-            on_reject=bool(item.on_reject),
-            wake_at=_optional(item.wake_at),
-            sent=bool(item.sent),
-            due_at=_optional(item.due_at),
-            deadline=_optional(item.deadline),
-            retry=item.retry or "",
-            root=item.root or "",
-            detached_by=item.detached_by or "",
-            recurs=item.recurs or "",
-            reads=item.reads or "",
-            awaiters=frozenset(item.awaiters or ()),
-            paused=item.paused or "",
-            closed=bool(item.closed),
-            closed_at=_whole(item.closed_at or 0),
-            tags=_tags(item.tags),
-        )
+        if not key(record.id).items() <= raw.items():
+            raise ValueError(f"its id {record.id[:80]!r} isn't that of its key")
+        return record
     except (TypeError, ValueError, AttributeError, KeyError, ArithmeticError, RecursionError) as unreadable:
         raise BadMessage(f"an item isn't a promise: {str(unreadable)[:300]}") from unreadable
 
 
-def _optional(number: float | None) -> int | None:
-    return None if number is None else _whole(number)
+def _is_set(typed: Mapping[str, Any]) -> bool:
+    """As PynamoDB has it: a null is an attribute that isn't there."""
+    return "NULL" not in typed
+
+
+def _writer(field: Field, attribute: Attribute[Any]) -> Callable[[Any], dict[str, Any] | None]:
+    """From a field's value to its attribute."""
+    always, default = field.name in STORED_ALWAYS, field.default
+    tag, serialize = attribute.attr_type, attribute.serialize
+    # A text may be of a class of its own.
+    plain = {Form.TEXT: str, Form.MAP: dict}.get(field.form)
+
+    def write(value: Any) -> dict[str, Any] | None:
+        if value == default and not always:
+            return None
+        return {tag: serialize(value if plain is None else plain(value))}
+
+    return write
+
+
+def _reader(field: Field, attribute: Attribute[Any]) -> Callable[[dict[str, Any]], Any]:
+    """From a field's attribute to its value; raises whatever it may where there is none."""
+    value_of, deserialize = attribute.get_value, attribute.deserialize
+    checks: dict[type, Callable[[Any], Any]] = {str: _text, int: _whole, bool: _true, Mapping: _texts}
+    plain = checks.get(field.type, field.type)
+    return lambda typed: plain(deserialize(value_of(typed)))
+
+
+def _text(text: str) -> str:
+    if not isinstance(text, str):
+        raise ValueError(f"a text is a {type(text).__name__}")
+    return text
 
 
 def _whole(number: float) -> int:
@@ -192,10 +157,26 @@ def _whole(number: float) -> int:
     return int(number)
 
 
-def _tags(tags: Any) -> dict[str, str]:
-    if not isinstance(tags or {}, dict) or not all(isinstance(value, str) for value in (tags or {}).values()):
+def _true(flag: bool) -> bool:
+    """Conditions ask whether it is stored."""
+    if not flag:
+        raise ValueError("a flag is stored only where it is true")
+    return True
+
+
+def _texts(found: Any) -> dict[str, str]:
+    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
         raise ValueError("its tags aren't texts by name")
-    return tags or {}
+    return found
+
+
+def _modelled(name: str) -> Attribute[Any]:
+    found: Attribute[Any] = Item.get_attributes()[name]
+    return found
+
+
+_WRITERS = {name: _writer(field, _modelled(name)) for name, field in FIELDS.items()}
+_READERS = {name: _reader(field, _modelled(name)) for name, field in FIELDS.items()}
 
 
 def check_size(promise: str, *texts: str) -> None:

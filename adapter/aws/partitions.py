@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from adapter.protocol.ids import BUCKET, ROOT_ORDINAL, parent_of, partition_of
-from adapter.protocol.promises import Record
+from adapter.protocol.records import Record
 
 
 class Partitions(ABC):

@@ -1,21 +1,21 @@
 """A store whose records hold their user data as `adapter.aws.sealing` stores it; its users see none of that.
 
 What isn't needed isn't read: of a function's children, a replay needs the outcomes and not the arguments, and a resumer
-needs neither. Such a part is `adapter.protocol.promises.Stored`.
+needs neither. Such a part is `adapter.protocol.records.Stored`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from adapter.aws.payloads import prefix_of
 from adapter.aws.sealing import Sealing, in_object, parts_of
 from adapter.engine.ports import Pool, Store
-from adapter.protocol.promises import Arming, Firing, Kind, Record, Refused, State, Stored, Written
+from adapter.protocol.promises import Arming, Firing, Refused, Written
+from adapter.protocol.records import SEALED, Kind, Record, State, Stored
 from adapter.protocol.timing import Due
-
-EVERYTHING = ("args", "value", "paused")
 
 
 class SealedStore:
@@ -28,7 +28,7 @@ class SealedStore:
 
     def read_promise(self, promise: str) -> Record | None:
         found = self.inner.read_promise(promise)
-        return None if found is None else self.read(found, EVERYTHING)
+        return None if found is None else self.read(found, SEALED)
 
     def peek_promise(self, promise: str) -> Record | None:
         found = self.inner.peek_promise(promise)
@@ -36,7 +36,7 @@ class SealedStore:
 
     def read_function(self, promise: str) -> tuple[Record | None, Sequence[Record]]:
         own, children = self.inner.read_function(promise)
-        return None if own is None else self.read(own, EVERYTHING), self._outcomes(children)
+        return None if own is None else self.read(own, SEALED), self._outcomes(children)
 
     def peek_function(self, promise: str) -> tuple[Record | None, Sequence[Record]]:
         own, children = self.inner.peek_function(promise)
@@ -49,15 +49,17 @@ class SealedStore:
         return self._outcomes(self.inner.read_children(promise, first))
 
     def create(self, record: Record) -> Written:
-        args = self.sealing.seal(record.args, record.id, "args")
-        value = self.sealing.seal(record.value, record.id, "value")
-        written = self.inner.create(replace(record, args=args, value=value))
+        sealed: dict[str, Any] = {name: self.sealing.seal(getattr(record, name), record.id, name) for name in SEALED}
+        written = self.inner.create(replace(record, **sealed))
         if isinstance(written, Refused):
             return self._stands(written)
         return record
 
-    def settle(self, promise: str, state: State, value: str, at: int, due_at: int | None = None) -> Written:
-        written = self.inner.settle(promise, state, self.sealing.seal(value, promise, "value"), at, due_at)
+    def settle(
+        self, promise: str, state: State, value: str, at: int, due_at: int | None = None, by_parent: bool = False
+    ) -> Written:
+        sealed = self.sealing.seal(value, promise, "value")
+        written = self.inner.settle(promise, state, sealed, at, due_at, by_parent)
         if isinstance(value, Stored):
             # A follower's: the resumer carries it on without reading it.
             return self._unread(written)

@@ -19,7 +19,7 @@ from adapter.aws.payloads import checked, key_of, known, moved
 from adapter.engine.ports import Cipher, Payloads
 from adapter.errors import BadMessage, ConfigurationError
 from adapter.protocol.ids import is_id
-from adapter.protocol.promises import MAX_OBJECT_BYTES, MAX_PAYLOAD_BYTES, Kind, Record, Stored
+from adapter.protocol.records import MAX_OBJECT_BYTES, MAX_PAYLOAD_BYTES, SEALED, Kind, Record, Stored
 
 INLINE_BYTES = 16 * 1024
 """What an item takes of one text. Each update pays for the whole item, an object once (ADR 0013)."""
@@ -162,7 +162,7 @@ def cipher_named(name: str) -> Cipher | None:
 
 def parts_of(record: Record, names: Sequence[str], sealing: Sealing) -> dict[str, str]:
     """The marked parts of a record as it is stored: those named are opened, the others stay as they are, and say so."""
-    parts = {name: getattr(record, name) for name in ("args", "value", "paused")}
+    parts = {name: getattr(record, name) for name in SEALED}
     return {
         name: sealing.open(stored, record, name) if name in names else Stored(stored, record.id)
         for name, stored in parts.items()

@@ -6,18 +6,18 @@ needs in the same round trip, so writes go through the client that it holds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from adapter.aws.items import Item, check_size, to_item, to_record
+from adapter.aws.items import Item, attributes, check_size, key, to_entry, to_item, to_record
 from adapter.aws.partitions import Partitions
 from adapter.errors import BadMessage
-from adapter.protocol import ids, promises
-from adapter.protocol.ids import key_of
-from adapter.protocol.promises import Arming, Firing, Kind, Record, Refusal, Refused, State, Written
-from adapter.protocol.timing import Due, shard_of
+from adapter.protocol import promises, records
+from adapter.protocol.promises import Arming, Firing, Refusal, Refused, Written
+from adapter.protocol.records import SEALED, Kind, Record, State
+from adapter.protocol.timing import Due, due_of
 
 _RUNNABLE = "(#state = :pending OR (#state IN (:canceled, :timedout) AND attribute_not_exists(#closed)))"
 _OVER = "(#state IN (:resolved, :rejected) OR (#state <> :pending AND (#kind <> :call OR attribute_exists(#closed))))"
@@ -42,13 +42,13 @@ class DynamoStore(Partitions):
             meta["region"] = region
         if endpoint:
             meta["host"] = endpoint
-        self._model: type[Item] = type("Item", (Item,), {"Meta": type("Meta", (), meta)})
+        model: Any = type("Item", (Item,), {"Meta": type("Meta", (), meta)})
         self._table = table
-        self.client: Any = self._model._get_connection().connection.client
+        self.client: Any = model._get_connection().connection.client
 
     def read_promise(self, promise: str) -> Record | None:
-        found = self.client.get_item(TableName=self._table, Key=_key(promise), ConsistentRead=True).get("Item")
-        return None if found is None else to_record(found, self._model)
+        found = self.client.get_item(TableName=self._table, Key=key(promise), ConsistentRead=True).get("Item")
+        return None if found is None else to_record(found)
 
     def query(self, partition: str, first: int) -> list[Record]:
         pages = self.client.get_paginator("query").paginate(
@@ -57,14 +57,14 @@ class DynamoStore(Partitions):
             ExpressionAttributeValues={":pk": {"S": partition}, ":first": {"N": str(first)}},
             ConsistentRead=True,
         )
-        return [to_record(raw, self._model) for page in pages for raw in page["Items"]]
+        return [to_record(raw) for page in pages for raw in page["Items"]]
 
     def create(self, record: Record) -> Written:
-        check_size(record.id, record.args, record.value)
+        check_size(record.id, *(getattr(record, name) for name in SEALED))
         try:
             self.client.put_item(
                 TableName=self._table,
-                Item=to_item(record, self._model),
+                Item=to_item(record),
                 ConditionExpression="attribute_not_exists(pk)",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
@@ -72,17 +72,23 @@ class DynamoStore(Partitions):
             return promises.create(self._standing(error), record)
         return record
 
-    def settle(self, promise: str, state: State, value: str, at: int, due_at: int | None = None) -> Written:
+    def settle(
+        self, promise: str, state: State, value: str, at: int, due_at: int | None = None, by_parent: bool = False
+    ) -> Written:
         check_size(promise, value)
-        sets = {"state": {"S": state.value}, "settled_at": {"N": str(at)}}
-        if value:
-            sets["value"] = {"S": value}
-        due = _due_of(promise, due_at)
+        changes = {
+            "state": state,
+            "value": value,
+            "settled_at": at,
+            "by_parent": by_parent,
+            "expects": None,
+            "due_at": due_at,
+            "paused": "",
+        }
         return self._update(
             promise,
-            lambda standing: promises.settle(standing, state, value, at, due_at),
-            sets=sets | due,
-            remove=("expects", "paused", *(_DUE - due.keys())),
+            lambda standing: promises.settle(standing, state, value, at, due_at, by_parent),
+            changes,
             condition="#state = :pending",
             values={":pending": {"S": State.PENDING}},
         )
@@ -94,24 +100,20 @@ class DynamoStore(Partitions):
             later = "#epoch > :epoch_is" if firing.epoch >= 0 else "attribute_exists(pk)"
             condition += f" AND (#wake_at = :wake_at_is OR NOT {later})"
             values |= {":wake_at_is": {"N": str(firing.at)}, ":epoch_is": {"N": str(firing.epoch)}}
-        due = _due_of(promise, due_at)
         return self._update(
             promise,
             lambda standing: promises.claim(standing, firing, due_at),
-            sets=due,
+            {"threshold": None, "expects": None, "on_reject": False, "due_at": due_at},
             add={"epoch": 1},
-            remove=("threshold", "expects", "on_reject", *(_DUE - due.keys())),
             condition=condition,
             values=values,
         )
 
     def postpone(self, promise: str, was: int, due_at: int | None) -> Written:
-        due = _due_of(promise, due_at)
         return self._update(
             promise,
             lambda standing: promises.postpone(standing, was, due_at),
-            sets=due,
-            remove=tuple(_DUE - due.keys()),
+            {"due_at": due_at},
             condition="#due_at = :was",
             values={":was": {"N": str(was)}},
         )
@@ -120,29 +122,28 @@ class DynamoStore(Partitions):
         return self._update(
             promise,
             lambda standing: promises.register(standing, awaiter),
-            sets={"awaited": {"BOOL": True}},
-            add={"awaiters": {"SS": [awaiter]}},
+            {},
+            add={"awaiters": frozenset({awaiter})},
             condition="#state = :pending",
             values={":pending": {"S": State.PENDING}},
         )
 
     def arm(self, promise: str, arming: Arming) -> Written:
-        wanted: dict[str, Any] = {
-            "threshold": None if arming.threshold is None else {"N": str(arming.threshold)},
-            "expects": None if arming.expects is None else {"N": str(arming.expects)},
-            "refusals": {"N": str(arming.refusals)} if arming.refusals else None,
-            "on_reject": {"BOOL": True} if arming.on_reject else None,
-            "wake_at": None if arming.wake_at is None else {"N": str(arming.wake_at)},
-            "sent": {"BOOL": True} if arming.sent else None,
-            "due_at": None if arming.due_at is None else {"N": str(arming.due_at)},
-            "due_shard": None if arming.due_at is None else {"S": shard_of(promise)},
+        changes = {
+            "threshold": arming.threshold,
+            "expects": arming.expects,
+            "refusals": arming.refusals,
+            "on_reject": arming.on_reject,
+            "wake_at": arming.wake_at,
+            "sent": arming.sent,
+            "due_at": arming.due_at,
+            "paused": "",
         }
         return self._update(
             promise,
             lambda standing: promises.arm(standing, arming),
-            sets={name: value for name, value in wanted.items() if value is not None},
+            changes,
             add={"epoch": 1},
-            remove=("paused", *(name for name, value in wanted.items() if value is None)),
             condition=f"{_equals('epoch', arming.epoch)} AND {_equals('arrivals', arming.arrivals)}"
             " AND #state = :state AND attribute_not_exists(#closed)",
             values={
@@ -156,18 +157,17 @@ class DynamoStore(Partitions):
         return self._update(
             promise,
             lambda standing: promises.arrive(standing, count),
+            {},
             add={"arrivals": count},
             condition=_RUNNABLE,
             values=_STATES,
         )
 
     def close(self, promise: str, due_at: int | None = None, at: int = 0) -> Written:
-        due = _due_of(promise, due_at)
         return self._update(
             promise,
             lambda standing: promises.close(standing, due_at, at),
-            sets={"closed": {"BOOL": True}, **({"closed_at": {"N": str(at)}} if at else {})} | due,
-            remove=(*(() if at else ("closed_at",)), *(_DUE - due.keys())),
+            {"closed": True, "closed_at": at, "due_at": due_at},
             condition="attribute_exists(pk)",
             values={},
         )
@@ -178,7 +178,7 @@ class DynamoStore(Partitions):
         try:
             removed = self.client.delete_item(
                 TableName=self._table,
-                Key=_key(promise),
+                Key=key(promise),
                 ConditionExpression=f"{condition} AND #v IN ({', '.join(readable)})",
                 ExpressionAttributeNames={f"#{name}": name for name in ("created_at", "state", "kind", "closed", "v")},
                 ExpressionAttributeValues={
@@ -194,12 +194,12 @@ class DynamoStore(Partitions):
             )
         except ClientError as error:
             return _refused(promises.remove(self._standing(error), created_at))
-        return to_record(removed["Attributes"], self._model)
+        return to_record(removed["Attributes"])
 
     def delete(self, promise: str) -> Record | None:
         deleted = self.client.delete_item(
             TableName=self._table,
-            Key=_key(promise),
+            Key=key(promise),
             # Nothing but a schedule is removed by this.
             ConditionExpression="attribute_not_exists(pk) OR #kind = :schedule",
             ExpressionAttributeNames={"#kind": "kind"},
@@ -207,13 +207,13 @@ class DynamoStore(Partitions):
             ReturnValues="ALL_OLD",
         )
         raw = deleted.get("Attributes")
-        return to_record(raw, self._model) if raw else None
+        return to_record(raw) if raw else None
 
     def pause(self, promise: str, why: str) -> Written:
         return self._update(
             promise,
             lambda standing: promises.pause(standing, why),
-            sets={"paused": {"S": why}},
+            {"paused": why},
             condition=_RUNNABLE,
             values=_STATES,
         )
@@ -238,19 +238,18 @@ class DynamoStore(Partitions):
         self,
         promise: str,
         transition: Callable[[Record | None], Written],
+        changes: Mapping[str, Any],
         *,
-        sets: Mapping[str, Any] | None = None,
         add: Mapping[str, Any] | None = None,
-        remove: Sequence[str] = (),
         condition: str,
         values: Mapping[str, Any],
     ) -> Written:
-        """One conditional update; a refusal is explained by the pure transition on what stands."""
-        sets = dict(sets or {})
-        if max(promises.READABLE) == promises.VERSION:
-            # Who doesn't read this version can't misread the change either. Code that reads a later one leaves it.
-            sets["v"] = {"N": str(promises.VERSION)}
-        expression, names, own_values = _expression(sets, add or {}, remove)
+        """One conditional update; a refusal is explained by the pure transition on what stands.
+
+        ``changes``: the new values of fields; ``add``: what is added to fields, of which others may change them, too.
+        """
+        add = add or {}
+        expression, names, own_values = _expression(attributes(promise, {**changes, **add}), add)
         readable = _readable()
         condition = f"{condition} AND #v IN ({', '.join(readable)})"
         values = {**values, **readable}
@@ -259,7 +258,7 @@ class DynamoStore(Partitions):
         try:
             updated = self.client.update_item(
                 TableName=self._table,
-                Key=_key(promise),
+                Key=key(promise),
                 UpdateExpression=expression,
                 ConditionExpression=condition,
                 ExpressionAttributeNames=names,
@@ -269,21 +268,21 @@ class DynamoStore(Partitions):
             )
         except ClientError as error:
             return _refused(transition(self._standing(error)))
-        return to_record(updated["Attributes"], self._model)
+        return to_record(updated["Attributes"])
 
     def _standing(self, error: ClientError) -> Record | None:
         """What stands, of a failed condition; any other error goes on to the platform's retry."""
         if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
             raise error
         raw: Any = error.response.get("Item")
-        return to_record(raw, self._model) if raw else None
+        return to_record(raw) if raw else None
 
 
 _NAMED = ("state", "closed", "epoch", "arrivals", "wake_at", "due_at", "v")
 
 
 def _readable() -> dict[str, Any]:
-    return {f":v_{version}": {"N": str(version)} for version in sorted(promises.READABLE)}
+    return {f":v_{version}": {"N": str(version)} for version in sorted(records.READABLE)}
 
 
 def _equals(name: str, number: int) -> str:
@@ -292,9 +291,15 @@ def _equals(name: str, number: int) -> str:
     return f"({equal} OR attribute_not_exists(#{name}))" if number == 0 else equal
 
 
-def _expression(
-    sets: Mapping[str, Any], add: Mapping[str, Any], remove: Sequence[str]
-) -> tuple[str, dict[str, str], dict[str, Any]]:
+def _expression(wanted: Mapping[str, Any], adds: Container[str]) -> tuple[str, dict[str, str], dict[str, Any]]:
+    """An update to the attributes that are wanted (None: not to be there); to those among ``adds``, they are added."""
+    stored = {name: typed for name, typed in wanted.items() if typed is not None}
+    add = {name: typed for name, typed in stored.items() if name in adds}
+    sets = {name: typed for name, typed in stored.items() if name not in adds}
+    remove = [name for name, typed in wanted.items() if typed is None and name not in adds]
+    if max(records.READABLE) == records.VERSION:
+        # Who doesn't read this version can't misread the change either. Code that reads a later one leaves it.
+        sets["v"] = {"N": str(records.VERSION)}
     parts = []
     if sets:
         parts.append("SET " + ", ".join(f"#{name} = :{name}" for name in sets))
@@ -303,21 +308,17 @@ def _expression(
     if add:
         parts.append("ADD " + ", ".join(f"#{name} :{name}" for name in add))
     names = {f"#{name}": name for name in (*sets, *add, *remove)}
-    values = {f":{name}": value for name, value in sets.items()}
-    values.update({f":{name}": {"N": str(v)} if isinstance(v, int) else v for name, v in add.items()})
+    values = {f":{name}": typed for name, typed in (*sets.items(), *add.items())}
     return " ".join(parts), names, values
 
 
 def _due(raw: Mapping[str, Any]) -> Due | str:
     """An entry of the index; its key's text where it isn't one."""
     try:
-        wake_at = int(raw["wake_at"]["N"]) if "wake_at" in raw else None
-        at, target = int(raw["due_at"]["N"]), raw["target"]["S"]
-        over = promises.is_over(Kind(raw["kind"]["S"]), State(raw["state"]["S"]), "closed" in raw)
-        due = Due(id=raw["id"]["S"], target=target, at=at, wake_at=wake_at, over=over)
-        if ids.is_id(due.id) and due.target:
+        due = due_of(to_entry(raw))
+        if due is not None and due.target:
             return due
-    except (KeyError, ValueError):
+    except BadMessage:
         pass
     return repr((raw.get("pk", {}).get("S"), raw.get("sk", {}).get("N")))
 
@@ -327,16 +328,3 @@ def _refused(explained: Written) -> Refused:
         return explained
     # The condition and the transition disagree: what stands changed its version, or was written by hand.
     return Refused(Refusal.MOVED, explained)
-
-
-_DUE = frozenset({"due_shard", "due_at"})
-
-
-def _due_of(promise: str, due_at: int | None) -> dict[str, Any]:
-    """The attributes of an index entry; none where there is to be none."""
-    return {} if due_at is None else {"due_shard": {"S": shard_of(promise)}, "due_at": {"N": str(due_at)}}
-
-
-def _key(promise: str) -> dict[str, Any]:
-    pk, sk = key_of(promise)
-    return {"pk": {"S": pk}, "sk": {"N": str(sk)}}

@@ -32,7 +32,7 @@ from adapter.engine.host import EngineHost
 from adapter.engine.runner import CodeRunner
 from adapter.errors import ConfigurationError, Paused
 from adapter.protocol.messages import Timed
-from adapter.protocol.promises import Record
+from adapter.protocol.records import Record
 from adapter.protocol.timing import retention_of
 
 POLL_SECONDS = (0.05, 2.0)

@@ -14,7 +14,7 @@ from adapter.engine.operations import Invoke
 from adapter.errors import CallerError
 from adapter.links.values import HttpError, described, read_value
 from adapter.protocol.messages import Cause, Resume
-from adapter.protocol.promises import Kind, Record, State
+from adapter.protocol.records import Kind, Record, State
 from adapter.protocol.signs import Deadlocked, Expired, Lost, Over, Paused, Running, Verdict, Waiting, Why
 from adapter.protocol.standing import Way, named
 

@@ -14,7 +14,7 @@ from adapter.engine.host import EngineHost
 from adapter.engine.operations import Many, Now, PeekFunction, PeekPromise, ReadPromise
 from adapter.errors import BadMessage, ConfigurationError, UnknownPromise
 from adapter.protocol.ids import is_id, parent_of
-from adapter.protocol.promises import Kind, Record, Stored
+from adapter.protocol.records import Kind, Record, Stored
 from adapter.protocol.signs import Roots, followed
 from adapter.protocol.standing import Standing, Way, standing
 from adapter.protocol.timing import SCHEDULES, SHARDS, Due

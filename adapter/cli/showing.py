@@ -17,7 +17,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from adapter.cli.reading import Node, Overview
-from adapter.protocol.promises import Kind, Record
+from adapter.protocol.records import Kind, Record
 from adapter.protocol.standing import Way, function_of, span
 
 WIDE = 100_000

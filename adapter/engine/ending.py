@@ -9,15 +9,14 @@ from adapter.codec.exceptions import encode_exception
 from adapter.engine.operations import Close, Operation, Settle, Tell
 from adapter.engine.telling import What
 from adapter.errors import FunctionCrashed
-from adapter.protocol.promises import Kind, Record, State
-from adapter.replay.delivery import BY_PARENT
+from adapter.protocol.records import Kind, Record, State
 
 
 def end(children: Sequence[Record]) -> Generator[Operation, Any, None]:
     """Cancel those of whose outcome no code will hear."""
     for child in children:
         if child.pending:
-            yield Settle(child.id, State.CANCELED, BY_PARENT, guarded=child.kind is Kind.CALL)
+            yield Settle(child.id, State.CANCELED, "", guarded=child.kind is Kind.CALL, by_parent=True)
 
 
 def crashed(own: Record, children: Sequence[Record]) -> Generator[Operation, Any, str]:

@@ -15,8 +15,8 @@ from adapter.engine.operations import Create, Invoke, Many, Now, Operation, Rema
 from adapter.engine.roots import follow
 from adapter.protocol.ids import child_id
 from adapter.protocol.messages import Start
-from adapter.protocol.promises import Kind, Record, Refused, State, Wake, Written
-from adapter.replay.delivery import BY_PARENT
+from adapter.protocol.promises import Refused, Written
+from adapter.protocol.records import Kind, Record, State, Wake
 from adapter.replay.execution import Execution
 from adapter.replay.outcomes import Outcome
 from adapter.replay.steps import Flush, Request
@@ -26,7 +26,9 @@ Performed = Generator[Operation, Any, None]
 DISPATCHED = (Kind.CALL, Kind.FOLLOW, Kind.DETACH)
 """What is to be set going once it is written."""
 
-CANCELLED = Outcome(State.CANCELED, BY_PARENT)
+CANCELLED = Outcome(State.CANCELED)
+"""How a promise ends that this function cancels itself. It is told from a step's own outcome by its identity."""
+
 EXPIRED = Outcome(State.TIMEDOUT)
 
 
@@ -139,7 +141,8 @@ class Flusher:
                 continue
             now: int = yield Now()
             record = self._inline_record(execution.own, request, flush, now)
-            settled = replace(record, state=outcome.state, value=outcome.text, settled_at=now)
+            own = outcome is CANCELLED
+            settled = replace(record, state=outcome.state, value=outcome.text, settled_at=now, by_parent=own)
             yield from self._create(execution, [settled])
 
     def _run_inline(
@@ -159,7 +162,8 @@ class Flusher:
         known = execution.known.records.get(ordinal)
         cleans_up = outcome.state in (State.CANCELED, State.TIMEDOUT) and known is not None and known.kind is Kind.CALL
         promise = child_id(execution.own.id, ordinal)
-        written: Written = yield Settle(promise, outcome.state, outcome.text, guarded=cleans_up)
+        own = outcome is CANCELLED
+        written: Written = yield Settle(promise, outcome.state, outcome.text, guarded=cleans_up, by_parent=own)
         stands = written.stands if isinstance(written, Refused) else written
         if stands is None:
             raise Stale

@@ -18,14 +18,8 @@ from adapter.engine.run import respond
 from adapter.errors import ConfigurationError
 from adapter.protocol.ids import SCHEDULE, is_id
 from adapter.protocol.messages import Cause, Resume, is_envelope, parse
-from adapter.protocol.promises import (
-    Kind,
-    Record,
-    Refusal,
-    Refused,
-    State,
-    Written,
-)
+from adapter.protocol.promises import Refusal, Refused, Written
+from adapter.protocol.records import Kind, Record, State
 from adapter.protocol.times import SECOND
 from adapter.protocol.timing import SCHEDULES
 

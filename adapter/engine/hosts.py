@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from adapter.errors import ConfigurationError
-from adapter.protocol.promises import MAX_OBJECT_BYTES, MAX_PAYLOAD_BYTES, check_payload
+from adapter.protocol.records import MAX_OBJECT_BYTES, MAX_PAYLOAD_BYTES, check_payload
 
 if TYPE_CHECKING:
     from adapter.engine.host import EngineHost

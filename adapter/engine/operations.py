@@ -13,7 +13,8 @@ from typing import Any
 
 from adapter.engine.telling import What
 from adapter.protocol.messages import Message, Timed
-from adapter.protocol.promises import Arming, Firing, Record, State
+from adapter.protocol.promises import Arming, Firing
+from adapter.protocol.records import Record, State
 from adapter.replay.loop import DurableLoop
 
 
@@ -104,12 +105,16 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """``guarded``: a function is cancelled by this, and the watchdog sees to it that it cleans up."""
+    """``guarded``: a function is cancelled by this, and the watchdog sees to it that it cleans up.
+
+    ``by_parent``: the function that made the promise cancels it.
+    """
 
     id: str
     state: State
     value: str
     guarded: bool = False
+    by_parent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,8 @@ from adapter.engine.operations import (
 )
 from adapter.protocol.ids import parent_of
 from adapter.protocol.messages import Message, Timed
-from adapter.protocol.promises import MAX_PAYLOAD_BYTES, Arming, Firing, Record, State, Written
+from adapter.protocol.promises import Arming, Firing, Written
+from adapter.protocol.records import MAX_PAYLOAD_BYTES, Record, State
 from adapter.protocol.timing import RETENTION, WATCH, Due, kept_until
 from adapter.replay.outcomes import Outcome
 
@@ -52,7 +53,9 @@ class Store(Protocol):
     def peek_children(self, promise: str) -> Sequence[Record]: ...
     def read_children(self, promise: str, first: int = 0) -> Sequence[Record]: ...
     def create(self, record: Record) -> Written: ...
-    def settle(self, promise: str, state: State, value: str, at: int, due_at: int | None = None) -> Written: ...
+    def settle(
+        self, promise: str, state: State, value: str, at: int, due_at: int | None = None, by_parent: bool = False
+    ) -> Written: ...
     def claim(self, promise: str, firing: Firing | None = None, due_at: int | None = None) -> Written: ...
     def postpone(self, promise: str, was: int, due_at: int | None) -> Written: ...
     def register(self, promise: str, awaiter: str) -> Written: ...
@@ -172,7 +175,9 @@ class Ports:
             case Settle():
                 now = self.clock.now()
                 due_at = now + WATCH if operation.guarded else self._kept_until(operation.id, now)
-                return self.store.settle(operation.id, operation.state, operation.value, now, due_at)
+                return self.store.settle(
+                    operation.id, operation.state, operation.value, now, due_at, operation.by_parent
+                )
             case Close():
                 now = self.clock.now()
                 return self.store.close(operation.id, self._kept_until(operation.id, now), now)

@@ -10,7 +10,8 @@ from adapter.engine.caller import Caller
 from adapter.engine.operations import Create, Invoke, Now, Operation, Register, SendAt
 from adapter.errors import IdConflict, UnknownPromise
 from adapter.protocol.messages import Look, Start
-from adapter.protocol.promises import Kind, Record, Refused, Written, copied, digest_of
+from adapter.protocol.promises import Refused, Written, copied
+from adapter.protocol.records import Kind, Record, digest_of
 from adapter.protocol.timing import indexed, is_far
 from adapter.replay.outcomes import Outcome, rejected, resolved
 

@@ -42,7 +42,8 @@ from adapter.errors import BadMessage, CodecError, NonDeterminismError
 from adapter.protocol import retries
 from adapter.protocol.ids import child_id, parent_of
 from adapter.protocol.messages import Cause, Message, Resume, Start
-from adapter.protocol.promises import Arming, Firing, Kind, Record, Refusal, Refused, State, Written
+from adapter.protocol.promises import Arming, Firing, Refusal, Refused, Written
+from adapter.protocol.records import Kind, Record, State
 from adapter.protocol.times import MINUTE
 from adapter.protocol.timing import WATCH, is_far
 from adapter.replay.blocks import gathered

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from adapter.protocol.ids import parent_of
-from adapter.protocol.promises import Arming, Firing, Record, threshold_for
+from adapter.protocol.promises import Arming, Firing, threshold_for
+from adapter.protocol.records import Record
 from adapter.protocol.timing import is_far, watched
 from adapter.replay.steps import Suspended
 

@@ -16,7 +16,8 @@ from adapter.engine.telling import What
 from adapter.errors import BadMessage
 from adapter.protocol.ids import SCHEDULE
 from adapter.protocol.messages import Occur
-from adapter.protocol.promises import Arming, Kind, Record, digest_of
+from adapter.protocol.promises import Arming
+from adapter.protocol.records import Kind, Record, digest_of
 from adapter.protocol.recurrence import recurrence
 from adapter.protocol.times import LATEST, SECOND
 from adapter.protocol.timing import is_far

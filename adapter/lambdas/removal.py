@@ -17,7 +17,8 @@ from adapter.engine.operations import Clear, Many, Operation, PeekChildren, Peek
 from adapter.engine.telling import What
 from adapter.protocol.ids import parent_of, root_of
 from adapter.protocol.messages import Look
-from adapter.protocol.promises import Kind, Record, Refused, Written
+from adapter.protocol.promises import Refused, Written
+from adapter.protocol.records import Kind, Record
 from adapter.protocol.times import DAY, MINUTE
 from adapter.protocol.timing import MIN_RETENTION, kept_until
 

@@ -20,7 +20,8 @@ from adapter.errors import BadMessage, OtherVersion
 from adapter.lambdas.batches import process, records_of
 from adapter.protocol.ids import is_id
 from adapter.protocol.messages import Cause, Resume, Settlement, named
-from adapter.protocol.promises import Kind, Record, Refused, State, Stored, Wake, Written, copied, is_readable, wakes
+from adapter.protocol.promises import Refused, Written, copied, wakes
+from adapter.protocol.records import Kind, Record, State, Stored, Wake, attribute, is_readable
 
 Waking = Generator[Operation, Any, str]
 
@@ -36,7 +37,7 @@ def settlement(record: DynamoDBRecord) -> Settlement:
     raw = _object(_object(record.raw_event, "dynamodb"), "NewImage")
 
     def text(name: str) -> str:
-        found = _object(raw, name).get("S")
+        found = attribute(raw, name)
         return found if isinstance(found, str) else ""
 
     state, promise, version = text("state"), text("id"), _object(raw, "v").get("N")
@@ -48,7 +49,7 @@ def settlement(record: DynamoDBRecord) -> Settlement:
     if state not in set(State) or state == State.PENDING or not is_id(promise):
         what = repr(promise[:80]) if promise else "an unknown item"
         raise BadMessage(f"a stream record of {what} isn't a settlement: state {state[:40]!r}")
-    wake, awaiters = text("wake"), _object(raw, "awaiters").get("SS", [])
+    wake, awaiters = text("wake"), attribute(raw, "awaiters", [])
     if "wake" in raw and wake not in set(Wake):
         raise BadMessage(f"a stream record of {promise[:80]!r} wakes its parent in an unknown way: {wake[:40]!r}")
     if not isinstance(awaiters, list) or not all(isinstance(one, str) and is_id(one) for one in awaiters):

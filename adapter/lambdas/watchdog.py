@@ -38,7 +38,8 @@ from adapter.engine.telling import What
 from adapter.lambdas.removal import retire, retire_below
 from adapter.protocol.ids import parent_of
 from adapter.protocol.messages import Cause, Look, Resume, Timed
-from adapter.protocol.promises import Firing, Kind, Record, State
+from adapter.protocol.promises import Firing
+from adapter.protocol.records import Kind, Record, State
 from adapter.protocol.signs import (
     Deadlocked,
     Expired,

@@ -15,7 +15,8 @@ from adapter.errors import BadMessage
 from adapter.links.pages import page, said
 from adapter.links.tokens import secret, verify
 from adapter.links.values import HttpError, described, read_value
-from adapter.protocol.promises import Kind, Record, Refused, State
+from adapter.protocol.promises import Refused
+from adapter.protocol.records import Kind, Record, State
 from adapter.protocol.times import SECOND
 
 MAX_BODY = 160 * 1024

@@ -8,7 +8,7 @@ from typing import Any
 
 from adapter.codec import schemas
 from adapter.errors import CallerError
-from adapter.protocol.promises import Record, check_payload
+from adapter.protocol.records import Record, check_payload
 
 
 class HttpError(Exception):

@@ -12,7 +12,8 @@ from typing import Any
 
 from adapter.errors import BadMessage, OtherVersion
 from adapter.protocol.ids import is_id, parent_of
-from adapter.protocol.promises import Firing, State, Wake
+from adapter.protocol.promises import Firing
+from adapter.protocol.records import State, Wake
 
 VERSION = 1
 READABLE = frozenset({VERSION})

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from types import MappingProxyType
 
-from adapter.protocol.promises import Kind, Record, Wake
+from adapter.protocol.records import Kind, Record, Wake
 from adapter.protocol.times import MINUTE
 from adapter.protocol.timing import QUIET
 

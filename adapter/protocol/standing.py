@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
-from adapter.protocol.promises import BLOCK_FUNCTION, Kind, Record, State, Stored
+from adapter.protocol.records import BLOCK_FUNCTION, Kind, Record, State, Stored
 from adapter.protocol.signs import (
     UNREAD,
     Deadlocked,

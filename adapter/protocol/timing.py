@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from adapter.errors import ConfigurationError
 from adapter.protocol.ids import SCHEDULE
-from adapter.protocol.promises import Record
+from adapter.protocol.records import Record
 from adapter.protocol.times import DAY, LATEST, MINUTE, SECOND
 
 HORIZON = 15 * MINUTE

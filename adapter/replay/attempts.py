@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
-from adapter.protocol.promises import Record
+from adapter.protocol.records import Record
 from adapter.protocol.retries import Retry
 from adapter.protocol.times import SECOND
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from adapter.protocol.promises import Record, State
+from adapter.protocol.records import Record, State
 from adapter.replay.outcomes import Outcome
 
 

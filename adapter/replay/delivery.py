@@ -6,13 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from adapter.errors import CodecError
-from adapter.protocol.promises import Record, State
+from adapter.protocol.records import Record
 from adapter.protocol.times import NEVER
 from adapter.replay.outcomes import Outcome
 from adapter.replay.steps import Request
-
-BY_PARENT = '"by its parent"'
-"""The value of a promise that the function which made it has cancelled."""
 
 
 def due_for_delivery(record: Record) -> int:
@@ -21,8 +18,7 @@ def due_for_delivery(record: Record) -> int:
     What this function cancelled itself follows from a delivery that may not be in the journal yet: the replay makes it
     again, and cancels again. So everything else comes first.
     """
-    own = record.state is State.CANCELED and record.value == BY_PARENT
-    return NEVER if own else record.settled_at
+    return NEVER if record.by_parent else record.settled_at
 
 
 def deliver(promise: Any, request: Request, record: Record) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from adapter.errors import NonDeterminismError
-from adapter.protocol.promises import Kind, Record, Stored
+from adapter.protocol.records import Kind, Record, Stored
 from adapter.replay.journal import Journal
 from adapter.replay.known import Known
 from adapter.replay.steps import Behind, Request

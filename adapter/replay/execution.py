@@ -24,7 +24,7 @@ from typing import Any, NoReturn, TypeVar
 
 from adapter.errors import CodecError, InvalidId, MixedIO, PayloadTooLarge, PromiseCancelled
 from adapter.protocol.ids import MAX_ID_CHARACTERS, child_id
-from adapter.protocol.promises import Kind, Record, State, Wake
+from adapter.protocol.records import Kind, Record, State, Wake
 from adapter.protocol.retries import Retry
 from adapter.replay import waits
 from adapter.replay.attempts import attempts

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from adapter.protocol.promises import Record
+from adapter.protocol.records import Record
 
 
 class Source(Enum):

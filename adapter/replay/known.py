@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from adapter.protocol.promises import BLOCK_FUNCTION, Record, State, Wake
+from adapter.protocol.records import BLOCK_FUNCTION, Record, State, Wake
 
 
 class Known:

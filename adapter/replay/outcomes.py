@@ -8,7 +8,7 @@ from typing import Any
 
 from adapter.codec.exceptions import decode_exception, encode_exception
 from adapter.errors import PromiseCancelled, PromiseTimeout, Stuck
-from adapter.protocol.promises import Record, State
+from adapter.protocol.records import Record, State
 
 
 @dataclass(frozen=True, slots=True)

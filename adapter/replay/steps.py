@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from adapter.errors import NotDurable
-from adapter.protocol.promises import Kind
+from adapter.protocol.records import Kind
 from adapter.replay.loop import DurableLoop
 from adapter.replay.outcomes import Outcome
 

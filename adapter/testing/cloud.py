@@ -18,13 +18,12 @@ from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
 
 from adapter.api.durable import Durable
-from adapter.aws.sealed import EVERYTHING
 from adapter.engine import hosts
 from adapter.engine.operations import Tell
 from adapter.engine.telling import Progress, What
 from adapter.errors import ConfigurationError, Stuck
 from adapter.protocol.ids import is_id, root_of
-from adapter.protocol.promises import Kind, Record
+from adapter.protocol.records import SEALED, Kind, Record
 from adapter.protocol.times import MINUTE, SECOND
 from adapter.protocol.timing import next_sweep
 from adapter.testing.driver import AnyWorld, Driver
@@ -259,7 +258,7 @@ class LocalCloud:
 
     def records(self) -> list[Record]:
         """Everything in the table, by id; read without counting."""
-        return [self._looking.read(record, EVERYTHING) for record in self._world.records()]
+        return [self._looking.read(record, SEALED) for record in self._world.records()]
 
     def new_id(self) -> str:
         self._ids += 1

@@ -11,7 +11,7 @@ from adapter.engine import hosts
 from adapter.engine.host import EngineHost
 from adapter.engine.operations import Operation
 from adapter.engine.ports import Payloads, Ports
-from adapter.protocol.promises import Record
+from adapter.protocol.records import Record
 from adapter.testing.in_process.activities import Activity
 from adapter.testing.simulated_aws.lambdas import environment
 from adapter.testing.stats import Stats

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from adapter.engine.telling import What
 from adapter.protocol.ids import ordinal_of, parent_of
-from adapter.protocol.promises import Record, State
+from adapter.protocol.records import Record, State
 from adapter.protocol.times import SECOND
 from adapter.testing.cloud import Event
 from adapter.testing.happenings import Happening

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
 from adapter.engine.telling import What
-from adapter.protocol.promises import State
+from adapter.protocol.records import State
 from adapter.testing.cloud import Event, LocalCloud
 from adapter.testing.happenings import Happening
 from adapter.testing.scene import SHOWN, Actor, Line, Peek, Scene, tallied

@@ -9,7 +9,7 @@ from typing import Any
 from adapter.engine.telling import Progress, What
 from adapter.errors import Paused, Stuck
 from adapter.protocol.ids import parent_of, root_of
-from adapter.protocol.promises import Kind, Record
+from adapter.protocol.records import Kind, Record
 from adapter.protocol.signs import followed
 from adapter.protocol.standing import Standing, Way, named, standing
 from adapter.testing.happenings import Happening

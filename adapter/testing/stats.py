@@ -97,4 +97,6 @@ def _value_size(typed: Mapping[str, Any]) -> int:
         return len(value.encode())
     if kind == "N":
         return len(value) // 2 + 2
+    if kind == "SS":
+        return sum(len(text.encode()) for text in value)
     return 1

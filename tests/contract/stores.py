@@ -10,7 +10,8 @@ from contextlib import AbstractContextManager, contextmanager
 
 from adapter.engine.ports import Store
 from adapter.protocol.ids import parent_of
-from adapter.protocol.promises import Record, Refused, Written
+from adapter.protocol.promises import Refused, Written
+from adapter.protocol.records import Record
 from adapter.protocol.timing import Due, due_of, shard_of
 from adapter.testing.simulated_aws.memory import MemoryStore, Transitions
 from tests.contract.tables import TABLES

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from hypothesis import strategies as st
 
-from adapter.protocol.promises import Kind, Record, State, Wake
+from adapter.protocol.fields import Field
+from adapter.protocol.records import FIELDS, Kind, Record, State, Wake
 
 SETTLED = [State.RESOLVED, State.REJECTED, State.CANCELED, State.TIMEDOUT]
 RUNNABLE = [State.PENDING, State.CANCELED, State.TIMEDOUT]
@@ -46,19 +48,22 @@ def created(draw: st.DrawFn, ids: Sequence[str]) -> Record:
     return replace(record, kind=Kind.INLINE, state=state, value=draw(texts), settled_at=draw(times))
 
 
-@st.composite
-def any_record(draw: st.DrawFn, ids: Sequence[str]) -> Record:
+VALUES: dict[type, st.SearchStrategy[Any]] = {
+    str: texts,
+    int: counts | times,
+    bool: st.booleans(),
+    frozenset: st.frozensets(texts.filter(bool), max_size=2),
+    Mapping: st.dictionaries(texts, texts, max_size=2),
+}
+"""Of the fields of a record; an enumeration's are its members."""
+
+
+def any_record(ids: Sequence[str]) -> st.SearchStrategy[Record]:
     """Every field at any value that it can ever have."""
-    return replace(
-        draw(pending(ids)),
-        state=draw(st.sampled_from(State)),
-        value=draw(texts),
-        settled_at=draw(st.just(0) | times),
-        epoch=draw(counts),
-        arrivals=draw(counts),
-        threshold=draw(st.none() | counts),
-        on_reject=draw(st.booleans()),
-        wake_at=draw(st.none() | times),
-        paused=draw(texts),
-        closed=draw(st.booleans()),
-    )
+    values = {name: _values(field) for name, field in FIELDS.items()}
+    return st.builds(Record, **{**values, "id": st.sampled_from(ids)})
+
+
+def _values(field: Field) -> st.SearchStrategy[Any]:
+    values = VALUES[field.type] if field.type in VALUES else st.sampled_from(field.type)
+    return st.none() | values if field.optional else values

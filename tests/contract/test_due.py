@@ -9,7 +9,8 @@ import pytest
 
 from adapter.engine.ports import Store
 from adapter.protocol.ids import SCHEDULE, child_id
-from adapter.protocol.promises import Arming, Firing, Kind, Record, Refusal, Refused, State
+from adapter.protocol.promises import Arming, Firing, Refusal, Refused
+from adapter.protocol.records import Kind, Record, State
 from adapter.protocol.timing import SCHEDULES, SHARDS, Due, shard_of
 
 FOREVER = 2**53

@@ -11,7 +11,8 @@ from adapter.aws.items import to_item, to_record
 from adapter.aws.store import DynamoStore
 from adapter.errors import BadMessage
 from adapter.protocol.ids import child_id, key_of
-from adapter.protocol.promises import Arming, Record, State
+from adapter.protocol.promises import Arming
+from adapter.protocol.records import Record, State
 from tests.contract.tables import Table
 
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from adapter.engine.ports import Store
 from adapter.errors import PayloadTooLarge
 from adapter.protocol.ids import BUCKET, child_id
-from adapter.protocol.promises import Arming, Kind, Record, Refusal, Refused, State, Wake
+from adapter.protocol.promises import Arming, Refusal, Refused
+from adapter.protocol.records import Kind, Record, State, Wake
 from tests.contract.strategies import RUNNABLE, SETTLED, any_record, created, texts, times
 
 NewRoot = Callable[[], str]
@@ -214,6 +215,7 @@ FULL = Record(
     created_at=1_767_225_600_000_001,
     settled_at=1_767_225_600_000_002,
     by="by",
+    by_parent=True,
     wake=Wake.DIRECT,
     reply_to="reply-to",
     seen="1,t2,c",

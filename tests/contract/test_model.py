@@ -18,12 +18,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from adapter.aws import partitions
-from adapter.aws import store as aws_store
+from adapter.aws import items, partitions
 from adapter.engine.ports import Store
 from adapter.protocol import ids
 from adapter.protocol.ids import child_id
-from adapter.protocol.promises import Arming, Firing, Record, State
+from adapter.protocol.promises import Arming, Firing
+from adapter.protocol.records import Record, State
 from adapter.protocol.timing import shard_of
 from tests.contract.stores import STORES, ModelStore
 from tests.contract.strategies import RUNNABLE, SETTLED, counts, created, texts, times
@@ -64,10 +64,19 @@ class Agreement(RuleBasedStateMachine):
         # What is in the index has a target: it is where time's message goes.
         self.both("create", replace(record, target=record.target or "f"))
 
-    @rule(data=st.data(), state=st.sampled_from(SETTLED), value=texts, at=times)
-    def settle(self, data: st.DataObject, state: State, value: str, at: int) -> None:
+    @rule(
+        data=st.data(),
+        state=st.sampled_from(SETTLED),
+        value=texts,
+        at=times,
+        due_at=st.none() | instants,
+        by_parent=st.booleans(),
+    )
+    def settle(
+        self, data: st.DataObject, state: State, value: str, at: int, due_at: int | None, by_parent: bool
+    ) -> None:
         """The first settlement stands."""
-        self.both("settle", self.one(data), state, value, at)
+        self.both("settle", self.one(data), state, value, at, due_at, by_parent)
 
     @rule(data=st.data(), firing=st.none() | st.builds(Firing, instants, st.integers(-1, 2)))
     def claim(self, data: st.DataObject, firing: Firing | None) -> None:
@@ -169,7 +178,7 @@ class Agreement(RuleBasedStateMachine):
         # moto's queries get slower with each item in the table.
         client = getattr(self.store, "client", None)
         for promise in getattr(self, "model", ModelStore()).records if client else ():
-            client.delete_item(TableName=self.store._table, Key=aws_store._key(promise))
+            client.delete_item(TableName=self.store._table, Key=items.key(promise))
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,8 @@ from adapter.aws.sealing import INLINE_BYTES, Sealing, in_object
 from adapter.engine.ports import Cipher
 from adapter.errors import PayloadTooLarge
 from adapter.protocol.ids import child_id
-from adapter.protocol.promises import Kind, Record, Refused, State, Stored, Written
+from adapter.protocol.promises import Refused, Written
+from adapter.protocol.records import Kind, Record, State, Stored
 from adapter.testing.cloud import ENGINES
 from adapter.testing.hosting import InOrder
 from adapter.testing.simulated_aws.in_memory import MemoryBucket
@@ -181,9 +182,11 @@ class Watchful(MemoryStore):
         self.look(record.args, record.value)
         return super().create(record)
 
-    def settle(self, promise: str, state: State, value: str, at: int, due_at: int | None = None) -> Written:
+    def settle(
+        self, promise: str, state: State, value: str, at: int, due_at: int | None = None, by_parent: bool = False
+    ) -> Written:
         self.look(value)
-        return super().settle(promise, state, value, at, due_at)
+        return super().settle(promise, state, value, at, due_at, by_parent)
 
     def look(self, *texts: str) -> None:
         for text in texts:

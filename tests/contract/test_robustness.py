@@ -23,7 +23,8 @@ from adapter.engine.ports import Ports
 from adapter.engine.runner import CodeRunner
 from adapter.errors import BadMessage, ConfigurationError, InvalidId, PayloadTooLarge, UnknownPromise
 from adapter.protocol.ids import key_of
-from adapter.protocol.promises import MAX_OBJECT_BYTES, Arming, Record, State
+from adapter.protocol.promises import Arming
+from adapter.protocol.records import MAX_OBJECT_BYTES, Record, State
 from adapter.replay.loop import new_loop
 from adapter.testing import LocalCloud
 from adapter.testing.simulated_aws.streams import Poller, TableStream

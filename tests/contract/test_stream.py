@@ -16,7 +16,8 @@ from adapter.aws.store import DynamoStore, to_item, to_record
 from adapter.lambdas.resumer import settlement
 from adapter.protocol.ids import SCHEDULE, child_id
 from adapter.protocol.messages import Settlement
-from adapter.protocol.promises import Arming, Kind, Record, State, Wake
+from adapter.protocol.promises import Arming
+from adapter.protocol.records import Kind, Record, State, Wake
 from adapter.testing.simulated_aws.streams import Poller
 from tests.contract.strategies import SETTLED
 from tests.contract.tables import TABLES, Table

@@ -16,7 +16,8 @@ import pytest
 
 from adapter.engine.ports import Store
 from adapter.protocol.ids import child_id
-from adapter.protocol.promises import Arming, Record, Refusal, Refused, State, Written
+from adapter.protocol.promises import Arming, Refusal, Refused, Written
+from adapter.protocol.records import Record, State
 from tests.contract.stores import STORES
 from tests.contract.strategies import SETTLED
 

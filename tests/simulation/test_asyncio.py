@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from adapter import durable
-from adapter.protocol.promises import State
+from adapter.protocol.records import State
 from adapter.testing import LocalCloud
 from tests.support.laws import COLD, HOUR, WARM, Broken, Calls, Weather, history, plainly, slow
 

@@ -26,7 +26,7 @@ from adapter.cli.reading import LOOKED_AT
 from adapter.engine import hosts
 from adapter.engine.host import EngineHost
 from adapter.errors import RemoteError
-from adapter.protocol.promises import Kind, Record, State, Wake
+from adapter.protocol.records import Kind, Record, State, Wake
 from adapter.protocol.standing import Way
 from adapter.protocol.timing import indexed
 from adapter.testing import LocalCloud

@@ -13,7 +13,7 @@ import pytest
 from adapter import Retry, attach, durable, promise, resolve, run, schedule
 from adapter.engine import registry
 from adapter.errors import Paused, PayloadTooLarge
-from adapter.protocol.promises import MAX_PAYLOAD_BYTES
+from adapter.protocol.records import MAX_PAYLOAD_BYTES
 from adapter.testing import LocalCloud
 from adapter.testing.cloud import Event
 from tests.support.ciphers import NAME

@@ -11,7 +11,7 @@ from adapter import attach, durable, promise, resolve, run, schedule
 from adapter.api.durable import Durable
 from adapter.aws.payloads import key_of
 from adapter.errors import BadMessage, IdConflict, PayloadTooLarge
-from adapter.protocol.promises import MAX_OBJECT_BYTES, MAX_PAYLOAD_BYTES, State
+from adapter.protocol.records import MAX_OBJECT_BYTES, MAX_PAYLOAD_BYTES, State
 from adapter.testing import Faults, LocalCloud
 from adapter.testing.hosting import GetPayload, PutPayload
 from tests.support.laws import COLD, HOUR, STORM, history

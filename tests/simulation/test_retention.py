@@ -19,7 +19,8 @@ from adapter.errors import ConfigurationError, UnknownPromise
 from adapter.lambdas.removal import DEEP, PORTION
 from adapter.lambdas.watchdog import look
 from adapter.protocol.ids import BUCKET
-from adapter.protocol.promises import Kind, Record, Refused, State
+from adapter.protocol.promises import Refused
+from adapter.protocol.records import Kind, Record, State
 from adapter.protocol.timing import RETENTION, SHARDS, kept_until, retention_of
 from adapter.testing import LocalCloud
 from adapter.testing.faults import Kill

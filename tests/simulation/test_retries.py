@@ -11,7 +11,7 @@ import pytest
 from adapter import Retry, attach, durable, errors, now, run, uuid4
 from adapter.engine.operations import RunCode, SendAt, Settle
 from adapter.protocol.ids import BUCKET
-from adapter.protocol.promises import State
+from adapter.protocol.records import State
 from adapter.testing import LocalCloud
 from adapter.testing.cloud import Event
 from adapter.testing.faults import Killed

@@ -17,7 +17,7 @@ from adapter.engine.host import drive
 from adapter.engine.operations import Invoke, Many, Now, Operation, PeekFunction, PeekPromise, ReadPromise, Settle
 from adapter.lambdas.watchdog import look
 from adapter.protocol.ids import parent_of
-from adapter.protocol.promises import Kind, Record
+from adapter.protocol.records import Kind, Record
 from adapter.protocol.signs import Expired, Lost, Paused, Verdict, followed, verdict
 from adapter.protocol.standing import Standing, Way, standing
 from adapter.protocol.times import MINUTE

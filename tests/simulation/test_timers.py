@@ -10,7 +10,7 @@ import pytest
 
 from adapter import durable, errors, promise, resolve
 from adapter.engine.operations import Arm, Claim, Invoke, SendAt
-from adapter.protocol.promises import Record
+from adapter.protocol.records import Record
 from adapter.protocol.times import MINUTE
 from adapter.testing import Faults, LocalCloud
 from adapter.testing.cloud import Event

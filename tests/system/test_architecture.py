@@ -1,4 +1,4 @@
-"""docs/ARCHITECTURE.md shows the rooms as they are, and says of each write and call which test shows it."""
+"""docs/ARCHITECTURE.md shows the rooms and a record as they are; of each write and call, which test shows it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
+
+from adapter.protocol.records import FIELDS
 from tests.faults.crashes.test_crash_table import ROWS
+from tests.support.fields import HEAD, explanations, rows
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "adapter"
@@ -69,3 +73,20 @@ def named_in_the_crash_table() -> list[str]:
 def test_every_row_of_the_crash_table_has_its_test_and_every_test_its_row() -> None:
     """Else one of them would rot."""
     assert sorted(named_in_the_crash_table()) == sorted(ROWS)
+
+
+def test_the_table_of_fields_is_that_of_the_record() -> None:
+    """``python -m tests.support.fields`` prints it."""
+    _, found, table = DOCUMENT.partition(HEAD[0])
+    assert (found + table.partition("\n\n")[0]).splitlines() == rows()
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_every_field_says_in_one_line_what_it_is(name: str) -> None:
+    """Below it; of a time, its unit, too."""
+    said = explanations()[name]
+    assert said.endswith(".")
+    assert "\n" not in said
+    assert "|" not in said
+    if name.endswith("_at") or name == "deadline":
+        assert "in microseconds since the epoch" in said

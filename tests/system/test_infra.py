@@ -12,6 +12,8 @@ from cfnlint.api import lint_file
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
+from adapter.aws.items import Item
+from adapter.protocol.records import INDEXED
 from adapter.testing.simulated_aws.filters import matches
 from adapter.testing.simulated_aws.intrinsics import parse
 from adapter.testing.simulated_aws.template import FunctionSpec, StreamMapping, load
@@ -192,3 +194,16 @@ def test_every_function_knows_the_bucket_and_all_but_the_resumer_the_cipher() ->
     assert without == {"adapter.lambdas.resumer.handler"}
     (bucket,) = load(ROOT / "template.yaml").buckets
     assert {function.environment["DURABLE_BUCKET"] for function in FUNCTIONS} == {bucket}
+
+
+def test_the_index_has_the_fields_that_are_marked_for_it_and_the_table_the_keys_of_its_model() -> None:
+    """Whatever else the sweeper read it would read as a default."""
+    table = parse(ROOT / "infra" / "storage.yaml")["Resources"]["Promises"]["Properties"]
+    (index,) = table["GlobalSecondaryIndexes"]
+    keys = {key["AttributeName"] for key in index["KeySchema"]}
+    assert index["Projection"]["ProjectionType"] == "INCLUDE"
+    assert sorted(index["Projection"]["NonKeyAttributes"]) == sorted(INDEXED - keys)
+    assert keys - INDEXED == {"due_shard"}
+    modelled = {name: attribute.attr_type for name, attribute in Item.get_attributes().items()}
+    defined = {one["AttributeName"]: one["AttributeType"] for one in table["AttributeDefinitions"]}
+    assert defined.items() <= modelled.items()

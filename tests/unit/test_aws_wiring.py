@@ -20,7 +20,8 @@ from adapter.aws.wiring import AwsHost, NoTimers, SystemClock, Threads
 from adapter.engine import hosts
 from adapter.errors import ConfigurationError, Paused
 from adapter.protocol.messages import Cause, Resume, Start, parse, to_event
-from adapter.protocol.promises import Record, Refusal, Refused, State
+from adapter.protocol.promises import Refusal, Refused
+from adapter.protocol.records import Record, State
 from adapter.testing.simulated_aws.lambdas import Context
 from adapter.testing.simulated_aws.template import default_template, load
 

@@ -20,7 +20,8 @@ from adapter.codec.schemas import describe
 from adapter.engine import hosts
 from adapter.links.endpoint import MAX_BODY, handler
 from adapter.links.tokens import sign, verify
-from adapter.protocol.promises import Kind, Record, State, Written, settle
+from adapter.protocol.promises import Written, settle
+from adapter.protocol.records import Kind, Record, State
 from adapter.replay.steps import Scope, current
 
 KEY = "k" * 32

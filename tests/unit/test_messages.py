@@ -26,7 +26,8 @@ from adapter.protocol.messages import (
     parse_timed,
     to_event,
 )
-from adapter.protocol.promises import Firing, State
+from adapter.protocol.promises import Firing
+from adapter.protocol.records import State
 
 ids = st.from_regex(r"[^~]{1,20}(~(0|[1-9][0-9]{0,3})(\.(0|[1-9][0-9]{0,3})){0,3})?", fullmatch=True)
 

@@ -14,7 +14,8 @@ from adapter.aws.patience import Patience, PatientPorts, passes
 from adapter.aws.wiring import SystemClock
 from adapter.engine.operations import Create, Many, ReadPromise, RunCode
 from adapter.engine.runner import CodeRunner
-from adapter.protocol.promises import Record, Refused, State
+from adapter.protocol.promises import Refused
+from adapter.protocol.records import Record, State
 from adapter.testing import LocalCloud
 from adapter.testing.hosting import InOrder
 

@@ -27,22 +27,19 @@ from adapter.protocol.ids import (
 from adapter.protocol.promises import (
     Arming,
     Firing,
-    Kind,
-    Record,
     Refusal,
     Refused,
-    State,
     arm,
     arrive,
     claim,
     close,
     create,
-    digest_of,
     pause,
     settle,
     threshold_for,
     wakes,
 )
+from adapter.protocol.records import Kind, Record, State, digest_of
 
 roots = st.text(
     st.characters(codec="utf-8", exclude_characters="~", exclude_categories=["Cc"]), min_size=1, max_size=20

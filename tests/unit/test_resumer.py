@@ -17,7 +17,8 @@ from adapter.errors import BadMessage, OtherVersion
 from adapter.lambdas import resumer
 from adapter.protocol.ids import child_id, key_of
 from adapter.protocol.messages import Cause, Resume, parse
-from adapter.protocol.promises import Arming, Kind, Record, State, Wake
+from adapter.protocol.promises import Arming
+from adapter.protocol.records import Kind, Record, State, Wake
 from adapter.testing import LocalCloud
 from adapter.testing.simulated_aws.lambdas import Context
 

@@ -15,7 +15,7 @@ from adapter.aws.payloads import Cached, S3Payloads, key_of
 from adapter.aws.sealing import INLINE_BYTES, MARKS, Sealing, cipher_named, in_object, marked
 from adapter.engine.ports import Payloads
 from adapter.errors import BadMessage, ConfigurationError
-from adapter.protocol.promises import MAX_OBJECT_BYTES, MAX_PAYLOAD_BYTES, Kind, Record, Stored
+from adapter.protocol.records import MAX_OBJECT_BYTES, MAX_PAYLOAD_BYTES, Kind, Record, Stored
 from adapter.testing.simulated_aws.in_memory import MemoryBucket
 from adapter.testing.simulated_aws.lambdas import environment
 from adapter.testing.simulated_aws.world import ENVIRONMENT

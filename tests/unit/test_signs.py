@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from adapter.protocol.promises import Kind, Record, State, Wake
+from adapter.protocol.records import Kind, Record, State, Wake
 from adapter.protocol.signs import (
     LATE,
     Deadlocked,

@@ -9,7 +9,7 @@ import pytest
 
 from adapter.engine.telling import What
 from adapter.errors import Paused
-from adapter.protocol.promises import BLOCK_FUNCTION, Kind, Record, State, Stored, Wake
+from adapter.protocol.records import BLOCK_FUNCTION, Kind, Record, State, Stored, Wake
 from adapter.protocol.standing import Way, span, standing, time_in_words
 from adapter.protocol.times import LATEST, MINUTE, SECOND
 from adapter.testing.happenings import Happening

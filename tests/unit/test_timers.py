@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter.protocol.promises import Record
+from adapter.protocol.records import Record
 from adapter.protocol.times import MINUTE
 from adapter.protocol.timing import HORIZON, SHARDS, WATCH, indexed, is_far, next_sweep, shard_of, wanted
 

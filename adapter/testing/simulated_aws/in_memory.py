@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from adapter.aws.payloads import missing
-from adapter.protocol.promises import Record
+from adapter.protocol.records import Record
 from adapter.testing.simulated_aws.lambdas import environment
 from adapter.testing.simulated_aws.memory import MemoryStore
 from adapter.testing.simulated_aws.queues import MemoryQueue, QueuePoller

@@ -18,7 +18,8 @@ from adapter.aws.partitions import Partitions
 from adapter.errors import ConfigurationError
 from adapter.protocol import promises
 from adapter.protocol.ids import key_of
-from adapter.protocol.promises import Arming, Firing, Kind, Record, Refused, State, Written
+from adapter.protocol.promises import Arming, Firing, Refused, Written
+from adapter.protocol.records import SEALED, Kind, Record, State
 from adapter.protocol.times import MINUTE
 from adapter.protocol.timing import SCHEDULES, Due, due_of, shard_of
 from adapter.testing.stats import Stats, item_size
@@ -59,12 +60,14 @@ class Transitions(ABC):
         """Remove a record that stands; return it."""
 
     def create(self, record: Record) -> Written:
-        check_size(record.id, record.args, record.value)
+        check_size(record.id, *(getattr(record, name) for name in SEALED))
         return self.write(record.id, promises.create(self.peek(record.id), record))
 
-    def settle(self, promise: str, state: State, value: str, at: int, due_at: int | None = None) -> Written:
+    def settle(
+        self, promise: str, state: State, value: str, at: int, due_at: int | None = None, by_parent: bool = False
+    ) -> Written:
         check_size(promise, value)
-        return self.write(promise, promises.settle(self.peek(promise), state, value, at, due_at))
+        return self.write(promise, promises.settle(self.peek(promise), state, value, at, due_at, by_parent))
 
     def claim(self, promise: str, firing: Firing | None = None, due_at: int | None = None) -> Written:
         return self.write(promise, promises.claim(self.peek(promise), firing, due_at))

@@ -7,7 +7,7 @@ from typing import Any
 
 from adapter.aws.items import to_record
 from adapter.aws.store import DynamoStore
-from adapter.protocol.promises import Record
+from adapter.protocol.records import Record
 from adapter.protocol.times import MINUTE
 from adapter.protocol.timing import SCHEDULES
 from adapter.testing.stats import WRITES, Stats

@@ -11,7 +11,7 @@ from typing import Any
 
 from adapter.engine.telling import What
 from adapter.protocol.ids import parent_of
-from adapter.protocol.promises import Kind, Record, State
+from adapter.protocol.records import Kind, Record, State
 from adapter.testing.driver import DEFAULT_FUNCTION
 from adapter.testing.happenings import Happening
 from tests.faults.chaos.in_asyncio import UNCOUNTED, plainly

@@ -32,8 +32,7 @@ from adapter.engine.operations import (
 )
 from adapter.protocol.ids import SCHEDULE, parent_of
 from adapter.protocol.messages import Cause, Look, Occur, Resume, Start
-from adapter.protocol.promises import Kind, State
-from adapter.replay.delivery import BY_PARENT
+from adapter.protocol.records import Kind, State
 from adapter.testing.driver import DEFAULT_FUNCTION
 from adapter.testing.faults import Kill
 from adapter.testing.hosting import ClearPayloads, PutPayload
@@ -110,12 +109,12 @@ def code_beside_others(found: Any) -> bool:
     return isinstance(found, Many) and all(isinstance(one, RunCode) for one in found.operations)
 
 
-def of_a_child(state: State, value: str | None = None) -> Callable[[Any], bool]:
+def of_a_child(state: State, by_parent: bool = False) -> Callable[[Any], bool]:
     return lambda found: (
         isinstance(found, Settle)
         and found.state is state
         and parent_of(found.id) is not None
-        and value in (None, found.value)
+        and found.by_parent >= by_parent
     )
 
 
@@ -156,7 +155,7 @@ ROWS = {
     "settle-own-link": Row("links", ":links", of_a_child(State.RESOLVED)),
     "send-attempt": Row("fails", ":broken", sent(SendAt, Start)),
     "bury": Row("dies", BURY, sent(SendAt, Start)),
-    "cancel-children-of-the-crashed": Row("crashes", LAMBDA, of_a_child(State.CANCELED, BY_PARENT)),
+    "cancel-children-of-the-crashed": Row("crashes", LAMBDA, of_a_child(State.CANCELED, by_parent=True)),
     "settle-as-crashed": Row("crashes", LAMBDA, of(Settle, state=State.REJECTED)),
     "sweep": Row("waits", SWEEP, of(SendAt)),
     "fire": Row("waits", FIRE, sent(Invoke, Resume, Cause.TIMER)),
@@ -178,7 +177,7 @@ ROWS = {
     "move-schedule": Row("schedules", FIRE, lambda found: isinstance(found, Arm) and found.id.startswith(SCHEDULE)),
     "remove-schedule": Row("schedules", ":keeps_time", of(Delete)),
     "settle-from-outside": Row("asks", ":answer", lambda found: isinstance(found, Settle) and found.id == "asks~0"),
-    "end-calls-of-the-settled": Row("settled in its place", ":answer", of_a_child(State.CANCELED, BY_PARENT)),
+    "end-calls-of-the-settled": Row("settled in its place", ":answer", of_a_child(State.CANCELED, by_parent=True)),
     "settle-by-link": Row("link", "links", of(Settle)),
 }
 

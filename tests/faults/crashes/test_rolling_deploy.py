@@ -22,9 +22,9 @@ from adapter.engine.host import drive
 from adapter.engine.memory import Memory
 from adapter.engine.operations import Many
 from adapter.engine.run import respond
-from adapter.protocol import messages, promises
+from adapter.protocol import messages, records
 from adapter.protocol.messages import Start
-from adapter.protocol.promises import Kind
+from adapter.protocol.records import Kind
 from adapter.testing import LocalCloud
 from adapter.testing.cloud import Event
 from adapter.testing.simulated_aws.lambdas import Function, Invocation
@@ -43,7 +43,7 @@ NEW = (2, frozenset({1, 2}))
 @contextmanager
 def running(version: tuple[int, frozenset[int]]) -> Iterator[None]:
     """For a while, this process runs code of a version."""
-    modules: list[Any] = [promises, messages]
+    modules: list[Any] = [records, messages]
     before = [(module.VERSION, module.READABLE) for module in modules]
     for module in modules:
         module.VERSION, module.READABLE = version

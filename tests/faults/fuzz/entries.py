@@ -29,7 +29,8 @@ from adapter.links.endpoint import handler
 from adapter.links.tokens import sign, verify
 from adapter.protocol.ids import parent_of
 from adapter.protocol.messages import Cause, Message, Resume
-from adapter.protocol.promises import Kind, Record, Refusal, Refused, State, Stored, Written, settle
+from adapter.protocol.promises import Refusal, Refused, Written, settle
+from adapter.protocol.records import Kind, Record, State, Stored
 from adapter.testing.hosting import InOrder
 from tests.contract.stores import ModelStore
 from tests.faults.fuzz.laws import NOW, Color, Item, Options, Point, read

@@ -30,7 +30,7 @@ from adapter.lambdas.occurrences import occur
 from adapter.protocol import ids, retries
 from adapter.protocol.ids import check_root_id, child_id, is_id, key_of, ordinal_of, parent_of
 from adapter.protocol.messages import Resume, Settlement, Start, parse, parse_timed, to_event
-from adapter.protocol.promises import Kind, Record, State, Wake
+from adapter.protocol.records import Kind, Record, State, Wake
 from adapter.protocol.times import LATEST
 from adapter.protocol.timing import Due
 

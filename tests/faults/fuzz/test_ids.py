@@ -28,7 +28,7 @@ from adapter.protocol.ids import (
     root_of,
 )
 from adapter.protocol.messages import Cause, Resume, Start, parse, to_event
-from adapter.protocol.promises import Record
+from adapter.protocol.records import Record
 from adapter.testing import LocalCloud
 from tests.faults.fuzz import laws
 from tests.faults.fuzz.strategies import quick

@@ -15,7 +15,7 @@ from adapter.codec import schemas
 from adapter.codec.schemas import describe
 from adapter.engine import hosts
 from adapter.links.endpoint import handler
-from adapter.protocol.promises import Record
+from adapter.protocol.records import Record
 from tests.faults.fuzz import entries
 from tests.faults.fuzz.entries import KEY, TOKEN, Table, answered
 from tests.faults.fuzz.strategies import anything, deep, jsons, mutated, quick, swollen

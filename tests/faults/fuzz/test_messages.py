@@ -27,7 +27,8 @@ from adapter.protocol.messages import (
     parse_timed,
     to_event,
 )
-from adapter.protocol.promises import Firing, Record, State, Wake
+from adapter.protocol.promises import Firing
+from adapter.protocol.records import Record, State, Wake
 from tests.faults.fuzz import entries, laws
 from tests.faults.fuzz.strategies import anything, deep, jsons, mutated, quick, swollen
 

@@ -16,7 +16,7 @@ from adapter.aws import store
 from adapter.aws.sealing import Sealing
 from adapter.aws.store import to_item, to_record
 from adapter.errors import BadMessage, ConfigurationError
-from adapter.protocol.promises import Kind, Record, State, Stored, Wake
+from adapter.protocol.records import Kind, Record, State, Stored, Wake
 from adapter.protocol.recurrence import Recurrence, When
 from adapter.protocol.retries import Retry
 from tests.faults.fuzz import entries, laws

@@ -18,7 +18,7 @@ from adapter.codec import encode
 from adapter.errors import CodecError, Paused
 from adapter.protocol.ids import key_of
 from adapter.protocol.messages import MARK, VERSION, Cause, Resume, Start
-from adapter.protocol.promises import Kind, Record, State, Wake
+from adapter.protocol.records import Kind, Record, State, Wake
 from adapter.testing import LocalCloud
 from adapter.testing.simulated_aws.intrinsics import ACCOUNT, REGION
 from tests.faults.fuzz.entries import Model

@@ -45,7 +45,8 @@ from adapter.lambdas.resumer import resume_callee, resume_counted, resume_direct
 from adapter.protocol import ids, promises
 from adapter.protocol.ids import parent_of
 from adapter.protocol.messages import Message, Resume, Settlement, Start
-from adapter.protocol.promises import Record, Refused, State, Wake
+from adapter.protocol.promises import Refused
+from adapter.protocol.records import Record, State, Wake
 from adapter.replay.outcomes import resolved
 
 LEAF = "explored.leaf"
@@ -355,7 +356,9 @@ class Explorer:
             case Settle():
                 # Higher ordinals settle earlier by the clock, so a run that sees more delivers in another order.
                 at = 1_000 - ids.ordinal_of(promise)
-                written = self.rules.settle(standing, operation.state, operation.value, at)
+                written = self.rules.settle(
+                    standing, operation.state, operation.value, at, by_parent=operation.by_parent
+                )
             case Claim():
                 written = promises.claim(standing, operation.firing)
             case Arm():

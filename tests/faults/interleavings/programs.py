@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from adapter import durable, promise, run
-from adapter.protocol.promises import Record
+from adapter.protocol.records import Record
 
 
 @durable(name="explored.leaf")

@@ -12,7 +12,8 @@ from adapter.engine.operations import Arm, Arrive, Create, Invoke, Many
 from adapter.engine.run import respond
 from adapter.lambdas.resumer import resume_counted
 from adapter.protocol import promises
-from adapter.protocol.promises import Record, Refusal, Refused, State
+from adapter.protocol.promises import Refusal, Refused
+from adapter.protocol.records import Record, State
 from tests.faults.interleavings import programs
 from tests.faults.interleavings.explorer import Explorer, Rules, Violation
 

@@ -11,8 +11,8 @@ OF_TRANSITIONS = [
         breaks="I1",
         file="adapter/protocol/promises.py",
         old="    if not standing.pending:\n        return Refused(Refusal.SETTLED, standing)\n"
-        "    return replace(standing, state=state",
-        new="    return replace(standing, state=state",
+        "    return replace(\n        standing,\n        state=state",
+        new="    return replace(\n        standing,\n        state=state",
         check=(f"{PROMISES}::test_no_transition_changes_how_a_settled_promise_ended",),
     ),
     Mutation(
@@ -20,8 +20,8 @@ OF_TRANSITIONS = [
         bug="The write that settles asks only whether there is such an item.",
         breaks="I1",
         file="adapter/aws/store.py",
-        old='remove=("expects", "paused", *(_DUE - due.keys())),\n            condition="#state = :pending",',
-        new='remove=("expects", "paused", *(_DUE - due.keys())),\n            condition="attribute_exists(pk)",',
+        old='            changes,\n            condition="#state = :pending",',
+        new='            changes,\n            condition="attribute_exists(pk)",',
         check=("tests/simulation/test_promises.py::test_the_second_settlement_is_told_what_stands",),
     ),
     Mutation(
@@ -147,11 +147,13 @@ OF_TRANSITIONS = [
         bug="The item that names an object is written, and the object after it.",
         breaks="object before item",
         file="adapter/aws/sealed.py",
-        old='written = self.inner.settle(promise, state, self.sealing.seal(value, promise, "value"), at, due_at)',
+        old="""sealed = self.sealing.seal(value, promise, "value")
+        written = self.inner.settle(promise, state, sealed, at, due_at, by_parent)""",
         new="""later: list[tuple[str, str]] = []
         bucket = type("Later", (), {"put": lambda self, *what: later.append(what)})()
         sealing = replace(self.sealing, payloads=self.sealing.payloads and bucket)
-        written = self.inner.settle(promise, state, sealing.seal(value, promise, "value"), at, due_at)
+        sealed = sealing.seal(value, promise, "value")
+        written = self.inner.settle(promise, state, sealed, at, due_at, by_parent)
         for key, text in later:
             self.sealing.payloads.put(key, text)""",
         check=("tests/contract/test_payloads.py::test_an_object_is_there_before_any_item_names_it",),

@@ -17,7 +17,7 @@ import pytest
 from adapter.aws.wiring import SystemClock
 from adapter.codec.schemas import describe
 from adapter.protocol.messages import Cause, Resume, parse
-from adapter.protocol.promises import Kind, Record, State, Wake
+from adapter.protocol.records import Kind, Record, State, Wake
 from adapter.protocol.timing import indexed
 from adapter.testing.simulated_aws.gateway import Gateway
 from adapter.testing.simulated_aws.template import default_template, load

@@ -15,7 +15,8 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 from moto import mock_aws
 
 from adapter.aws.store import DynamoStore
-from adapter.protocol.promises import Kind, Record, Refused, State
+from adapter.protocol.promises import Refused
+from adapter.protocol.records import Kind, Record, State
 from adapter.testing.simulated_aws.gateway import Call, Gateway, HangUp, NoSuchFunction
 from adapter.testing.simulated_aws.lambdas import environment
 

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from adapter.aws.wiring import SystemClock
-from adapter.protocol.promises import Record, State
+from adapter.protocol.records import Record, State
 from adapter.testing.processes import entry
 from adapter.testing.processes.environment import EnvironmentDied
 from adapter.testing.processes.environments import Environments

@@ -14,7 +14,7 @@ from adapter.aws.store import to_item
 from adapter.codec import encode
 from adapter.codec.exceptions import encode_exception
 from adapter.protocol.ids import root_of
-from adapter.protocol.promises import Kind
+from adapter.protocol.records import Kind
 from adapter.protocol.retries import Retry
 from adapter.testing import LocalCloud
 from tests.faults.fuzz import entries, laws

@@ -1,0 +1,264 @@
+"""A durable promise as it is stored: the record, its fields, and the versions that are read. Pure.
+
+`Record` is the one home of its fields. What a store keeps of each, what is in the index and what is user data follow
+from their types, defaults and marks (`adapter.protocol.fields`); so does the table in docs/ARCHITECTURE.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Annotated, Any
+
+from adapter.errors import PayloadTooLarge
+from adapter.protocol.fields import Mark, fields_of, marked
+from adapter.protocol.ids import ordinal_of
+
+VERSION = 1
+"""Of the items that this code writes. What an older version would misread is written under the next."""
+
+READABLE = frozenset({VERSION})
+"""The versions of items that this code reads: its own, and those from which executions may still be alive."""
+
+MAX_PAYLOAD_BYTES = 160 * 1024
+"""Of a promise's arguments, and of its outcome: both share an item, which DynamoDB bounds at 400 KB."""
+
+MAX_OBJECT_BYTES = 50_000_000
+"""The same, where a bucket takes what an item doesn't: a Lambda has to hold it, encoded and decoded."""
+
+
+BLOCK_FUNCTION = "lambda-await:block"
+"""The name of the durable function that runs a block of a wide map."""
+
+
+class State(StrEnum):
+    """The states of the Durable Promise specification."""
+
+    PENDING = "pending"
+    RESOLVED = "resolved"
+    REJECTED = "rejected"
+    CANCELED = "rejected_canceled"
+    TIMEDOUT = "rejected_timedout"
+
+
+class Kind(StrEnum):
+    """What settles the promise: a function's own Lambda, its parent's run, the outside world, or another root.
+
+    A detached call's promise settles as soon as its root exists, a follower as its root does. A schedule never settles.
+    """
+
+    CALL = "call"
+    INLINE = "inline"
+    EXTERNAL = "external"
+    FOLLOW = "follow"
+    DETACH = "detach"
+    SCHEDULE = "schedule"
+
+
+class Wake(StrEnum):
+    """How the settlement of a child resumes its parent."""
+
+    DIRECT = "direct"
+    COUNTED = "counted"
+
+
+class Stored(str):
+    """A text as the table has it, which hasn't been read: perhaps encrypted, perhaps no more than an object's key.
+
+    ``origin``: the promise that it was stored for.
+    """
+
+    __slots__ = ("origin",)
+    origin: str
+
+    def __new__(cls, text: str, origin: str) -> Stored:
+        made = super().__new__(cls, text)
+        made.origin = origin
+        return made
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One durable promise as stored."""
+
+    id: Annotated[str, Mark.ALWAYS, Mark.INDEXED]
+    """The promise's id: its parent, its ordinal and its key follow from it."""
+
+    kind: Annotated[Kind, Mark.ALWAYS, Mark.INDEXED] = Kind.CALL
+    """What settles it: `call`, `inline`, `external`, `follow`, `detach` or `schedule`."""
+
+    fn: str = ""
+    """The name of the durable function, or of the code of an inline step."""
+
+    target: Annotated[str, Mark.INDEXED] = ""
+    """The name of the Lambda that runs the function."""
+
+    args: Annotated[str, Mark.SEALED] = ""
+    """The function's arguments, as JSON."""
+
+    digest: str = ""
+    """A fingerprint of kind, function and arguments: a replay that asks for another has drifted."""
+
+    state: Annotated[State, Mark.ALWAYS, Mark.INDEXED] = State.PENDING
+    """Pending, or how it settled."""
+
+    value: Annotated[str, Mark.SEALED] = ""
+    """The outcome, as JSON: a value or an exception."""
+
+    created_at: Annotated[int, Mark.ALWAYS] = 0
+    """When it was created, in microseconds since the epoch."""
+
+    settled_at: int = 0
+    """When it settled, in microseconds since the epoch; 0: it is pending."""
+
+    by: str = ""
+    """The request id of the invocation that created it: its retry does what was to follow the creation, again."""
+
+    by_parent: bool = False
+    """The function that made it cancelled it itself: a replay cancels it again."""
+
+    wake: Wake | None = None
+    """How its settlement resumes its parent: `direct` or `counted`; none: not at all."""
+
+    reply_to: str = ""
+    """The name of the Lambda that runs its parent."""
+
+    seen: str | None = None
+    """It leads a turn, and these are the deliveries since the last leader, in order; none: it leads none."""
+
+    epoch: int = 0
+    """How often the function was claimed or armed: a run that loaded another epoch can't arm it."""
+
+    arrivals: int = 0
+    """How many settlements of its counted children have been added up, some of them perhaps twice."""
+
+    threshold: int | None = None
+    """The number of arrivals that resumes the function; none: no number does."""
+
+    expects: int | None = None
+    """It is armed, and moves once so many counted children have settled; -1: only time moves it."""
+
+    refusals: int = 0
+    """How many rejections of counted children the last arming knew."""
+
+    on_reject: bool = False
+    """One more rejection of a counted child resumes the function, whatever the number of arrivals."""
+
+    wake_at: Annotated[int | None, Mark.INDEXED] = None
+    """When time resumes the function, in microseconds since the epoch."""
+
+    sent: bool = False
+    """A message that resumes it at `wake_at` is on its way."""
+
+    due_at: Annotated[int | None, Mark.INDEXED] = None
+    """When the sweeper has to send a message for it, in microseconds since the epoch; none: it isn't in the index."""
+
+    deadline: int | None = None
+    """When it times out, in microseconds since the epoch; none: never."""
+
+    retry: str = ""
+    """The retry policy of the function, as JSON."""
+
+    root: str = ""
+    """The id of the root that it follows, or that a detached call starts."""
+
+    detached_by: str = ""
+    """The id of the detached call that started this root."""
+
+    recurs: str = ""
+    """The rule of a schedule's occurrences, as JSON."""
+
+    reads: str = ""
+    """Of a follower that has no function itself: that of its root, which says how the outcome is read."""
+
+    awaiters: frozenset[str] = frozenset()
+    """The ids of its followers: they settle as this root does."""
+
+    paused: Annotated[str, Mark.SEALED] = ""
+    """Why the function is paused: the text of the drift."""
+
+    closed: Annotated[bool, Mark.INDEXED] = False
+    """The function was cancelled, or timed out, and has cleaned up."""
+
+    closed_at: int = 0
+    """When it had cleaned up, in microseconds since the epoch; 0: it hasn't, or didn't have to."""
+
+    tags: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """The tags that the user gave its function, by name."""
+
+    @property
+    def pending(self) -> bool:
+        return self.state is State.PENDING
+
+    @property
+    def rejected(self) -> bool:
+        return self.state not in (State.PENDING, State.RESOLVED)
+
+    @property
+    def ended_at(self) -> int:
+        """When it was over, if it is."""
+        return max(self.settled_at, self.closed_at)
+
+    @property
+    def ordinal(self) -> int:
+        return ordinal_of(self.id)
+
+    @property
+    def runnable(self) -> bool:
+        """A run may still do something: the function isn't settled, or was cancelled and must clean up."""
+        return self.pending or (cleans_up(self.state) and not self.closed)
+
+    @property
+    def over(self) -> bool:
+        """No run does anything for it any more. What isn't a function has nothing to clean up."""
+        return is_over(self.kind, self.state, self.closed)
+
+
+FIELDS = fields_of(Record)
+"""All fields of a record, by name."""
+
+STORED_ALWAYS = frozenset(marked(FIELDS, Mark.ALWAYS))
+INDEXED = frozenset(marked(FIELDS, Mark.INDEXED))
+"""What the index of what is due has of a record."""
+
+SEALED = marked(FIELDS, Mark.SEALED)
+"""User data."""
+
+
+def attribute(item: Mapping[str, Any], name: str, default: Any = None) -> Any:
+    """The attribute of a field in an item of DynamoDB's JSON; ``default`` where there is none of the field's form."""
+    typed = item.get(name)
+    return typed.get(FIELDS[name].form.tag, default) if isinstance(typed, dict) else default
+
+
+def cleans_up(state: State) -> bool:
+    """Whether a function that was settled so from above goes on until it is closed."""
+    return state in (State.CANCELED, State.TIMEDOUT)
+
+
+def is_over(kind: Kind, state: State, closed: bool) -> bool:
+    """See `Record.over`."""
+    return state is not State.PENDING and not (kind is Kind.CALL and cleans_up(state) and not closed)
+
+
+def is_readable(version: object) -> bool:
+    """Whether this code reads items of a version, as DynamoDB's JSON has it: a number's text."""
+    return version in {str(known) for known in READABLE}
+
+
+def check_payload(text: str, what: str, limit: int = MAX_PAYLOAD_BYTES, remedy: str = "") -> str:
+    """Return the text if it can be stored.
+
+    Raises:
+        PayloadTooLarge: it has more than ``limit`` bytes in UTF-8.
+    """
+    if len(text) > limit // 4 and (size := len(text.encode())) > limit:
+        raise PayloadTooLarge(f"{what}: {size} bytes as JSON; at most {limit} can be stored{remedy}")
+    return text
+
+
+def digest_of(kind: Kind, fn: str, args: str) -> str:
+    """What a replay compares: a fingerprint of what was asked for."""
+    return hashlib.sha256(f"{kind}\0{fn}\0{args}".encode("utf-8", "surrogatepass")).hexdigest()[:24]
