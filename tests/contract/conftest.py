@@ -56,8 +56,8 @@ def dynamo(table: Table) -> DynamoStore:
 
 @pytest.fixture
 def new_root() -> Callable[[], str]:
-    """Makes ids that no other test uses."""
-    return lambda: f"root-{next(_roots)}"
+    """Makes ids that no other test uses. None is the beginning of another, so a test may append to its own."""
+    return lambda: f"root-{next(_roots)}-"
 
 
 @pytest.fixture

@@ -7,15 +7,25 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from adapter.testing import LocalCloud
-from tests.support.laws import COLD, WEATHERS, Limit, Weather
+from tests.support.effort import ENGINE
+from tests.support.laws import COLD, WEATHERS, Limit, Weather, forget
 
 
 @pytest.fixture
-def cloud(cloud: LocalCloud) -> Iterator[LocalCloud]:
-    """The plugin's; one that never comes to rest fails its test, and so does a kill that never came about."""
-    cloud.watchers.append(Limit(5_000))
-    yield cloud
-    assert cloud._kills == []
+def cloud() -> Iterator[LocalCloud]:
+    """A fresh one; if it never comes to rest, that fails its test, and so does a kill that never came about."""
+    with LocalCloud(engine=ENGINE) as cloud:
+        cloud.watchers.append(Limit(5_000))
+        yield cloud
+        assert cloud._kills == []
+
+
+@pytest.fixture
+def on_moto() -> Iterator[LocalCloud]:
+    """A fresh cloud for a test that itself asks AWS, beside the library; each resume is a full replay."""
+    with LocalCloud(engine="moto") as cloud:
+        cloud.watchers.append(lambda event: forget(cloud))
+        yield cloud
 
 
 @pytest.fixture(params=WEATHERS, ids=lambda weather: weather.name)

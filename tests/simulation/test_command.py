@@ -254,7 +254,7 @@ def test_what_cannot_be_read_hides_nothing_else() -> None:
     """An entry of the index that is none, and a record of a version to come: each is said. It may be known there who
     follows what can't be read.
     """
-    with LocalCloud() as cloud:
+    with LocalCloud(engine="moto") as cloud:
         deadlock.with_options(id="d").start()
         cloud.drive()
         store: Any = cloud._world.store

@@ -13,6 +13,7 @@ import pytest
 from adapter import Retry, attach, durable, errors, promise, resolve, run
 from adapter.engine.operations import Arm, Create, Invoke, Many, Settle
 from adapter.testing import Faults, LocalCloud
+from tests.support.effort import ENGINE
 from tests.support.laws import HOUR, Broken, fails, fails_late, forget, slow, step
 
 
@@ -246,7 +247,7 @@ def test_a_suspended_async_generators_finally_block_does_not_run() -> None:
             total += value
         return total
 
-    with LocalCloud() as cloud:
+    with LocalCloud(engine=ENGINE) as cloud:
         cloud.watchers.append(lambda event: forget(cloud))
         generates.start()
         cloud.drive()
@@ -285,7 +286,7 @@ def test_a_generator_that_is_held_by_nothing_but_a_suspended_frame_stays_suspend
 def test_a_duplicated_run_leaves_no_finally_block_to_run() -> None:
     """Its predecessor in the sandbox's memory is dropped."""
     FINALLY.clear()
-    with LocalCloud(faults=Faults(duplicate=1.0)) as cloud:
+    with LocalCloud(engine=ENGINE, faults=Faults(duplicate=1.0)) as cloud:
         guarded.start()
         cloud.drive()
         gc.collect()

@@ -263,7 +263,7 @@ def test_what_links_need_is_named_where_it_is_missing(
         link("order-7~0", expires_in=60)
 
 
-def test_the_key_may_be_a_secret_of_aws(monkeypatch: pytest.MonkeyPatch, cloud: LocalCloud) -> None:
+def test_the_key_may_be_a_secret_of_aws(monkeypatch: pytest.MonkeyPatch, on_moto: LocalCloud) -> None:
     """Read once."""
     import boto3
 

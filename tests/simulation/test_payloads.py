@@ -150,13 +150,13 @@ def test_a_schedules_large_arguments_reach_each_occurrence(any_cloud: LocalCloud
     assert set(settled) == {"100000"}
 
 
-def test_what_another_execution_awaits_stays_when_the_first_ones_objects_go(cold: LocalCloud) -> None:
+def test_what_another_execution_awaits_stays_when_the_first_ones_objects_go(on_moto: LocalCloud) -> None:
     """A link's outcome is its own."""
     handle = shares.start(ABOVE)
-    cold.drive()
-    for key in cold._world.objects():
+    on_moto.drive()
+    for key in on_moto._world.objects():
         if key.startswith(key_of(f"shared-{ABOVE}", "").split("/")[0]):
-            cold._world.s3.delete_object(Bucket=cold.template.buckets[0], Key=key)
+            on_moto._world.s3.delete_object(Bucket=on_moto.template.buckets[0], Key=key)
     assert handle.status() is State.RESOLVED
     values = [attach(f"{handle.id}~{ordinal}").result() for ordinal in range(3)]
     assert values == ["x" * ABOVE] * 3
@@ -230,16 +230,16 @@ def test_no_weather_loses_or_changes_a_large_value(seed: int) -> None:
         assert {(item["id"], item["digest"], item.get("value")) for item in history(cloud)} == expected
 
 
-def test_an_object_that_is_gone_is_named_and_stops_its_execution(cold: LocalCloud) -> None:
+def test_an_object_that_is_gone_is_named_and_stops_its_execution(on_moto: LocalCloud) -> None:
     """Somebody emptied the bucket; nothing is made up in its place."""
     handle = holds.start(ABOVE)
-    cold.drive()
-    for key in list(cold._world.objects()):
-        cold._world.s3.delete_object(Bucket=cold.template.buckets[0], Key=key)
+    on_moto.drive()
+    for key in list(on_moto._world.objects()):
+        on_moto._world.s3.delete_object(Bucket=on_moto.template.buckets[0], Key=key)
     resolve(f"{handle.id}~1")
     failed: list[str] = []
-    cold.watchers.append(lambda event: failed.append(event.detail["error"]) if event.what == "failed" else None)
-    cold.advance(1)
+    on_moto.watchers.append(lambda event: failed.append(event.detail["error"]) if event.what == "failed" else None)
+    on_moto.advance(1)
     assert failed
     assert all("is gone" in error for error in failed)
 

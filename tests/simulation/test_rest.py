@@ -8,6 +8,7 @@ import pytest
 
 from adapter import durable, promise
 from adapter.testing import Faults, LocalCloud
+from tests.support.effort import ENGINE
 from tests.support.laws import HOUR, Broken, Limit
 
 
@@ -25,7 +26,7 @@ def test_duplicates_and_crashes_of_a_stream_batch_come_to_an_end() -> None:
         await asyncio.sleep(HOUR)
         raise Broken("enough")
 
-    with LocalCloud(seed=4, faults=Faults(crash=0.05, duplicate=0.4)) as cloud:
+    with LocalCloud(seed=4, engine=ENGINE, faults=Faults(crash=0.05, duplicate=0.4)) as cloud:
         cloud.watchers.append(Limit(400))
         with pytest.raises(Broken):
             cloud.run(gives_up)

@@ -25,6 +25,7 @@ from adapter.protocol.timing import RETENTION, SHARDS, kept_until, retention_of
 from adapter.testing import LocalCloud
 from adapter.testing.faults import Kill
 from adapter.testing.hosting import ClearPayloads
+from tests.support.effort import effort
 from tests.support.laws import HOUR, STORM
 
 DAY = 24 * HOUR
@@ -173,9 +174,9 @@ async def deep(depth: int) -> int:
     return 0 if depth == 0 else 1 + await deep(depth - 1)
 
 
-@pytest.fixture(params=["moto", "memory"])
+@pytest.fixture(params=effort(["memory"], ["memory", "moto"]))
 def kept(request: pytest.FixtureRequest) -> Iterator[LocalCloud]:
-    """On each engine."""
+    """In memory; in a search, on moto, too."""
     with LocalCloud(engine=request.param) as cloud:
         yield cloud
 

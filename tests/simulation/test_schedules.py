@@ -12,6 +12,7 @@ from adapter.engine.operations import Arm, Create, Invoke, SendAt
 from adapter.protocol.recurrence import Recurrence
 from adapter.protocol.times import MINUTE
 from adapter.testing import Faults, LocalCloud
+from tests.support.effort import ENGINE
 from tests.support.laws import HOUR, items
 
 RAN: list[str] = []
@@ -199,7 +200,8 @@ def test_a_death_at_an_occurrence_starts_it_once(operation: type[Any], when: str
 @pytest.mark.parametrize("seed", range(5))
 def test_no_occurrence_is_lost_in_a_storm(seed: int) -> None:
     """Each begins, under its one id."""
-    with LocalCloud(seed=seed, faults=Faults(crash=0.1, duplicate=0.2, reorder=0.3, delay=0.2)) as cloud:
+    faults = Faults(crash=0.1, duplicate=0.2, reorder=0.3, delay=0.2)
+    with LocalCloud(seed=seed, faults=faults, engine=ENGINE) as cloud:
         schedule("tick", "rate(20 minutes)", nightly, "eu")
         cloud.advance(2 * HOUR)
         assert len(started(cloud)) >= 5

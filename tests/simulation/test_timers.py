@@ -15,6 +15,7 @@ from adapter.protocol.times import MINUTE
 from adapter.testing import Faults, LocalCloud
 from adapter.testing.cloud import Event
 from adapter.testing.driver import DEFAULT_FUNCTION
+from tests.support.effort import ENGINE
 from tests.support.laws import HOUR, awaited, forget
 
 DAY = 86_400
@@ -160,7 +161,8 @@ def test_a_sleep_survives_the_death_of_its_function_around(
 @pytest.mark.parametrize("seed", range(4))
 def test_no_timer_is_lost_in_a_storm(seed: int) -> None:
     """Sweeper, queue and functions die, messages come twice and late."""
-    with LocalCloud(seed=seed, faults=Faults(crash=0.1, duplicate=0.2, reorder=0.3, delay=0.2)) as cloud:
+    faults = Faults(crash=0.1, duplicate=0.2, reorder=0.3, delay=0.2)
+    with LocalCloud(seed=seed, faults=faults, engine=ENGINE) as cloud:
         assert cloud.run(sleepers, 10) == 10
 
 

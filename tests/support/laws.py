@@ -14,6 +14,7 @@ import pytest
 from adapter import durable
 from adapter.aws.items import to_item
 from adapter.testing import Faults, LocalCloud
+from tests.support.effort import ENGINE
 
 HOUR = 3600
 STORM = Faults(crash=0.05, duplicate=0.2, reorder=0.3, delay=0.2)
@@ -38,8 +39,7 @@ class Weather:
     @contextmanager
     def cloud(self) -> Iterator[LocalCloud]:
         faults = None if self.seed is None else STORM
-        # The calm one shows the product's own requests to AWS; under faults many more runs are worth more.
-        with LocalCloud(seed=self.seed or 0, faults=faults, engine="memory" if faults else "moto") as cloud:
+        with LocalCloud(seed=self.seed or 0, faults=faults, engine="memory" if faults else ENGINE) as cloud:
             cloud.watchers.append(Limit())
             if self.cold:
                 cloud.watchers.append(lambda event: forget(cloud))

@@ -17,7 +17,7 @@ from adapter.testing.simulated_aws.streams import Deliver
 from adapter.testing.simulated_aws.template import QueueMapping, QueueSpec
 
 MILLISECOND = 1_000
-"""In microseconds."""
+"""In microseconds: as exactly as moto counts."""
 
 SECOND = 1_000_000
 MAX_DELAY_S = 900
@@ -126,7 +126,9 @@ class MemoryQueue:
                 self.send(self.spec.dead_letters, message["Body"])
                 continue
             message = {**message, "Attributes": {"ApproximateReceiveCount": str(received)}}
-            self._taken[message["ReceiptHandle"]] = (now + self.spec.visibility_s * SECOND, number, message)
+            # After its timeout, not at it: on moto, too, so that a seed brings the same weather on both.
+            visible_at = now + self.spec.visibility_s * SECOND + MILLISECOND
+            self._taken[message["ReceiptHandle"]] = (visible_at, number, message)
             found.append(message)
         return found
 

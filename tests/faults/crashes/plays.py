@@ -369,21 +369,26 @@ PLAYS = {
 
 
 def play(name: str, kill: Kill) -> object:
+    """The outcome, though there is a death."""
+    with LocalCloud(engine="memory") as cloud:
+        cloud._driver.kill(kill)
+        return staged(name, cloud)
+
+
+def staged(name: str, cloud: LocalCloud) -> object:
     """The outcome; everything that was begun has come to its end."""
     DEATHS.clear()
     BODY[0] = "old"
     wrong: list[Event] = []
-    with LocalCloud(engine="memory") as cloud:
-        CLOUDS[:] = [cloud]
-        cloud.watchers.append(Limit())
-        cloud.watchers.append(lambda event: wrong.append(event) if event.what in WRONG else None)
-        cloud._driver.kill(kill)
-        outcome = PLAYS[name].go(cloud)
-        cloud.advance(4 * DAY)
-        assert left_open(cloud) == []
-        assert cloud.lost == []
-        assert PLAYS[name].looked_for or wrong == [], wrong
-        assert not any(poller.discarded for poller in cloud._world.pollers)
+    CLOUDS[:] = [cloud]
+    cloud.watchers.append(Limit())
+    cloud.watchers.append(lambda event: wrong.append(event) if event.what in WRONG else None)
+    outcome = PLAYS[name].go(cloud)
+    cloud.advance(4 * DAY)
+    assert left_open(cloud) == []
+    assert cloud.lost == []
+    assert PLAYS[name].looked_for or wrong == [], wrong
+    assert not any(poller.discarded for poller in cloud._world.pollers)
     return outcome
 
 

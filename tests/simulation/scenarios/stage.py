@@ -9,6 +9,7 @@ from uuid import UUID
 
 from adapter import Promise, promise, run, uuid4
 from adapter.testing import Faults, LocalCloud
+from tests.support.effort import ENGINE
 from tests.support.laws import Limit, forget
 
 T = TypeVar("T")
@@ -25,7 +26,7 @@ SEEDS = (0, 1, 2)
 @contextmanager
 def play(seed: int) -> Iterator[LocalCloud]:
     """A cloud for one scenario. When it is over, everything that was begun has to have come to its end."""
-    with LocalCloud(seed=seed, faults=WEATHER if seed else None, engine="memory" if seed else "moto") as cloud:
+    with LocalCloud(seed=seed, faults=WEATHER if seed else None, engine="memory" if seed else ENGINE) as cloud:
         cloud.watchers.append(Limit(5_000))
         if seed and seed % 2 == 0:
             cloud.watchers.append(lambda event: forget(cloud))
