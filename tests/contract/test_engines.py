@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from adapter.protocol.promises import Record
+from adapter.protocol.records import Record
 from adapter.testing import Faults, LocalCloud
 from tests.faults.crashes.plays import PLAYS, staged
 from tests.simulation.test_asyncio import PROGRAMS, made_durable

@@ -93,7 +93,7 @@ def _register_whatever_stands(standing: Record | None, awaiter: str) -> Any:
     return promises.register(replace(standing, state=State.PENDING), awaiter) if standing else None
 
 
-def _settle_again(standing: Record | None, state: Any, value: str, at: int) -> Any:
+def _settle_again(standing: Record | None, state: Any, value: str, at: int, **more: Any) -> Any:
     return replace(standing, state=state, value=value, settled_at=at) if standing else standing
 
 
