@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ from samtranslator.translator.translator import Translator
 from adapter.aws.items import Item
 from adapter.protocol.records import INDEXED
 from adapter.testing.simulated_aws.filters import matches
-from adapter.testing.simulated_aws.intrinsics import parse
-from adapter.testing.simulated_aws.template import FunctionSpec, StreamMapping, load
+from adapter.testing.simulated_aws.intrinsics import open_stack, parse
+from adapter.testing.simulated_aws.template import StreamMapping, load
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = [ROOT / "template.yaml", *sorted((ROOT / "infra").glob("*.yaml"))]
@@ -58,10 +59,50 @@ def test_a_template_is_valid_as_sam_expands_it(path: Path, tmp_path: Path) -> No
     assert [str(match) for match in lint_file(expanded)] == []
 
 
-@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.logical_id)
-def test_every_handler_exists(function: FunctionSpec) -> None:
+def within(value: object) -> Iterator[dict[str, Any]]:
+    """Every mapping in a template, wherever it stands."""
+    if isinstance(value, dict):
+        yield value
+    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from within(each)
+
+
+def outputs_asked_for(body: dict[str, Any]) -> set[tuple[str, str]]:
+    """The logical ids of nested stacks, each with an output of it."""
+    attributes = [each["Fn::GetAtt"] for each in within(body) if "Fn::GetAtt" in each]
+    substitutes = [str(each["Fn::Sub"]) for each in within(body) if "Fn::Sub" in each]
+    text = "\n".join([*(f"${{{attribute}}}" for attribute in attributes), *substitutes])
+    return set(re.findall(r"\$\{(\w+)\.Outputs\.(\w+)\}", text))
+
+
+@templates
+def test_nested_stacks_get_the_parameters_they_take_and_have_the_outputs_they_are_asked_for(path: Path) -> None:
+    """CloudFormation finds out only while it deploys."""
+    body = parse(path)
+    nested = {
+        name: (each["Properties"], parse(path.parent / each["Properties"]["Location"]))
+        for name, each in body["Resources"].items()
+        if each["Type"] == "AWS::Serverless::Application"
+    }
+    for given, taken in nested.values():
+        parameters = taken.get("Parameters", {})
+        required = {name for name, each in parameters.items() if "Default" not in each}
+        assert required <= given.get("Parameters", {}).keys() <= parameters.keys()
+    assert outputs_asked_for(body) <= {(name, each) for name, (_, taken) in nested.items() for each in taken["Outputs"]}
+
+
+HANDLERS = [
+    each["Properties"]["Handler"]
+    for path in TEMPLATES
+    for each in parse(path)["Resources"].values()
+    if each["Type"] == "AWS::Serverless::Function"
+]
+
+
+@pytest.mark.parametrize("handler", HANDLERS)
+def test_every_handler_exists(handler: str) -> None:
     """What Lambda would import and call is there."""
-    module, _, attribute = function.handler.rpartition(".")
+    module, _, attribute = handler.rpartition(".")
     assert callable(getattr(importlib.import_module(module), attribute))
 
 
@@ -76,14 +117,7 @@ def test_every_example_is_named_by_its_target() -> None:
 
 def statements(value: object) -> Iterator[dict[str, Any]]:
     """Every IAM statement in a template that allows anything, wherever it stands."""
-    if isinstance(value, dict):
-        if value.get("Effect") == "Allow":
-            yield value
-        for each in value.values():
-            yield from statements(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from statements(each)
+    return (each for each in within(value) if each.get("Effect") == "Allow")
 
 
 @templates
@@ -144,12 +178,27 @@ def test_a_bad_record_never_blocks_its_shard(settled: StreamMapping) -> None:
     assert settled.starting_position == "TRIM_HORIZON"
 
 
-def test_promises_are_settled_over_http_only_where_that_is_asked_for() -> None:
+@pytest.mark.parametrize("path", [ROOT / "template.yaml", ROOT / "infra" / "durable.yaml"], ids=lambda path: path.name)
+def test_promises_are_settled_over_http_only_where_that_is_asked_for(path: Path) -> None:
     """The Function URL is public."""
-    body = parse(ROOT / "template.yaml")
-    assert body["Parameters"]["Links"]["Default"] == "false"
-    assert body["Resources"]["PublicLinks"]["Condition"] == "WithLinks"
-    assert "adapter.links.endpoint.handler" not in {function.handler for function in FUNCTIONS}
+    assert parse(path)["Parameters"]["Links"]["Default"] == "false"
+    assert "adapter.links.endpoint.handler" not in {function.handler for function in load(path).functions}
+
+
+def test_a_durable_function_can_make_links_where_they_are_asked_for() -> None:
+    """It knows their address and their key then, and may read the key; else it has none of the three."""
+    for links in ("true", "false"):
+        stack = open_stack(ROOT / "template.yaml", name="local", parameters={"Links": links})
+        variables = stack.properties("Checkout")["Environment"]["Variables"]
+        (durable,) = stack.nested()
+        allowed = list(statements(durable.properties("Access")))
+        readable = [each["Resource"] for each in allowed if each["Action"] == "secretsmanager:GetSecretValue"]
+        if links == "true":
+            assert variables["DURABLE_LINK_URL"] == durable.output("LinkUrl")
+            assert [variables["DURABLE_LINK_SECRET_ARN"]] == readable == [durable.output("LinkKeyArn")]
+        else:
+            assert not readable
+            assert not {"DURABLE_LINK_URL", "DURABLE_LINK_SECRET_ARN"} & variables.keys()
 
 
 def test_whoever_has_a_link_may_call_its_function_by_its_url_alone() -> None:
@@ -173,6 +222,58 @@ def test_the_function_of_links_reads_and_settles_and_does_nothing_else() -> None
         (["s3:GetObject", "s3:PutObject"], {"Fn::Sub": "${BucketArn}/*"}),
         ("secretsmanager:GetSecretValue", {"Ref": "Key"}),
     ]
+
+
+def test_a_durable_function_keeps_promises_calls_functions_of_its_stack_and_does_nothing_else() -> None:
+    """Every resource is one of this stack, or named after it."""
+    stack = open_stack(ROOT / "infra" / "durable.yaml", name="shop", parameters={"StackPrefix": "shop-"})
+    here = "us-east-1:123456789012"
+    table = f"arn:aws:dynamodb:{here}:table/shop-Storage-Promises"
+    assert [(each["Action"], each["Resource"]) for each in statements(stack.properties("Access"))] == [
+        (["dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"], table),
+        (["s3:GetObject", "s3:PutObject"], "arn:aws:s3:::shop-storage-payloads/*"),
+        ("dynamodb:Query", f"{table}/index/due"),
+        ("dynamodb:DeleteItem", table),
+        ("lambda:InvokeFunction", f"arn:aws:lambda:{here}:function:shop-*"),
+        ("sqs:SendMessage", [f"arn:aws:sqs:{here}:shop-Time-{queue}" for queue in ("Timers", "DeadLetters")]),
+    ]
+
+
+def functions_of_all(**parameters: str) -> dict[str, dict[str, Any]]:
+    """The properties of every function, by logical id: the examples', and the library's own."""
+    stack = open_stack(ROOT / "template.yaml", name="local", parameters={"Links": "true", **parameters})
+    (durable,) = stack.nested()
+    return {
+        function: each.properties(function)
+        for each in (stack, *durable.nested())
+        for function in each.resources_of("AWS::Serverless::Function")
+    }
+
+
+def test_every_function_has_the_library_and_logs_where_the_logs_expire() -> None:
+    """One layer and one group of logs, the application's functions included."""
+    for function in functions_of_all().values():
+        assert function["Layers"] == ["local-Durable-Library"]
+        assert function["LoggingConfig"] == {"LogGroup": "local-Durable-Logs"}
+    durable = open_stack(ROOT / "infra" / "durable.yaml", name="local", parameters={"LogRetentionDays": "7"})
+    assert durable.properties("Logs") == {"RetentionInDays": "7"}
+
+
+def test_every_function_but_the_resumer_has_the_layer_of_the_cipher() -> None:
+    """All others write what users pass: links the values, timers the executions of schedules."""
+    functions = functions_of_all(Cipher="shop_cipher:cipher", CipherLayer="theirs")
+    without = {
+        name for name, function in functions.items() if function["Layers"] != ["local-Durable-Library", "theirs"]
+    }
+    assert without == {"Resumer"}
+
+
+def test_functions_are_named_after_the_nested_stack_where_it_is_given_no_prefix() -> None:
+    """Two applications that forget the prefix still may not invoke each other's functions."""
+    stack = open_stack(ROOT / "infra" / "durable.yaml", name="shop-Durable-1A2B")
+    assert stack.output("FunctionPrefix") == "shop-Durable-1A2B-"
+    invoked = [each["Resource"] for each in statements(stack.properties("Access")) if "lambda" in str(each["Action"])]
+    assert [arn.rpartition(":")[2] for arn in invoked] == ["shop-Durable-1A2B-*"]
 
 
 def test_the_bucket_is_encrypted_and_closed_and_outlives_its_stack() -> None:

@@ -6,6 +6,7 @@ from textwrap import dedent
 import pytest
 
 from adapter.errors import ConfigurationError
+from adapter.testing.simulated_aws.intrinsics import open_stack
 from adapter.testing.simulated_aws.template import FunctionSpec, Template, default_template, find_template, load
 
 
@@ -167,10 +168,11 @@ def test_an_attribute_that_only_aws_could_know_is_a_placeholder(tmp_path: Path) 
             Type: AWS::Serverless::Function
             Properties:
               Handler: app.work
-              Environment: { Variables: { URL: !GetAtt Site.ApiEndpoint } }
+              FunctionUrlConfig: { AuthType: NONE }
+              Environment: { Variables: { SITE: !GetAtt Site.ApiEndpoint, OWN: !GetAtt WorkUrl.FunctionUrl } }
         """,
     )
-    assert only_function(path).environment == {"URL": "local-Site.ApiEndpoint"}
+    assert only_function(path).environment == {"SITE": "local-Site.ApiEndpoint", "OWN": "local-WorkUrl.FunctionUrl"}
 
 
 NESTING = """
@@ -233,6 +235,44 @@ def test_nested_applications_feed_each_other(tmp_path: Path) -> None:
     assert function.environment == {"TABLE": table.name}
     assert mapping.function == function.name == "local-Engine-Work"
     assert mapping.on_failure == "arn:aws:sqs:us-east-1:123456789012:local-Engine-Unhandled"
+
+
+def test_an_output_is_there_only_while_its_condition_holds(tmp_path: Path) -> None:
+    """CloudFormation refuses a template that asks for one that isn't."""
+    conditional = """
+        Conditions:
+          Always: !Equals [a, a]
+          Never: !Equals [a, b]
+        Resources: {}
+        Outputs:
+          There: { Condition: Always, Value: it }
+          Missing: { Condition: Never, Value: it }
+    """
+    stack = open_stack(write(tmp_path, conditional), name="local")
+    assert stack.output("There") == "it"
+    with pytest.raises(ConfigurationError, match="output 'Missing' is left out, since Never is false"):
+        stack.output("Missing")
+
+
+def test_an_application_may_nest_one_that_nests_others(tmp_path: Path) -> None:
+    """Parameters go down two levels, outputs come up two; names carry the whole path of stacks."""
+    nest(tmp_path, engine=ENGINE + "    Outputs: { Alarmed: { Value: !GetAtt Unhandled.Arn } }")
+    middle = "    Parameters: { Name: { Type: String } }" + NESTING.replace("!GetAtt Store.Outputs.Name", "!Ref Name")
+    write(tmp_path, middle + "    Outputs: { Alarmed: { Value: !GetAtt Engine.Outputs.Alarmed } }", "middle.yaml")
+    outer = """
+        Resources:
+          Middle:
+            Type: AWS::Serverless::Application
+            Properties: { Location: middle.yaml, Parameters: { Name: given } }
+          Outermost:
+            Type: AWS::Serverless::Function
+            Properties:
+              Handler: app.work
+              Environment: { Variables: { ALARMED: !GetAtt Middle.Outputs.Alarmed } }
+    """
+    outermost, work = load(write(tmp_path, outer)).functions
+    assert outermost.environment == {"ALARMED": "arn:aws:sqs:us-east-1:123456789012:local-Middle-Engine-Unhandled"}
+    assert (work.name, work.environment) == ("local-Middle-Engine-Work", {"TABLE": "given"})
 
 
 def test_a_stream_mapping_says_how_failures_are_handled(tmp_path: Path) -> None:

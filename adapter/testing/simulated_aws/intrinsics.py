@@ -108,9 +108,12 @@ class Stack:
     def output(self, name: str) -> Any:
         """The value of one of the stack's outputs."""
         try:
-            value = self._body["Outputs"][name]["Value"]
+            output = self._body["Outputs"][name]
+            value = output["Value"]
         except KeyError:
             raise ConfigurationError(f"{self.path} has no output {name!r}") from None
+        if "Condition" in output and not self.holds(output["Condition"]):
+            raise ConfigurationError(f"{self.path}: output {name!r} is left out, since {output['Condition']} is false")
         return self.resolve(value)
 
     def resolve(self, value: Any) -> Any:
@@ -165,9 +168,12 @@ class Stack:
     @cached_property
     def _resources(self) -> dict[str, dict[str, Any]]:
         resources: dict[str, dict[str, Any]] = self._body["Resources"]
-        return {
+        here = {
             name: each for name, each in resources.items() if "Condition" not in each or self.holds(each["Condition"])
         }
+        # SAM makes them, and a template may refer to them.
+        urls = (name for name, each in here.items() if "FunctionUrlConfig" in each.get("Properties", {}))
+        return here | {f"{name}Url": {"Type": "AWS::Lambda::Url"} for name in urls}
 
     @cached_property
     def _pseudo(self) -> dict[str, Any]:
