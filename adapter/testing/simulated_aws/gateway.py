@@ -1,7 +1,7 @@
 """AWS at a loopback address: what functions in other processes find under ``AWS_ENDPOINT_URL``.
 
-DynamoDB, SQS and S3 are boto3 clients of this process; Lambda's Invoke is a callback. Clients are used one request at a
-time, under a lock that whoever else uses them must hold, too: moto isn't safe under threads.
+Requests go where those of this process's own boto3 clients go, to moto; Lambda's Invoke is a callback. Clients are used
+one request at a time, under a lock that whoever else uses them must hold, too: moto isn't safe under threads.
 """
 
 from __future__ import annotations
@@ -19,14 +19,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
-from adapter.testing.simulated_aws import objects
-from adapter.testing.simulated_aws.wire import Answer, perform
+from botocore.awsrequest import HeadersDict
+
+from adapter.testing.simulated_aws.wire import TARGET, Answer, Request, operation_of, perform
 
 Invoked = Callable[[str, str], None]
 """Takes an asynchronous invocation: the function's name and the payload; raises `NoSuchFunction`. Called without the
 lock, from many threads."""
 
 _INVOKE = re.compile(r"/2015-03-31/functions/([^/]+)/invocations")
+_CREDENTIAL = re.compile(r"Credential=([^/,]+)/[^/]+/[^/]+/([^/]+)/")
+"""The access key that a request is signed with, and the service that it is signed for."""
 
 
 class NoSuchFunction(Exception):
@@ -55,8 +58,8 @@ class Gateway:
     """Serves from its creation until `close`.
 
     Args:
-        clients: boto3 clients by the service's name: ``"dynamodb"``, ``"sqs"``, ``"s3"``. Others that speak AWS's JSON
-            protocol may be among them.
+        clients: boto3 clients by the service's name: ``"dynamodb"``, ``"sqs"``, ``"s3"``, or others that speak JSON or
+            REST. Their hooks hear of requests as of calls: see `wire.perform`.
         invoked: what Invoke does; the caller gets 202, or 404 where it raises `NoSuchFunction`.
         lock: held around every use of a client.
         seen: is told of every call.
@@ -100,14 +103,14 @@ class Gateway:
         self._server.hang_up()
         self._server.server_close()
 
-    def answer(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def answer(self, request: Request) -> Answer:
         """One request, whichever service it is for.
 
         Raises:
             HangUp: whoever watches wants no answer.
         """
         try:
-            return self._route(method, url, headers, body)
+            return self._route(request)
         except HangUp:
             raise
         except Exception as error:
@@ -115,21 +118,23 @@ class Gateway:
             self.failures.append(error)
             return _refusal(500, "InternalServerError", f"{type(error).__name__}: {error}")
 
-    def _route(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        caller = _access_key(headers.get("Authorization", ""))
-        path = urlsplit(url).path
-        if target := headers.get("X-Amz-Target"):
-            prefix, _, operation = target.rpartition(".")
-            service = self._prefixes.get(prefix)
-            if service is None:
-                return _refusal(400, "UnknownOperationException", f"no client here speaks {target}")
-            call = Call(service=service, operation=operation, caller=caller)
-            return self._watched(call, lambda: self._perform(call, body))
-        if found := _INVOKE.fullmatch(path):
+    def _route(self, request: Request) -> Answer:
+        signed = _CREDENTIAL.search(request.headers.get("Authorization", ""))
+        # What isn't signed, or in its URL, is for an object.
+        caller, scope = (signed[1], signed[2]) if signed else ("", "s3")
+        if found := _INVOKE.fullmatch(urlsplit(request.url).path):
             call = Call(service="lambda", operation="Invoke", caller=caller)
-            kind = headers.get("X-Amz-Invocation-Type", "RequestResponse")
-            return self._watched(call, lambda: self._invoke(unquote(found[1]), kind, body))
-        return self._object(method, url, headers, body, caller)
+            return self._watched(call, lambda: self._invoke(unquote(found[1]), request))
+        target = request.headers.get(TARGET)
+        # A table and its stream are signed for by the same name.
+        service = self._prefixes.get(target.rpartition(".")[0], "") if target else scope
+        client = self._clients.get(service)
+        operation = operation_of(client, request) if client else None
+        if operation is None:
+            asked = target or f"{request.method} {request.url} of {scope}"
+            return _refusal(400, "UnknownOperationException", f"no client here answers {asked}")
+        call = Call(service=service, operation=operation, caller=caller)
+        return self._watched(call, lambda: self._perform(call, request))
 
     def _watched(self, call: Call, act: Callable[[], Answer]) -> Answer:
         self._seen(call, "before")
@@ -137,27 +142,16 @@ class Gateway:
         self._seen(call, "after")
         return answer
 
-    def _perform(self, call: Call, body: bytes) -> Answer:
+    def _perform(self, call: Call, request: Request) -> Answer:
         with self._lock:
-            return perform(self._clients[call.service], call.operation, body)
+            return perform(self._clients[call.service], call.operation, request)
 
-    def _object(self, method: str, url: str, headers: Mapping[str, str], body: bytes, caller: str) -> Answer:
-        operation = objects.operation_of(method, url)
-        if operation is None or "s3" not in self._clients:
-            return _refusal(501, "NotImplemented", f"no service here answers {method} {url}")
-        call = Call(service="s3", operation=operation, caller=caller)
-
-        def act() -> Answer:
-            with self._lock:
-                return objects.perform(self._clients["s3"], operation, url, headers, body)
-
-        return self._watched(call, act)
-
-    def _invoke(self, function: str, kind: str, body: bytes) -> Answer:
+    def _invoke(self, function: str, request: Request) -> Answer:
+        kind = request.headers.get("X-Amz-Invocation-Type", "RequestResponse")
         if kind != "Event":
             return _refusal(400, "InvalidParameterValueException", f"only Event is answered here, not {kind}")
         try:
-            payload = body.decode()
+            payload = request.body.decode()
             json.loads(payload)
         except ValueError as unreadable:
             return _refusal(400, "InvalidRequestContentException", f"the payload isn't JSON: {unreadable}")
@@ -172,11 +166,6 @@ def _refusal(status: int, code: str, message: str) -> Answer:
     """Lambda's form of an error, which clients of the JSON protocols read as well."""
     body = json.dumps({"Type": "User", "Message": message, "__type": code}).encode()
     return Answer(status=status, body=body, headers={"Content-Type": "application/json", "x-amzn-ErrorType": code})
-
-
-def _access_key(authorization: str) -> str:
-    found = re.search(r"Credential=([^/,]+)/", authorization)
-    return found[1] if found else ""
 
 
 class _Server(ThreadingHTTPServer):
@@ -219,19 +208,23 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        request = Request(method=self.command, url=self.path, headers=HeadersDict(self.headers.items()), body=body)
         try:
-            answer = self.server.gateway.answer(self.command, self.path, self.headers, body)  # type: ignore[arg-type]
+            answer = self.server.gateway.answer(request)
         except HangUp:
             self.close_connection = True
             return
-        self.send_response(answer.status)
-        for name, value in answer.headers.items():
+        self.send_response_only(answer.status)
+        headers = HeadersDict(answer.headers)
+        if self.command != "HEAD":
+            # What HEAD asks for has a length, and is not sent.
+            headers["Content-Length"] = len(answer.body)
+        for name, value in headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(answer.body)))
         self.end_headers()
         self.wfile.write(answer.body)
 
-    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _answer  # noqa: N815
+    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = _answer  # noqa: N815
 
     def handle_expect_100(self) -> bool:
         super().handle_expect_100()

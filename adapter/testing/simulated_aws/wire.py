@@ -1,21 +1,35 @@
-"""AWS's JSON protocol from the side of the service: a request's body to a client's arguments, its result back to JSON.
+"""A request that came over the wire, answered by whatever a boto3 client of this process asks: moto, that is.
 
-The service models that botocore ships say which members are bytes and times; everything else is JSON already.
+It isn't taken apart and put together again: it goes as it is to where the client's own requests go, botocore's event
+``before-send``, and is never sent. So there is an answer to whatever moto knows.
 """
 
 from __future__ import annotations
 
-import base64
-import datetime as dt
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
-from botocore import xform_name
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore import parsers
+from botocore.awsrequest import AWSPreparedRequest, HeadersDict
+from botocore.endpoint import convert_to_response_dict
+from botocore.hooks import first_non_none_response
 
-CONTENT_TYPE = "application/x-amz-json-1.0"
+TARGET = "X-Amz-Target"
+"""The header in which AWS's JSON protocol names the operation."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """An HTTP request; ``url`` begins with the path."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,68 +41,71 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def perform(client: Any, operation: str, body: bytes) -> Answer:
-    """Have a boto3 client do what the request asks for, and write down what came of it."""
+def operation_of(client: Any, request: Request) -> str | None:
+    """The operation of the client's service that is asked for; None: it has no such."""
     model = client.meta.service_model
-    if operation not in model.operation_names:
-        return _error(400, "UnknownOperationException", f"{model.service_name} has no operation {operation}")
-    shapes = model.operation_model(operation)
-    try:
-        arguments = _map(json.loads(body or b"{}"), shapes.input_shape, _read)
-        result = getattr(client, xform_name(operation))(**arguments)
-    except ClientError as error:
-        return _client_error(model, error.response)
-    except (BotoCoreError, json.JSONDecodeError) as error:
-        return _error(400, "ValidationException", str(error))
-    result.pop("ResponseMetadata", None)
-    return _json(200, _map(result, shapes.output_shape, _write))
+    if target := request.headers.get(TARGET):
+        name = target.rpartition(".")[2]
+        return name if name in model.operation_names else None
+    # REST says it by the path, and by whatever else is there. The operation that needs most of that is the one.
+    asked = urlsplit(request.url)
+    given = {("querystring", name) for name in _query(asked.query)} | {("header", n.lower()) for n in request.headers}
+    operations = (model.operation_model(name) for name in model.operation_names)
+    candidates = [one for one in operations if one.http["method"] == request.method and _is_at(one, asked.path)]
+    needs = {one.name: needed for one in candidates if (needed := _needed(one)) <= given}
+    return max(needs, key=lambda name: len(needs[name]), default=None)
 
 
-def _client_error(model: Any, response: Mapping[str, Any]) -> Answer:
-    error = dict(response["Error"])
-    code = str(error.get("QueryErrorCode", error["Code"]))
-    shape = model.shape_for_error_code(code)
-    # What belongs to the error itself, the old item of a failed condition for instance.
-    details = {name: _map(response[name], shape.members[name], _write) for name in _members(shape) if name in response}
-    status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400))
-    answer = _error(status, code, str(error.get("Message", "")), details)
-    if "QueryErrorCode" not in error:
-        return answer
-    # SQS spoke another protocol once, with codes that its clients know still.
-    headers = {**answer.headers, "x-amzn-query-error": f"{error['Code']};{error.get('Type', 'Sender')}"}
-    return Answer(status=answer.status, body=answer.body, headers=headers)
+def perform(client: Any, operation: str, request: Request) -> Answer:
+    """Have the request answered, and tell the client's hooks of it as of a call that the client made.
+
+    They are told before and after it where the service speaks JSON, and otherwise not: nobody counts such calls.
+
+    Raises:
+        ValueError: the body isn't JSON, where it should be.
+        LookupError: there is no answer in this process.
+    """
+    model = client.meta.service_model.operation_model(operation)
+    event = f"{model.service_model.service_id.hyphenize()}.{operation}"
+    if TARGET not in request.headers:
+        return _answer(_send(client, event, request))
+    events = client.meta.events
+    context: dict[str, Any] = {}
+    events.emit(f"before-parameter-build.{event}", params=json.loads(request.body), model=model, context=context)
+    response = _send(client, event, request)
+    parsed = parsers.create_parser("json").parse(convert_to_response_dict(response, model), model.output_shape)
+    events.emit(f"after-call.{event}", http_response=response, parsed=parsed, model=model, context=context)
+    return _answer(response)
 
 
-def _error(status: int, code: str, message: str, details: Mapping[str, Any] | None = None) -> Answer:
-    # DynamoDB says Message in some errors and message in others; clients read either.
-    return _json(status, {**(details or {}), "__type": f"com.amazonaws#{code}", "message": message})
+def _send(client: Any, event: str, request: Request) -> Any:
+    headers = HeadersDict({name: value for name, value in request.headers.items() if name.lower() != "host"})
+    url = client.meta.endpoint_url + request.url
+    prepared = AWSPreparedRequest(request.method, url, headers, request.body, False)
+    response = first_non_none_response(client.meta.events.emit(f"before-send.{event}", request=prepared))
+    if response is None:
+        raise LookupError(f"nothing in this process answers {request.method} {url}")
+    return response
 
 
-def _json(status: int, value: Any) -> Answer:
-    return Answer(status=status, body=json.dumps(value).encode(), headers={"Content-Type": CONTENT_TYPE})
+def _answer(response: Any) -> Answer:
+    headers = {name: str(value) for name, value in response.headers.items()}
+    return Answer(status=response.status_code, body=response.content, headers=headers)
 
 
-def _members(shape: Any) -> Mapping[str, Any]:
-    return {} if shape is None else {name: m for name, m in shape.members.items() if name.lower() != "message"}
+def _is_at(model: Any, path: str) -> bool:
+    template = urlsplit(model.http["requestUri"]).path
+    return re.fullmatch(re.sub(r"{\w+}", "[^/]+", re.sub(r"{\w+\+}", ".+", template)), path) is not None
 
 
-def _map(value: Any, shape: Any, leaf: Callable[[Any, str], Any]) -> Any:
-    """Apply ``leaf`` to each scalar of a value, with the name of its type."""
-    kind = None if shape is None else shape.type_name
-    if kind == "structure" and isinstance(value, dict):
-        return {name: _map(one, shape.members.get(name), leaf) for name, one in value.items() if one is not None}
-    if kind == "list" and isinstance(value, list):
-        return [_map(one, shape.member, leaf) for one in value]
-    if kind == "map" and isinstance(value, dict):
-        return {name: _map(one, shape.value, leaf) for name, one in value.items()}
-    return leaf(value, kind or "")
+def _needed(model: Any) -> set[tuple[str, str]]:
+    """What a request for the operation has in its query and headers."""
+    shape = model.input_shape
+    places = [shape.members[name].serialization for name in shape.required_members] if shape else []
+    needed = {(place.get("location", ""), place.get("name", "").lower()) for place in places}
+    fixed = {("querystring", name) for name in _query(urlsplit(model.http["requestUri"]).query)}
+    return fixed | {(location, name) for location, name in needed if location in ("querystring", "header")}
 
 
-def _read(value: Any, kind: str) -> Any:
-    return base64.b64decode(value) if kind == "blob" else value
-
-
-def _write(value: Any, kind: str) -> Any:
-    if isinstance(value, (bytes, bytearray)):
-        return base64.b64encode(value).decode()
-    return value.timestamp() if isinstance(value, dt.datetime) else value
+def _query(text: str) -> set[str]:
+    return {name.lower() for name in parse_qs(text, keep_blank_values=True)}

@@ -289,21 +289,100 @@ def test_what_a_callback_raises_is_kept_and_told_as_the_services_failure(aws: Aw
     assert gateway.failures == [broken]
 
 
-def test_what_no_service_answers_is_named(aws: Aws) -> None:
+def test_a_clients_hooks_hear_of_a_request_as_of_a_call_of_its_own(aws: Aws) -> None:
+    """Of a refused one, too. By such hooks a cloud counts what its functions cost, wherever they run."""
+    heard: list[tuple[str, Any, Any]] = []
+    behind, client = aws.behind["dynamodb"], aws.client("dynamodb")
+
+    def remember(params: Any, context: Any, **_: Any) -> None:
+        context["parameters"] = params
+
+    def hear(parsed: Any, model: Any, context: Any, **_: Any) -> None:
+        parsed.pop("ResponseMetadata")
+        heard.append((model.name, context["parameters"], parsed))
+
+    behind.meta.events.register("before-parameter-build.dynamodb.*", remember)
+    behind.meta.events.register("after-call.dynamodb.*", hear)
+    key = {"pk": {"S": "a"}, "sk": {"N": "0"}}
+    put = {"TableName": "promises", "Item": key, "ConditionExpression": "attribute_not_exists(pk)"}
+    client.put_item(**put)
+    with pytest.raises(client.exceptions.ConditionalCheckFailedException):
+        client.put_item(**put)
+    client.get_item(TableName="promises", Key=key)
+
+    refused = {"Code": "ConditionalCheckFailedException", "Message": "The conditional request failed"}
+    assert [(name, asked) for name, asked, _ in heard] == [
+        ("PutItem", put),
+        ("PutItem", put),
+        ("GetItem", {"TableName": "promises", "Key": key}),
+    ]
+    assert [(parsed.get("Item"), parsed.get("Error")) for _, _, parsed in heard] == [
+        (None, None),
+        (None, refused),
+        (key, None),
+    ]
+
+
+def test_an_operation_on_an_object_is_told_by_its_name(aws: Aws) -> None:
+    """By the path, the query and the headers: S3 says it nowhere else."""
+    aws.behind["s3"].create_bucket(Bucket="payloads")
+    client, one = aws.client("s3"), {"Bucket": "payloads", "Key": "a/b c"}
+    client.put_object(**one, Body=b"large")
+    client.copy_object(Bucket="payloads", Key="b", CopySource=one)
+    assert client.head_object(**one)["ContentLength"] == 5
+    client.get_object(**one)
+    client.list_objects_v2(Bucket="payloads")
+    client.delete_objects(Bucket="payloads", Delete={"Objects": [{"Key": "b"}]})
+    upload = client.create_multipart_upload(**one)["UploadId"]
+    client.upload_part(**one, UploadId=upload, PartNumber=1, Body=b"part")
+    client.abort_multipart_upload(**one, UploadId=upload)
+    client.delete_object(**one)
+
+    assert {(call.service, call.caller) for call, _ in aws.seen} == {("s3", "KEY7")}
+    assert [call.operation for call, when in aws.seen if when == "after"] == [
+        "PutObject",
+        "CopyObject",
+        "HeadObject",
+        "GetObject",
+        "ListObjectsV2",
+        "DeleteObjects",
+        "CreateMultipartUpload",
+        "UploadPart",
+        "AbortMultipartUpload",
+        "DeleteObject",
+    ]
+
+
+def test_what_no_client_answers_is_named(aws: Aws) -> None:
     """A request for another service says which; one connection takes several requests."""
+    signed = {"Authorization": "AWS4-HMAC-SHA256 Credential=KEY7/20260101/us-east-1/kafka/aws4_request, Signature=0"}
+    requests = [
+        ("POST", "/", {"X-Amz-Target": "Kinesis_20131202.PutRecord"}, b"Kinesis_20131202.PutRecord"),
+        ("POST", "/", {"X-Amz-Target": "DynamoDB_20120810.Nothing"}, b"DynamoDB_20120810.Nothing"),
+        ("GET", "/v1/clusters", signed, b"GET /v1/clusters of kafka"),
+        ("PATCH", "/bucket", {}, b"PATCH /bucket of s3"),
+    ]
     connection = http.client.HTTPConnection(aws.gateway.url.removeprefix("http://"))
     try:
-        connection.request("POST", "/", b"{}", {"X-Amz-Target": "Kinesis_20131202.PutRecord"})
-        first = connection.getresponse()
-        assert (first.status, b"no client here speaks Kinesis_20131202.PutRecord" in first.read()) == (400, True)
-        connection.request("POST", "/", b"{}", {"X-Amz-Target": "DynamoDB_20120810.Nothing"})
-        second = connection.getresponse()
-        assert (second.status, b"has no operation Nothing" in second.read()) == (400, True)
-        connection.request("DELETE", "/bucket/key")
-        third = connection.getresponse()
-        assert (third.status, b"no service here answers DELETE /bucket/key" in third.read()) == (501, True)
+        for method, url, headers, named in requests:
+            connection.request(method, url, b"{}", headers)
+            answer = connection.getresponse()
+            assert (answer.status, b"no client here answers " + named in answer.read()) == (400, True)
     finally:
         connection.close()
+    assert aws.seen == []
+
+
+def test_a_request_never_leaves_this_process(aws: Aws) -> None:
+    """Where nothing plays AWS at the client's own address, there is no answer, and none is fetched."""
+    elsewhere = boto3.client("dynamodb", region_name=REGION, endpoint_url=aws.gateway.url)
+    with Gateway({"dynamodb": elsewhere}, aws._invoke, threading.Lock()) as gateway:
+        aws.gateway = gateway
+        with pytest.raises(ClientError, match="nothing in this process answers"):
+            aws.client("dynamodb").list_tables()
+
+    assert [type(failure) for failure in gateway.failures] == [LookupError]
+    assert aws.seen == []
 
 
 def test_closing_ends_every_thread_though_clients_keep_their_connections(aws: Aws) -> None:
