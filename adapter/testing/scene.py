@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from adapter.protocol.ids import ordinal_of, parent_of
 from adapter.protocol.promises import Record, State
 from adapter.protocol.times import SECOND
-from adapter.testing.cloud import Event
+from adapter.testing.events import Event
 from adapter.testing.simulated_aws.lambdas import RETRY_DELAYS
 
 Peek = Callable[[str], Record | None]

@@ -20,7 +20,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
 from adapter.protocol.promises import State
-from adapter.testing.cloud import Event, LocalCloud
+from adapter.testing.cloud import LocalCloud
+from adapter.testing.events import Event
 from adapter.testing.scene import SHOWN, Actor, Line, Peek, Scene, tallied
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from adapter.protocol import messages, promises
 from adapter.protocol.messages import Start
 from adapter.protocol.promises import Kind
 from adapter.testing import LocalCloud
-from adapter.testing.cloud import Event
+from adapter.testing.events import Event
 from adapter.testing.simulated_aws.lambdas import Function, Invocation
 from tests.simulation.scenarios.stage import left_open
 
