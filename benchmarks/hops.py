@@ -22,7 +22,7 @@ from adapter.testing import LocalCloud
 
 PACKAGE = Path(adapter.__file__).parent
 LEFT_OUT = PACKAGE / "testing"
-OWN_AFFAIRS = ("LocalCloud.emit", "LocalCloud.peek", "LocalCloud._next_sweep", "Driver.ports")
+OWN_AFFAIRS = ("LocalCloud.emit", "LocalCloud.peek", "Minutely.next_at", "Driver.ports")
 """What the cloud does for itself, and a Lambda doesn't."""
 COMPREHENSIONS = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
 

@@ -5,23 +5,21 @@ The pytest fixture ``cloud`` is a fresh one.
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from adapter.testing.cloud import Event, LocalCloud
+    from adapter.testing.cloud import LocalCloud
+    from adapter.testing.events import Event
     from adapter.testing.faults import Faults, Killed
 
 __all__ = ["Event", "Faults", "Killed", "LocalCloud"]
 
+_HOMES = {"Event": "events", "Faults": "faults", "Killed": "faults", "LocalCloud": "cloud"}
+
 
 def __getattr__(name: str) -> Any:
     # Late: moto is slow to import, and the pytest plugin imports this package in every test run.
-    if name in ("Event", "LocalCloud"):
-        from adapter.testing import cloud
-
-        return getattr(cloud, name)
-    if name in ("Faults", "Killed"):
-        from adapter.testing import faults
-
-        return getattr(faults, name)
-    raise AttributeError(name)
+    if name not in _HOMES:
+        raise AttributeError(name)
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -6,13 +6,8 @@ Nothing sleeps: where nothing runs, time jumps to the next moment at which somet
 
 from __future__ import annotations
 
-import bisect
 import datetime as dt
-import functools
-import json
-from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
@@ -20,25 +15,24 @@ from typing import Any, ParamSpec, Self, TypeVar
 from adapter.api.durable import Durable
 from adapter.engine import hosts
 from adapter.engine.operations import Tell
-from adapter.engine.telling import Progress, What
+from adapter.engine.telling import What
 from adapter.errors import ConfigurationError, Stuck
-from adapter.protocol.ids import is_id, root_of
-from adapter.protocol.records import SEALED, Kind, Record
-from adapter.protocol.times import MINUTE, SECOND
-from adapter.protocol.timing import next_sweep
-from adapter.testing.driver import AnyWorld, Driver
+from adapter.protocol.ids import is_id
+from adapter.protocol.records import SEALED, Record
+from adapter.protocol.times import SECOND
+from adapter.testing.driver import Driver
+from adapter.testing.events import Event, WatcherFailed
 from adapter.testing.faults import Dice, Faults, Kill
 from adapter.testing.happenings import Happening
 from adapter.testing.hosting import LocalHost
 from adapter.testing.in_process.inside import Inside
 from adapter.testing.processes.fleet import Fleet
-from adapter.testing.simulated_aws.endpoint import EndpointWorld
-from adapter.testing.simulated_aws.in_memory import MemoryWorld
+from adapter.testing.simulated_aws.engines import engine_named
 from adapter.testing.simulated_aws.lambdas import Function, Invocation
+from adapter.testing.simulated_aws.rules import Minutely
 from adapter.testing.simulated_aws.service import Service
-from adapter.testing.simulated_aws.template import Template, default_template, find_template, load
-from adapter.testing.simulated_aws.world import World
-from adapter.testing.standstill import Failures, stuck
+from adapter.testing.simulated_aws.template import default_template, find_template, load_cached
+from adapter.testing.standstill import Movement, stuck
 from adapter.testing.stats import Stats
 
 P = ParamSpec("P")
@@ -46,25 +40,8 @@ R = TypeVar("R")
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 BEGINNING = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-MAX_IDLE = 1_000
-"""Moments in a row at which only schedules, and what they start, moved."""
-MAX_LOOKS = 3
-"""Of the watchdog at one function in a row, with nothing else done in between."""
 LANES = 4
 """Shards of the stream, where they may be out of step."""
-ENGINES: dict[str, Callable[..., AnyWorld]] = {"moto": World, "memory": MemoryWorld}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Event:
-    """Something that happened, for whoever watches: at (microseconds), what, in which Lambda, to which promise."""
-
-    at: int
-    what: What | Happening
-    function: str
-    promise: str = ""
-    fn: str = ""
-    detail: Mapping[str, Any]
 
 
 class LocalCloud:
@@ -93,16 +70,12 @@ class LocalCloud:
         engine: str = "moto",
         processes: bool = False,
     ) -> None:
-        make_world = ENGINES.get(engine)
-        if engine.startswith(("http://", "https://")):
-            make_world = functools.partial(EndpointWorld, engine)
-        if make_world is None:
-            raise ConfigurationError(f"an engine is {', '.join(ENGINES)}, or the URL of a DynamoDB, not {engine!r}")
+        make_world = engine_named(engine)
         if processes and engine != "moto":
             raise ConfigurationError(f"functions in processes reach AWS over HTTP: engine='moto', not {engine!r}")
         found = Path(template) if template is not None else find_template(Path.cwd())
         path = found or default_template()
-        self.template = _loaded(path, _written(path))
+        self.template = load_cached(path)
         self.directory = path.resolve().parent if found else Path.cwd()
         self.stats = Stats()
         self.dice = Dice(seed, faults or Faults())
@@ -114,12 +87,9 @@ class LocalCloud:
         self._world = make_world(self.template, self.stats, self.service.enqueue, self.clock, lanes)
         kind = Fleet if processes else Inside
         self._driver: Driver = kind(self, self._world, self._kills, _microseconds(BEGINNING))
-        self._sweepers = [spec.name for spec in self.template.functions if spec.minutely]
-        self._swept = self.clock() // MINUTE * MINUTE
+        self._minutely = Minutely(self.template, self._world.due_minutes, self.clock())
         self._ids = 0
-        self._moved: set[str] = set()
-        self._looks: Counter[str] = Counter()
-        self._failures = Failures()
+        self._progress = Movement()
 
     def __enter__(self) -> Self:
         self._world.open()
@@ -139,7 +109,7 @@ class LocalCloud:
         hosts.leave(self._host)
         self._close()
         if error is None:
-            self._driver.verify()
+            self._driver.check()
 
     def _close(self) -> None:
         try:
@@ -170,7 +140,7 @@ class LocalCloud:
         """Until nothing more can happen at this instant."""
         try:
             self._driver.drive()
-        except _WatcherFailed as failed:
+        except WatcherFailed as failed:
             raise failed.error from None
 
     def advance(self, seconds: float) -> None:
@@ -198,7 +168,7 @@ class LocalCloud:
 
         The engine's own Lambdas go by the name of their handler, ``"adapter.lambdas.sweeper.sweep"`` for instance; any
         Lambda by its own name, too, also while it loads, before it is known what it will run. A Lambda that is a
-        process is seen from outside only, by its calls of AWS: see `adapter.testing.processes.fleet.CALLS`.
+        process is seen from outside only, by its calls of AWS: see `adapter.testing.processes.deaths.CALLS`.
 
         Args:
             operation: a class of `adapter.engine.operations`, ``Settle`` for instance.
@@ -221,23 +191,25 @@ class LocalCloud:
         """
         self._driver.kill_midway(getattr(fn, "name", str(fn)), once)
 
-    # What the hosts and ports of the cloud ask.
+    def records(self) -> list[Record]:
+        """Everything in the table, by id; read without counting."""
+        return [self._looking.read(record, SEALED) for record in self._world.records()]
+
+    # What the hosts and drivers of the cloud ask, and tell: `adapter.testing.ports`.
 
     def wait(self, promise: str, timeout: float | None) -> Record | None:
         """Drive until the promise settles; None when ``timeout`` seconds of virtual time have passed first."""
         deadline = None if timeout is None else self.clock() + round(timeout * SECOND)
-        idle = 0
-        self._looks.clear()
+        self._progress.begin()
         while True:
-            self._moved.clear()
+            self._progress.begin_moment()
             self.drive()
-            # Schedules go on for ever, and so do looks at what doesn't move.
-            idle = 0 if root_of(promise) in self._moved else idle + 1
+            self._progress.end_moment(promise)
             record = self.peek(promise)
             if record is None or not record.pending:
                 return record
             at = self._next_at()
-            if at is None or idle > MAX_IDLE or self._looks_in_vain():
+            if at is None or self._progress.is_over(self.records, self.clock()):
                 raise self._stuck(record)
             if deadline is not None and at > deadline:
                 self._driver.reach(deadline)
@@ -256,10 +228,6 @@ class LocalCloud:
         finally:
             self.stats.metered = True
 
-    def records(self) -> list[Record]:
-        """Everything in the table, by id; read without counting."""
-        return [self._looking.read(record, SEALED) for record in self._world.records()]
-
     def new_id(self) -> str:
         self._ids += 1
         return f"run-{self._ids}"
@@ -273,14 +241,29 @@ class LocalCloud:
             self.stats.bodies[told.fn] += 1
         elif told.what is What.RUNNING and told.detail["why"] != "started":
             self.stats.resumes[told.fn] += 1
-        if told.what is What.LOOKED:
-            self._looks[told.id] += 1
-        elif told.what.progress is not Progress.NONE:
-            self._looks.clear()
+        self._progress.tell(told)
         self.emit(told.what, told.id, told.fn, told.detail)
 
+    def emit(self, what: What | Happening, promise: str, fn: str, detail: Mapping[str, Any]) -> None:
+        event = Event(
+            at=self.clock(),
+            what=what,
+            function=self._driver.running,
+            promise=promise,
+            fn=fn,
+            detail=detail,
+        )
+        self._progress.observe(event)
+        for watcher in self.watchers:
+            try:
+                watcher(event)
+            except Exception as error:
+                # The test's own failure: no Lambda's.
+                raise WatcherFailed(error) from error
+
+    # What Lambda's service asks: `adapter.testing.simulated_aws.service.Surroundings`.
+
     def told(self, what: Happening, detail: dict[str, Any]) -> None:
-        """`adapter.testing.simulated_aws.service.Surroundings`."""
         self.emit(what, "", "", detail)
 
     def send(self, queue: str, body: str) -> None:
@@ -293,29 +276,17 @@ class LocalCloud:
 
     def _next_at(self) -> int | None:
         """The next moment at which something happens."""
-        moments = (self._driver.next_at(), self._next_sweep())
+        moments = (self._driver.next_at(), self._minutely.next_at())
         return min((at for at in moments if at is not None), default=None)
 
-    def _next_sweep(self) -> int | None:
-        """The next one that sends anything. Those that would find nothing are neither run nor counted."""
-        if not self._sweepers:
-            return None
-        minutes = self._world.due_minutes()
-        # What lies ahead is sent in its order; what is overdue, each at a minute of its own.
-        overdue = bisect.bisect_right(minutes, self._swept // MINUTE + 1)
-        return min((next_sweep(minute * MINUTE, self._swept) for minute in minutes[: overdue + 1]), default=None)
-
     def _jump(self, at: int) -> None:
-        sweeps, passes = self._next_sweep() == at, at - self.clock()
+        fires, passes = self._minutely.next_at() == at, at - self.clock()
         self._driver.reach(at)
         if passes >= SECOND:
             self.emit(Happening.LATER, "", "", {"seconds": passes // SECOND})
-        if sweeps:
-            self._swept = at
-            time = (EPOCH + dt.timedelta(microseconds=at)).strftime("%Y-%m-%dT%H:%M:%SZ")
-            for name in self._sweepers:
-                event = {"source": "aws.events", "detail-type": "Scheduled Event", "time": time, "detail": {}}
-                self.service.ready.append(self.service.invocation(name, json.dumps(event)))
+        if fires:
+            for name, event in self._minutely.fire(at):
+                self.service.ready.append(self.service.invocation(name, event))
         self.service.pass_time()
 
     def _placed(self, fn: Durable[P, R]) -> Durable[P, R]:
@@ -326,59 +297,8 @@ class LocalCloud:
         place = next((spec.name for spec in self.template.functions if spec.handler == handler), None)
         return fn if place is None else fn.with_options(target=place.removeprefix(self.template.prefix))
 
-    def emit(self, what: What | Happening, promise: str, fn: str, detail: Mapping[str, Any]) -> None:
-        event = Event(
-            at=self.clock(),
-            what=what,
-            function=self._driver.running,
-            promise=promise,
-            fn=fn,
-            detail=detail,
-        )
-        if what.progress > Progress.AGAIN:
-            self._moved.add(root_of(promise))
-        self._failures.observe(what, event.function, detail)
-        for watcher in self.watchers:
-            try:
-                watcher(event)
-            except Exception as error:
-                # The test's own failure: no Lambda's.
-                raise _WatcherFailed(error) from error
-
     def _stuck(self, record: Record) -> Stuck:
-        return stuck(record, self.records(), self.clock(), self._failures, self.service.lost)
-
-    def _looks_in_vain(self) -> bool:
-        """The watchdog, which never gives up, finds nothing to mend, and time won't move anything either."""
-        if max(self._looks.values(), default=0) <= MAX_LOOKS:
-            return False
-        records = [record for record in self.records() if record.kind is not Kind.SCHEDULE]
-        watched = [record for record in records if record.due_at is not None and not record.over]
-        if any(self._looks[record.id] <= MAX_LOOKS for record in watched):
-            # Each root is looked at on its own, some of them once a day: the next look may mend it.
-            return False
-        pending = [record for record in records if record.pending]
-        asleep = any(record.expects is not None and record.wake_at is not None for record in pending)
-        return not asleep and not any((record.deadline or 0) > self.clock() for record in pending)
-
-
-@functools.lru_cache(maxsize=8)
-def _loaded(path: Path, written: tuple[int, ...]) -> Template:
-    """Reading YAML takes longer than most runs; ``written`` tells one state of the files from another."""
-    return load(path)
-
-
-def _written(path: Path) -> tuple[int, ...]:
-    around = (*path.parent.glob("*.yaml"), *path.parent.glob("infra/*.yaml"))
-    return tuple(file.stat().st_mtime_ns for file in sorted({path, *around}))
-
-
-class _WatcherFailed(BaseException):
-    """A watcher raised; carries its exception past everything that a Lambda's failure would meet."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__(str(error))
-        self.error = error
+        return stuck(record, self.records(), self.clock(), self._progress.failures, self.service.lost)
 
 
 def _microseconds(time: dt.datetime) -> int:

@@ -10,7 +10,7 @@ import functools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from adapter.aws.invoker import LambdaInvoker
 from adapter.aws.sealed import SealedStore
@@ -23,17 +23,11 @@ from adapter.errors import ConfigurationError
 from adapter.protocol.timing import retention_of
 from adapter.testing.faults import Kill
 from adapter.testing.hosting import InOrder, LocalPayloads, LocalPorts, SkewedClock
-from adapter.testing.simulated_aws.endpoint import EndpointWorld
-from adapter.testing.simulated_aws.in_memory import MemoryWorld
+from adapter.testing.ports import Cloud
+from adapter.testing.simulated_aws.engines import AnyWorld
 from adapter.testing.simulated_aws.lambdas import Function, Invocation
 from adapter.testing.simulated_aws.queues import QueuePoller
 from adapter.testing.simulated_aws.streams import Lane
-from adapter.testing.simulated_aws.world import World
-
-if TYPE_CHECKING:
-    from adapter.testing.cloud import LocalCloud
-
-AnyWorld = World | MemoryWorld | EndpointWorld
 
 DEFAULT_FUNCTION = "durable"
 """The Lambda of durable functions that neither the template nor a target places."""
@@ -56,7 +50,7 @@ class Driver:
 
     running = ""
 
-    def __init__(self, cloud: LocalCloud, world: AnyWorld, kills: list[Kill]) -> None:
+    def __init__(self, cloud: Cloud, world: AnyWorld, kills: list[Kill]) -> None:
         self.cloud = cloud
         self.service = cloud.service
         self.dice = cloud.dice
@@ -72,7 +66,7 @@ class Driver:
     def close(self) -> None:
         """End what runs."""
 
-    def verify(self) -> None:
+    def check(self) -> None:
         """Raise what went wrong in the cloud itself, where no function could notice it."""
 
     def now(self) -> int:

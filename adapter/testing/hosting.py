@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
-from adapter.engine import hosts
 from adapter.engine.host import EngineHost
+from adapter.engine.memory import Memory
 from adapter.engine.operations import Operation
 from adapter.engine.ports import Payloads, Ports
 from adapter.protocol.records import Record
-from adapter.testing.in_process.activities import Activity
-from adapter.testing.simulated_aws.lambdas import environment
+from adapter.testing.ports import Waiting
 from adapter.testing.stats import Stats
-
-if TYPE_CHECKING:
-    from adapter.testing.cloud import LocalCloud
-    from adapter.testing.simulated_aws.lambdas import Function, Invocation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +107,7 @@ class SkewedClock:
 class LocalHost(EngineHost):
     """The engine inside the cloud; whoever waits makes the cloud go on."""
 
-    def __init__(self, cloud: LocalCloud, ports: Ports, memory: Any = None) -> None:
+    def __init__(self, cloud: Waiting, ports: Ports, memory: Memory | None = None) -> None:
         super().__init__(ports, memory)
         self._cloud = cloud
 
@@ -127,33 +122,3 @@ class LocalHost(EngineHost):
 
     def wait(self, promise: str, timeout: float | None) -> Record | None:
         return self._cloud.wait(promise, timeout)
-
-
-@dataclass(eq=False)
-class Run:
-    """One attempt of an invocation, in a function; ``promise`` and ``fn`` once it runs one.
-
-    ``ran``: for how many microseconds its code has run.
-    """
-
-    function: Function
-    invocation: Invocation
-    host: LocalHost
-    activity: Activity | None = None
-    promise: str = ""
-    fn: str = ""
-    ran: int = 0
-    _stack: ExitStack = field(default_factory=ExitStack)
-
-    def enter(self, running: list[Run]) -> None:
-        """From here on this process is the Lambda: its host, its environment."""
-        self._stack = ExitStack()
-        self._stack.enter_context(environment(self.function.spec.environment))
-        hosts.enter(self.host)
-        self._stack.callback(hosts.leave, self.host)
-        running.append(self)
-        self._stack.callback(running.remove, self)
-
-    def leave(self) -> None:
-        """It isn't any more, or for a while."""
-        self._stack.close()

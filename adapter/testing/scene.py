@@ -14,7 +14,7 @@ from adapter.engine.telling import What
 from adapter.protocol.ids import ordinal_of, parent_of
 from adapter.protocol.records import Record, State
 from adapter.protocol.times import SECOND
-from adapter.testing.cloud import Event
+from adapter.testing.events import Event
 from adapter.testing.happenings import Happening
 from adapter.testing.simulated_aws.lambdas import RETRY_DELAYS
 

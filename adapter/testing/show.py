@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
 from adapter.engine.telling import What
 from adapter.protocol.records import State
-from adapter.testing.cloud import Event, LocalCloud
+from adapter.testing.cloud import LocalCloud
+from adapter.testing.events import Event
 from adapter.testing.happenings import Happening
 from adapter.testing.scene import SHOWN, Actor, Line, Peek, Scene, tallied
 

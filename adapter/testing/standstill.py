@@ -1,19 +1,28 @@
-"""What a cloud says that can't move any more: how each function stands, and which invocations failed before that."""
+"""Whether a cloud still moves, and what it says when it can't: how each function stands, which invocations failed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from adapter.engine.operations import Tell
 from adapter.engine.telling import Progress, What
 from adapter.errors import Paused, Stuck
 from adapter.protocol.ids import parent_of, root_of
 from adapter.protocol.records import Kind, Record
 from adapter.protocol.signs import followed
 from adapter.protocol.standing import Standing, Way, named, standing
+from adapter.testing.events import Event
 from adapter.testing.happenings import Happening
 from adapter.testing.simulated_aws.lambdas import Invocation
+
+MAX_IDLE = 1_000
+"""Moments in a row at which only schedules, and what they start, moved."""
+
+MAX_LOOKS = 3
+"""Of the watchdog at one function in a row, with nothing else done in between."""
 
 LINES = 20
 """Functions, each with a line of its own; others are counted."""
@@ -41,6 +50,60 @@ def _line(function: str, texts: Sequence[str]) -> str:
     if len(texts) == 1:
         return f"an invocation of {function} {last}"
     return f"{len(texts)} invocations of {function} in a row came to nothing; the last {last}"
+
+
+class Movement:
+    """What has moved of late, what the watchdog looked at in vain, and what failed.
+
+    Schedules go on for ever, and so do looks at what doesn't move: neither is progress of an execution.
+    """
+
+    def __init__(self) -> None:
+        self.looks: Counter[str] = Counter()
+        self.failures = Failures()
+        self._moved: set[str] = set()
+        self._idle = 0
+
+    def begin(self) -> None:
+        """From here on somebody waits for an execution."""
+        self.looks.clear()
+        self._idle = 0
+
+    def begin_moment(self) -> None:
+        self._moved.clear()
+
+    def end_moment(self, promise: str) -> None:
+        self._idle = 0 if root_of(promise) in self._moved else self._idle + 1
+
+    def tell(self, told: Tell) -> None:
+        """What the engine tells."""
+        if told.what is What.LOOKED:
+            self.looks[told.id] += 1
+        elif told.what.progress is not Progress.NONE:
+            self.looks.clear()
+
+    def observe(self, event: Event) -> None:
+        """What every watcher hears of."""
+        if event.what.progress > Progress.AGAIN:
+            self._moved.add(root_of(event.promise))
+        self.failures.observe(event.what, event.function, event.detail)
+
+    def is_over(self, records: Callable[[], Sequence[Record]], now: int) -> bool:
+        """Whether nothing of what somebody waits for will move; ``records`` reads all that the table holds."""
+        return self._idle > MAX_IDLE or self.looks_in_vain(records, now)
+
+    def looks_in_vain(self, records: Callable[[], Sequence[Record]], now: int) -> bool:
+        """The watchdog, which never gives up, finds nothing to mend, and time won't move anything either."""
+        if max(self.looks.values(), default=0) <= MAX_LOOKS:
+            return False
+        promises = [record for record in records() if record.kind is not Kind.SCHEDULE]
+        watched = [record for record in promises if record.due_at is not None and not record.over]
+        if any(self.looks[record.id] <= MAX_LOOKS for record in watched):
+            # Each root is looked at on its own, some of them once a day: the next look may mend it.
+            return False
+        pending = [record for record in promises if record.pending]
+        asleep = any(record.expects is not None and record.wake_at is not None for record in pending)
+        return not asleep and not any((record.deadline or 0) > now for record in pending)
 
 
 def stuck(record: Record, records: Sequence[Record], now: int, failures: Failures, lost: Sequence[Invocation]) -> Stuck:

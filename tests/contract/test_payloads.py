@@ -16,8 +16,8 @@ from adapter.errors import PayloadTooLarge
 from adapter.protocol.ids import child_id
 from adapter.protocol.promises import Refused, Written
 from adapter.protocol.records import Kind, Record, State, Stored
-from adapter.testing.cloud import ENGINES
 from adapter.testing.hosting import InOrder
+from adapter.testing.simulated_aws.engines import ENGINES
 from adapter.testing.simulated_aws.in_memory import MemoryBucket
 from adapter.testing.simulated_aws.memory import MemoryStore
 from adapter.testing.simulated_aws.template import default_template, load

@@ -9,7 +9,7 @@ import pytest
 from adapter import durable, errors, promise, resolve
 from adapter.engine.operations import Close, Settle
 from adapter.testing import Faults, LocalCloud
-from adapter.testing.cloud import Event
+from adapter.testing.events import Event
 from tests.support.laws import step
 
 
@@ -44,7 +44,7 @@ def test_an_invocation_that_cleaned_up_makes_up_for_those_that_failed() -> None:
         handle.cancel()
         cloud.watchers.append(told.append)
         cloud.drive()
-        assert cloud._failures.lines() == []
+        assert cloud._progress.failures.lines() == []
         assert [event.what for event in told if event.what in ("killed", "cleaned up")] == ["killed", "cleaned up"]
 
 

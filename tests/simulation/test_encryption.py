@@ -15,7 +15,7 @@ from adapter.engine import registry
 from adapter.errors import Paused, PayloadTooLarge
 from adapter.protocol.records import MAX_PAYLOAD_BYTES
 from adapter.testing import LocalCloud
-from adapter.testing.cloud import Event
+from adapter.testing.events import Event
 from tests.support.ciphers import NAME
 from tests.support.laws import STORM, forget
 

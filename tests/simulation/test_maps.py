@@ -10,7 +10,7 @@ from adapter import Retry, durable, errors
 from adapter.api import blocks as spreading
 from adapter.api import maps
 from adapter.testing import LocalCloud
-from adapter.testing.cloud import Event
+from adapter.testing.events import Event
 from tests.support.laws import Broken, items
 
 PENDING: list[int] = []

@@ -13,7 +13,7 @@ from adapter.engine.operations import RunCode, SendAt, Settle
 from adapter.protocol.ids import BUCKET
 from adapter.protocol.records import State
 from adapter.testing import LocalCloud
-from adapter.testing.cloud import Event
+from adapter.testing.events import Event
 from adapter.testing.faults import Killed
 from tests.support.laws import HOUR, Broken, Limit, forget, slow, step
 

@@ -138,11 +138,11 @@ def test_after_an_outage_missed_occurrences_are_made_up_for_or_left_out(
     """As was said. The one at which it began comes late in either case."""
     schedule("report", When("rate(1 hour)", catch_up=catch_up), nightly, "eu")
     cloud.drive()
-    sweepers, cloud._sweepers = cloud._sweepers, []
+    functions, cloud._minutely.functions = cloud._minutely.functions, []
     cloud.advance(4 * HOUR + 60)
     assert RAN == []
-    cloud._sweepers = sweepers
-    cloud._swept = cloud.clock() // MINUTE * MINUTE
+    cloud._minutely.functions = functions
+    cloud._minutely.fired = cloud.clock() // MINUTE * MINUTE
     cloud.advance(HOUR)
     assert len(RAN) == count
     assert len(set(started(cloud))) == count

@@ -13,8 +13,8 @@ from adapter.engine.operations import Arm, Claim, Invoke, SendAt
 from adapter.protocol.records import Record
 from adapter.protocol.times import MINUTE
 from adapter.testing import Faults, LocalCloud
-from adapter.testing.cloud import Event
 from adapter.testing.driver import DEFAULT_FUNCTION
+from adapter.testing.events import Event
 from tests.support.effort import ENGINE
 from tests.support.laws import HOUR, awaited, forget
 
@@ -184,12 +184,12 @@ def test_a_death_of_the_timers_own_lambdas_half_way_is_made_good(
 
 def test_an_execution_outlives_a_sweeper_that_is_away_for_an_hour(cloud: LocalCloud) -> None:
     """What is overdue is sent as soon as there is one again."""
-    sweepers, cloud._sweepers = cloud._sweepers, []
+    functions, cloud._minutely.functions = cloud._minutely.functions, []
     handle = sleeper.start(HOUR)
     cloud.advance(2 * HOUR)
     assert handle.status() == "pending"
-    cloud._sweepers = sweepers
-    cloud._swept = cloud.clock() // MINUTE * MINUTE
+    cloud._minutely.functions = functions
+    cloud._minutely.fired = cloud.clock() // MINUTE * MINUTE
     assert handle.result() == "awake"
 
 

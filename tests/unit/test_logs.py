@@ -17,7 +17,7 @@ from adapter.engine.operations import Tell
 from adapter.engine.telling import What
 from adapter.replay.steps import Scope, current
 from adapter.testing import LocalCloud
-from adapter.testing.cloud import Event
+from adapter.testing.events import Event
 
 
 class Lines:

@@ -5,26 +5,26 @@ Time stands still while anything runs. The same seed gives the same run.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from adapter.engine.operations import Tell
 from adapter.engine.telling import What
 from adapter.protocol.times import SECOND
-from adapter.testing.driver import AnyWorld, Driver, Work
+from adapter.testing.driver import Driver, Work
 from adapter.testing.faults import Kill, Killed
 from adapter.testing.happenings import Happening
-from adapter.testing.hosting import LocalHost, Run
+from adapter.testing.hosting import LocalHost
 from adapter.testing.in_process.activities import Activity
+from adapter.testing.in_process.runs import Run
+from adapter.testing.ports import Cloud
+from adapter.testing.simulated_aws.engines import AnyWorld
 from adapter.testing.simulated_aws.lambdas import RETRY_DELAYS, Function, Invocation
-
-if TYPE_CHECKING:
-    from adapter.testing.cloud import LocalCloud
 
 
 class Inside(Driver):
     """Calls handlers here."""
 
-    def __init__(self, cloud: LocalCloud, world: AnyWorld, kills: list[Kill], beginning: int) -> None:
+    def __init__(self, cloud: Cloud, world: AnyWorld, kills: list[Kill], beginning: int) -> None:
         super().__init__(cloud, world, kills)
         self._now = beginning
         self._runs: list[Run] = []

@@ -13,74 +13,40 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from adapter.aws.wiring import SystemClock
-from adapter.engine.operations import (
-    Arm,
-    Arrive,
-    Claim,
-    Close,
-    Create,
-    Delete,
-    Invoke,
-    Pause,
-    Postpone,
-    Register,
-    Remove,
-    SendAt,
-    Settle,
-)
+from adapter.engine.operations import Create
 from adapter.errors import BadMessage, ConfigurationError
 from adapter.protocol.messages import parse
-from adapter.testing.driver import AnyWorld, Driver, Work
+from adapter.testing.driver import Driver, Work
 from adapter.testing.faults import Kill
 from adapter.testing.happenings import Happening
+from adapter.testing.ports import Cloud
 from adapter.testing.processes import placing, telling
+from adapter.testing.processes.deaths import Attempt, Deaths
 from adapter.testing.processes.environment import CannotBegin, InvocationFailed
-from adapter.testing.processes.environments import Environments, Running
+from adapter.testing.processes.environments import Environments
 from adapter.testing.processes.offset import ClockOffset
+from adapter.testing.simulated_aws.engines import AnyWorld
 from adapter.testing.simulated_aws.gateway import Call, Gateway, HangUp
-from adapter.testing.simulated_aws.lambdas import RETRY_DELAYS, Function, Invocation
-
-if TYPE_CHECKING:
-    from adapter.testing.cloud import LocalCloud
+from adapter.testing.simulated_aws.lambdas import Function, Invocation
 
 LIMIT = 8
 """Invocations at the same time; those that streams and queues make aren't counted."""
 
 LIMIT_PER_FUNCTION = 4
 
-CALLS: dict[type[Any], str] = {
-    Create: "PutItem",
-    **dict.fromkeys((Settle, Claim, Arm, Arrive, Close, Pause, Postpone, Register), "UpdateItem"),
-    **dict.fromkeys((Delete, Remove), "DeleteItem"),
-    Invoke: "Invoke",
-    SendAt: "SendMessage",
-}
-"""What an operation of the engine looks like from outside. `LocalCloud.kill` kills at the first call that looks so."""
-
 _TICK_SECONDS = 0.05
 """Time passes meanwhile: something may have fallen due, or a function have come to where it is to be killed."""
-
-
-@dataclass(eq=False)
-class Attempt:
-    """An invocation under way; ``promise`` is whose it is, if it is a promise's."""
-
-    function: Function
-    invocation: Invocation
-    promise: str
-    killed: bool = False
 
 
 class Fleet(Driver):
     """Calls handlers in processes; time is the machine's, and ahead of it by what was jumped over."""
 
-    def __init__(self, cloud: LocalCloud, world: AnyWorld, kills: list[Kill], beginning: int) -> None:
+    def __init__(self, cloud: Cloud, world: AnyWorld, kills: list[Kill], beginning: int) -> None:
         super().__init__(cloud, world, kills)
         self._still = beginning
         self._offset: ClockOffset | None = None
@@ -88,13 +54,12 @@ class Fleet(Driver):
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._stack = ExitStack()
-        self._attempts: list[Attempt] = []
         self._busy: Counter[str] = Counter()
         self._invoking = 0
         self._printed: list[str] = []
         self._errors: list[BaseException] = []
-        self._midway: list[tuple[str, Callable[[], bool]]] = []
         self._modules: set[str] = set()
+        self._deaths = Deaths(cloud, kills, lambda: self._environments.running())
 
     def open(self) -> None:
         directory = Path(self._stack.enter_context(TemporaryDirectory(prefix="local-cloud-")))
@@ -121,7 +86,7 @@ class Fleet(Driver):
         # What was ended by that.
         self._errors.clear()
 
-    def verify(self) -> None:
+    def check(self) -> None:
         if self._errors:
             raise self._errors.pop(0)
         if self._gateway is not None and self._gateway.failures:
@@ -137,15 +102,10 @@ class Fleet(Driver):
             self._offset.microseconds += max(0, at - self.now())
 
     def kill(self, kill: Kill) -> None:
-        if kill.operation not in CALLS:
-            raise ConfigurationError(
-                f"a process is seen by what it calls, and {kill.operation.__name__} has no call of its own:"
-                f" kill it around {', '.join(operation.__name__ for operation in CALLS)}"
-            )
-        super().kill(kill)
+        self._deaths.plan(kill)
 
     def kill_midway(self, fn: str, once: Callable[[], bool]) -> None:
-        self._midway.append((fn, once))
+        self._deaths.plan_midway(fn, once)
 
     def fault(self, operation: object, when: str) -> None:
         """Nothing fails here: it is the test's own engine. What it starts has to be known in processes, too."""
@@ -157,12 +117,13 @@ class Fleet(Driver):
 
     def drive(self) -> None:
         while True:
-            self.verify()
+            self.check()
             self._begin_what_is_ready()
             if not self._busy.total():
                 return
             self._changed.wait(_TICK_SECONDS)
-            self._kill_midway()
+            for pid in self._deaths.midway():
+                self._environments.kill(pid)
 
     # One invocation, from its beginning to its end.
 
@@ -207,13 +168,13 @@ class Fleet(Driver):
         self.cloud.stats.invocations += 1
         attempt = Attempt(function, invocation, _promise_of(invocation))
         spec = placing.placed(function.spec, self.cloud.template, self._modules)
-        self._attempts.append(attempt)
+        self._deaths.under_way.append(attempt)
         try:
             try:
                 with self._unlocked():
                     return self._environments.call(spec, invocation.payload, invocation.request_id)
             finally:
-                self._attempts.remove(attempt)
+                self._deaths.under_way.remove(attempt)
                 self._tell(function.spec.name)
         except CannotBegin as broken:
             # No weather that Lambda's retries would see to, but the test's mistake.
@@ -242,48 +203,10 @@ class Fleet(Driver):
         with self._lock:
             if when == "after":
                 self._changed.notify_all()
-            if not self.kills and not self.dice.faults.crash:
-                return
-            for attempt, running in self._processes():
-                if running.access_key == call.caller and self._dies(attempt, call, when):
-                    attempt.killed = True
-                    break
-            else:
-                return
-        self._environments.kill(running.pid)
-        raise HangUp
-
-    def _processes(self) -> list[tuple[Attempt, Running]]:
-        """The invocations under way, and the processes that they are in."""
-        attempts = {attempt.invocation.request_id: attempt for attempt in self._attempts}
-        running = self._environments.running()
-        return [(attempts[one.request_id], one) for one in running if one.request_id in attempts]
-
-    def _dies(self, attempt: Attempt, call: Call, when: str) -> bool:
-        if attempt.killed:
-            # Another of its threads: nothing that it does takes effect any more.
-            return True
-        for kill in self.kills:
-            if (CALLS[kill.operation], kill.when) == (call.operation, when) and self._runs(attempt, kill.fn):
-                self.kills.remove(kill)
-                return True
-        return attempt.invocation.attempt <= len(RETRY_DELAYS) and self.dice.draw("crash")
-
-    def _kill_midway(self) -> None:
-        for fn, once in [entry for entry in self._midway if entry[1]()]:
-            for attempt, running in self._processes():
-                if self._runs(attempt, fn):
-                    self._midway.remove((fn, once))
-                    attempt.killed = True
-                    self._environments.kill(running.pid)
-                    break
-
-    def _runs(self, attempt: Attempt, fn: str) -> bool:
-        """Whether it is a durable function's, by its name, or a Lambda's, by its handler's."""
-        if fn == attempt.function.spec.handler:
-            return True
-        record = self.cloud.peek(attempt.promise)
-        return record is not None and record.fn == fn
+            pid = self._deaths.around(call, when)
+        if pid is not None:
+            self._environments.kill(pid)
+            raise HangUp
 
     def _renew(self) -> None:
         """Processes that were started without a module can't run its functions. A test's start finds them all idle."""

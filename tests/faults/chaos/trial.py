@@ -13,8 +13,9 @@ from typing import Any
 from adapter import cancel, errors, reject, resolve
 from adapter.engine.operations import Many, Tell
 from adapter.testing import Faults, LocalCloud
-from adapter.testing.cloud import BEGINNING, Event
+from adapter.testing.cloud import BEGINNING
 from adapter.testing.driver import DEFAULT_FUNCTION
+from adapter.testing.events import Event
 from adapter.testing.hosting import LocalPorts
 from adapter.testing.in_process.inside import Inside
 from adapter.testing.simulated_aws.in_memory import MemoryWorld
@@ -193,7 +194,7 @@ class _Outside:
 
     def _is_over(self) -> bool:
         """Only the watchdog is left, which never gives up."""
-        return not self._planned and self._cloud._looks_in_vain()
+        return not self._planned and self._cloud._progress.looks_in_vain(self._cloud.records, self._cloud.clock())
 
     def _next(self) -> int | None:
         for label, (promise, shifts, how) in self._told.asked.items():
@@ -209,7 +210,7 @@ class _Outside:
     def _settle(self, label: str, promise: str, how: str) -> None:
         self._cloud.write(f"outside: {how} {promise}")
         # Looks before say nothing of what happens now.
-        self._cloud._looks.clear()
+        self._cloud._progress.begin()
         with contextlib.suppress(errors.AlreadySettled, errors.UnknownPromise):
             match how:
                 case "resolve":

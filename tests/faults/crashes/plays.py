@@ -19,8 +19,8 @@ from adapter.links.endpoint import handler as answer_by_link
 from adapter.protocol.messages import Cause, Resume, to_event
 from adapter.protocol.promises import Firing
 from adapter.testing import LocalCloud
-from adapter.testing.cloud import Event
 from adapter.testing.driver import DEFAULT_FUNCTION
+from adapter.testing.events import Event
 from adapter.testing.faults import Kill, Killed
 from adapter.testing.happenings import Happening
 from tests.faults.crashes.programs import DAY, HOUR, broken, fails, leaf, patient

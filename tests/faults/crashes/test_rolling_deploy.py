@@ -26,7 +26,7 @@ from adapter.protocol import messages, records
 from adapter.protocol.messages import Start
 from adapter.protocol.records import Kind
 from adapter.testing import LocalCloud
-from adapter.testing.cloud import Event
+from adapter.testing.events import Event
 from adapter.testing.simulated_aws.lambdas import Function, Invocation
 from tests.simulation.scenarios.stage import left_open
 

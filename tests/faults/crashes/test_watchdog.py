@@ -16,7 +16,7 @@ from adapter.lambdas.watchdog import look
 from adapter.protocol.times import SECOND
 from adapter.protocol.timing import MAX_WATCH, WATCH
 from adapter.testing import Faults, LocalCloud
-from adapter.testing.cloud import Event
+from adapter.testing.events import Event
 from tests.faults.crashes.programs import DAY, HOUR, fails, leaf, patient
 from tests.simulation.scenarios.stage import left_open
 
@@ -292,12 +292,12 @@ def test_a_deadline_between_two_looks_is_kept(cloud: LocalCloud) -> None:
 def test_looks_that_an_outage_prevented_are_made_after_it(cloud: LocalCloud) -> None:
     """The entry waits in the index."""
     cloud.service.losses = {1}
-    sweepers, cloud._sweepers = cloud._sweepers, []
+    functions, cloud._minutely.functions = cloud._minutely.functions, []
     handle = leaf.start(1)
     cloud.advance(5 * HOUR)
     assert handle.status() == "pending"
-    cloud._sweepers = sweepers
-    cloud._swept = cloud.clock() // 60_000_000 * 60_000_000
+    cloud._minutely.functions = functions
+    cloud._minutely.fired = cloud.clock() // 60_000_000 * 60_000_000
     assert handle.result() == 1
 
 

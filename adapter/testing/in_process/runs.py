@@ -1,0 +1,41 @@
+"""One attempt of an invocation, while this process is its Lambda."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from adapter.engine import hosts
+from adapter.testing.hosting import LocalHost
+from adapter.testing.in_process.activities import Activity
+from adapter.testing.simulated_aws.lambdas import Function, Invocation, environment
+
+
+@dataclass(eq=False)
+class Run:
+    """One attempt of an invocation, in a function; ``promise`` and ``fn`` once it runs one.
+
+    ``ran``: for how many microseconds its code has run.
+    """
+
+    function: Function
+    invocation: Invocation
+    host: LocalHost
+    activity: Activity | None = None
+    promise: str = ""
+    fn: str = ""
+    ran: int = 0
+    _stack: ExitStack = field(default_factory=ExitStack)
+
+    def enter(self, running: list[Run]) -> None:
+        """From here on this process is the Lambda: its host, its environment."""
+        self._stack = ExitStack()
+        self._stack.enter_context(environment(self.function.spec.environment))
+        hosts.enter(self.host)
+        self._stack.callback(hosts.leave, self.host)
+        running.append(self)
+        self._stack.callback(running.remove, self)
+
+    def leave(self) -> None:
+        """It isn't any more, or for a while."""
+        self._stack.close()

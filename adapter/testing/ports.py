@@ -1,0 +1,52 @@
+"""What the drivers and hosts of a local cloud ask of it, and tell it. They know nothing else of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from adapter.engine.ports import Watcher
+from adapter.engine.telling import What
+from adapter.protocol.records import Record
+from adapter.testing.faults import Dice
+from adapter.testing.happenings import Happening
+from adapter.testing.simulated_aws.service import Service
+from adapter.testing.simulated_aws.template import Template
+from adapter.testing.stats import Stats
+
+
+class Waiting(Protocol):
+    """For a host: ids and records; and time, which passes until a promise settles."""
+
+    def new_id(self) -> str: ...
+
+    def peek(self, promise: str, *, opened: bool = True) -> Record | None:
+        """Read a record at no cost; with its arguments and outcome where it is to be ``opened``."""
+        ...
+
+    def wait(self, promise: str, timeout: float | None) -> Record | None:
+        """Drive until the promise settles; None when ``timeout`` seconds of virtual time have passed first."""
+        ...
+
+
+class Cloud(Waiting, Watcher, Protocol):
+    """For a driver: what there is to run, what to count it by, and where to tell of it."""
+
+    @property
+    def template(self) -> Template: ...
+    @property
+    def directory(self) -> Path:
+        """Where the code is."""
+        ...
+
+    @property
+    def service(self) -> Service: ...
+    @property
+    def dice(self) -> Dice: ...
+    @property
+    def stats(self) -> Stats: ...
+
+    def emit(self, what: What | Happening, promise: str, fn: str, detail: Mapping[str, Any]) -> None:
+        """Tell every watcher of something that the engine itself can't tell: it died, say."""
+        ...

@@ -1,0 +1,44 @@
+"""EventBridge's rules that invoke a function once a minute. A firing that would find nothing is left out."""
+
+from __future__ import annotations
+
+import bisect
+import datetime as dt
+import json
+from collections.abc import Callable, Iterator, Sequence
+
+from adapter.protocol.times import MINUTE
+from adapter.protocol.timing import next_sweep
+from adapter.testing.simulated_aws.template import Template
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+class Minutely:
+    """The functions that are invoked each minute, and until when that was done.
+
+    Args:
+        due_minutes: the minutes in which the index has anything due, in order.
+        now: microseconds since the epoch.
+    """
+
+    def __init__(self, template: Template, due_minutes: Callable[[], Sequence[int]], now: int) -> None:
+        self.functions = [spec.name for spec in template.functions if spec.minutely]
+        self.fired = now // MINUTE * MINUTE
+        self._due_minutes = due_minutes
+
+    def next_at(self) -> int | None:
+        """The next firing that sends anything."""
+        if not self.functions:
+            return None
+        minutes = self._due_minutes()
+        # What lies ahead is sent in its order; what is overdue, each at a minute of its own.
+        overdue = bisect.bisect_right(minutes, self.fired // MINUTE + 1)
+        return min((next_sweep(minute * MINUTE, self.fired) for minute in minutes[: overdue + 1]), default=None)
+
+    def fire(self, at: int) -> Iterator[tuple[str, str]]:
+        """The functions that are invoked at this minute, each with its event."""
+        self.fired = at
+        time = (_EPOCH + dt.timedelta(microseconds=at)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        event = {"source": "aws.events", "detail-type": "Scheduled Event", "time": time, "detail": {}}
+        yield from ((name, json.dumps(event)) for name in self.functions)
