@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-import json
 import uuid as uuid_module
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, ParamSpec, TypeVar, overload
 
 from adapter.api.durable import Durable
 from adapter.api.requests import deadline, scope_of, seconds
-from adapter.codec import Signature, decode, schemas
+from adapter.codec import Signature, decode
 from adapter.engine.hosts import storable
 from adapter.errors import CodecError
 from adapter.protocol.records import Kind, digest_of
@@ -79,13 +78,14 @@ def promise(type_: Any = Any, /, *, timeout: float | None = None) -> Promise[Any
     """
     name = getattr(type_, "__qualname__", str(type_))
     scope = scope_of("promise(...)")
-    described = schemas.describe(type_)
+    from adapter.codec.schemas import schema_text  # only here: most functions have no such promises
+
     return scope.request(
         Request(
             kind=Kind.EXTERNAL,
             fn=name,
             # For those who settle it without its type. No part of what a replay compares: a type may grow.
-            args=json.dumps(described, separators=(",", ":"), ensure_ascii=False) if described else "",
+            args=schema_text(type_),
             digest=digest_of(Kind.EXTERNAL, name, ""),
             decode=lambda text: decode(text, type_, where=f"the value of an external promise ({name})"),
             deadline=deadline(scope, seconds(timeout)),

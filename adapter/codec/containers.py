@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from adapter.codec.plans import Convert, Mismatch, Plan, attempt, dumps, expected
+from adapter.codec.plans import (
+    Convert,
+    Mismatch,
+    Plan,
+    Refer,
+    Schema,
+    any_of,
+    attempt,
+    dumps,
+    expected,
+    tagged,
+)
 
 
 def each(convert: Convert, values: Iterable[Any]) -> list[Any]:
@@ -40,7 +51,28 @@ def collection_plan(name: str, item: Plan, natural: Any, *kinds: type) -> Plan:
             raise expected(name, data)
         return attempt(name, kind, each(item.decode, data))
 
-    return Plan(name, encode, decode, *kinds)
+    def schema(of: Refer) -> Schema:
+        found: dict[Any, Schema] = {
+            kind: {"type": "array", "items": of(item)} for kind in dict.fromkeys((natural, *kinds))
+        }
+        if not hashable(item):
+            found |= {kind: fixed() for kind in found if kind in (set, frozenset)}
+        return any_of(looks if kind is natural else tagged(f"${kind.__name__}", looks) for kind, looks in found.items())
+
+    return Plan(name, encode, decode, *kinds, schema=schema)
+
+
+def hashable(plan: Plan) -> bool:
+    """False where no value can be one of a set, or a key."""
+    return any(kind.__hash__ is not None for kind in plan.kinds) or not plan.kinds
+
+
+def fixed(*items: Schema, needed: int | None = None) -> Schema:
+    """An array of these items, of which the last ones may be left out if not all are ``needed``."""
+    shape: Schema = {"type": "array", "prefixItems": list(items), "items": False}
+    if not items:
+        return {"type": "array", "maxItems": 0}
+    return shape | {"minItems": len(items) if needed is None else needed}
 
 
 def tuple_plan(name: str, items: list[Plan]) -> Plan:
@@ -60,12 +92,16 @@ def tuple_plan(name: str, items: list[Plan]) -> Plan:
             raise expected(name, data)
         return tuple(convert(data, [item.decode for item in items]))
 
-    return Plan(name, encode, decode, tuple)
+    return Plan(name, encode, decode, tuple, schema=lambda of: fixed(*map(of, items)))
 
 
 def json_object(pairs: list[Any]) -> Any:
     """A JSON object, escaped where one of its own keys could be read as a tag."""
     return {"$dict": pairs} if any(key.startswith("$") for key, _ in pairs) else dict(pairs)
+
+
+NOT_ESCAPED: Schema = {"dependentSchemas": {"$dict": {"minProperties": 2}}}
+"""Of an object that isn't taken for an escaped one."""
 
 
 def entries_of(name: str, data: Any) -> Any:
@@ -102,4 +138,14 @@ def mapping_plan(name: str, key: Plan, item: Plan) -> Plan:
     def decode(data: Any) -> Any:
         return attempt(name, dict, convert_pairs(key.decode, item.decode, entries_of(name, data)))
 
-    return Plan(name, encode, decode, dict)
+    def schema(of: Refer) -> Schema:
+        names = {} if key.name == "str" else {"propertyNames": of(key)}
+        pairs: Schema = {"type": "array", "items": fixed(of(key), of(item))} if hashable(key) else fixed()
+        forms: list[Schema] = [{"type": "object", **NOT_ESCAPED, "additionalProperties": of(item)} | names]
+        if key.kinds != (str,):
+            forms.append(pairs)
+        if str in key.kinds or not key.kinds:
+            forms.append(tagged("$dict", pairs))
+        return any_of(forms)
+
+    return Plan(name, encode, decode, dict, schema=schema)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from typing import Any
 
-from adapter.codec.plans import Mismatch, Plan, attempt, dumps, expected
+from adapter.codec.plans import Mismatch, Plan, Refer, Schema, attempt, dumps, expected
 
 _WAYS: list[dict[str, Any]] = [
     {"mode": "python", "by_alias": True},
@@ -16,7 +16,7 @@ _WAYS: list[dict[str, Any]] = [
 
 def model_plan(kind: Any, runtime: Plan) -> Plan:
     model = _Model(kind, runtime)
-    return Plan(kind.__name__, model.encode, model.decode, kind)
+    return Plan(kind.__name__, model.encode, model.decode, kind, schema=model.schema)
 
 
 class _Model:
@@ -42,6 +42,11 @@ class _Model:
 
     def decode(self, data: Any) -> Any:
         return attempt(self.name, self.kind.model_validate, self.runtime.decode(data))
+
+    def schema(self, of: Refer) -> Schema:
+        from adapter.codec.model_schemas import model_schema  # few processes ever describe a model
+
+        return model_schema(self.kind, of)
 
     def dump(self, value: Any, way: dict[str, Any]) -> Any:
         what = f"a {self.name} that can be dumped"

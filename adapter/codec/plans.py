@@ -1,12 +1,19 @@
-"""A plan: how the values of one annotation become JSON data and back, and how what doesn't fit is reported."""
+"""A plan: how the values of one annotation become JSON data and back, what that data looks like, and what doesn't fit.
+
+A plan's schema is JSON Schema (draft 2020-12). It refers to the plans within it by a function that it is given, so
+that recursive types have one, and is made only where it is asked for.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 Convert = Callable[[Any], Any]
+Schema = dict[str, Any]
+Refer = Callable[["Form"], Schema]
+Describe = Callable[[Refer], Schema]
 MAX_DEPTH = 100  # so that what one stack could encode, every other, deeper stack can decode
 dumps = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False, allow_nan=False).encode
 
@@ -23,13 +30,32 @@ class Mismatch(Exception):
         return self
 
 
-class Plan:
-    """How the values of one annotation become JSON data and back; ``kinds`` are the classes it stands for."""
+def anything(_: Refer) -> Schema:
+    """The schema of what is left open."""
+    return {}
 
-    __slots__ = ("decode", "encode", "kinds", "name")
 
-    def __init__(self, name: str, encode: Convert, decode: Convert, *kinds: type) -> None:
+class Form:
+    """What some JSON data looks like, under a name by which schemas may refer to it."""
+
+    __slots__ = ("name", "schema")
+
+    def __init__(self, name: str, schema: Describe) -> None:
         self.name = name
+        self.schema = schema
+
+
+class Plan(Form):
+    """How the values of one annotation become JSON data and back; ``kinds`` are the classes it stands for.
+
+    Data that fits its schema can be decoded, unless a class's own code refuses it. Data that ``encode`` or
+    ``encode_natural`` writes fits it, but for a bool in an int's place: whoever sends that is mistaken.
+    """
+
+    __slots__ = ("decode", "encode", "kinds")
+
+    def __init__(self, name: str, encode: Convert, decode: Convert, *kinds: type, schema: Describe = anything) -> None:
+        super().__init__(name, schema)
         self.encode = encode
         self.decode = decode
         self.kinds = kinds
@@ -37,6 +63,21 @@ class Plan:
     def become(self, other: Plan) -> None:
         """Plans of recursive types refer to a plan before its content is known."""
         self.name, self.encode, self.decode, self.kinds = other.name, other.encode, other.decode, other.kinds
+        self.schema = other.schema
+
+
+def tagged(tag: str, content: Schema, **optional: Schema) -> Schema:
+    """An object that stands for what JSON lacks, or would take for something else."""
+    properties = {tag: content, **optional}
+    return {"type": "object", "properties": properties, "required": [tag], "additionalProperties": False}
+
+
+def any_of(schemas: Iterable[Schema]) -> Schema:
+    """What fits one of them; no schema is repeated."""
+    found: list[Schema] = []
+    for schema in schemas:
+        found += [] if schema in found else [schema]
+    return found[0] if len(found) == 1 else {"anyOf": found}
 
 
 def expected(name: str, value: object) -> Mismatch:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, get_origin
 
 from adapter.codec.annotations import bindings, substitute
-from adapter.codec.containers import entries_of, json_object
-from adapter.codec.plans import Mismatch, Plan, attempt, expected
+from adapter.codec.containers import NOT_ESCAPED, entries_of, fixed, json_object
+from adapter.codec.plans import Mismatch, Plan, Refer, Schema, any_of, attempt, expected, tagged
 
 
 def record_plan(
@@ -44,7 +44,7 @@ class _Record:
         self.required: set[str] = set()
 
     def plan(self) -> Plan:
-        return Plan(self.kind.__name__, self.encode, self.decode, self.runtime)
+        return Plan(self.kind.__name__, self.encode, self.decode, self.runtime, schema=self.schema)
 
     def fields(self) -> dict[str, Plan]:
         if not self.plans:
@@ -61,6 +61,15 @@ class _Record:
         hints = attempt(what, typing.get_type_hints, self.kind, localns=names, include_extras=True)
         bound = bindings(self.kind, self.args)
         return {name: substitute(hint, bound) for name, hint in hints.items()}
+
+    def schema(self, of: Refer) -> Schema:
+        fields = {name: of(plan) for name, plan in self.fields().items()}
+        return any_of(self.forms(fields, [name for name in fields if name in self.required]))
+
+    def forms(self, fields: dict[str, Schema], required: list[str]) -> list[Schema]:
+        looks: Schema = {"title": self.kind.__name__, "type": "object", "properties": fields, "required": required}
+        looks |= {"additionalProperties": False} | (NOT_ESCAPED if "$dict" in fields else {})
+        return [looks, _escaped(fields, required)] if any(name.startswith("$") for name in fields) else [looks]
 
     def encode(self, value: Any) -> Any:
         if type(value) is not self.runtime:
@@ -104,6 +113,13 @@ class _Record:
 
     def build(self, given: dict[str, Any]) -> Any:
         return given
+
+
+def _escaped(fields: dict[str, Schema], required: list[str]) -> Schema:
+    pairs: Schema = {"type": "array", "items": any_of(fixed({"const": name}, looks) for name, looks in fields.items())}
+    if required:
+        pairs["allOf"] = [{"contains": {"prefixItems": [{"const": name}]}} for name in required]
+    return tagged("$dict", pairs)
 
 
 class _Dataclass(_Record):
@@ -167,6 +183,9 @@ class _NamedTuple(_Record):
         if type(data) is list and len(data) <= len(names):
             data = dict(zip(names, data, strict=False))
         return super().decode(data)
+
+    def forms(self, fields: dict[str, Schema], required: list[str]) -> list[Schema]:
+        return [*super().forms(fields, required), fixed(*fields.values(), needed=len(required))]
 
     def build(self, given: dict[str, Any]) -> Any:
         every = {**self.kind._field_defaults, **given}

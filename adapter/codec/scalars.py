@@ -5,15 +5,39 @@ from __future__ import annotations
 import binascii
 import datetime as dt
 import enum
+import functools
 import math
 import re
 import sys
+from collections.abc import Mapping
 from typing import Any
 
-from adapter.codec.plans import Convert, Mismatch, Plan, attempt, expected
+from adapter.codec.plans import (
+    Convert,
+    Form,
+    Mismatch,
+    Plan,
+    Refer,
+    Schema,
+    any_of,
+    attempt,
+    dumps,
+    expected,
+    tagged,
+)
 
 _BIG = 2**63  # many readers of JSON, DynamoDB's console among them, keep no larger integers
 LEAVES = frozenset({type(None), bool, int, float, str})
+
+_BIG_INT = tagged("$int", {"type": "string", "format": "hexadecimal"})
+BIG_INT = Form("$int", lambda of: {"description": "An integer of more than 64 bits.", **_BIG_INT})
+NOT_FINITE = Form("$float", lambda of: tagged("$float", {"enum": ["nan", "inf", "-inf"]}))
+_SCALARS: dict[type, tuple[Schema, tuple[Form, ...]]] = {
+    bool: ({"type": "boolean"}, ()),
+    int: ({"type": "integer"}, (BIG_INT,)),
+    float: ({"type": "number"}, (BIG_INT, NOT_FINITE)),
+    str: ({"type": "string"}, ()),
+}
 
 
 def _utf8(text: str) -> str:
@@ -48,6 +72,11 @@ def read_leaf(data: Any) -> Any:
     return data
 
 
+def whole(data: Any) -> Any:
+    """JSON has one kind of number: 1.0 is an integer, too, and some write it so."""
+    return int(data) if type(data) is float and data.is_integer() else data
+
+
 def scalar_plan(*kinds: type) -> Plan:
     """One of bool, int, float and str, or a union of them: JSON tells these apart by itself."""
     numbers = {bool, int, float} if float in kinds else {bool, int} if int in kinds else set()
@@ -59,7 +88,15 @@ def scalar_plan(*kinds: type) -> Plan:
             raise expected(name, value)
         return value
 
-    return Plan(name, lambda value: write_leaf(check(value)), lambda data: check(read_leaf(data)), *kinds)
+    def decode(data: Any) -> Any:
+        value = read_leaf(data)
+        return check(whole(value) if int in accepted and float not in accepted else value)
+
+    def schema(of: Refer) -> Schema:
+        forms = [form for kind in kinds for form in _SCALARS[kind][1]]
+        return any_of([*(_SCALARS[kind][0] for kind in kinds), *map(of, forms)])
+
+    return Plan(name, lambda value: write_leaf(check(value)), decode, *kinds, schema=schema)
 
 
 def none_plan() -> Plan:
@@ -67,11 +104,11 @@ def none_plan() -> Plan:
         if value is not None:
             raise expected("None", value)
 
-    return Plan("None", convert, convert, type(None))
+    return Plan("None", convert, convert, type(None), schema=lambda of: {"type": "null"})
 
 
-def _textual_plan(cls: type, to_text: Convert, from_text: Convert, *also: type) -> Plan:
-    """A class that is written as a string; ``also`` are further JSON types that its decoder takes."""
+def _textual_plan(cls: type, looks: Schema, to_text: Convert, from_text: Convert, *also: type) -> Plan:
+    """A class that is written as a string that ``looks`` so; ``also`` are further JSON types that its decoder takes."""
     name = cls.__name__
 
     def encode(value: Any) -> Any:
@@ -80,11 +117,12 @@ def _textual_plan(cls: type, to_text: Convert, from_text: Convert, *also: type) 
         return to_text(value)
 
     def decode(data: Any) -> Any:
+        data = whole(data) if int in also else data
         if type(data) is not str and type(data) not in also:
             raise expected(name, data)
         return attempt(name, from_text, data)
 
-    return Plan(name, encode, decode, cls)
+    return Plan(name, encode, decode, cls, schema=lambda of: looks)
 
 
 def _base64(value: bytes) -> str:
@@ -114,6 +152,53 @@ def _unduration(text: str) -> dt.timedelta:
     return dt.timedelta(sign * days, sign * seconds, sign * micros, 0, sign * minutes, sign * hours)
 
 
+def _decimal(text: Any) -> Any:
+    from decimal import Decimal  # most processes never need this, nor the next ones
+
+    return Decimal(text)
+
+
+def _uuid(text: str) -> Any:
+    from uuid import UUID
+
+    return UUID(text)
+
+
+def _zone(key: str) -> Any:
+    from zoneinfo import ZoneInfo
+
+    return ZoneInfo(key)
+
+
+def _local(from_text: Convert) -> Convert:
+    """Of a datetime or time whose zone is told beside it."""
+
+    def convert(text: str) -> Any:
+        value = from_text(text)
+        if value.tzinfo is not None:
+            raise ValueError("it has both an offset and a zone")
+        return value
+
+    return convert
+
+
+FORMATS: Mapping[str, Convert] = {
+    "date": dt.date.fromisoformat,
+    "date-time": dt.datetime.fromisoformat,
+    "decimal": _decimal,
+    "duration": _unduration,
+    "hexadecimal": lambda text: int(text, 16),
+    "local-date-time": _local(dt.datetime.fromisoformat),
+    "local-time": _local(dt.time.fromisoformat),
+    "time": dt.time.fromisoformat,
+    "time-zone": _zone,
+    "uuid": _uuid,
+}
+"""How a text of each format is read. Those that are JSON Schema's own mean what Python reads: no offset is needed."""
+
+ENCODINGS: Mapping[str, Convert] = {"base64": _unbase64}
+
+
 def _zone_key(zone: Any) -> str | None:
     """The key of a ZoneInfo; None for what the ISO text itself can express."""
     if zone is None or type(zone) is dt.timezone:
@@ -124,10 +209,20 @@ def _zone_key(zone: Any) -> str | None:
     raise Mismatch(f"expected a fixed offset or a ZoneInfo with a key as tzinfo, got {type(zone).__name__}")
 
 
-def _clock_plan(cls: Any) -> Plan:
+@functools.cache
+def _clock_form(name: str, format: str) -> Form:
+    fields: dict[str, Schema] = {"zone": {"type": "string", "format": "time-zone"}, "fold": {"enum": [0, 1]}}
+    schema = tagged(f"${name}", {"type": "string", "format": format}, **fields)
+    # The zone is said once.
+    schema["dependentSchemas"] = {"zone": {"properties": {f"${name}": {"format": f"local-{format}"}}}}
+    return Form(f"${name}", lambda of: schema)
+
+
+def _clock_plan(cls: Any, format: str) -> Plan:
     """datetime and time: ISO text, in an object with the zone's key and the fold, where there are any."""
     name = cls.__name__
     tag = f"${name}"
+    form = _clock_form(name, format)
 
     def encode(value: Any) -> Any:
         if type(value) is not cls:
@@ -143,41 +238,41 @@ def _clock_plan(cls: Any) -> Plan:
         return {**data, "fold": 1} if value.fold else data
 
     def restore(data: dict[str, Any]) -> Any:
-        from zoneinfo import ZoneInfo
-
-        value = cls.fromisoformat(data[tag])
-        if "zone" in data and value.tzinfo is not None:
-            raise ValueError("it has both an offset and a zone")
-        zone = ZoneInfo(data["zone"]) if "zone" in data else value.tzinfo
-        return value.replace(tzinfo=zone, fold=data.get("fold", 0))
+        fold = whole(data.get("fold", 0))
+        if "zone" not in data:
+            return FORMATS[format](data[tag]).replace(fold=fold)
+        return FORMATS[f"local-{format}"](data[tag]).replace(tzinfo=_zone(data["zone"]), fold=fold)
 
     def decode(data: Any) -> Any:
         if type(data) is str:
-            return attempt(name, cls.fromisoformat, data)
+            return attempt(name, FORMATS[format], data)
         if type(data) is dict and data.keys() <= {tag, "zone", "fold"}:
             return attempt(name, restore, data)
         raise expected(name, data)
 
-    return Plan(name, encode, decode, cls)
+    return Plan(name, encode, decode, cls, schema=lambda of: any_of([{"type": "string", "format": format}, of(form)]))
 
 
 def leaf_plan(cls: Any) -> Plan | None:
     """Classes that hold no other values. Decimal and UUID by name: who has a value of them imported their modules."""
     if cls in (bool, int, float, str):
         return scalar_plan(cls)
-    if cls is bytes:
-        return _textual_plan(bytes, _base64, _unbase64)
-    if cls is bytearray:
-        return _textual_plan(bytearray, _base64, lambda text: bytearray(_unbase64(text)))
+    if cls is bytes or cls is bytearray:
+        looks: Schema = {"type": "string", "contentEncoding": "base64"}
+        return _textual_plan(cls, looks, _base64, lambda text: cls(_unbase64(text)))
     if cls is dt.datetime or cls is dt.time:
-        return _clock_plan(cls)
+        return _clock_plan(cls, "date-time" if cls is dt.datetime else "time")
     if cls is dt.date:
-        return _textual_plan(dt.date, dt.date.isoformat, dt.date.fromisoformat)
+        return _formatted_plan(cls, "date", dt.date.isoformat)
     if cls is dt.timedelta:
-        return _textual_plan(dt.timedelta, _duration, _unduration)
+        return _formatted_plan(cls, "duration", _duration)
     if _is_from(cls, "decimal", "Decimal"):
-        return _textual_plan(cls, str, cls, int)
-    return _textual_plan(cls, str, cls) if _is_from(cls, "uuid", "UUID") else None
+        return _textual_plan(cls, {"type": ["string", "integer"], "format": "decimal"}, str, cls, int)
+    return _formatted_plan(cls, "uuid", str) if _is_from(cls, "uuid", "UUID") else None
+
+
+def _formatted_plan(cls: type, format: str, to_text: Convert) -> Plan:
+    return _textual_plan(cls, {"type": "string", "format": format}, to_text, FORMATS[format])
 
 
 def _is_from(cls: object, module: str, name: str) -> bool:
@@ -197,9 +292,40 @@ def enum_plan(cls: Any) -> Plan:
     def decode(data: Any) -> Any:
         member = cls.__members__.get(data) if type(data) is str else None
         if member is None:
-            member = attempt(name, cls, read_leaf(data))
+            member = attempt(name, cls, whole(read_leaf(data)))
         if type(member) is not cls:  # a Flag with the boundary EJECT gives an int
             raise expected(name, data)
         return member
 
-    return Plan(name, encode, decode, cls)
+    def schema(of: Refer) -> Schema:
+        return _flags(cls, of) if by_value else _members(cls, decode)
+
+    return Plan(name, encode, decode, cls, schema=schema)
+
+
+def _members(cls: Any, decode: Convert) -> Schema:
+    """The names, and the values that are JSON."""
+    names = list(cls.__members__)
+    values = [member.value for member in cls if type(member.value) in LEAVES]
+    every: dict[str, Any] = {dumps(name): name for name in names}
+    for value in values:
+        try:
+            data = write_leaf(value)
+            decode(data)
+        except Mismatch:  # a NaN, which equals no other
+            continue
+        every.setdefault(dumps(data), data)
+    # A person writes a name.
+    examples = {} if len(every) == len(names) else {"examples": names}
+    return {"title": cls.__name__, "enum": list(every.values()), **examples}
+
+
+def _flags(cls: Any, of: Refer) -> Schema:
+    """The names, and the numbers of all combinations; open where there are gaps between these."""
+    mask: int = cls._flag_mask_
+    numbers: list[Schema] = [{"type": "integer", "minimum": 0, "maximum": mask}]
+    if cls._boundary_ in (enum.KEEP, enum.CONFORM):
+        numbers = [{"type": "integer"}, of(BIG_INT)]
+    elif mask & (mask + 1) or mask >= _BIG:
+        return {}
+    return {"title": cls.__name__, **any_of([{"enum": list(cls.__members__)}, *numbers])}

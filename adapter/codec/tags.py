@@ -10,8 +10,8 @@ from typing import Any
 
 from adapter.codec.annotations import name_of
 from adapter.codec.containers import collection_plan, mapping_plan
-from adapter.codec.plans import Convert, Mismatch, Plan, attempt, dumps, expected
-from adapter.codec.scalars import LEAVES, leaf_plan, read_leaf, scalar_plan, write_leaf
+from adapter.codec.plans import Convert, Mismatch, Plan, Refer, Schema, any_of, attempt, dumps, expected, tagged
+from adapter.codec.scalars import LEAVES, leaf_plan, read_leaf, scalar_plan, whole, write_leaf
 
 
 class Runtime:
@@ -27,7 +27,10 @@ def optional_plan(plan: Plan) -> Plan:
     def decode(data: Any) -> Any:
         return None if data is None else plan.decode(data)
 
-    return Plan(f"{plan.name} | None", encode, decode, type(None), *plan.kinds)
+    def schema(of: Refer) -> Schema:
+        return any_of([of(plan), {"type": "null"}])
+
+    return Plan(f"{plan.name} | None", encode, decode, type(None), *plan.kinds, schema=schema)
 
 
 _NONE: Any = object()
@@ -94,7 +97,22 @@ def union_plan(members: dict[str, Plan]) -> Plan:
             raise mismatch(data)
         return found
 
-    return Plan(" | ".join(members), encode, decode, *(kind for plan in members.values() for kind in plan.kinds))
+    kinds = [kind for plan in members.values() for kind in plan.kinds]
+    return Plan(" | ".join(members), encode, decode, *kinds, schema=functools.partial(_union_schema, members))
+
+
+def _union_schema(members: dict[str, Plan], of: Refer) -> Schema:
+    untagged = [of(plan) for plan in members.values()]
+    if not all(map(_closed, members.values())):
+        # Else an object that is tagged, and isn't what its tag says, would be taken for one of any names.
+        untagged = [{"anyOf": untagged, "properties": {"$type": False}}]
+    named = [tagged("$type", {"const": name}, value=of(plan)) for name, plan in members.items()]
+    return any_of([*untagged, *({**each, "required": ["$type", "value"]} for each in named)])
+
+
+def _closed(plan: Plan) -> bool:
+    """Whether no object of this plan has names that its class doesn't know."""
+    return bool(plan.kinds) and not any(kind is dict or hasattr(kind, "model_fields") for kind in plan.kinds)
 
 
 def literal_plan(name: str, values: tuple[Any, ...], plan_of: Callable[[type], Plan]) -> Plan:
@@ -104,10 +122,10 @@ def literal_plan(name: str, values: tuple[Any, ...], plan_of: Callable[[type], P
     for value in values:
         kind = type(value)
         data = write_leaf(value) if kind in LEAVES else plan_of(kind).encode(value)
-        if dumps(data) in backward:
+        if _text(data) in backward:
             data = {"$type": name_of(kind), "value": data}
         forward[kind, value] = data
-        backward[dumps(data)] = value
+        backward[_text(data)] = value
     kinds = tuple({kind for kind, _ in forward})
 
     def encode(value: Any) -> Any:
@@ -116,12 +134,17 @@ def literal_plan(name: str, values: tuple[Any, ...], plan_of: Callable[[type], P
         return forward[type(value), value]
 
     def decode(data: Any) -> Any:
-        text = attempt(name, dumps, data)
+        text = attempt(name, _text, data)
         if text not in backward:
             raise expected(name, data)
         return backward[text]
 
-    return Plan(name, encode, decode, *kinds)
+    return Plan(name, encode, decode, *kinds, schema=lambda of: {"enum": list(forward.values())})
+
+
+def _text(data: Any) -> str:
+    """The same for what JSON takes for the same value."""
+    return dumps(dict(sorted(data.items())) if type(data) is dict else whole(data))
 
 
 class _Plain:

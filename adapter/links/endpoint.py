@@ -43,16 +43,16 @@ def _handled(event: dict[str, Any]) -> tuple[Any, str | None]:
     token = _said(_part(event, "queryStringParameters"), "token")
     record = _promise(token)
     method = _said(_part(event, "requestContext", "http"), "method").upper()
-    description = described(record)
+    schema = described(record)
     wants_page = "text/html" in _header(event, "accept")
     if method == "GET":
-        state = {"state": record.state.value, "expects": description}
-        return state, page(token, description, record.pending) if wants_page else None
+        state = {"state": record.state.value, "expects": schema}
+        return state, page(token, schema, record.pending) if wants_page else None
     if method != "POST":
         raise HttpError(HTTPStatus.METHOD_NOT_ALLOWED, "GET shows the promise, POST settles it")
     if not record.pending:
         raise _settled(record)
-    written = hosts.current().settle(record.id, State.RESOLVED, read_value(_body(event), description))
+    written = hosts.current().settle(record.id, State.RESOLVED, read_value(_body(event), schema))
     if isinstance(written, Refused):
         raise _settled(written.stands or record)
     return {"state": written.state.value}, said("Thank you", "Your answer is kept.") if wants_page else None

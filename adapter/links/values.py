@@ -6,7 +6,7 @@ import json
 from http import HTTPStatus
 from typing import Any
 
-from adapter.codec import schemas
+from adapter.codec import checking
 from adapter.errors import CallerError
 from adapter.protocol.records import Record, check_payload
 
@@ -21,16 +21,16 @@ class HttpError(Exception):
 
 
 def described(record: Record) -> Any:
-    """What an external promise expects, as `adapter.codec.schemas` describes it; empty where anything goes."""
+    """The JSON Schema of what an external promise expects; empty where anything goes."""
     try:
-        description = json.loads(record.args or "{}")
+        schema = json.loads(record.args or "{}")
     except (ValueError, RecursionError):
         return {}
     # What isn't of this version's writing is left open, as a type that it couldn't describe is.
-    return {} if schemas.nested_too_deep(description) else description
+    return {} if checking.nested_too_deep(schema) else schema
 
 
-def read_value(body: str, description: Any, what: str = "the body") -> str:
+def read_value(body: str, schema: Any, what: str = "the body") -> str:
     """A JSON text as the promise keeps it.
 
     Raises:
@@ -42,10 +42,10 @@ def read_value(body: str, description: Any, what: str = "the body") -> str:
         text.encode()
     except (ValueError, RecursionError):
         raise HttpError(HTTPStatus.BAD_REQUEST, f"{what} must be one JSON value") from None
-    if schemas.nested_too_deep(value):
-        raise HttpError(HTTPStatus.BAD_REQUEST, f"{what} is nested deeper than {schemas.MAX_NESTING} levels")
-    if found := list(schemas.problems(description, value)):
-        raise HttpError(HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(found[:5]), expects=description)
+    if checking.nested_too_deep(value):
+        raise HttpError(HTTPStatus.BAD_REQUEST, f"{what} is nested deeper than {checking.MAX_NESTING} levels")
+    if found := checking.problems(schema, value):
+        raise HttpError(HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(found), expects=schema)
     try:
         return check_payload(text, what)
     except CallerError as large:
