@@ -67,7 +67,8 @@ class _Check:
         while self.stack:
             key, asked = self.stack[-1]
             try:
-                schema, part = asked.send(answer)
+                # A check that has just begun is sent None, as a generator demands.
+                schema, part = asked.send(answer)  # type: ignore[arg-type]
             except StopIteration as ended:
                 self.stack.pop()
                 answer = self.known[key] = ended.value[:MOST]

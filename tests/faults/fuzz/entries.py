@@ -14,7 +14,7 @@ from typing import Any
 from adapter import durable, promise, run
 from adapter.aws.sealing import Sealing
 from adapter.aws.store import to_record
-from adapter.codec import decode, schemas
+from adapter.codec import checking, decode, schemas
 from adapter.engine import hosts
 from adapter.engine.caller import Caller
 from adapter.engine.host import drive
@@ -148,16 +148,16 @@ FITTING += [[{"price": "1"}], {}, {"a": 1.5}]
 def shape(which: int, value: Any) -> None:
     """What fits the description of a type can be decoded as one, and what doesn't is told why."""
     description = DESCRIPTIONS[which]
-    found = list(schemas.problems(description, value))
+    found = list(checking.problems(description, value))
     assert all(found)
-    if not found and not schemas.nested_too_deep([[[value]]]) and "{}" not in json.dumps(description):
+    if not found and not checking.nested_too_deep([[[value]]]) and "{}" not in json.dumps(description):
         decode(json.dumps(value), SHAPES[which])
 
 
 def description(schema: Any, value: Any) -> None:
     """By hand, or by another version: what isn't understood is open."""
-    if not schemas.nested_too_deep(schema) and not schemas.nested_too_deep(value):
-        assert all(schemas.problems(schema, value))
+    if not checking.nested_too_deep(schema) and not checking.nested_too_deep(value):
+        assert all(checking.problems(schema, value))
 
 
 class Bucket:

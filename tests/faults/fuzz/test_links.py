@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter import errors
-from adapter.codec import schemas
+from adapter.codec import checking
 from adapter.codec.schemas import describe
 from adapter.engine import hosts
 from adapter.links.endpoint import handler
@@ -136,4 +136,4 @@ def test_telling_what_is_wrong_in_nested_unions_is_linear() -> None:
     value: Any = "x"
     for _ in range(30):
         schema, value = {"anyOf": [{"type": "array", "items": schema}, {"type": "null"}]}, [value]
-    assert list(schemas.problems(schema, value)) == [f"${'[0]' * 30}: expected integer, got string"]
+    assert list(checking.problems(schema, value)) == [f"${'[0]' * 30}: expected integer, got string"]
