@@ -50,9 +50,8 @@ test: lint $(MINISTACK_STAMP)  ## Lint, all tests, coverage
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
 	$(BIN)/python -m pytest $(PYTEST) -k 'storm or ministack' tests/contract tests/simulation
-	$(BIN)/python -m pytest $(PYTEST) tests/faults/interleavings tests/faults/crashes tests/faults/mutations tests/faults/chaos tests/faults/fuzz tests/simulation/scenarios \
-		tests/system/processes tests/system
-	@echo 'The pure core alone, at least $(CORE_COVERAGE) %:'
+	$(BIN)/python -m pytest $(PYTEST) tests/faults tests/system
+	@echo 'The pure rooms alone, at least $(CORE_COVERAGE) %:'
 	$(BIN)/python -m coverage report --include='$(CORE)' --fail-under=$(CORE_COVERAGE)
 
 SEEDS ?= 1000
