@@ -12,7 +12,7 @@ CORE_COVERAGE := 95
 PYTEST := --numprocesses=auto --dist=worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos fuzz lint mutations clean
+.PHONY: help setup demo test search chaos fuzz lint mutations clean
 
 help:  ## Show what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,10 @@ test: lint $(MINISTACK_STAMP)  ## Lint, all tests, coverage
 	$(BIN)/python -m pytest $(PYTEST) tests/faults tests/system
 	@echo 'The pure rooms alone, at least $(CORE_COVERAGE) %:'
 	$(BIN)/python -m coverage report --include='$(CORE)' --fail-under=$(CORE_COVERAGE)
+
+search: export SEARCH := 1
+search: $(STAMP)  ## The same laws as test, tried harder, on moto where they are checked in memory
+	$(BIN)/python -m pytest $(PYTEST) tests/unit tests/contract tests/simulation tests/faults
 
 SEEDS ?= 1000
 START ?= 0

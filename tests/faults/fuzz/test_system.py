@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -43,6 +44,13 @@ async def races() -> int:
     await asyncio.wait([first, second], return_when=asyncio.FIRST_COMPLETED)
     await asyncio.sleep(60)
     return await step(3) + await first + await second
+
+
+@pytest.fixture
+def cloud() -> Iterator[LocalCloud]:
+    """On moto: a hand reaches into the table and the queues by AWS's own clients."""
+    with LocalCloud(engine="moto") as cloud:
+        yield cloud
 
 
 @pytest.fixture
