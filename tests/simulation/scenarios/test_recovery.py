@@ -156,9 +156,10 @@ def test_a_nightly_run_that_overslept_is_made_up_for(stage: LocalCloud, outside:
         outside.request("night")
 
     schedule("nightly", "0 3 * * *", nightly)
-    sweepers, stage._sweepers = stage._sweepers, []
+    functions, stage._minutely.functions = stage._minutely.functions, []
     stage.advance(3 * DAY)
-    stage._sweepers, stage._swept = sweepers, stage.clock() // 60_000_000 * 60_000_000
+    stage._minutely.functions = functions
+    stage._minutely.fired = stage.clock() // 60_000_000 * 60_000_000
     stage.advance(DAY)
     unschedule("nightly")
     assert outside.log == ["night"] * 4
