@@ -10,7 +10,7 @@ import itertools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
@@ -18,7 +18,7 @@ import boto3
 from adapter.aws.store import DynamoStore
 from adapter.testing.simulated_aws.intrinsics import REGION
 from adapter.testing.simulated_aws.lambdas import environment
-from adapter.testing.simulated_aws.streams import Poller, TableStream
+from adapter.testing.simulated_aws.streams import TableStream
 from adapter.testing.simulated_aws.template import StreamMapping, default_template, load
 from adapter.testing.simulated_aws.world import World
 from adapter.testing.stats import Stats
@@ -44,23 +44,20 @@ class Table:
     name: str
     streams: Any
     mapping: StreamMapping
+    _read: dict[str, str | None] = field(default_factory=dict)
 
-    def poller(self) -> Poller:
-        """Reads the stream from its beginning, as the resumer's event source mapping does."""
-        return Poller(TableStream(self.streams, self._stream()).read, self.mapping)
-
-    def unfiltered(self) -> Poller:
-        """The same, of every record."""
-        return Poller(TableStream(self.streams, self._stream()).read, replace(self.mapping, filters=()))
+    def stream(self) -> TableStream:
+        """What happens from now on; the next reader passes over what this one has passed over."""
+        described = self.store.client.describe_table(TableName=self.name)["Table"]
+        stream = TableStream(self.streams, described["LatestStreamArn"], dict(self._read))
+        stream.read()
+        self._read.update(stream.iterators)
+        return stream
 
     def second(self, name: str) -> DynamoStore:
         """The store of another table on the same engine, whether there is one or not."""
         meta = self.store.client.meta
         return DynamoStore(name, meta.region_name, meta.endpoint_url)
-
-    def _stream(self) -> str:
-        described = self.store.client.describe_table(TableName=self.name)["Table"]
-        return str(described["LatestStreamArn"])
 
 
 @contextmanager

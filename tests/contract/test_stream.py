@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from adapter.protocol.messages import Settlement
 from adapter.protocol.promises import Arming
 from adapter.protocol.records import Kind, Record, State, Wake
 from adapter.testing.simulated_aws.streams import Poller
+from adapter.testing.simulated_aws.template import StreamMapping
 from tests.contract.strategies import SETTLED
 from tests.contract.tables import TABLES, Table
 
@@ -32,19 +34,18 @@ Delivered = Callable[[], Records]
 @pytest.fixture
 def delivered(table: Table) -> Delivered:
     """What is new for the resumer, in the order in which it comes."""
-    return following(table.poller())
+    return following(table, table.mapping)
 
 
 @pytest.fixture
 def recorded(table: Table) -> Delivered:
     """What is new in the stream, filters aside."""
-    return following(table.unfiltered())
+    return following(table, replace(table.mapping, filters=()))
 
 
-def following(poller: Poller) -> Delivered:
+def following(table: Table, mapping: StreamMapping) -> Delivered:
     """What tests before this one did to the table is passed over."""
-    poller.fetch()
-    poller.lanes[0].backlog.clear()
+    poller = Poller(table.stream().read, mapping)
     return lambda: drained(poller)
 
 

@@ -8,8 +8,9 @@ from tests.faults.chaos.constructs import CONSTRUCTS
 from tests.faults.chaos.programs import program, text
 from tests.faults.chaos.searching import report, search
 from tests.faults.chaos.trial import play, weather
+from tests.support.effort import effort
 
-SEEDS = 2000
+SEEDS = effort(300, 4_000)
 SHARE = 50
 
 
@@ -25,6 +26,7 @@ def test_a_program_comes_to_what_it_comes_to_plainly_whatever_goes_wrong(start: 
 def test_all_constructs_and_faults_are_drawn() -> None:
     """In programs that are played; each fault often."""
     found = search(range(SEEDS, SEEDS + 2 * SHARE))
+    assert not found.failures, "\n".join(report(seed, failure, 30) for seed, failure in found.failures.items())
     assert {*CONSTRUCTS} - {"leaf"} <= {*found.constructs}
     assert {"step", "astep", "inline", "fails", "flaky"} <= {*found.constructs}
     assert all(found.faults[kind] > 50 for kind in ("crash", "duplicate", "reorder", "delay")), found.faults

@@ -29,6 +29,7 @@ from adapter.testing import LocalCloud
 from adapter.testing.events import Event
 from adapter.testing.simulated_aws.lambdas import Function, Invocation
 from tests.simulation.scenarios.stage import left_open
+from tests.support.effort import ENGINE
 
 MINUTE = 60
 HOUR = 3_600
@@ -177,7 +178,7 @@ def play(deploy: Deploy, span: float) -> None:
 @pytest.fixture
 def mixed() -> Iterator[LocalCloud]:
     """A cloud whose outside world (clients, the test) reads both versions."""
-    with running(PREPARED), LocalCloud() as cloud:
+    with running(PREPARED), LocalCloud(engine=ENGINE) as cloud:
         yield cloud
 
 
