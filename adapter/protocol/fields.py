@@ -1,7 +1,7 @@
-"""How the fields of a record are stored: what follows from each one's type, its default and its marks. Pure.
+"""How a record's fields are stored. It follows from each field's type, its default and its marks. Pure.
 
-A value that is its field's default isn't stored, unless the field is marked as stored always: what isn't there is read
-as the default. So none, and of what is never none an empty text, zero, false and an empty set take no space.
+A store leaves out a value that is its field's default, and reads a missing attribute as the default. A field that is
+marked `ALWAYS` is stored all the same. So none takes no space, nor do an empty text, zero, false and an empty set.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 
 class Form(Enum):
-    """The forms that values are stored in: a word for each, and its type in DynamoDB's JSON."""
+    """The forms in which values are stored: the word for each, and its type in DynamoDB's JSON."""
 
     TEXT = ("text", "S")
     NUMBER = ("number", "N")
@@ -29,7 +29,7 @@ class Form(Enum):
 
 
 class Mark(Enum):
-    """What doesn't follow from a field's type and default; its annotation says it."""
+    """What a field's type and default don't say, so its annotation does."""
 
     ALWAYS = "stored even where it is the default"
     INDEXED = "in the index of what is due, too"
@@ -38,7 +38,7 @@ class Mark(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
-    """A field of a record. ``type``: of what it holds where that isn't none."""
+    """A field of a record. ``type`` is the type of its value, none aside."""
 
     name: str
     type: type
@@ -48,7 +48,7 @@ class Field:
 
     @property
     def optional(self) -> bool:
-        """None is its default, and is all that isn't stored of it."""
+        """Its default is None, and None is the only value of it that isn't stored."""
         return self.default is None
 
 
@@ -63,7 +63,7 @@ def fields_of(record: type[Any]) -> dict[str, Field]:
 
 
 def marked(fields: Mapping[str, Field], mark: Mark) -> tuple[str, ...]:
-    """The names of those with a mark, in order."""
+    """The names of the fields with a mark, in order."""
     return tuple(name for name, field in fields.items() if mark in field.marks)
 
 

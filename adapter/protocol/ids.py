@@ -1,10 +1,10 @@
 """Ids of promises, and the keys of the table that follow from them. Pure.
 
-A root's id is what its caller chose; a child's is its root's and a path: ``order-7~0.2`` is the third promise that the
-root's first one made. Recursion repeats an ordinal at every level, and a key of the table holds 2,048 bytes, so nine
-and more equal ordinals in a row are written ``0*9``. A path is written in one way.
+The caller chooses a root's id. A child's id is its root's id and a path: ``order-7~0.2`` is the third promise of the
+first promise of ``order-7``. Recursion repeats an ordinal at every level, and a key of the table holds 2,048 bytes, so
+nine and more equal ordinals in a row are written ``0*9``. Each path can be written in one way only.
 
-A run asks for the same few ids again and again, so what follows from an id is remembered for a while.
+A run asks for the same few ids again and again, so this module remembers for a while what follows from an id.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ REMEMBERED = 4_096
 
 ROOT_ORDINAL = -1
 BUCKET = 256
-"""Children per partition: a partition takes 1,000 writes a second, so a wide fan-out is spread."""
+"""Children per partition. A partition takes 1,000 writes a second, so the children of a wide fan-out are spread."""
 
 SCHEDULE = "schedule:"
-"""How the ids of schedules begin, and no others."""
+"""The ids of schedules begin so, and no other id does."""
 
 MAX_ROOT_ID_BYTES = 512
 MAX_ID_CHARACTERS = 2_000
@@ -103,14 +103,14 @@ def key_of(promise: str) -> tuple[str, int]:
 
 
 RUN = 8
-"""Equal ordinals in a row that are written out."""
+"""So many equal ordinals in a row are written out."""
 
 _STEP = r"(0|[1-9][0-9]{0,14})(\*[1-9][0-9]{0,5})?"
 _PATH = re.compile(rf"{_STEP}(\.{_STEP})*")
 
 
 def extend(path: str, ordinal: int) -> str:
-    """The path of a child; of a root's child, where ``path`` is empty."""
+    """The path of a child. ``path`` is its parent's; it is empty for a root."""
     steps = path.split(".")[-RUN:]
     same, star, count = steps[-1].partition("*")
     if star and int(same) == ordinal:

@@ -1,6 +1,7 @@
-"""The envelopes that Lambdas send each other. Pure: plain dicts to and from records.
+"""The envelopes that Lambdas send each other. Pure: plain dicts become frozen records, and back.
 
-Every envelope carries the format's version; another version is refused by name, never guessed at.
+Every envelope carries the version of its format. Code that doesn't read the version refuses it by name, and never
+guesses.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from adapter.protocol.records import State, Wake
 
 VERSION = 1
 READABLE = frozenset({VERSION})
-"""The versions of envelopes that this code reads: its own, and those of which some may still be on their way."""
+"""The versions of envelopes that this code reads: its own, and older ones that may still be on their way."""
 
 MARK = "lambda-await"
 
@@ -37,7 +38,7 @@ class Cause(StrEnum):
 
     @property
     def claims(self) -> bool:
-        """The function was armed; the run takes over by claiming."""
+        """Whether the function was armed. Then the run first claims the record."""
         return self in (Cause.COUNTED, Cause.TIMER)
 
 
@@ -45,9 +46,9 @@ class Cause(StrEnum):
 class Start:
     """Run the promise from its beginning.
 
-    ``attempt`` counts the runs of a function that failed and is tried again, ``crashes`` those invocations that died
-    more often than the platform repeats one. ``since``: when the promise was created, since an attempt may come so late
-    that a later execution has its id; 0: of whatever has the id.
+    ``attempt`` counts the attempts of a function that raises and is tried again. ``crashes`` counts the invocations
+    that died more often than Lambda repeats one. ``since`` is when the promise was created: an attempt may come so late
+    that a later execution has the id. With 0 it is meant for any promise that has the id.
     """
 
     id: str
@@ -58,7 +59,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resume:
-    """Replay the promise's function, and go on. ``firing``: the timer whose message this is."""
+    """Replay the promise's function, and go on. ``firing`` is the timer that sent this message, if one did."""
 
     id: str
     cause: Cause
@@ -68,7 +69,7 @@ class Resume:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Occur:
-    """A schedule's occurrence has come. Handled by the engine's own Lambda."""
+    """Start a schedule's occurrence, whose time has come. The engine's own Lambda handles it."""
 
     id: str
     at: int
@@ -76,9 +77,9 @@ class Occur:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """Somebody has to look at the promise: its deadline has come, or it hasn't moved for long.
+    """Have the watchdog look at the promise: its deadline has come, or it hasn't moved for long.
 
-    Handled by the engine's own Lambda: it needs no code of the user's.
+    The engine's own Lambda handles it, since it needs no user code.
     """
 
     id: str
@@ -114,11 +115,11 @@ def is_envelope(event: object) -> bool:
 
 
 def parse(event: Mapping[str, Any]) -> Message:
-    """Read an envelope for a function.
+    """Read an envelope that is for a durable function.
 
     Raises:
         OtherVersion: a version that this code doesn't read.
-        BadMessage: something missing or of the wrong type.
+        BadMessage: a field is missing or of the wrong type.
     """
     message = parse_timed(event)
     if isinstance(message, Occur | Look):
@@ -127,7 +128,7 @@ def parse(event: Mapping[str, Any]) -> Message:
 
 
 def parse_timed(event: Mapping[str, Any]) -> Timed:
-    """Read any envelope. Raises as `parse` does."""
+    """Read any envelope, one for the engine's own Lambda, too. Raises as `parse` does."""
     if not isinstance(event, Mapping):
         raise BadMessage(f"an envelope must be an object, got {type(event).__name__}")
     version = event.get(MARK)
@@ -151,7 +152,7 @@ def parse_timed(event: Mapping[str, Any]) -> Timed:
 
 
 def named(value: object) -> str:
-    """A value in an error's text: text, a bool or a small number as such, anything else by its class."""
+    """A value as an error's text shows it: a text, a bool or a small number as it is, anything else by its class."""
     if isinstance(value, str):
         return repr(value[:80])
     small = value is None or isinstance(value, bool) or (isinstance(value, int) and abs(value) < _LARGEST)
@@ -183,7 +184,7 @@ def _whole(event: Mapping[str, Any], key: str, default: int | None = None, least
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
-    """What the stream tells of a promise that has just settled."""
+    """What the table's stream says of a promise that has just settled."""
 
     id: str
     kind: str

@@ -1,19 +1,19 @@
 """Every transition that the record of a durable promise can make. Pure.
 
 A store performs exactly these transitions, atomically per record, and nothing else ever changes a record. The
-conditional writes of `adapter.aws.store` are these functions in DynamoDB's language; the contract tests hold
-them against each other, and the interleaving check explores these functions themselves.
+conditional writes of `adapter.aws.store` are these functions in DynamoDB's language; the contract tests compare the
+two, and the interleaving check explores these functions themselves.
 
 Theory of operation. A promise is created ``pending`` and settles once (I1). A function that waits for its children
-is *suspended* in one of two ways:
+suspends in one of two ways:
 
-- *direct*: it waits for one child that carries ``wake = direct``; that child's settlement resumes it, at no write;
-- *counted*: its own record is *armed* with a ``threshold``; each settlement of a counted child adds to ``arrivals``,
-  and whoever makes ``arrivals`` reach ``threshold`` resumes it.
+- *direct*: it waits for one child, which carries ``wake = direct``. The child's settlement resumes it, without a write.
+- *counted*: it *arms* its own record with a ``threshold``. The resumer adds each settlement of a counted child to
+  ``arrivals``, and resumes the function once ``arrivals`` reaches ``threshold``.
 
-``epoch`` counts the runs that took over: claiming and arming both move it, so of two runs that loaded the same epoch at
-most one arms. ``arrivals`` may count a settlement twice, never zero times: a wake in vain is possible, a lost one isn't
-(I3).
+``epoch`` counts the runs that took over. Both a claim and an arming move it, so of two runs that loaded the same epoch
+at most one arms. ``arrivals`` may count a settlement twice, but never misses one: a function may be woken in vain, but
+no wake is lost (I3).
 """
 
 from __future__ import annotations
@@ -45,18 +45,18 @@ Written = Record | Refused
 
 
 def create(standing: Record | None, new: Record) -> Written:
-    """Create if no record has the id. A refusal carries what stands, for the caller to compare."""
+    """Create the record if no record has its id. A refusal carries what stands, for the caller to compare."""
     return new if standing is None else Refused(Refusal.MOVED, standing)
 
 
 def settle(
     standing: Record | None, state: State, value: str, at: int, due_at: int | None = None, by_parent: bool = False
 ) -> Written:
-    """I1: only a pending promise settles; the first settlement stands.
+    """Settle a pending promise. The first settlement stands (I1).
 
-    ``at``: microseconds since the epoch, and so is ``due_at``: when somebody has to look whether a function that is
-    cancelled by this has cleaned up, or whether a root that ends with this is to be removed. ``by_parent``: the
-    function that made the promise cancels it.
+    ``at`` and ``due_at`` are microseconds since 1970. At ``due_at`` the watchdog looks at the record: whether a
+    function that this cancels has cleaned up, or whether a root that this ends can be removed. ``by_parent`` says that
+    the function that made the promise cancels it.
     """
     if standing is None:
         return Refused(Refusal.UNKNOWN, None)
@@ -75,9 +75,9 @@ def settle(
 
 
 def close(standing: Record | None, due_at: int | None = None, at: int = 0) -> Written:
-    """A cancelled function has cleaned up ``at`` this time: nothing runs under this id any more. Its outcome stays.
+    """Record when a cancelled function has cleaned up. Nothing runs under its id any more; its outcome stays.
 
-    ``due_at``: when somebody has to look whether it is to be removed.
+    At ``due_at`` the watchdog looks whether the record can be removed.
     """
     if standing is None:
         return Refused(Refusal.UNKNOWN, None)
@@ -85,9 +85,9 @@ def close(standing: Record | None, due_at: int | None = None, at: int = 0) -> Wr
 
 
 def remove(standing: Record | None, created_at: int) -> Written:
-    """What is over may go: the record is removed, and returned. A schedule, or what still moves, is refused.
+    """Remove a record that is over, and return it. A schedule is refused, and so is a promise that may still change.
 
-    ``created_at``: of the record that is meant. Another one may have been created under its id since.
+    ``created_at`` says which record is meant: another one may have been created under its id since.
     """
     if standing is None:
         return Refused(Refusal.UNKNOWN, None)
@@ -97,24 +97,24 @@ def remove(standing: Record | None, created_at: int) -> Written:
 
 
 def copied(state: State, value: str) -> tuple[State, str]:
-    """How a follower settles once its root has."""
+    """How a follower settles once its root has settled."""
     return state, value if state in (State.RESOLVED, State.REJECTED) else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """A timer's message: what it was set for, and the epoch that the run which sent it knew (-1: it was armed)."""
+    """A timer's message: the time it was set for, and the epoch that its sender knew (-1: the function was armed)."""
 
     at: int
     epoch: int = -1
 
 
 def claim(standing: Record | None, firing: Firing | None = None, due_at: int | None = None) -> Written:
-    """A run that was woken by count or by time takes over: whoever loaded an older epoch can't arm any more.
+    """A run that a count or a timer woke takes over: no run that loaded an older epoch can arm any more.
 
-    A firing is refused once another timer, or none, is armed in its place. While ``epoch`` hasn't moved, the run that
-    sent it is still on its way to arm: the claim makes it load again. ``wake_at`` stays, so that the platform's retry
-    of the same firing claims again.
+    A firing is refused once another timer, or none, is armed in its place. If ``epoch`` hasn't moved, the run that sent
+    the firing hasn't armed yet: the claim makes that run load again. ``wake_at`` stays, so Lambda's retry of the same
+    firing can claim again.
     """
     if standing is None:
         return Refused(Refusal.UNKNOWN, None)
@@ -127,7 +127,7 @@ def claim(standing: Record | None, firing: Firing | None = None, due_at: int | N
 
 
 def postpone(standing: Record | None, was: int, due_at: int | None) -> Written:
-    """The watchdog has looked, and will again; unless a run has been here meanwhile."""
+    """Set the watchdog's next look; refused if a run has changed the record since the last one."""
     if standing is None:
         return Refused(Refusal.UNKNOWN, None)
     if standing.due_at != was:
@@ -136,7 +136,7 @@ def postpone(standing: Record | None, was: int, due_at: int | None) -> Written:
 
 
 def register(standing: Record | None, awaiter: str) -> Written:
-    """A follower waits for this root. What has settled already is refused: the follower settles by what stands."""
+    """Register a follower at its root. A settled root refuses: the follower then settles by what stands."""
     if standing is None:
         return Refused(Refusal.UNKNOWN, None)
     if not standing.pending:
@@ -146,10 +146,10 @@ def register(standing: Record | None, awaiter: str) -> Written:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arming:
-    """How a run suspends: what it knew (``epoch``, ``arrivals``, ``state``), and what is to wake the function.
+    """How a run suspends: what it knew (``epoch``, ``arrivals``, ``state``), and what will wake the function.
 
-    ``threshold`` None: no settlement wakes it. ``on_reject``: a rejection wakes it whatever the count. ``expects``
-    and ``refusals``: as in `Record`.
+    With ``threshold`` None, no number of settlements wakes it. With ``on_reject``, one rejection does. ``expects`` and
+    ``refusals`` are as in `Record`.
     """
 
     epoch: int
@@ -165,11 +165,11 @@ class Arming:
 
 
 def arm(standing: Record | None, arming: Arming) -> Written:
-    """Suspend, if nothing happened since this run loaded.
+    """Suspend, if nothing has happened since this run loaded.
 
-    A moved ``epoch`` means that another run took over (`SUPERSEDED`: leave everything to it); moved ``arrivals``, or
-    another state, that there is news (`MOVED`: load again and go on). Arming moves the epoch itself, so a second run
-    that loaded the same epoch can't overwrite this threshold with what it knew.
+    If ``epoch`` has moved, another run has taken over: `SUPERSEDED`, leave everything to it. If ``arrivals`` or the
+    state has moved, there is news: `MOVED`, load again and go on. Arming moves the epoch itself, so a second run that
+    loaded the same epoch can't overwrite this threshold with what it knew.
     """
     if standing is None:
         return Refused(Refusal.UNKNOWN, None)
@@ -194,7 +194,7 @@ def arm(standing: Record | None, arming: Arming) -> Written:
 
 
 def arrive(standing: Record | None, count: int) -> Written:
-    """``count`` settlements of counted children reached the parent. Only ever adds."""
+    """Add ``count`` settlements of counted children to the parent's ``arrivals``. Nothing ever subtracts."""
     if standing is None:
         return Refused(Refusal.UNKNOWN, None)
     if not standing.runnable:
@@ -203,7 +203,7 @@ def arrive(standing: Record | None, count: int) -> Written:
 
 
 def pause(standing: Record | None, why: str) -> Written:
-    """The replay drifted: keep everything, say why. Any later run tries again, and arming clears it."""
+    """Record why a replay drifted, and change nothing else. Any later run tries again, and arming clears the reason."""
     if standing is None:
         return Refused(Refusal.UNKNOWN, None)
     if not standing.runnable:
@@ -212,19 +212,20 @@ def pause(standing: Record | None, why: str) -> Written:
 
 
 def threshold_for(consumed: int, arrivals: int, need: int) -> int:
-    """The count of arrivals at which ``need`` further settlements have come in.
+    """The number of arrivals at which ``need`` further settlements have come in.
 
-    ``consumed`` counted settlements are known to the run, ``arrivals`` were counted before it loaded. Whichever is
-    larger already covers the other: arrivals that lag behind ``consumed`` will still be added, and arrivals in excess
-    of it were added twice.
+    The run knows ``consumed`` counted settlements; ``arrivals`` were counted before it loaded. The larger number covers
+    the other: if ``arrivals`` is behind ``consumed``, the rest will still be added, and if it is ahead, some were added
+    twice.
     """
     return max(consumed, arrivals) + need
 
 
 def wakes(parent: Record, *, rejected: bool) -> bool:
-    """Whether a parent, as it stands after an arrival, is to be resumed.
+    """Whether the resumer has to resume a parent that stands so after an arrival.
 
-    Level-triggered: a resumer that died between counting and invoking counts again and comes here again.
+    The answer is the same until the parent runs: a resumer that died between counting and invoking counts again, and
+    asks again.
     """
     if parent.threshold is None:
         return False

@@ -1,7 +1,8 @@
 """A durable promise as it is stored: the record, its fields, and the versions that are read. Pure.
 
-`Record` is the one home of its fields. What a store keeps of each, what is in the index and what is user data follow
-from their types, defaults and marks (`adapter.protocol.fields`); so does the table in docs/ARCHITECTURE.md.
+`Record` is the only place that declares fields. Their types, defaults and marks (`adapter.protocol.fields`) say what a
+store keeps of each, which are in the index and which are user data. The table in docs/ARCHITECTURE.md is made from
+them.
 """
 
 from __future__ import annotations
@@ -17,16 +18,16 @@ from adapter.protocol.fields import Mark, fields_of, marked
 from adapter.protocol.ids import ordinal_of
 
 VERSION = 1
-"""Of the items that this code writes. What an older version would misread is written under the next."""
+"""The version of the items that this code writes. An item that older code would misread gets the next version."""
 
 READABLE = frozenset({VERSION})
-"""The versions of items that this code reads: its own, and those from which executions may still be alive."""
+"""The versions of items that this code reads: its own, and older ones of which executions may still be alive."""
 
 MAX_PAYLOAD_BYTES = 160 * 1024
-"""Of a promise's arguments, and of its outcome: both share an item, which DynamoDB bounds at 400 KB."""
+"""Bytes of a promise's arguments, and of its outcome. Both share an item, and DynamoDB's items hold 400 KB."""
 
 MAX_OBJECT_BYTES = 50_000_000
-"""The same, where a bucket takes what an item doesn't: a Lambda has to hold it, encoded and decoded."""
+"""The same where there is a bucket for large texts: a Lambda has to hold one in its memory, encoded and decoded."""
 
 
 BLOCK_FUNCTION = "lambda-await:block"
@@ -65,9 +66,9 @@ class Wake(StrEnum):
 
 
 class Stored(str):
-    """A text as the table has it, which hasn't been read: perhaps encrypted, perhaps no more than an object's key.
+    """A text as the table has it, not yet opened: it may be encrypted, or be only the key of an object.
 
-    ``origin``: the promise that it was stored for.
+    ``origin`` is the promise that the text was stored for.
     """
 
     __slots__ = ("origin",)
@@ -198,7 +199,7 @@ class Record:
 
     @property
     def ended_at(self) -> int:
-        """When it was over, if it is."""
+        """When it ended, if it is over."""
         return max(self.settled_at, self.closed_at)
 
     @property
@@ -207,12 +208,12 @@ class Record:
 
     @property
     def runnable(self) -> bool:
-        """A run may still do something: the function isn't settled, or was cancelled and must clean up."""
+        """Whether a run may still do something: the function isn't settled, or it was cancelled and must clean up."""
         return self.pending or (cleans_up(self.state) and not self.closed)
 
     @property
     def over(self) -> bool:
-        """No run does anything for it any more. What isn't a function has nothing to clean up."""
+        """Whether no run does anything for it any more. A promise that is no function has nothing to clean up."""
         return is_over(self.kind, self.state, self.closed)
 
 
@@ -221,20 +222,20 @@ FIELDS = fields_of(Record)
 
 STORED_ALWAYS = frozenset(marked(FIELDS, Mark.ALWAYS))
 INDEXED = frozenset(marked(FIELDS, Mark.INDEXED))
-"""What the index of what is due has of a record."""
+"""The fields of a record that the index ``due`` holds."""
 
 SEALED = marked(FIELDS, Mark.SEALED)
 """User data."""
 
 
 def attribute(item: Mapping[str, Any], name: str, default: Any = None) -> Any:
-    """The attribute of a field in an item of DynamoDB's JSON; ``default`` where there is none of the field's form."""
+    """A field's attribute in an item of DynamoDB's JSON; ``default`` if the item has none of the field's form."""
     typed = item.get(name)
     return typed.get(FIELDS[name].form.tag, default) if isinstance(typed, dict) else default
 
 
 def cleans_up(state: State) -> bool:
-    """Whether a function that was settled so from above goes on until it is closed."""
+    """Whether a function that settled so goes on until it has cleaned up and is closed."""
     return state in (State.CANCELED, State.TIMEDOUT)
 
 
@@ -244,7 +245,7 @@ def is_over(kind: Kind, state: State, closed: bool) -> bool:
 
 
 def is_readable(version: object) -> bool:
-    """Whether this code reads items of a version, as DynamoDB's JSON has it: a number's text."""
+    """Whether this code reads items of a version, which DynamoDB's JSON gives as a number's text."""
     return version in {str(known) for known in READABLE}
 
 
@@ -260,5 +261,5 @@ def check_payload(text: str, what: str, limit: int = MAX_PAYLOAD_BYTES, remedy: 
 
 
 def digest_of(kind: Kind, fn: str, args: str) -> str:
-    """What a replay compares: a fingerprint of what was asked for."""
+    """A fingerprint of what the code asked for: a replay compares it with what is stored."""
     return hashlib.sha256(f"{kind}\0{fn}\0{args}".encode("utf-8", "surrogatepass")).hexdigest()[:24]

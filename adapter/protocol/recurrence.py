@@ -22,8 +22,8 @@ class When:
     Args:
         expression: five fields of cron, ``"0 3 * * *"``, or ``"rate(5 minutes)"``, counted from when it was made.
         timezone: of the cron fields, as ``"Europe/Berlin"``.
-        catch_up: what happens to occurrences that were missed, since nothing could run: each is made up for, in order;
-            else they are left out.
+        catch_up: occurrences that were missed, since nothing could run, are started late, in order. Without it they are
+            left out.
     """
 
     expression: str
@@ -33,7 +33,7 @@ class When:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recurrence:
-    """As a record keeps it; ``timeout`` is of each execution."""
+    """A schedule's occurrences as its record keeps them. ``timeout`` is that of each execution."""
 
     when: When
     start: int
@@ -55,7 +55,7 @@ class Recurrence:
         return following
 
     def _cron_after(self, since: int) -> int:
-        # Only here: every Lambda loads this module, and few ever ask when an occurrence is.
+        # Imported only here: every Lambda loads this module, and few ever ask when an occurrence is.
         import zoneinfo
 
         from cronsim import CronSim, CronSimError

@@ -1,7 +1,7 @@
-"""When a failed attempt is followed by another, and how long after. Pure.
+"""Whether another attempt follows on a failed one, and after how long. Pure.
 
-A policy travels with a call as JSON; exception classes travel as names, and are matched by name against the classes of
-what was raised: nothing is imported for it.
+A policy travels with a call as JSON, with exception classes by name. A name is compared with the names of the raised
+exception's classes, so nothing is imported for it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from adapter.protocol.times import SECOND
 _MINUTE = 60.0
 
 _LONGEST = 100 * 365 * 86_400.0
-"""Seconds: no delay is longer, whatever the policy says. What is due must have a date."""
+"""Seconds. No delay is longer, whatever the policy says: a delay must end at a date."""
 
 
 def _named(classes: Any) -> tuple[str, ...]:
@@ -37,19 +37,19 @@ def _name(each: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How often, and how long apart, a function that raised is tried again.
+    """How often a function that raised is tried again, and after which delays.
 
-    Delays are durable: no Lambda sleeps through one. Those below a second are none, and others are rounded up to whole
-    seconds.
+    Delays are durable: no Lambda sleeps through one. A delay below a second is none, and any other is rounded up to
+    whole seconds.
 
     Args:
-        attempts: in all, the first one included; ``math.inf`` for no bound but the deadline's.
+        attempts: how many in all, the first one included. With ``math.inf`` only the deadline ends them.
         initial: seconds before the second attempt.
-        backoff: what each delay is multiplied by for the next.
+        backoff: the factor from each delay to the next.
         max_delay: seconds; no delay is longer. By default a minute, or ``initial`` where that is longer.
         jitter: the part of each delay that is random, from 0 to 1; the same at every replay.
         on: classes of exceptions that are tried again.
-        never: classes that aren't, though ``on`` has them.
+        never: classes of exceptions that aren't tried again, even if ``on`` has them.
         attempt_timeout: seconds for one attempt of an ``async def``, after which it fails with TimeoutError.
 
     Raises:
@@ -90,7 +90,7 @@ class Retry:
     def delay(self, attempt: int, seed: str) -> int:
         """Microseconds between the ``attempt``-th and the next, whole seconds."""
         try:
-            # The exponent is bounded: the thousandth power of an integer would take for ever to compute.
+            # The exponent is bounded: a huge power of an integer would take for ever to compute.
             grown = self.initial * float(self.backoff) ** min(attempt - 1, 64)
         except OverflowError:
             grown = math.inf
@@ -101,14 +101,14 @@ class Retry:
         return 0 if seconds < 1 else math.ceil(seconds) * SECOND
 
     def to_text(self) -> str:
-        """As a record keeps it."""
+        """The policy as a record keeps it."""
         data = {field.name: getattr(self, field.name) for field in fields(self)}
         data["attempts"] = None if self.attempts == math.inf else self.attempts
         return json.dumps(data, separators=(",", ":"))
 
 
 LEAF = Retry()
-"""Of a function that makes no durable call, unless it says otherwise."""
+"""The policy of a function that makes no durable call and has no policy of its own."""
 
 ONCE = Retry(attempts=1)
 

@@ -1,19 +1,20 @@
-"""What tells that a function is alive, waiting, lost or over: one verdict, from its records and the time. Pure.
+"""Whether a function is alive, waiting, lost or over: one verdict, from its records and the time. Pure.
 
-The watchdog invokes by this verdict, the command and `adapter.protocol.standing` put it into words, and a cloud that
-stands still names its functions by it. So what the watchdog would invoke again is never said to be waiting.
+The watchdog invokes by this verdict, `adapter.protocol.standing` puts it into words for the command ``durable``, and a
+`LocalCloud` that stands still describes its functions by it. So they never call a function waiting that the watchdog
+would invoke again.
 
-Theory of operation. A record doesn't say whether a Lambda is at work on it at this moment. It does say what is to move
-its function, and whether that has happened:
+Theory of operation. A record doesn't say whether a Lambda is at work on it right now. It does say what will move its
+function on (a settlement, a timer), and whether that has happened:
 
-- A function *waits* if nothing has happened yet that would move it: the one child that it waits for is pending, or too
-  few of the children that it is armed for have settled, and its timer is ahead.
+- A function *waits* as long as nothing has happened that would move it. The one child that it waits for is pending, or
+  too few of the children that it is armed for have settled, and its timer is ahead.
 - Otherwise it *runs*, or is about to be invoked: something has happened that moves it.
-- It is *lost* if it should run and doesn't: there was no news for longer than any invocation runs (`QUIET`), and its
-  timer, or the root that it follows, was ready for longer than a message is under way (`LATE`).
+- It is *lost* if it should run and doesn't. There was no news for longer than any invocation runs (`QUIET`); and its
+  timer fell due, or the root that it follows settled, longer ago than a message takes (`LATE`).
 
-A function that follows another root depends on that root's record, too: a follower that isn't registered there hears of
-nothing. `followed` names the roots, and `verdict` takes what was found of them.
+A function that follows another root depends on that root's record, too: a root resumes only the followers that are
+registered there. `followed` names the roots, and `verdict` takes their records.
 """
 
 from __future__ import annotations
@@ -28,27 +29,27 @@ from adapter.protocol.times import MINUTE
 from adapter.protocol.timing import QUIET
 
 LATE = 2 * MINUTE
-"""What a time, or the settlement of another root, sets going is taken for lost later than this: it takes seconds."""
+"""A timer's message, or the news of another root's settlement, takes seconds; after this long it counts as lost."""
 
 Roots = Mapping[str, Record | None]
-"""What was found of roots, by id: None where there is none."""
+"""The records of roots by id; None where a root doesn't exist."""
 
 UNREAD: Roots = MappingProxyType({})
-"""Nobody looked."""
+"""For a verdict without any root's record."""
 
 
 class Why(Enum):
-    """Why a function, or the run that is to settle a promise, should be at work."""
+    """Why a function should be at work, or the run that has to settle a promise."""
 
     BEGINS = auto()
-    """It has left no trace. Its first attempt is invoked or runs, or a further one will be: only its own Lambda knows
-    the delays between attempts."""
+    """It has left no trace. Its first attempt runs or is about to, or it is between two attempts: only its own Lambda
+    knows the delays between attempts."""
     RUNS = auto()
     """A run took it over."""
     HEARS = auto()
-    """It was settled from above, and hasn't heard of it."""
+    """It was cancelled, or timed out, and hasn't heard of that."""
     STARTS = auto()
-    """Its run has to start the root of ``by``, or to register ``by`` there."""
+    """Its run has to start the root that ``by`` follows, or to register ``by`` there."""
     STEP = auto()
     """Its run is at the inline step ``by``."""
     CALLED = auto()
@@ -58,7 +59,7 @@ class Why(Enum):
     ENOUGH = auto()
     """Of the children that it is armed for, enough have settled; ``by`` is the last of them."""
     ROOT = auto()
-    """The root that ``by`` follows has settled; ``by`` is about to."""
+    """The root that ``by`` follows has settled, and ``by`` is about to settle."""
     TIMER = auto()
     """Its timer fell due."""
 
@@ -70,19 +71,19 @@ class Over:
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """Its deadline is past, and it isn't settled. ``late``: whatever was to settle it hasn't."""
+    """Its deadline is past, and it isn't settled. ``late``: a message should have settled it by now."""
 
     late: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Paused:
-    """Its code drifted from its history. Any later run tries again: a settlement, a timer or a person begins one."""
+    """Its code drifted from its history. The next run tries again: a settlement, a timer or a person starts one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """It is at work, or about to be. ``since`` (microseconds): when that which moves it was ready."""
+    """It is at work, or about to be. ``since`` (microseconds) is when the thing that moves it happened."""
 
     why: Why
     since: int
@@ -91,7 +92,7 @@ class Running:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lost:
-    """It should be at work, as ``expected``, and there was no news of it for ``silence`` (microseconds)."""
+    """It should be at work, as ``expected`` says, and there was no news of it for ``silence`` (microseconds)."""
 
     expected: Running
     silence: int
@@ -99,9 +100,10 @@ class Lost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """Nothing is to be done before one of these settles, or one of these times comes (microseconds).
+    """It waits until one of these promises settles, or one of these times comes (microseconds).
 
-    ``need``: so many of the promises have to settle; 0: it isn't known. Which of them the code awaits, no record says.
+    ``need`` is how many of the promises have to settle; 0 if that isn't known. No record says which of them the code
+    awaits.
     """
 
     promises: Sequence[Record] = field(default=())
@@ -112,7 +114,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Deadlocked:
-    """It waits for nothing that could settle, and for no time."""
+    """It waits for no promise that could settle, and for no time."""
 
 
 Unsettled = Expired | Paused | Running | Lost | Waiting | Deadlocked
@@ -120,7 +122,7 @@ Verdict = Over | Unsettled
 
 
 def followed(own: Record, children: Sequence[Record], now: int) -> tuple[str, ...]:
-    """The roots whose records `verdict` depends on, each once. To be read after ``own`` and ``children`` were."""
+    """The roots whose records `verdict` depends on, each once. Read them after ``own`` and ``children``."""
     if _by_itself(own, now) is not None:
         return ()
     return tuple(dict.fromkeys(one.root for one in (own, *children) if one.pending and one.kind is Kind.FOLLOW))
@@ -130,9 +132,9 @@ def verdict(own: Record, children: Sequence[Record], now: int, roots: Roots = UN
     """How a promise stands at ``now`` (microseconds).
 
     Args:
-        children: a function's, all of them, read with or after its own record.
-        roots: what was found of those that `followed` names. One that isn't in it couldn't be read: its followers are
-            taken to be registered there.
+        children: all children of a function, read with its own record or after it.
+        roots: the records of the roots that `followed` names. If one is missing here, it couldn't be read, and its
+            followers are taken to be registered.
     """
     if (certain := _by_itself(own, now)) is not None:
         return certain
@@ -146,18 +148,18 @@ def last_news(own: Record, children: Sequence[Record], now: int) -> int:
     """When the function, or one of its children, was last seen to move (microseconds)."""
     times = [max(one.created_at, one.settled_at) for one in (own, *children)]
     if own.expects is None and own.wake_at is not None and own.wake_at <= now:
-        # Claims have no time of their own: the run that claimed by this timer began when it fell due, or later.
+        # A claim records no time. The run that claimed by this timer began when the timer fell due, or later.
         times.append(own.wake_at)
     return max(times)
 
 
 def sleeps(own: Record, now: int) -> bool:
-    """Whether only time moves the function, and later: a message or an entry of the index sees to that by itself."""
+    """Whether only time moves the function, and later. A message or an entry of the index will resume it then."""
     return own.expects == -1 and own.wake_at is not None and own.wake_at > now
 
 
 def _by_itself(own: Record, now: int) -> Over | Expired | Paused | None:
-    """What its own record says, whatever there is beside it."""
+    """The verdict that its own record gives, whatever the others say; None where those matter."""
     if own.over:
         return Over()
     if own.kind is not Kind.CALL:
@@ -174,7 +176,7 @@ def _unless_lost(moving: Running, news: int, now: int) -> Running | Lost:
 
 
 def _moving(own: Record, children: Sequence[Record], now: int, roots: Roots) -> Running | None:
-    """What moves a function, or has just done so; None where it waits."""
+    """Why a function moves, or is about to; None where it waits."""
     if not own.pending and own.expects is None and all(child.created_at <= own.settled_at for child in children):
         return Running(why=Why.HEARS, since=own.settled_at)
     for child in children:
@@ -192,7 +194,7 @@ def _moving(own: Record, children: Sequence[Record], now: int, roots: Roots) -> 
 
 
 def _dispatched(child: Record, roots: Roots) -> Running | None:
-    """What a child needs that goes by a root of its own: its caller's run, or the root's settlement."""
+    """What a child that follows or detaches a root needs: its caller's run, or the root's settlement."""
     if not child.pending or child.kind not in (Kind.DETACH, Kind.FOLLOW):
         return None
     if child.kind is Kind.DETACH:
@@ -206,11 +208,11 @@ def _dispatched(child: Record, roots: Roots) -> Running | None:
 
 
 def _is_direct(own: Record, children: Sequence[Record]) -> bool:
-    """Whether it waits for one child alone, whose settlement resumes it."""
+    """Whether the function waits for one child alone, whose settlement resumes it."""
     last = children[-1] if children else None
     if last is None or last.wake is not Wake.DIRECT or not last.pending:
         return False
-    # What was called before a cancellation isn't waited for any more once that is heard of.
+    # A function that has heard of its cancellation doesn't wait for its earlier calls any more.
     return own.pending or last.created_at > own.settled_at
 
 
@@ -238,7 +240,7 @@ def _waiting(own: Record, children: Sequence[Record]) -> Waiting | Deadlocked:
     if own.expects is not None and own.expects >= 0:
         awaited += _counted(children, pending=True)
         need = own.expects - len(_counted(children, pending=False))
-    # A timer that fired stays on the record; it is of no meaning unless the function is armed.
+    # A timer that fired stays on the record. It means nothing unless the function is armed.
     timed = own.expects is not None and not (own.pending and own.wake_at == own.deadline)
     timer = own.wake_at if timed else None
     deadline = own.deadline if own.pending else None
@@ -252,7 +254,7 @@ def _counted(children: Sequence[Record], *, pending: bool) -> list[Record]:
 
 
 def _of_a_promise(own: Record, now: int, roots: Roots) -> Running | Lost | Waiting:
-    """Of what is no function: a run of its caller settles it, a root, or the outside world."""
+    """The verdict on a promise that is no function: its caller's run, a root, or the outside world settles it."""
     if own.kind is Kind.SCHEDULE:
         return Waiting(timer=own.wake_at)
     step = Running(why=Why.STEP, since=own.created_at, by=own) if own.kind is Kind.INLINE else None

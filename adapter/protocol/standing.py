@@ -1,7 +1,7 @@
-"""How a promise stands, in words: settled, paused, moving, or waiting for what can be named. Pure.
+"""How a promise stands, in words: settled, paused, running, lost, or waiting, and what it waits for. Pure.
 
-Words only: `adapter.protocol.signs` has the rules. A record doesn't say whether a Lambda is at work on it at this
-moment; so of a function that isn't waiting, "running" also means that it is about to be invoked.
+`adapter.protocol.signs` decides; this module only finds the words. A record doesn't say whether a Lambda is at work on
+it right now. So "running" also means that the function is about to be invoked.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from adapter.protocol.signs import (
 from adapter.protocol.times import LATEST, MINUTE, SECOND
 
 NAMED = 3
-"""Of the things that a function waits for, so many are named in a sentence."""
+"""A sentence names so many of the things that a function waits for."""
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _ENDS = {
@@ -61,7 +61,7 @@ class Way(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
-    """One thing that is waited for: another promise, or a time (``at``, microseconds).
+    """One thing that a function waits for: another promise, or a time (``at``, microseconds).
 
     ``what``: ``call``, ``external``, ``follow`` (then ``root`` is the other execution), ``timer`` or ``deadline``.
     """
@@ -75,9 +75,9 @@ class Wait:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """How a promise stands, ``text`` in words.
+    """How a promise stands; ``text`` says it in words.
 
-    ``cleans_up``: it was settled from above, and its clean-up hasn't ended.
+    ``cleans_up``: it was cancelled, or timed out, and its clean-up hasn't ended.
     """
 
     verdict: Verdict
@@ -104,7 +104,7 @@ class Standing:
 
     @property
     def waits(self) -> tuple[Wait, ...]:
-        """What could move it."""
+        """The things that could move it."""
         if not isinstance(self.verdict, Waiting):
             return ()
         times = (("timer", self.verdict.timer), ("deadline", self.verdict.deadline))
@@ -211,7 +211,7 @@ def _waits(waiting: Waiting, now: int) -> str:
         count = len(waiting.promises)
         shown = ", ".join(_awaited(promise) for promise in waiting.promises[:NAMED])
         more = f" and {count - NAMED} more" if count > NAMED else ""
-        # Where fewer than all of them would do.
+        # Fewer than all of them are needed.
         some = f"{waiting.need} of {count}: " if 0 < waiting.need < count else ""
         parts.append(f"waits for {some}{shown}{more}")
     if waiting.timer is not None:
@@ -258,12 +258,12 @@ def _paused(own: Record) -> str:
 
 
 def first_line(text: str) -> str:
-    """Of a drift: what it is, without the arguments, which the lines below show."""
+    """The first line of a drift, which shows no arguments: the lines below it do."""
     return next((line for line in text.splitlines() if line.strip()), "it doesn't say why").strip()
 
 
 def _ends(own: Record, now: int) -> str:
-    """The deadline, behind whatever is said first."""
+    """The deadline, to be put behind another sentence."""
     return _times_out(own.deadline if own.pending else None, now)
 
 

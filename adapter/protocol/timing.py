@@ -1,9 +1,9 @@
-"""When time has to act, and by which way: a queue's delayed message, or the index that the sweeper reads. Pure.
+"""When a timer acts, and by which way: as a queue's delayed message, or through the index that the sweeper reads. Pure.
 
-A message can be delayed by 15 minutes. What is due later is an entry of the index ``due``: an attribute of the record
-itself, so it costs no write of its own. Every minute the sweeper turns the entries of one minute, the one after next,
-into messages. Entries stay until their function claims, so a sweep that died, or a message that was lost, is made good
-by a later sweep: an entry that is overdue is sent again after 1, 3, 7 and 15 minutes, then every 16.
+A message can be delayed by 15 minutes. A timer that is due later is an entry of the index ``due``: an attribute of the
+record itself, so it costs no write of its own. Every minute the sweeper sends messages for the entries of one minute,
+the one after next. An entry stays until its function claims. So if a sweep dies, or a message is lost, a later sweep
+sends the overdue entry again: after 1, 3, 7 and 15 minutes, then every 16.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ HORIZON = 15 * MINUTE
 """Microseconds by which a message can be delayed."""
 
 WATCH = 20 * MINUTE
-"""Microseconds without news after which the watchdog looks: longer than any invocation runs, and then some."""
+"""Microseconds without news after which the watchdog looks: somewhat longer than any invocation runs."""
 
 QUIET = 16 * MINUTE
-"""Without news for so long, no invocation is at work on a function: none runs longer than 15 minutes."""
+"""After so long without news, no invocation is at work on a function: none runs longer than 15 minutes."""
 
 MAX_WATCH = DAY
-"""Between two looks at what doesn't move."""
+"""The longest time between two looks at a root that doesn't move."""
 
 RETENTION = 30 * DAY
-"""Microseconds for which an execution that is over is kept, where nothing else is said."""
+"""Microseconds for which an execution that is over is kept by default."""
 
 MIN_RETENTION = DAY
-"""The least: within a day no run is left that loaded it, and no event of Lambda's that names it."""
+"""The shortest retention. After a day no run is left that loaded the execution, and no event that names it."""
 
 SCHEDULES = "schedules"
-"""The shard that has all schedules, so that they can be listed."""
+"""The shard of all schedules, so that one query lists them."""
 
 SHARDS = (*map(str, range(8)), SCHEDULES)
-"""Of the index: each takes 1,000 writes a second."""
+"""The shards of the index: each takes 1,000 writes a second."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """What the index tells of a record: due ``at`` (microseconds). ``over``: only to be removed."""
+    """What the index says of a record: it is due ``at`` (microseconds). ``over``: it waits for its removal."""
 
     id: str
     target: str
@@ -53,7 +53,7 @@ class Due:
 
     @property
     def wakes(self) -> bool:
-        """It is the time that the function waits for; else somebody has to look at it."""
+        """Whether the function waits for this time. Otherwise the watchdog has to look at it then."""
         return self.at == self.wake_at and not self.over
 
 
@@ -65,7 +65,7 @@ def due_of(record: Record) -> Due | None:
 
 
 def retention_of(days: str) -> int | None:
-    """The microseconds of so many days, by default 30; None for 0: what is over is kept for ever.
+    """The microseconds of so many days, by default 30; None for 0: executions that are over are kept for ever.
 
     Raises:
         ConfigurationError: no number, or less than a day.
@@ -82,10 +82,10 @@ def retention_of(days: str) -> int | None:
 
 
 def kept_until(root: str, ended_at: int, retention: int | None) -> int | None:
-    """When the index has somebody remove a root that ended; None: never.
+    """When the watchdog removes a root that ended; None: never.
 
-    Spread over an hour by the id: what a night's fan-out ended in one minute isn't removed in one, in a queue in which
-    others wait for their moment.
+    The id spreads these times over an hour: a night's fan-out may end in one minute, and its removals would hold up
+    other timers in the same queue.
     """
     spread = zlib.crc32(root.encode("utf-8", "surrogatepass")) % (60 * MINUTE // SECOND) * SECOND
     return None if retention is None else ended_at + retention + spread
@@ -107,16 +107,16 @@ def indexed(root: Record) -> Record:
 
 
 def watched(own: Record, now: int) -> int:
-    """When the index has somebody look at a function that was set going ``now``. A near deadline has a message."""
+    """When the watchdog first looks at a function that starts ``now``. A near deadline has its own message."""
     if own.deadline is not None and own.pending and is_far(own.deadline, now):
         return min(now + WATCH, own.deadline)
     return now + WATCH
 
 
 def wanted(at: int, minute: int) -> bool:
-    """Whether the sweep of ``minute`` (its beginning) sends an entry that is due ``at``.
+    """Whether the sweep of ``minute`` (the time at which it begins) sends an entry that is due ``at``.
 
-    The minutes' windows tile time, so without a fault each entry is sent once.
+    The sweeps' windows don't overlap and leave no gap, so without a fault each entry is sent once.
     """
     ahead = at // MINUTE - minute // MINUTE
     return ahead == 1 or _is_due_again(-ahead - 1)
