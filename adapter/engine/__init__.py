@@ -1,4 +1,4 @@
-"""From a message to its effects: a generator of operations, and the ports that perform them.
+"""From a message to its effects: a generator yields operations, and ports perform them.
 
-The engine may be stopped between any two operations, for ever: that is what a crash is, and each such stop is safe.
+A crash stops the engine between two operations, for ever. Each such stop is safe.
 """

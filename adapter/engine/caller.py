@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A retry of the platform has the same request id. ``limit``: for how many microseconds it may run.
+    """Lambda's retry of an invocation has the same request id. ``limit`` is how many microseconds the invocation may
+    run.
 
     ``prefix`` turns the target ``charge`` into the Lambda's name ``mystack-charge``.
     """

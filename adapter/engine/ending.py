@@ -1,4 +1,4 @@
-"""Ending what a function started, when no code can hear of it any more. Pure: it yields operations."""
+"""Ending what a function started, when the function's code can't hear of it any more. Pure: it yields operations."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from adapter.protocol.records import Kind, Record, State
 
 
 def end(children: Sequence[Record]) -> Generator[Operation, Any, None]:
-    """Cancel those of whose outcome no code will hear."""
+    """Cancel the promises whose outcome no code will hear."""
     for child in children:
         if child.pending:
             yield Settle(child.id, State.CANCELED, "", guarded=child.kind is Kind.CALL, by_parent=True)
 
 
 def crashed(own: Record, children: Sequence[Record]) -> Generator[Operation, Any, str]:
-    """Settle a function whose Lambda died too often. Its children first: nothing else would end them."""
+    """Settle a function whose Lambda died too often. Its children end first: nothing else would end them."""
     yield from end(children)
     if not own.pending:
         yield Close(own.id)

@@ -1,4 +1,4 @@
-"""Which root an event starts: the event's own identity, so that its redelivery starts nothing new. Pure."""
+"""Which root an event starts. Its id follows from the event's own, so a redelivery starts nothing new. Pure."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from adapter.protocol.ids import SCHEDULE
 
 
 def identity_of(event: Any, request_id: str) -> str:
-    """The id of the root that an event starts: the event's own identity, so that its redelivery starts nothing new."""
+    """The id of the root that an event starts, made from the event's own identity."""
     found = [*_header_identity(event), *_source_identity(event)]
     text = found[0] if found else request_id
-    # Not printable first: a lone surrogate has no encoding.
+    # In this order: a lone surrogate isn't printable, and has no encoding.
     if text.isprintable() and "~" not in text and not text.startswith(SCHEDULE) and 0 < len(text.encode()) <= 256:
         return text
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

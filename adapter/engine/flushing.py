@@ -1,7 +1,7 @@
-"""Performing a flush: promises written, invocations sent, inline steps run, cancellations made. Pure: operations.
+"""Performing a flush: write promises, send invocations, run inline steps, cancel. Pure: it yields operations.
 
-The order is the protocol's, and each step is complete before the next begins; what a crash between two of them leaves
-is said where it matters.
+The protocol demands this order, and each step is complete before the next begins. Comments say what a crash between two
+of them leaves, where it matters.
 """
 
 from __future__ import annotations
@@ -24,22 +24,23 @@ from adapter.replay.steps import Flush, Request
 Performed = Generator[Operation, Any, None]
 
 DISPATCHED = (Kind.CALL, Kind.FOLLOW, Kind.DETACH)
-"""What is to be set going once it is written."""
+"""A promise of these kinds has to be dispatched once it is written."""
 
 CANCELLED = Outcome(State.CANCELED)
-"""How a promise ends that this function cancels itself. It is told from a step's own outcome by its identity."""
+"""The outcome of a promise that this function cancels itself. Code recognises it by identity, since a step may have an
+equal one."""
 
 EXPIRED = Outcome(State.TIMEDOUT)
 
 
 class Stale(Exception):
-    """The table tells more than was loaded: load again."""
+    """The table has more than this run loaded: load again."""
 
 
 class Flusher:
-    """What one run writes for its function. It remembers which promises it has set going itself.
+    """Writes what one run asks for. It remembers which promises it has dispatched itself.
 
-    ``checking``: the run was made since something was missed.
+    ``checking``: the watchdog, or a person, started the run, since something may be lost.
     """
 
     def __init__(self, caller: Caller, *, checking: bool = False) -> None:
@@ -50,9 +51,10 @@ class Flusher:
         self._longest = 0
 
     def is_late(self, flush: Flush) -> Generator[Operation, Any, bool]:
-        """Whether inline steps are asked for that this invocation can hardly finish: a fresh one has all its time.
+        """Whether the flush has inline steps that this invocation can hardly finish. A fresh invocation has all its
+        time.
 
-        The first flush of an invocation is never late, so that each gets on.
+        The first flush of an invocation is never late, so each invocation gets on.
         """
         if not self._flushed or not any(request.kind is Kind.INLINE for request in flush.requests):
             return False
@@ -75,11 +77,11 @@ class Flusher:
             yield from self._settle_child(execution, ordinal, EXPIRED)
 
     def orphans(self, records: Sequence[Record]) -> list[Record]:
-        """What an earlier attempt of this same request created, and perhaps died before invoking it."""
+        """What an earlier attempt of this request created, and may not have invoked before it died."""
         return [record for record in records if self._is_orphaned(record)]
 
     def dispatch(self, execution: Execution, records: Sequence[Record]) -> Performed:
-        """Set going what is written: invoke calls, start and follow roots."""
+        """Dispatch what is written: invoke calls, start and follow roots."""
         self._dispatched.update(record.id for record in records)
         calls = [Invoke(record.target, Start(id=record.id)) for record in records if record.kind is Kind.CALL]
         if calls:
@@ -96,19 +98,19 @@ class Flusher:
         now: int = yield Now()
         leader = flush.leader
         if leader is not None:
-            # The leader is written first; so an inline step that leads others is announced before it runs.
+            # The leader is written first. So an inline step that leads others is announced before it runs.
             announced = leader.kind is Kind.INLINE
             make = self._inline_record if announced else self._remote_record
             yield from self._create(execution, [make(execution.own, leader, flush, now)])
         rest = [request for request in requests if request is not leader]
         yield from self._create(execution, [self._remote_record(execution.own, each, flush, now) for each in rest])
-        # All promises before any invocation: a step may be handed the id of another, and must find it. A crash in
-        # between is repaired by the retry of this request, which knows its children by their ``by``.
+        # All promises are written before any invocation: a callee may be given the id of another, and must find it.
+        # After a crash in between, the retry of this request invokes them: it knows its children by their ``by``.
         begun = [each.ordinal for each in requests if each.ordinal not in flush.cancels]
         yield from self.dispatch(execution, self.orphans([execution.known.records[ordinal] for ordinal in begun]))
 
     def _create(self, execution: Execution, records: Sequence[Record]) -> Performed:
-        """Write promises side by side. What another run of the same history wrote stands; anything else is news."""
+        """Write promises side by side. If another run wrote the same promise, it stands; if another one, load again."""
         if not records:
             return
         results: list[Written] = yield Many(tuple(Create(record) for record in records))
@@ -123,20 +125,20 @@ class Flusher:
             raise Stale
 
     def _is_orphaned(self, record: Record) -> bool:
-        # A run that looks for what was missed also follows roots again that another run followed: it changes nothing.
+        # A checking run also follows roots again that another run has followed; that changes nothing.
         mine = record.by == self._caller.request_id or (self._checking and record.kind is not Kind.CALL)
         return mine and record.id not in self._dispatched and record.pending and record.kind in DISPATCHED
 
     # What runs here.
 
     def _inline(self, execution: Execution, flush: Flush, requests: list[Request]) -> Performed:
-        # Cancelled in the turn that asked for it: it never begins, as a call doesn't.
+        # A step that is cancelled in the turn that asked for it never begins, and neither does such a call.
         begun = [request for request in requests if request.ordinal not in flush.cancels]
         outcomes = (yield from self._run_inline(execution, begun)) if begun else {}
         for request in requests:
             outcome = outcomes.get(request.ordinal, CANCELLED)
             if request.ordinal in execution.known.records:
-                # Announced, by this run or by one that died.
+                # This run announced it, or one that died.
                 yield from self._settle_child(execution, request.ordinal, outcome)
                 continue
             now: int = yield Now()
@@ -172,7 +174,7 @@ class Flusher:
     # Records.
 
     def _inline_record(self, own: Record, request: Request, flush: Flush, now: int) -> Record:
-        """Of an inline step: its parent runs it, so it wakes no function."""
+        """The record of an inline step. Its parent runs it, so it wakes no function."""
         return Record(
             id=request.id,
             kind=Kind.INLINE,

@@ -1,4 +1,4 @@
-"""The engine in a place: what Lambda entries and handles do, over ports."""
+"""The engine over the ports of one place: what the Lambda handlers and the handles outside call."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def drive(
     perform: Callable[[Operation], Any],
     remaining: Callable[[], int] | None = None,
 ) -> T:
-    """Perform what a generator of operations asks for, to its end.
+    """Perform the operations that a generator yields, until it ends.
 
     Args:
-        remaining: the microseconds that this invocation still has; None where nothing ends it.
+        remaining: the microseconds that this invocation still has; None where no Lambda's time runs out.
     """
     result: Any = None
     try:
@@ -45,7 +45,7 @@ def drive(
         value: T = ended.value
         return value
     finally:
-        # Here too when an operation raised: the generator drops its suspended code without running it.
+        # Also when an operation raised: the generator then drops its suspended code without running it.
         steps.close()
 
 
@@ -57,14 +57,14 @@ class EngineHost:
         self.memory = memory or Memory()
 
     def enter_invocation(self, context: Any) -> None:
-        """An invocation of Lambda begins, in its own time."""
+        """Called when an invocation of Lambda begins; its context says how much time it has."""
 
     def new_id(self) -> str:
         """An id that no root has."""
         raise NotImplementedError
 
     def wait(self, promise: str, timeout: float | None) -> Record | None:
-        """The settled record, None when ``timeout`` seconds have passed first."""
+        """Wait for the settled record; None if ``timeout`` seconds pass first."""
         raise NotImplementedError
 
     def handle(
@@ -119,13 +119,14 @@ class EngineHost:
 
     def settle(self, promise: str, state: State, value: str) -> Written:
         if not is_id(promise) or promise.startswith(SCHEDULE):
-            # A schedule never settles: its entry would stay in the index, due for ever, and start nothing any more.
+            # A schedule never settles. Settled, its entry would stay in the index, due for ever, and start nothing any
+            # more.
             return Refused(Refusal.UNKNOWN, None)
-        # What is cancelled may be a function: only a look at it tells.
+        # Guarded, since the promise may be a function: its record hasn't been read.
         written: Written = self.ports.perform(Settle(promise, state, value, guarded=state is State.CANCELED))
         if isinstance(written, Record) and written.kind is Kind.CALL and written.over:
-            # A function that is settled in its place hears of nothing any more. What a crash leaves here, or a run that
-            # is under way begins still, is ended with its retention.
+            # The function hears of nothing any more, so its children end here. If this dies, or a run under way still
+            # starts some, they go when the execution's retention ends.
             _, children = self.ports.perform(PeekFunction(promise))
             self.drive(end(children))
         return written

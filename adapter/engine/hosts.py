@@ -1,6 +1,6 @@
-"""Which host this process has: what runs the system here, AWS or a `LocalCloud`.
+"""Which host this process uses: AWS, or a `LocalCloud`.
 
-It is the innermost one entered, else the one that the environment describes.
+It is the innermost host that was entered, or else the one that the environment describes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _default: list[Callable[[], EngineHost]] = []
 
 
 def current() -> EngineHost:
-    """The innermost host entered, else the environment's."""
+    """The innermost host that was entered, or else the environment's."""
     if _entered:
         return _entered[-1]
     if not _default:
@@ -36,18 +36,18 @@ def leave(old: EngineHost) -> None:
 
 
 def set_default(factory: Callable[[], EngineHost]) -> None:
-    """Where there is no entered host, ``factory`` makes one of the environment."""
+    """Have ``factory`` make a host from the environment where none is entered."""
     _default[:] = [factory]
 
 
 def storable(text: str, what: str) -> str:
-    """Return an encoded text if it can be stored here.
+    """Return an encoded text if this host can store it.
 
     Raises:
-        PayloadTooLarge: it can't; nothing was written.
+        PayloadTooLarge: it can't. Nothing was written.
     """
     if len(text) <= MAX_PAYLOAD_BYTES // 8:
-        # However it is encoded and encrypted. Most texts are, and need no host.
+        # Short enough anywhere, however it is encoded and encrypted. Most texts are, so they need no host.
         return text
     try:
         limit = current().largest()

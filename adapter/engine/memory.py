@@ -1,4 +1,4 @@
-"""Suspended executions that a sandbox keeps, to be resumed without a replay. Forgetting any of them changes nothing."""
+"""Suspended executions that a sandbox keeps, to resume them without a replay. Losing one changes nothing."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from adapter.replay.execution import Execution
 class Memory:
     """At most ``size`` executions, by the ids of their promises.
 
-    None is kept for longer than half a day: until then no execution that was pending can have been removed, and another
-    one have begun under its id.
+    None is kept for longer than half a day. Within that time an execution that was pending can't have been removed, so
+    no other one can have begun under its id.
     """
 
     size: int = 64

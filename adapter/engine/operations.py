@@ -39,7 +39,7 @@ class Remaining:
 class PeekFunction:
     """As `ReadFunction`, but arguments and outcomes stay as they are stored, large or encrypted ones unread.
 
-    It reads all children, also behind a gap that a run left which died while it created them, at one more query.
+    It reads all children, at one more query: a run that died while it created them may have left a gap.
     """
 
     id: str
@@ -61,7 +61,7 @@ class PeekPromise:
 
 @dataclass(frozen=True, slots=True)
 class PeekChildren:
-    """The children's records, to the very last, as `PeekFunction` reads them."""
+    """The records of all children, as `PeekFunction` reads them."""
 
     id: str
 
@@ -83,7 +83,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Postpone:
-    """The watchdog's next look."""
+    """Set the watchdog's next look."""
 
     id: str
     was: int
@@ -92,7 +92,7 @@ class Postpone:
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """The promise ``awaiter`` follows the root ``id``."""
+    """Let the promise ``awaiter`` follow the root ``id``."""
 
     id: str
     awaiter: str
@@ -105,7 +105,7 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """``guarded``: a function is cancelled by this, and the watchdog sees to it that it cleans up.
+    """Settle a promise. ``guarded``: this cancels a function, and the watchdog sees to it that it cleans up.
 
     ``by_parent``: the function that made the promise cancels it.
     """
@@ -131,7 +131,7 @@ class Arrive:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Remove a schedule; its record, or None."""
+    """Remove a schedule. Gives its record, or None."""
 
     id: str
 
@@ -143,7 +143,7 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Remove:
-    """Remove a record that is over and was created at a time."""
+    """Remove a record that is over, if it was created at this time."""
 
     id: str
     created_at: int
@@ -151,7 +151,7 @@ class Remove:
 
 @dataclass(frozen=True, slots=True)
 class Clear:
-    """Remove what the execution of a root has beside the table, as far as it was put before a time."""
+    """Remove the objects of a root's execution that were last put before a time."""
 
     id: str
     before: int
@@ -173,7 +173,7 @@ class Invoke:
 
 @dataclass(frozen=True, slots=True)
 class SendAt:
-    """Invoke the Lambda ``target`` at a time, in microseconds: not earlier, at least once."""
+    """Invoke the Lambda ``target`` at a time (microseconds): not earlier, and at least once."""
 
     target: str
     message: Timed
@@ -182,7 +182,7 @@ class SendAt:
 
 @dataclass(frozen=True, slots=True)
 class RunCode:
-    """Run user code, sync or async, and get ``(state, encoded outcome)``.
+    """Run user code, sync or async. Gives its outcome.
 
     ``scope`` is the promise that it runs for, ``encode`` encodes what it returns.
     """
@@ -195,7 +195,7 @@ class RunCode:
 
 @dataclass(frozen=True, slots=True)
 class RunLeft:
-    """Run a function that left the durable loop to its end, in an ordinary one: ``(state, encoded outcome)``."""
+    """Run a function that left the durable loop to its end, in an ordinary one. Gives its outcome."""
 
     task: asyncio.Task[Any]
     loop: DurableLoop
@@ -204,7 +204,7 @@ class RunLeft:
 
 @dataclass(frozen=True, slots=True)
 class Tell:
-    """A line for the log, and for those who watch a local cloud; never a decision."""
+    """Tell the log, and the watchers of a `LocalCloud`, what happened. It decides nothing."""
 
     what: What
     id: str
@@ -214,7 +214,7 @@ class Tell:
 
 @dataclass(frozen=True, slots=True)
 class Many:
-    """Operations without an order among them, performed side by side; the results in order."""
+    """Operations that may be performed in any order, side by side. Gives their results in order."""
 
     operations: tuple[Operation, ...]
 

@@ -1,4 +1,4 @@
-"""The ports: what performs the engine's operations in one place, and the protocols of its parts."""
+"""The ports: they perform the engine's operations in one place (AWS, or a `LocalCloud`)."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ class Store(Protocol):
     def clear(self, promise: str, before: int) -> None: ...
     def pause(self, promise: str, why: str) -> Written: ...
     def due(self, shard: str, until: int) -> Iterator[Sequence[Due]]:
-        """Pages of what is due before ``until``; may miss what was written in the last seconds."""
+        """Pages of the index's entries that are due before ``until``. Entries of the last seconds may be missing."""
         ...
 
 
 class Payloads(Protocol):
-    """Texts that are too large for the table, by key. One that was put is never changed."""
+    """Texts that are too large for the table, by key. A text that was put never changes."""
 
     def put(self, key: str, text: str) -> None: ...
     def get(self, key: str) -> str:
@@ -84,18 +84,18 @@ class Payloads(Protocol):
         ...
 
     def copy(self, key: str, to: str) -> None:
-        """Put what is under one key under another one, too. Raises as `get` does."""
+        """Copy the text of one key to another. Raises as `get` does."""
         ...
 
     def clear(self, prefix: str, before: int) -> None:
-        """Remove what is under a prefix and was last put before a time, in microseconds."""
+        """Remove the texts under a prefix that were last put before a time (microseconds)."""
         ...
 
 
 class Cipher(Protocol):
-    """Encrypts user data before it is stored. ``context`` isn't secret, and has to be the same for both.
+    """Encrypts user data before it is stored. ``context`` isn't secret; decrypting needs the one that encrypted.
 
-    Threads call it side by side. ``encrypt`` may give another text each time.
+    Several threads may call it at a time. ``encrypt`` may give another text each time.
     """
 
     def encrypt(self, text: str, context: Mapping[str, str]) -> str: ...
@@ -103,13 +103,13 @@ class Cipher(Protocol):
 
 
 class Invoker(Protocol):
-    """Lambda's asynchronous invocation: at least once, some time."""
+    """Invokes Lambdas asynchronously: at least once, at some time."""
 
     def invoke(self, target: str, message: Message) -> None: ...
 
 
 class Timers(Protocol):
-    """Delivers a message at a time, however far: at least once, rarely early, at most seconds late."""
+    """Delivers a message at a time, however far off: at least once, rarely early, at most seconds late."""
 
     def send_at(self, target: str, message: Timed, at: int) -> None: ...
 
@@ -121,10 +121,10 @@ class Clock(Protocol):
 
 
 class Runner(Protocol):
-    """Runs user code: inline steps, plain functions, functions that do real I/O."""
+    """Runs user code: inline steps, plain functions, and functions that do real I/O."""
 
     def run(self, operations: Sequence[RunCode]) -> list[Outcome]:
-        """Sync code in order, async code side by side; the outcomes in order."""
+        """Run sync code in order, and async code side by side. The outcomes are in order."""
         ...
 
     def run_left(self, operation: RunLeft) -> Outcome: ...
@@ -135,18 +135,18 @@ class Watcher(Protocol):
 
 
 class Pool(Protocol):
-    """Maps side by side; results in order; the first failure is raised when all have ended."""
+    """Maps items side by side. The results are in order; the first failure is raised when all have ended."""
 
     def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """Everything that the engine needs of one place it runs in.
+    """Everything that the engine needs where it runs.
 
-    ``prefix`` turns the target ``charge`` into the Lambda's name ``mystack-charge``; ``default_target`` is where a
-    function without a target runs if no Lambda called it. ``largest``: bytes of arguments, or of an outcome.
-    ``retention``: for how many microseconds an execution is kept that is over; None: for ever.
+    ``prefix`` turns the target ``charge`` into the Lambda's name ``mystack-charge``. ``default_target`` is the Lambda
+    of a function that has no target, where no Lambda called it. ``largest`` is how many bytes arguments, or an outcome,
+    may have. ``retention`` is for how many microseconds an execution that is over is kept; None: for ever.
     """
 
     store: Store
@@ -162,7 +162,7 @@ class Ports:
     retention: int | None = RETENTION
 
     def perform(self, operation: Operation) -> Any:
-        """Perform one operation: one call to the outside, which either happened or raised."""
+        """Perform one operation. It is one call to the outside, which either happens or raises."""
         call = CALLS.get(type(operation))
         if call is None:
             return self._perform_here(operation)
@@ -170,7 +170,7 @@ class Ports:
         return getattr(getattr(self, port), method)(*[getattr(operation, field) for field in fields])
 
     def _perform_here(self, operation: Operation) -> Any:
-        """What isn't simply one call of a port."""
+        """Perform an operation that isn't simply one call of a port."""
         match operation:
             case Settle():
                 now = self.clock.now()
@@ -191,13 +191,13 @@ class Ports:
                 codes = [each for each in operation.operations if isinstance(each, RunCode)]
                 return self.runner.run(codes) if codes else self.pool.map(self.perform, operation.operations)
             case Remaining():
-                # Nothing ends what runs outside of a Lambda; what runs in one is answered by its host.
+                # Outside of a Lambda no time runs out. Inside of one, the host answers this.
                 return 2**62
             case _:
                 raise TypeError(f"{operation!r} is no operation")
 
     def _kept_until(self, promise: str, now: int) -> int | None:
-        """When the index has somebody look whether a root that ends now is to be removed, with all below it."""
+        """When the watchdog looks whether a root that ends now can be removed, with all below it."""
         return None if parent_of(promise) is not None else kept_until(promise, now, self.retention)
 
 
@@ -222,4 +222,4 @@ CALLS: dict[type[Any], tuple[str, str, tuple[str, ...]]] = {
     Invoke: ("invoker", "invoke", ("target", "message")),
     SendAt: ("timers", "send_at", ("target", "message", "at")),
 }
-"""The operations that are one call of a port: its name, the method, and the fields that are its arguments."""
+"""The operations that are one call of a port: the port's name, its method, and the fields that it takes."""

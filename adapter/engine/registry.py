@@ -1,4 +1,4 @@
-"""The durable functions that this process's code defines, by name: what an invocation finds the code by."""
+"""The durable functions that this process's code defines, by name. An invocation finds its code here."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from adapter.protocol.retries import Retry
 
 @dataclass(frozen=True, kw_only=True)
 class Definition:
-    """A durable function, as its code defines it. ``retry``: its own policy, None where it has none."""
+    """A durable function, as its code defines it. ``retry`` is its own policy; None if it has none."""
 
     name: str
     function: Callable[..., Any]
@@ -28,7 +28,7 @@ class Definition:
 
     @property
     def origin(self) -> str:
-        """Where its code is."""
+        """The module and the name of its code."""
         return f"{self.function.__module__}:{self.function.__qualname__}"
 
     def body(self, args: str) -> Any:
@@ -37,7 +37,7 @@ class Definition:
         return self.function(*positional, **named)
 
     def encode_result(self, value: object) -> str:
-        """Raises CodecError, PayloadTooLarge: it can't be stored."""
+        """Encode what the function returned. Raises CodecError or PayloadTooLarge if it can't be stored."""
         return storable(self.signature.encode_result(value), f"the result of {self.name}")
 
 
@@ -45,7 +45,7 @@ definitions: dict[str, Definition] = {}
 
 
 def define(definition: Definition) -> None:
-    """Make a function known by its name.
+    """Register a function under its name.
 
     Raises:
         DuplicateName: another function of this process has the name; a reload of the same one is fine.
@@ -74,6 +74,6 @@ def find(name: str) -> Definition:
 
 
 def reader(name: str) -> Callable[[str], Any]:
-    """What decodes the result of a function, by its annotation where the function is known here."""
+    """The decoder of a function's result: by its annotation, if the function is known here."""
     definition = definitions.get(name)
     return decode if definition is None else definition.signature.decode_result

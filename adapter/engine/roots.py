@@ -1,4 +1,4 @@
-"""Starting a root, and following one: promises first, then what sets them going. Pure: it yields operations."""
+"""Starting a root, and following one: the promise is written first, and then dispatched. Pure: it yields operations."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from adapter.replay.outcomes import Outcome, rejected, resolved
 
 
 def start_root(root: Record, again: bool = True) -> Generator[Operation, Any, tuple[bool, Record]]:
-    """Create a root and set it going: whether it was created, and what stands.
+    """Create a root and invoke it. Returns whether it was created, and the record that stands.
 
-    The promise before its invocation: if this run dies in between, the retry of the same request, which knows the root
-    by ``by``, invokes it (unless not ``again``). Its deadline before that: the root may settle, and nothing would be
-    left to set it.
+    The promise is written before the invocation. If this run dies in between, the retry of its request invokes the
+    root, which it knows by ``by`` (only if ``again``). The deadline's message is sent before the invocation: once the
+    root had settled, no retry would send it.
     """
     root = indexed(root)
     written: Written = yield Create(root)
@@ -36,10 +36,10 @@ def start_root(root: Record, again: bool = True) -> Generator[Operation, Any, tu
 
 
 def follow(child: Record, caller: Caller, dispatched: MutableSet[str]) -> Generator[Operation, Any, Outcome | None]:
-    """Have a function's promise settle as the root that it follows does, or as soon as the root exists (``DETACH``).
+    """Let a function's promise settle as the root that it follows does, or as soon as the root exists (``DETACH``).
 
-    The root is started first, if the promise names its function; what was set going is added to ``dispatched``.
-    Returns the outcome of what can be settled at once, None for what the root's settlement settles. If the run dies
+    If the promise names its root's function, the root is started first, and added to ``dispatched``. Returns the
+    outcome of a promise that can settle at once; None if the root's settlement will settle it. If the run dies
     anywhere, the retry of its request finds the promise pending, and does all of this again.
     """
     if child.fn:
@@ -73,7 +73,7 @@ def _root_of(child: Record, caller: Caller, now: int) -> Record:
         by=caller.request_id,
         deadline=child.deadline,
         retry=child.retry,
-        # That promise is over once it knows that this root exists; until then the root has to stay.
+        # The detached call's promise settles once this root exists. Until then the root must not be removed.
         detached_by=child.id if child.kind is Kind.DETACH else "",
         awaiters=frozenset({child.id} if child.kind is Kind.FOLLOW else ()),
         tags=child.tags,

@@ -1,8 +1,8 @@
 """One message from envelope to effects: load, replay, perform, suspend or settle. Pure: it yields operations.
 
-`respond` is a generator: it yields `adapter.engine.operations` and is sent their results. It may be stopped between any
-two of them, for ever: that is what a crash is. What makes each stop safe is said where the order of two operations
-matters; `docs/ARCHITECTURE.md` has the table.
+`respond` is a generator: it yields `adapter.engine.operations` and is sent their results. A crash stops it between two
+of them, for ever. Where the order of two operations matters, a comment says why each stop is safe;
+`docs/ARCHITECTURE.md` has the table.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ from adapter.replay.outcomes import Outcome
 from adapter.replay.steps import Behind, Done, Flush, Left, Suspended
 
 Steps = Generator[Operation, Any, str]
-"""Ends with a word for what came of it: ``settled``, ``suspended``, ``yielded`` (to a fresh invocation), ``retrying``,
+"""Returns a word for how the run ended: ``settled``, ``suspended``, ``yielded`` (to a fresh invocation), ``retrying``,
 ``refused``, ``paused``, ``closed`` or ``stuck``."""
 
 
@@ -70,7 +70,7 @@ def respond(message: Message, caller: Caller, memory: Memory) -> Steps:
 
 
 class _Run:
-    """One run of one promise's function. ``checking``: it was made since something was missed."""
+    """One run of one promise's function. ``checking``: it was started because something may be lost."""
 
     def __init__(self, caller: Caller, memory: Memory, *, checking: bool = False) -> None:
         self.caller = caller
@@ -106,14 +106,14 @@ class _Run:
         known = self.memory.take(message.id, now)
         try:
             if message.cause.claims:
-                # The watchdog keeps looking at a root: no parent would miss it, should this run be lost.
+                # The watchdog keeps looking at a root: if this run is lost, no parent misses the root.
                 due_at = now + WATCH if parent_of(message.id) is None else None
                 claimed: Written = yield Claim(message.id, message.firing, due_at)
                 if isinstance(claimed, Refused):
                     return (yield from self._superseded(claimed))
                 self.own = claimed
             elif known is not None and message.cause is Cause.DIRECT:
-                # As it was at suspension. If it moved since, a conditional write tells so.
+                # The record as it was at suspension. If it has moved since, a conditional write will be refused.
                 self.own = known.own
             else:
                 return (yield from self._load(message.id, message.cause.value))
@@ -128,9 +128,9 @@ class _Run:
                 known.abandon()
 
     def _superseded(self, refused: Refused) -> Steps:
-        """Another run has taken over; but it doesn't know what an attempt of this request that died has begun.
+        """Another run has taken over. Go on only if a dead attempt of this request left calls that it didn't invoke.
 
-        The dead attempt may have created calls that it didn't invoke, and no other run would invoke them.
+        No other run would invoke them: only this request knows them as its own.
         """
         own = refused.stands
         if refused.why is not Refusal.SUPERSEDED or own is None:
@@ -151,7 +151,7 @@ class _Run:
         return (yield from self._run(children, why))
 
     def _is_meant(self, own: Record) -> bool:
-        """Whether there is something to do for it, and it isn't that of a later execution."""
+        """Whether the function still has something to do, and isn't that of a later execution under the same id."""
         return own.runnable and self.since in (0, own.created_at)
 
     def _run(self, children: Sequence[Record], why: str) -> Steps:
@@ -159,12 +159,13 @@ class _Run:
             yield from self._expire()
             function = registry.find(self.own.fn)
             if self.crashes and self.attempt - 1 + self.crashes >= self._policy(function).attempts:
-                # All of them, also behind a gap that the run left which died.
+                # All children: the run that died may have left a gap among them.
                 _, every = yield PeekFunction(self.own.id)
                 return (yield from crashed(self.own, every))
             never_ran = not self.own.epoch and not children and self.execution is None
             if not self.own.pending and (never_ran or not function.is_async):
-                # Settled from above before it began, or a plain function, which runs on to its end: nothing to undo.
+                # Cancelled before it began, or a plain function, which runs on to its end: there is nothing to clean
+                # up.
                 yield Close(self.own.id)
                 return "closed"
             if self.checking and never_ran and not self._is_given_up(function, (yield Now())):
@@ -183,21 +184,21 @@ class _Run:
                 self.execution.abandon()
 
     def _expire(self) -> Generator[Operation, Any, None]:
-        """A run that comes after its promise's deadline settles the promise, though its parent should have."""
+        """Settle the promise if its deadline has passed. Its parent should have done so."""
         deadline = self.own.deadline
         if deadline is None or not self.own.pending or (yield Now()) < deadline:
             return
         written: Written = yield Settle(self.own.id, State.TIMEDOUT, "", guarded=True)
         stands = written.stands if isinstance(written, Refused) else written
         assert stands is not None
-        # A write reads no arguments again.
+        # The write's answer has no arguments.
         self.own = replace(stands, args=self.own.args)
 
     def _policy(self, function: Definition) -> retries.Retry:
         return retries.read(self.own.retry) if self.own.retry else function.retry or retries.LEAF
 
     def _is_given_up(self, function: Definition, now: int) -> bool:
-        """Whether a function that left no trace can't be between two of its attempts any more."""
+        """Whether a function that left no trace has had time for all its attempts: then it isn't between two."""
         policy = self._policy(function)
         if policy.attempts == math.inf:
             return False
@@ -210,7 +211,8 @@ class _Run:
         while True:
             assert self.execution is not None
             try:
-                # Roots at once, though the replay may cancel the follower: others may follow the same root by now.
+                # Roots are dispatched before the replay. It may cancel the follower, but others may follow the root by
+                # now.
                 orphans = self.flusher.orphans(self.execution.known.pending())
                 yield from self.flusher.dispatch(self.execution, [one for one in orphans if one.kind is not Kind.CALL])
                 return (yield from self._drive(self.execution, function))
@@ -260,7 +262,8 @@ class _Run:
                 case Flush():
                     yield from self.flusher.flush(execution, step)
                 case Suspended() if orphans := self.flusher.orphans(execution.known.pending()):
-                    # Calls only now: the replay has come as far as it can, so what it cancels has been cancelled.
+                    # Calls are dispatched only now: the replay has come as far as it can, so it has cancelled what it
+                    # cancels.
                     yield from self.flusher.dispatch(execution, orphans)
                 case Suspended():
                     return (yield from self._suspend(execution, step))
@@ -274,7 +277,7 @@ class _Run:
 
     def _end(self, execution: Execution, function: Definition, outcome: Outcome) -> Steps:
         for promise, error in execution.unheard():
-            # Not lost: it is logged, and stays readable on the promise itself.
+            # The failure isn't lost: it is logged, and the promise keeps it.
             yield Tell(What.UNHEARD, promise, self.own.fn, {"error": error})
         settle = self._settle_leaf(function, outcome) if execution.is_leaf else self._settle(outcome)
         return (yield from settle)
@@ -285,13 +288,13 @@ class _Run:
             execution.known.fill(ordinal, gathered(children))
 
     def _yield(self) -> Steps:
-        """Go on in a fresh invocation. Died before it is made: the platform's retry of this one goes on just so."""
+        """Go on in a fresh invocation. If this one dies before, Lambda's retry of it goes on just so."""
         yield Invoke(self.own.target, Resume(id=self.own.id, cause=Cause.AGAIN))
         yield Tell(What.YIELDED, self.own.id, self.own.fn, {})
         return "yielded"
 
     def _settle_leaf(self, function: Definition, outcome: Outcome) -> Steps:
-        """Settle a function that made no durable call; or, where it failed, have it run again from its beginning."""
+        """Settle a function that made no durable call. If it failed, its policy may send another attempt instead."""
         policy, used = self._policy(function), self.attempt + self.crashes
         failed = outcome.state is State.REJECTED and self.own.pending
         if not failed or not policy.again(decode_exception(outcome.text), used):
@@ -299,8 +302,8 @@ class _Run:
         at = (yield Now()) + policy.delay(self.attempt, self.own.id)
         if self.own.deadline is not None and at >= self.own.deadline:
             return (yield from self._settle(outcome))
-        # Died before this: the platform's retry makes the same attempt again. After: there are two of the next attempt,
-        # and the first settlement stands.
+        # If this run dies before the send, Lambda's retry makes the same attempt again. If it dies after, the next
+        # attempt is made twice, and the first settlement stands.
         again = Start(id=self.own.id, attempt=self.attempt + 1, crashes=self.crashes, since=self.own.created_at)
         yield SendAt(self.own.target, again, at)
         yield Tell(What.RETRYING, self.own.id, self.own.fn, {"attempt": self.attempt, "at": at})
@@ -308,7 +311,7 @@ class _Run:
 
     def _settle(self, outcome: Outcome) -> Steps:
         if not self.own.pending:
-            # Cancelled before: its outcome stands, its clean-up is complete.
+            # It was cancelled before: that outcome stands, and its clean-up is complete.
             yield Close(self.own.id)
             yield Tell(What.CLEANED_UP, self.own.id, self.own.fn, {})
             return "closed"
@@ -329,8 +332,8 @@ class _Run:
                 if written.why is Refusal.SETTLED or written.why is Refusal.UNKNOWN:
                     yield Tell(What.REFUSED, self.own.id, self.own.fn, {"state": written.why.value})
                     return "refused"
-                # There is news, or another run took over, perhaps from records older than what this run wrote. Only a
-                # run that has loaded everything may be the last to arm, so this one loads again rather than leave.
+                # There is news, or another run took over, perhaps with records older than this run's writes. The last
+                # run that arms must have loaded everything, so this one loads again rather than leave.
                 raise Stale
             execution.own = written
         yield Tell(What.SUSPENDED, self.own.id, self.own.fn, {"waiting": step.waiting, "wake_at": at})
@@ -341,8 +344,8 @@ class _Run:
     def _arming(self, step: Suspended, at: int | None) -> Generator[Operation, Any, Arming]:
         now: int = yield Now()
         if at is not None and not is_far(at, now) and not suspending.is_sent(self.own, at, self.firing):
-            # Before arming: a run that finds it armed may rely on the message. If the message overtakes the arming,
-            # its claim moves the epoch, and this run loads again.
+            # The message is sent before arming: a run that finds the function armed relies on it. If the message
+            # overtakes the arming, its claim moves the epoch, and this run loads again.
             firing = Firing(at, self.own.epoch)
             yield SendAt(self.own.target, Resume(id=self.own.id, cause=Cause.TIMER, firing=firing), at)
         return suspending.arming(self.own, step, at, now)
@@ -353,7 +356,9 @@ def _unknown(promise: str) -> BadMessage:
 
 
 def _contradicted(news: Behind) -> NonDeterminismError:
-    """A journal is written after what it tells of, so a run that loads again reads that, too."""
+    """The error when the journal still tells of what didn't happen after a second load, which reads all that it tells
+    of.
+    """
     told = f"the journal tells of {news}, which hasn't happened: it was written by hand, or by another version"
     return NonDeterminismError(f"{told}. Repair it, then start the execution again under the same id.", brief=told)
 
@@ -366,7 +371,7 @@ def _called(function: Definition, args: str) -> Any:
     try:
         return function.body(args)
     except (CodecError, TypeError) as unreadable:
-        # Arguments that this version of the function can't read: an outcome, like an exception of its own.
+        # This version of the function can't read the arguments: that is its outcome, like an exception of its own.
         return _failing(unreadable)
 
 

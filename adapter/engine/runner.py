@@ -1,4 +1,4 @@
-"""User code, run here and now: inline steps, plain functions, and functions that left the durable loop."""
+"""Running user code in this process: inline steps, plain functions, and functions that left the durable loop."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from adapter.replay.steps import Scope, current
 
 @dataclass(frozen=True, slots=True)
 class CodeRunner:
-    """Runs user code here and now, each under the scope of its promise."""
+    """Runs user code in this process. Each piece runs under the scope of its promise."""
 
     def run(self, operations: Sequence[RunCode]) -> list[Outcome]:
         outcomes: dict[int, Outcome] = {}

@@ -1,4 +1,4 @@
-"""What a function's record says while it is suspended: what wakes it, and when somebody has to look at it. Pure."""
+"""What a suspended function's record says: what wakes the function, and when the watchdog looks at it. Pure."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from adapter.replay.steps import Suspended
 
 
 def wake_at(own: Record, step: Suspended) -> int | None:
-    """When time resumes it. A suspended root watches its own deadline: no parent does it."""
+    """When time resumes the function. A suspended root watches its own deadline, since it has no parent that does."""
     if own.deadline is None or not own.pending or parent_of(own.id) is not None:
         return step.wake_at
     return own.deadline if step.wake_at is None else min(step.wake_at, own.deadline)
 
 
 def needs_arming(own: Record, step: Suspended, at: int | None) -> bool:
-    """Whether its record has to say so. What waits for one child alone is resumed by that child's own record."""
+    """Whether the function has to be armed. If it waits for one child alone, that child's record resumes it."""
     stale = own.expects is not None or bool(own.paused)
     return not step.direct or at is not None or stale or _is_timed(own, own.due_at)
 
 
 def is_sent(own: Record, at: int, firing: Firing | None) -> bool:
-    """A message for this time is on its way; the one that this run came by (``firing``) isn't any more."""
+    """Whether a message for this time is on its way. The message that started this run (``firing``) isn't any more."""
     came_by_it = firing is not None and firing.at == at
     return own.sent and own.wake_at == at and not came_by_it
 
 
 def arming(own: Record, step: Suspended, at: int | None, now: int) -> Arming:
-    """How it suspends; time resumes it ``at``, if at all."""
+    """How the function suspends. Time resumes it ``at``, if at all."""
     far = at is not None and is_far(at, now)
     return Arming(
         epoch=own.epoch,
@@ -46,16 +46,16 @@ def arming(own: Record, step: Suspended, at: int | None, now: int) -> Arming:
 
 
 def _expected(step: Suspended) -> int | None:
-    """What the watchdog goes by. A function that waits for one child it recognises by that child, armed or not."""
+    """How many settlements the watchdog expects; None if the function waits for one child, whose record shows it."""
     if step.direct:
         return None
     return -1 if step.need is None else step.consumed + step.need
 
 
 def _due_at(own: Record, step: Suspended, far: int | None, now: int) -> int | None:
-    """The entry in the index: the far time that it waits for, or that somebody has to look at it.
+    """The entry in the index: the far time that the function waits for, or the watchdog's next look.
 
-    The watchdog looks at a root, since no parent would miss it, and at the clean-up of a cancelled function. A function
+    The watchdog looks at a root, since no parent would miss it, and at a cancelled function that cleans up. A function
     that only waits for a far time needs no look: its entry stays until a run claims it.
     """
     if (parent_of(own.id) is not None and own.pending) or (far is not None and not step.waiting):
@@ -66,5 +66,5 @@ def _due_at(own: Record, step: Suspended, far: int | None, now: int) -> int | No
 
 
 def _is_timed(own: Record, due_at: int | None) -> bool:
-    """An entry of the index for the time that the function waited for."""
+    """Whether the entry of the index is for the time that the function waited for."""
     return due_at is not None and due_at == own.wake_at

@@ -1,8 +1,8 @@
-"""What the engine tells of its work: every word, in one table. What follows from a word is read off its row.
+"""The engine's events: every word that it tells, in one table. A word's row says all that follows from it.
 
-An enum rather than a class of each event: a log line, a watcher and a line that is read back from another process all
-take the same four things (the word, the promise's id, the function, details by name), so the classes would be taken
-apart where they arrive. A word is a string: it is the text of its log line.
+It is an enum rather than a class for each event. A log line, a watcher, and a line that is read back from another
+process all take the same four things: the word, the promise's id, the function, and details by name. Classes would be
+taken apart wherever they arrive. A word is a string, the text of its log line.
 """
 
 from __future__ import annotations
@@ -12,34 +12,34 @@ from typing import Self
 
 
 class Level(StrEnum):
-    """Of a log line, by who must act; the method of a logger."""
+    """The level of a log line, by who must act. It names the logger's method."""
 
     DEBUG = "debug"
     INFO = "info"
     WARNING = "warning"
     """The operator may want to look."""
     ERROR = "error"
-    """A person has to."""
+    """A person has to act."""
 
 
 class Progress(IntEnum):
-    """How far an execution gets by what is told of it."""
+    """How far an execution gets by an event."""
 
     NONE = 0
-    """Not at all: it stands where it stood."""
+    """It stands where it stood."""
     AGAIN = 1
-    """An invocation is made again, and may be lost again, for ever."""
+    """The watchdog makes an invocation again; it may be lost again, for ever."""
     SOME = 2
     """It moves."""
     GOT_ON = 3
-    """It moves, and the invocation that tells it has done what it was made for."""
+    """It moves, and the invocation that tells it has done its work."""
 
 
 @unique
 class What(StrEnum):
-    """What can be told: the word, the level of its log line, the details that the line keeps, the progress it means.
+    """An event's word, the level of its log line, the details that the line keeps, and the progress that it means.
 
-    A detail that isn't kept (a drift shows arguments) is for the watchers of a `LocalCloud` alone.
+    Only the watchers of a `LocalCloud` see the other details. A drift's, for instance, shows arguments.
     """
 
     RUNNING = "running", Level.INFO, ("why",)

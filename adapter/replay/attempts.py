@@ -1,4 +1,4 @@
-"""A function that is tried again after it made durable calls: within one execution, by its own journal. Pure."""
+"""Attempts of a function that makes durable calls: they share one execution and its journal. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ R = TypeVar("R")
 
 
 class Tried(Protocol):
-    """What is asked of the execution."""
+    """What attempts ask of their execution."""
 
     @property
     def own(self) -> Record: ...
@@ -24,9 +24,10 @@ class Tried(Protocol):
 
 
 async def attempts(execution: Tried, body: Callable[[], Coroutine[Any, Any, R]], policy: Retry) -> R:
-    """Run a body, and again where it failed after durable calls; the delays are the function's own durable timers.
+    """Run a body, and run it again if it fails after durable calls. The delays are the function's own durable timers.
 
-    What failed as a leaf is raised: it is run again from its beginning, in an invocation of its own.
+    If it fails before any durable call, the error is raised: the engine makes the next attempt in an invocation of its
+    own.
     """
     attempt = 1
     while True:

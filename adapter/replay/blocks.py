@@ -1,7 +1,7 @@
-"""What the promise of a map's block is read as: the outcomes of its calls, which stay on their own promises. Pure.
+"""The result of a map's block: the outcomes of its calls, which stay on the calls' own promises. Pure.
 
-A block's own result says only that they are there; the engine reads them when the block's settlement is delivered to
-the map. So no result of a block is ever too large.
+A block's own result only says that they are there. The engine reads them when it delivers the block's settlement to the
+map. So no block's result is ever too large.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def gathered(children: Sequence[Record]) -> str:
 
 
 def outcomes(text: str, read: Callable[[str], Any], name: str) -> list[Any]:
-    """What `gathered` wrote, each read as a call's is; what failed is an exception in its place."""
+    """The outcomes that `gathered` wrote, each read as a call's is. A failed call's place holds its exception."""
     return [_read(Outcome(State(state), value), read, f"a call of {name}") for state, value in json.loads(text)]
 
 

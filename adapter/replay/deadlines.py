@@ -9,7 +9,7 @@ from adapter.replay.loop import DurableLoop
 
 
 class Deadlines:
-    """The deadlines that are being watched, and those that have ``passed`` since they were last taken."""
+    """The deadlines that a function watches, and those that have ``passed`` since they were last taken."""
 
     def __init__(self, loop: DurableLoop) -> None:
         self._loop = loop
@@ -21,7 +21,7 @@ class Deadlines:
         self._watched[ordinal] = self._loop.call_at(deadline / SECOND, self.passed.append, ordinal)
 
     def drop(self, ordinal: int) -> None:
-        """The code has heard of the promise, or doesn't want to any more."""
+        """Stop watching: the code has heard of the promise, or doesn't want to any more."""
         timer = self._watched.pop(ordinal, None)
         if timer is not None:
             timer.cancel()

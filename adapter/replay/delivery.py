@@ -15,14 +15,14 @@ from adapter.replay.steps import Request
 def due_for_delivery(record: Record) -> int:
     """When a settlement is due for delivery.
 
-    What this function cancelled itself follows from a delivery that may not be in the journal yet: the replay makes it
-    again, and cancels again. So everything else comes first.
+    A promise that this function cancelled itself comes last. The cancellation follows from a delivery that may not be
+    in the journal yet, so a replay has to make that delivery first, and then cancels again.
     """
     return NEVER if record.by_parent else record.settled_at
 
 
 def deliver(promise: Any, request: Request, record: Record) -> None:
-    """Hand the outcome, decoded from what is stored, to the code: the first time as at every replay."""
+    """Hand the outcome, decoded from what is stored, to the code. The first run does the same as every replay."""
     outcome = Outcome.of(record)
     try:
         error = outcome.error(promise.id)
@@ -33,14 +33,14 @@ def deliver(promise: Any, request: Request, record: Record) -> None:
     if error is None:
         promise.set_result(value)
     elif isinstance(error, StopIteration):
-        # A future can't carry it: inside a coroutine it would end the wrong thing.
+        # A future can't carry a StopIteration: it would end the coroutine that awaits it.
         promise.set_exception(RuntimeError(f"StopIteration: {error}"))
     else:
         promise.set_exception(error)
 
 
 def _reader(request: Request, record: Record) -> Callable[[str], Any]:
-    """As it was when the code first asked: a root may be gone by now, or be that of another function."""
+    """The reader that the code's first request found: the root may be gone by now, or be another function's."""
     if request.read_as is not None and record.reads:
         return request.read_as(record.reads)
     return request.decode

@@ -1,4 +1,4 @@
-"""What the code asks for in a turn, held against what is stored: a replay asks for the same, or has drifted. Pure."""
+"""Each turn's requests are compared with what is stored: a replay that asks for anything else has drifted. Pure."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from adapter.replay.steps import Behind, Request
 
 
 def missing_of(asked: Sequence[Request], known: Known, journal: Journal, name: str) -> list[Request]:
-    """Those of a turn's requests that aren't stored yet. ``name`` is the function's.
+    """The requests of a turn that aren't stored yet. ``name`` is the function's.
 
     Raises:
-        NonDeterminismError: something else is stored, or at another point of the run.
-        Behind: the journal tells of the end of one whose record is missing.
+        NonDeterminismError: something else is stored, or it was stored at another point of the run.
+        Behind: the journal tells of a promise's settlement, and its record is missing.
     """
     leader = known.records.get(asked[0].ordinal)
     if leader is None:
@@ -34,18 +34,18 @@ def missing_of(asked: Sequence[Request], known: Known, journal: Journal, name: s
     missing = [request for request in asked if _is_missing(known.records.get(request.ordinal))]
     told = set(journal.recorded) if missing else set()
     if lost := [request for request in missing if str(request.ordinal) in told]:
-        # Made anew it would run again, though it has ended.
+        # Created again, it would run again, though it has ended.
         raise Behind(f"#{lost[0].ordinal} of {name}")
     return missing
 
 
 def _is_missing(stored: Record | None) -> bool:
-    """Not stored yet; or an inline step that was announced, and whose run died before it was recorded."""
+    """It isn't stored yet; or it is an inline step that was announced, and its run died before recording it."""
     return stored is None or (stored.kind is Kind.INLINE and stored.pending)
 
 
 def drifted(name: str, asked: Request | None, stored: Record | None, why: str = "") -> NonDeterminismError:
-    """The error: both sides with their arguments, for the person who repairs it, and without them for a log."""
+    """The error. It shows both sides with their arguments to the person who repairs it, and without them to a log."""
     head = f"{name} drifted from its history" + (f": {why}" if why else "")
     was = f"#{stored.ordinal} {stored.kind} {stored.fn}" if stored is not None else "nothing"
     if stored is None and asked is not None:

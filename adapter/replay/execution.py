@@ -1,16 +1,16 @@
 """One run of a durable function: replay, then go on, until it needs something. Pure: records in, a step out.
 
-The shell asks `Execution.advance` for the next step, performs it, tells what came of it by `learn`, and asks again:
+The engine asks `Execution.advance` for the next step, performs it, hands what came of it to `learn`, and asks again:
 
-- `Flush`: promises to create, inline steps to run, promises to cancel. Performed before anything else happens.
-- `Suspended`: nothing can move until something settles or falls due.
+- `Flush`: promises to create, inline steps to run, promises to cancel. The engine performs it before it asks again.
+- `Suspended`: the code can't go on until a promise settles or a timer falls due.
 - `Done`: the function ended.
 - `Left`: the function began real I/O and goes on in an ordinary event loop.
 
-Deliveries (settlements, timers, a cancellation) are handed to the code one at a time, each followed by a turn of the
-loop. Their order is the only thing that isn't a function of the code, so it is what the journal records: the first
-promise of a flush, its *leader*, carries as ``seen`` all deliveries since the last recorded one. A replay redelivers in
-that order, and only then what is new, by (time, kind, ordinal).
+The execution delivers settlements, timers and a cancellation to the code one at a time; after each, the loop runs one
+turn. The order of deliveries is the only thing that doesn't follow from the code, so the journal records it: the first
+promise of a flush, its *leader*, carries as ``seen`` all deliveries since the last recorded one. A replay delivers in
+the recorded order first, and then what is new, by (time, source, ordinal).
 """
 
 from __future__ import annotations
@@ -62,11 +62,11 @@ class Execution(Scope):
 
     Args:
         own: the function's promise.
-        children: the records of its promises, as loaded.
-        body: makes the coroutine of the function, arguments included.
+        children: the records of the promises that it made, as loaded.
+        body: calls the function with its arguments, and returns its coroutine.
         encode_result: encodes what the function returns; raises CodecError.
-        retry: the policy by which a body that made durable calls and raised is run again, within the same journal.
-        leave: turns the loop into an ordinary one; without it real I/O is refused.
+        retry: the policy for a body that raises after durable calls: it is run again within the same journal.
+        leave: turns the loop into an ordinary one. Without it the execution refuses real I/O.
     """
 
     def __init__(
@@ -103,13 +103,13 @@ class Execution(Scope):
         self._errors: list[tuple[str, str]] = []
         self._winding_down = False
 
-    # What the code asks.
+    # What the code calls.
 
     def now(self) -> int:
         return self.loop.now
 
     def request(self, asked: Request) -> Promise[Any]:
-        """The code asks for something durable: it is under way at the latest at the end of this turn."""
+        """The code makes a durable call. The call is under way by the end of this turn."""
         if self.left:
             raise MixedIO(
                 f"{self._name()} made a durable call after real I/O; move the I/O into a @durable function of its own,"
@@ -127,31 +127,31 @@ class Execution(Scope):
         return opened
 
     def cancelled(self, ordinal: int) -> None:
-        """The code cancelled a promise; it hears no more of it."""
+        """The code cancelled a promise, and hears no more of it."""
         self._close(ordinal)
         self._cancels.append(ordinal)
 
     @property
     def is_leaf(self) -> bool:
-        """The function has done nothing yet that a replay would repeat: no durable call, and no time has passed."""
+        """Whether a replay would repeat nothing: the function has made no durable call, and no time has passed."""
         return self._next_ordinal == 0 and self.loop.now == self.own.created_at
 
     def forget(self) -> None:
-        """An attempt failed, and another follows in its place: what it left behind is cancelled."""
+        """Cancel what a failed attempt left behind, since another attempt follows in its place."""
         for task in [task for task in self.loop.tasks if task is not self._main and not task.done()]:
             task.cancel()
         for promise in list(self._open.values()):
             promise.cancel()
 
-    # What the shell tells.
+    # What the engine calls.
 
     def learn(self, record: Record) -> None:
-        """A child's record was loaded, written, or found to stand. A settled one never changes again (I1)."""
+        """Take a child's record that the engine loaded, wrote, or found to stand. A settled one never changes (I1)."""
         if self.known.learn(record) and record.ordinal in self._open:
             heapq.heappush(self._fresh, (due_for_delivery(record), record.ordinal))
 
     def resume(self, own: Record, children: Iterable[Record]) -> bool:
-        """Go on from memory with what is new. False where another run wrote more than this one knows: replay."""
+        """Go on from memory with the new records. False if another run wrote more than this one knows: then replay."""
         for record in children:
             if record.ordinal >= self._next_ordinal:
                 return False
@@ -160,14 +160,14 @@ class Execution(Scope):
         return True
 
     def advance(self, now: int) -> Step:
-        """Run until something is to be performed, or nothing can move at ``now`` (microseconds).
+        """Run the code until it needs something performed, or can't go on at ``now`` (microseconds).
 
         Raises:
             NonDeterminismError: the code asks for something other than what is stored.
             Behind: the records are older than the journal.
         """
         main = self._main = self._main or self._start()
-        # Clocks differ: this one may be behind the one by which something known has happened.
+        # Clocks differ: this Lambda's may be behind the clock that dated a known settlement.
         now = max(now, self.known.latest)
         while True:
             self.loop.run_ready()
@@ -181,9 +181,9 @@ class Execution(Scope):
                 return self._rest()
 
     def unheard(self) -> list[tuple[str, str]]:
-        """Failures that no code has asked for, once the function has ended: the promise, and the error's class.
+        """The failures that no code has heard of when the function has ended: the promise, and the error's class.
 
-        Not its text, which may hold what no log should.
+        Not the error's text: payloads may be in it, and they don't belong in a log.
         """
         for promise in self._rejected:
             if promise._log_traceback:
@@ -197,24 +197,24 @@ class Execution(Scope):
     def abandon(self) -> None:
         """Drop the suspended code without running any of its ``finally:`` blocks."""
         for promise in self._rejected:
-            # Another run goes on, and hears of it or not.
+            # Another run goes on, and will hear of it or not: no failure is lost here.
             promise._log_traceback = False
         for task in self.loop.tasks:
             if not task.done():
                 park(task)
         self.loop.tasks.clear()
         for promise in self._open.values():
-            # Else what is parked would keep its task, and whatever else waits, alive through the promise.
+            # Otherwise the parked coroutine would keep all that awaits this promise alive.
             for callback, _context in list(promise._callbacks or ()):
                 promise.remove_done_callback(callback)
 
     @property
     def fresh(self) -> bool:
-        """The function's body hasn't begun in this memory."""
+        """Whether the function's body hasn't begun in this memory."""
         return self._main is None
 
     def first_open(self) -> int:
-        """The least ordinal under which there may be news."""
+        """The lowest ordinal that may have news."""
         return self.known.first_pending(otherwise=self._next_ordinal)
 
     # A turn.
@@ -227,7 +227,7 @@ class Execution(Scope):
         return self.loop.create_task(coroutine, name=self.own.fn, context=context)
 
     def _wind_down(self) -> bool:
-        """The function has ended: cancel the tasks that are left, as `asyncio.run` does it. Whether there were any."""
+        """Cancel the tasks that the function left when it ended, as `asyncio.run` does. Whether there were any."""
         self._winding_down = True
         leftover = [task for task in self.loop.tasks if not task.done()]
         for task in leftover:
@@ -255,7 +255,7 @@ class Execution(Scope):
         )
 
     def _compared(self, asked: list[Request]) -> tuple[list[Request], str]:
-        """What of a turn isn't stored yet, and the deliveries that its leader carries."""
+        """The requests of a turn that aren't stored yet, and the deliveries that its leader carries."""
         missing = missing_of(asked, self.known, self._journal, self._name())
         seen = self._journal.take_seen()
         for request in asked:
@@ -267,7 +267,7 @@ class Execution(Scope):
         return missing, seen
 
     def _close(self, ordinal: int) -> None:
-        """The code hears of a promise, or doesn't want to any more: its deadline is no affair of this function's."""
+        """Stop watching a promise's deadline: the code has heard of the promise, or doesn't want to any more."""
         self._open.pop(ordinal, None)
         self._deadlines.drop(ordinal)
 
@@ -316,7 +316,8 @@ class Execution(Scope):
             found.append((timer.due, Delivery(Source.TIMER, timer.ordinal)))
         if not self.own.pending and not self._cancel_delivered:
             found.append((self.own.settled_at, Delivery(Source.CANCELLATION)))
-        # The first of those that are due at once: they were found in the order of their sources.
+        # `min` takes the first of those that are due at the same time, and they were added in the order of their
+        # sources.
         return min(found, key=lambda each: each[0])[1] if found else None
 
     def _deliver_settlement(self, ordinal: int) -> None:
@@ -343,7 +344,7 @@ class Execution(Scope):
         if self.own.pending:
             raise Behind(f"the cancellation of {self._name()}")
         self._cancel_delivered = True
-        # Its code has ended and can't cancel what it left behind, as code that is cancelled does.
+        # The code has ended, so it can't react to the cancellation: cancel in its place what it left behind.
         self._cut_short = self._main.done()
         self.loop.now = max(self.loop.now, self.own.settled_at)
         self._main.cancel(self.own.state.value)
@@ -358,7 +359,7 @@ class Execution(Scope):
             return self._suspended()
         pending = self.known.pending()
         failed = self._cut_short or self._main.cancelled() or self._main.exception() is not None
-        # What failed needs its children no longer, and no code is left to hear from the outside world.
+        # A function that failed doesn't need its children, and no code is left to hear from the outside world.
         needless = [record.ordinal for record in pending if failed or record.kind in (Kind.EXTERNAL, Kind.FOLLOW)]
         if needless:
             return Flush(leader=None, rest=(), seen="", direct=False, cancels=tuple(needless))
@@ -371,9 +372,9 @@ class Execution(Scope):
         return self._suspension(promises, need.count, direct=bool(promises) and not counted, on_reject=need.on_reject)
 
     def _suspended_on_children(self, pending: list[Record]) -> Suspended:
-        """The function has ended; it settles when everything it started has."""
+        """The function has ended. It settles when everything that it started has settled."""
         counted = [record for record in pending if record.wake is not Wake.DIRECT]
-        # What is left of its timers are its children's deadlines.
+        # The only timers that are left are its children's deadlines.
         return self._suspension(pending, len(counted) or None, direct=not counted, on_reject=False)
 
     def _suspension(
@@ -413,7 +414,7 @@ class Execution(Scope):
         self._leave(self.loop)
 
     def _on_error(self, context: dict[str, Any]) -> None:
-        """asyncio's word for a failure that no code retrieved: a task's, for instance."""
+        """asyncio reports a failure that no code retrieved, for instance a task's."""
         if not self.replaying:
             self._errors.append((self.own.id, type(context.get("exception")).__name__))
 

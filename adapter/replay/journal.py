@@ -1,8 +1,8 @@
-"""The order in which a function's code heard of things: what is recorded of it, and what isn't yet. Pure.
+"""The order in which a function's code heard of things, both what is recorded of it and what isn't yet. Pure.
 
 A *delivery* is a settlement of one of the function's promises, a timer, or its cancellation. Their order is the only
-thing that isn't a function of the code. So the first promise that a turn creates, its *leader*, carries as ``seen``
-all deliveries since the last recorded ones. A replay follows the leaders; only then comes what is new.
+thing that doesn't follow from the code. So the first promise that a turn creates, its *leader*, carries as ``seen`` all
+deliveries since the last recorded one. A replay first follows the leaders, and then delivers what is new.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from adapter.protocol.records import Record
 
 
 class Source(Enum):
-    """What a delivery is of. In the order of their values, where two are due at the same time."""
+    """What is delivered. Of two deliveries that are due at the same time, the one with the lower value comes first."""
 
     CHILD = 0
     TIMER = 1
@@ -56,9 +56,9 @@ class Delivery:
 
 
 class Journal:
-    """What the leaders among ``records`` tell, in their order, and what was delivered since the last of them.
+    """The deliveries that the leaders among ``records`` carry, in order, and those since the last leader.
 
-    ``recorded``: the tokens that the replay hasn't come to.
+    ``recorded``: the tokens that the replay hasn't reached.
     """
 
     def __init__(self, records: Iterable[Record]) -> None:
@@ -78,11 +78,11 @@ class Journal:
         return token
 
     def note(self, delivery: Delivery) -> None:
-        """A delivery that is new."""
+        """Add a new delivery."""
         self._unrecorded.append(str(delivery))
 
     def take_seen(self) -> str:
-        """A leader carries it, or is about to: what follows is for the next one."""
+        """What the next leader carries. Later deliveries are for the leader after it."""
         seen = self.seen
         self._unrecorded.clear()
         return seen

@@ -1,6 +1,6 @@
 """What a run knows of the promises that its function has made. Pure.
 
-It only ever grows: a settled record never changes again (I1), so one that was read earlier is merely behind.
+It only ever grows. A settled record never changes again (I1), so a record that was read earlier is merely behind.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from adapter.protocol.records import BLOCK_FUNCTION, Record, State, Wake
 
 
 class Known:
-    """Records by ordinal, and what follows from them.
+    """Records by ordinal, and what they add up to.
 
-    ``consumed`` counted settlements are among them, ``refusals`` of these rejections; ``latest`` is when the last of
-    all settled; ``last`` is the highest ordinal that is stored, -1 where none is.
+    ``consumed`` is the number of counted settlements among them, and ``refusals`` how many of these are rejections.
+    ``latest`` is the time of the latest settlement. ``last`` is the highest ordinal that is stored, -1 if there is
+    none.
     """
 
     def __init__(self, records: Iterable[Record]) -> None:
@@ -29,7 +30,7 @@ class Known:
             self.learn(record)
 
     def learn(self, record: Record) -> bool:
-        """Take a record that was loaded, written, or found to stand. Whether it tells of a settlement not yet known."""
+        """Take a record. Returns whether it brings a settlement that wasn't known."""
         ordinal = record.ordinal
         before = self.records.get(ordinal)
         if before is not None and not before.pending:
@@ -57,10 +58,10 @@ class Known:
         return min((record.ordinal for record in self.pending()), default=otherwise)
 
     def unread(self) -> list[int]:
-        """Blocks of a map that have ended, and whose outcomes are still to be read, for `fill`."""
+        """The blocks of a map that have ended, but whose outcomes haven't been read yet: `fill` takes them."""
         found, self._unread = self._unread, []
         return found
 
     def fill(self, ordinal: int, outcomes: str) -> None:
-        """The outcomes of a block's calls are what its settlement delivers."""
+        """Give a block the outcomes of its calls: its settlement delivers them."""
         self.records[ordinal] = replace(self.records[ordinal], value=outcomes)

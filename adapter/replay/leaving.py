@@ -1,7 +1,7 @@
 """Leaving the durable loop: the same loop object, as an ordinary event loop with real time and real sockets.
 
-A function that makes no durable call may await real I/O. Its tasks and futures know their loop by identity, so the loop
-isn't replaced: it changes class, and takes over what is ready and the timers that are pending.
+A function that makes no durable call may await real I/O. Its tasks and futures hold a reference to their loop, so the
+loop object stays: it changes its class, and keeps its ready callbacks and its pending timers.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def become_ordinary(loop: DurableLoop) -> None:
 
 
 def run_to_end(task: asyncio.Task[Any], loop: Any) -> Any:
-    """What `asyncio.run` does from the middle on: the task's result, and a clean loop behind it."""
+    """Do the rest of what `asyncio.run` does: return the task's result, and leave a clean loop."""
     outer = asyncio._get_running_loop()
     asyncio._set_running_loop(None)
     try:

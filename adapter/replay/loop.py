@@ -1,13 +1,13 @@
 """The durable event loop: a FIFO of ready callbacks and timers that fire only when told to. Pure.
 
-No clock, no selector, no thread: what runs next is a function of what was delivered, in which order. Time is logical,
+It has no clock, no selector and no thread: what runs next follows from the deliveries and their order. Time is logical,
 in whole microseconds: the creation time of the function's promise, then the time of the last delivery.
 
-Futures and tasks hash by creation ordinal, so that the sets inside `asyncio.TaskGroup` and `asyncio.wait` iterate
-alike at every replay.
+Futures and tasks hash by creation ordinal. So the sets inside `asyncio.TaskGroup` and `asyncio.wait` iterate in the
+same order at every replay.
 
-At its first real I/O a function leaves this loop: the hook ``on_io`` decides whether it may, and turns the loop object
-into an ordinary one, keeping its identity, since tasks and futures know their loop by it.
+At its first real I/O a function leaves this loop. The hook ``on_io`` decides whether it may, and turns the loop into an
+ordinary one. The object stays the same, since tasks and futures hold a reference to it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any, TypeVarTuple
 from adapter.protocol.times import NEVER, SECOND
 
 MAX_STEPS = 5_000_000
-"""Callbacks in one turn. A turn that never ends is a busy loop: nothing could be delivered to it any more."""
+"""Callbacks in one turn. A turn that takes more is a busy loop, to which nothing could be delivered any more."""
 
 _OrdinalHash = int
 _Ts = TypeVarTuple("_Ts")
@@ -80,7 +80,7 @@ class DurableLoop(asyncio.AbstractEventLoop):
         name: the promise's id; salts the hashes, so that equal ordinals of different loops differ.
         now: logical microseconds at the start.
         on_io: called with the name of the first real I/O operation; raises, or makes this an ordinary loop.
-        on_error: called with asyncio's error context for what no one retrieved.
+        on_error: called with asyncio's error context when nobody retrieved a failure.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class DurableLoop(asyncio.AbstractEventLoop):
             asyncio._set_running_loop(outer)
 
     def next_timer(self) -> DurableTimer | None:
-        """The pending timer that is due first."""
+        """The pending timer that falls due first."""
         while self._by_due and (self._by_due[0].cancelled() or self._by_due[0].ordinal not in self._timers):
             self._timers.pop(heapq.heappop(self._by_due).ordinal, None)
         return self._by_due[0] if self._by_due else None
@@ -140,12 +140,12 @@ class DurableLoop(asyncio.AbstractEventLoop):
         return [timer for timer in self._timers.values() if not timer.cancelled()]
 
     def take_ready(self) -> list[asyncio.Handle]:
-        """What is ready and hasn't run, taken out: for the loop that goes on in this one's place."""
+        """Take out the callbacks that are ready and haven't run, for the loop that goes on in this one's place."""
         ready = list(self._queue)
         self._queue.clear()
         return ready
 
-    # What asyncio asks of a loop.
+    # What asyncio calls.
 
     def time(self) -> float:
         return self.now / SECOND
@@ -170,7 +170,7 @@ class DurableLoop(asyncio.AbstractEventLoop):
         self._timer_count += 1
         self._timers[timer.ordinal] = timer
         if due <= self.now:
-            # Due already: no delivery is needed, so none is recorded.
+            # It is due already: that needs no delivery, so the journal records none.
             self.fire(timer)
         elif due < NEVER:
             heapq.heappush(self._by_due, timer)
@@ -189,7 +189,7 @@ class DurableLoop(asyncio.AbstractEventLoop):
         self._task_count += 1
         options.pop("eager_start", None)
         if isinstance(coro, asyncio.Future):
-            # Without a decorator it would be a coroutine, and the code around it is to stay as it is.
+            # A call gives a coroutine without @durable and a promise with it: user code may pass either here.
             coro = _awaiting(coro)
         task = DurableTask(coro, loop=self, name=name or f"Task-{self._task_count}", context=context, **options)
         if len(self.tasks) % 64 == 63:
@@ -280,7 +280,7 @@ for _name in REAL_IO:
 def new_loop(
     name: str, now: int, on_io: Callable[[str], None], on_error: Callable[[dict[str, Any]], None]
 ) -> DurableLoop:
-    """A loop of which every operation of real I/O asks ``on_io`` first."""
+    """A loop in which every operation of real I/O asks ``on_io`` first."""
     concrete: Any = DurableLoop
     loop: DurableLoop = concrete(name, now, on_io, on_error)
     return loop
@@ -292,7 +292,7 @@ _as_completed = asyncio.as_completed
 def _ordered_as_completed(fs: Any, *, timeout: float | None = None) -> Any:
     """`asyncio.as_completed`, whose tasks start in the order given.
 
-    asyncio's own makes a set of what it is given first, and coroutines hash by address: a replay would start them in
+    asyncio's own first makes a set of its arguments. Coroutines hash by address, so a replay would start them in
     another order. Tasks and promises of a durable loop hash alike at every replay.
     """
     if isinstance(asyncio._get_running_loop(), DurableLoop):

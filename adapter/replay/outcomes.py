@@ -1,4 +1,4 @@
-"""How a promise ends: a value or an exception, as it is stored, unwrapped where it is wanted. Pure."""
+"""How a promise ends: with a value or an exception. It stays encoded until a caller unwraps it. Pure."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from adapter.protocol.records import Record, State
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A state, and the encoded value or exception. The one place that says which exception a state is."""
+    """A state, and the encoded value or exception. Only this class says which exception a state becomes."""
 
     state: State
     text: str = ""
 
     @classmethod
     def of(cls, record: Record) -> Outcome:
-        """What stands."""
+        """The outcome that a record holds."""
         return cls(record.state, record.value)
 
     def error(self, promise: str) -> BaseException | None:
-        """What awaiting it raises; None for a value. ``promise`` names it.
+        """The exception that awaiting it raises; None for a value. ``promise`` is its id.
 
         Raises:
             CodecError: the stored exception can't be read.
@@ -43,7 +43,7 @@ class Outcome:
                 raise Stuck(f"{promise} is pending")
 
     def unwrap(self, read: Callable[[str], Any], promise: str) -> Any:
-        """The value, decoded; or its exception raised. ``promise`` names it."""
+        """Return the decoded value, or raise the exception. ``promise`` is its id."""
         error = self.error(promise)
         if error is not None:
             raise error
@@ -51,10 +51,10 @@ class Outcome:
 
 
 def resolved(text: str) -> Outcome:
-    """It ended with an encoded value."""
+    """The outcome of a function that returned: its encoded value."""
     return Outcome(State.RESOLVED, text)
 
 
 def rejected(error: BaseException) -> Outcome:
-    """It raised."""
+    """The outcome of a function that raised."""
     return Outcome(State.REJECTED, encode_exception(error))

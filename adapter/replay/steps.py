@@ -1,4 +1,4 @@
-"""What code may ask for, and what a run of it comes to: the words between code, execution and shell. Pure."""
+"""What code may ask for, and the steps that a run takes: the types between user code, execution and engine. Pure."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ else:
 
 
 class Promise(_Call[R]):
-    """The outcome, now or later, of something durable; awaited like any asyncio future.
+    """The outcome of a durable call, now or later. Code awaits it like any asyncio future.
 
-    ``id`` names it everywhere: hand it out, and any code with access to the table can `resolve` it.
-    ``cancel()`` settles it ``rejected_canceled``, if it is still pending.
+    ``id`` names it everywhere: code that has the id and access to the table can `resolve` it. ``cancel()`` settles it
+    ``rejected_canceled``, if it is still pending.
     """
 
     id: str
@@ -48,11 +48,12 @@ class Promise(_Call[R]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What the code asked for: ``args`` encoded; ``decode`` reads the outcome; ``inline`` runs an inline step.
+    """What the code asked for. ``args`` is encoded; ``decode`` reads the outcome; ``inline`` runs an inline step.
 
-    ``id`` of its promise, and ``ordinal`` among the function's, are the execution's to give.
-    ``deadline`` in logical microseconds; ``retry`` a policy of this call; ``root`` the root that it starts or awaits.
-    ``reads``: the function of that root, as far as it could be asked; ``read_as`` gives what reads the outcome of one.
+    The execution sets ``id``, that of its promise, and ``ordinal``, its place among the function's promises.
+    ``deadline`` is in logical microseconds, ``retry`` a policy of this call, and ``root`` the root that it starts or
+    awaits. ``reads`` is the function of that root, if it is known; ``read_as`` finds the reader of a function's
+    outcome.
     """
 
     kind: Kind
@@ -75,9 +76,9 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flush:
-    """To be performed: the leader first and alone (None: it is stored), then the rest, the cancels, the expired.
+    """What the engine has to perform: the leader first and alone (None: it is stored), then the others, in this order.
 
-    ``direct``: the function then waits for the leader alone, whose settlement is to resume it.
+    ``direct``: the function then waits for the leader alone, and the leader's settlement resumes it.
     """
 
     leader: Request | None
@@ -89,16 +90,16 @@ class Flush:
 
     @property
     def requests(self) -> tuple[Request, ...]:
-        """All that is asked for, in order."""
+        """All its requests, in order."""
         return self.rest if self.leader is None else (self.leader, *self.rest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suspended:
-    """Waits for ``waiting`` (ids) and until ``wake_at`` (microseconds).
+    """The function waits for the promises ``waiting`` (ids), and until ``wake_at`` (microseconds).
 
-    ``direct``: what it waits for resumes it by itself, nothing is to be armed. ``consumed`` counted settlements are
-    known, ``refusals`` of them rejections; ``need`` more could let the code move.
+    ``direct``: the promise that it waits for resumes it, so nothing needs to be armed. The run knows ``consumed``
+    counted settlements, ``refusals`` of them rejections; ``need`` more could let the code move.
     """
 
     waiting: tuple[str, ...]
@@ -112,7 +113,7 @@ class Suspended:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """The function ended: how its promise is to settle."""
+    """The function ended; its promise settles with this outcome."""
 
     outcome: Outcome
 
@@ -129,11 +130,11 @@ Step = Flush | Suspended | Done | Left
 
 
 class Behind(Exception):
-    """The journal tells of a settlement that was loaded before it happened: load again."""
+    """The journal tells of a settlement that happened after its record was loaded: load again."""
 
 
 class Scope:
-    """What code that runs for a promise may ask without a durable call: the same answers at every replay."""
+    """What code that runs for a promise may ask without a durable call. The answers are the same at every replay."""
 
     def __init__(self, promise: str, now: int) -> None:
         self._promise = promise

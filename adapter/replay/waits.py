@@ -1,8 +1,9 @@
 """What a suspended function waits for, and how many settlements could let its code move. Pure.
 
 asyncio doesn't say why a future is awaited, but a future's callbacks do: a task that awaits it, a `gather` that needs
-all of its members, a `wait` with its counter. Reading them turns "wake me at every settlement" into "wake me when it
-matters". Whatever isn't recognised counts as "any settlement matters": a wake in vain, never a lost one.
+all of its members, a `wait` with its counter. This module reads the callbacks, so that a function is woken when a
+settlement matters, not at every one. A callback that it doesn't recognise counts as "any settlement matters": such a
+function may be woken in vain, but no wake is lost.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ ANY = "any"
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """``count`` further settlements could let the code move (None: none can); a rejection at once if ``on_reject``."""
+    """``count`` further settlements could let the code move (None: none can); with ``on_reject``, one rejection."""
 
     count: int | None
     on_reject: bool = False
@@ -36,9 +37,9 @@ def awaited(future: asyncio.Future[Any]) -> bool:
 
 
 def need_of(futures: Iterable[asyncio.Future[Any]]) -> Need:
-    """The need of a function that awaits these pending futures, each of which counts when it settles.
+    """The need of a function that awaits these pending futures. Each counts once it settles.
 
-    The code moves when any one group is complete; so the smallest group decides.
+    The code moves as soon as one group is complete, so the smallest group decides.
     """
     groups: dict[int, _Group] = {}
     for future in futures:
