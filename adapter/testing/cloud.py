@@ -7,7 +7,8 @@ Nothing sleeps: where nothing runs, time jumps to the next moment at which somet
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
@@ -20,7 +21,7 @@ from adapter.errors import ConfigurationError, Stuck
 from adapter.protocol.ids import is_id
 from adapter.protocol.records import SEALED, Record
 from adapter.protocol.times import SECOND
-from adapter.testing.driver import Driver
+from adapter.testing.driver import DEFAULT_FUNCTION, Driver
 from adapter.testing.events import Event, WatcherFailed
 from adapter.testing.faults import Dice, Faults, Kill
 from adapter.testing.happenings import Happening
@@ -29,6 +30,7 @@ from adapter.testing.in_process.inside import Inside
 from adapter.testing.processes.fleet import Fleet
 from adapter.testing.simulated_aws.engines import engine_named
 from adapter.testing.simulated_aws.lambdas import Function, Invocation
+from adapter.testing.simulated_aws.outages import outage_named
 from adapter.testing.simulated_aws.rules import Minutely
 from adapter.testing.simulated_aws.service import Service
 from adapter.testing.simulated_aws.template import default_template, find_template, load_cached
@@ -191,6 +193,27 @@ class LocalCloud:
         """
         self._driver.kill_midway(getattr(fn, "name", str(fn)), once)
 
+    @contextmanager
+    def outage(self, fn: Durable[..., Any] | str, kind: str) -> Iterator[None]:
+        """While it is open, the Lambda of ``fn`` can't run: it fails as AWS makes it fail.
+
+        What happens meanwhile happens in virtual time, so drive the cloud inside of the ``with``. Of several outages
+        for one Lambda the one that was opened last counts.
+
+        Args:
+            fn: a durable function, for the Lambda where its executions run; or a Lambda's name. A call without a
+                target runs in its caller's Lambda.
+            kind: ``"missing"``: Invoke is refused, events that were accepted before fail. ``"import"``: each attempt
+                fails while the code is imported. ``"denied"``: Invoke is refused, events that were accepted before
+                run. ``"throttled"``: events stay in Lambda's queue, for six hours at most. ``"reserved"``: the reserved
+                concurrency is 0, so events go to the on-failure destination at once.
+
+        Raises:
+            ConfigurationError: there is no such kind, or no such Lambda.
+        """
+        with self.service.outage(self._lambda_of(fn), outage_named(kind)):
+            yield
+
     def records(self) -> list[Record]:
         """Everything in the table, by id; read without counting."""
         return [self._looking.read(record, SEALED) for record in self._world.records()]
@@ -296,6 +319,15 @@ class LocalCloud:
         handler = fn.name.replace(":", ".")
         place = next((spec.name for spec in self.template.functions if spec.handler == handler), None)
         return fn if place is None else fn.with_options(target=place.removeprefix(self.template.prefix))
+
+    def _lambda_of(self, fn: Durable[..., Any] | str) -> str:
+        if isinstance(fn, Durable):
+            return self._host.qualify(self._placed(fn).options.target)
+        known = {*self.service.functions, DEFAULT_FUNCTION}
+        for name in (fn, f"{self.template.prefix}{fn}"):
+            if name in known:
+                return name
+        raise ConfigurationError(f"there is no Lambda {fn!r}; there are {', '.join(sorted(known))}")
 
     def _stuck(self, record: Record) -> Stuck:
         return stuck(record, self.records(), self.clock(), self._progress.failures, self.service.lost)

@@ -14,7 +14,17 @@ SKEW = 2_000_000
 
 
 class Killed(BaseException):
-    """The Lambda died: no handler of user code may catch it and go on."""
+    """The Lambda died: no handler of user code may catch it and go on. What Lambda tells of it is ``type``."""
+
+    type = "Runtime.ExitError"
+    message = "Runtime exited with error: signal: killed"
+
+
+class KilledForTime(Killed):
+    """Its invocation took longer than its timeout."""
+
+    type = "Sandbox.Timedout"
+    message = "Task timed out"
 
 
 @dataclass(frozen=True, kw_only=True)

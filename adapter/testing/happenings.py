@@ -16,9 +16,11 @@ class Happening(StrEnum):
     """An invocation's Lambda died."""
     LOST = "lost"
     """An invocation was accepted and never made."""
+    THROTTLED = "throttled"
+    """An invocation stays in Lambda's queue: there is no concurrency for it."""
     LATER = "later"
     """Time passed, with nothing running."""
 
     @property
     def progress(self) -> Progress:
-        return Progress.NONE if self is Happening.LATER else Progress.SOME
+        return Progress.NONE if self in (Happening.LATER, Happening.THROTTLED) else Progress.SOME

@@ -11,7 +11,7 @@ from adapter.engine.operations import Tell
 from adapter.engine.telling import What
 from adapter.protocol.times import SECOND
 from adapter.testing.driver import Driver, Work
-from adapter.testing.faults import Kill, Killed
+from adapter.testing.faults import Kill, Killed, KilledForTime
 from adapter.testing.happenings import Happening
 from adapter.testing.hosting import LocalHost
 from adapter.testing.in_process.activities import Activity
@@ -91,7 +91,7 @@ class Inside(Driver):
                 raise Killed
         if run.ran > run.function.spec.timeout_s * SECOND:
             # Lambda ends it in the middle of what it does; here that is where it next shows.
-            raise Killed
+            raise KilledForTime
         if run.invocation.attempt <= len(RETRY_DELAYS) and self.dice.draw("crash"):
             raise Killed
         if run.activity is not None and self.dice.draw("reorder"):

@@ -32,7 +32,9 @@ _RUNTIME = "/2018-06-01/runtime"
 
 
 class InvocationFailed(Exception):
-    """The invocation has no response; to Lambda's retries all of these are alike."""
+    """The invocation has no response; to Lambda's retries all of these are alike. ``type``: what Lambda calls it."""
+
+    type = "Runtime.ExitError"
 
 
 class HandlerFailed(InvocationFailed):
@@ -48,12 +50,22 @@ class EnvironmentDied(InvocationFailed):
     """The process ended: killed, out of memory, by its own doing, or at once, since its module can't be imported."""
 
 
+class OutOfMemory(EnvironmentDied):
+    """The process was killed, since it took more memory than its function has."""
+
+    type = "Runtime.OutOfMemory"
+
+
 class CannotBegin(EnvironmentDied):
     """The handler's module can't be imported, or the handler isn't in it."""
+
+    type = "Runtime.ImportModuleError"
 
 
 class TimedOut(InvocationFailed):
     """The process was killed at the function's timeout."""
+
+    type = "Sandbox.Timedout"
 
 
 class Environment:
@@ -177,7 +189,7 @@ class Environment:
         peak = _peak_memory(self.pid)
         if peak > self._spec.memory_mb * 1024:
             self.kill()
-            raise EnvironmentDied(
+            raise OutOfMemory(
                 self._describe(f"ran out of memory: {peak // 1024} MB, of {self._spec.memory_mb}; it was killed")
             )
 

@@ -21,19 +21,16 @@ from urllib.parse import unquote, urlsplit
 
 from botocore.awsrequest import HeadersDict
 
+from adapter.testing.simulated_aws.outages import InvokeRefused
 from adapter.testing.simulated_aws.wire import TARGET, Answer, Request, operation_of, perform
 
 Invoked = Callable[[str, str], None]
-"""Takes an asynchronous invocation: the function's name and the payload; raises `NoSuchFunction`. Called without the
+"""Takes an asynchronous invocation: the function's name and the payload; raises `InvokeRefused`. Called without the
 lock, from many threads."""
 
 _INVOKE = re.compile(r"/2015-03-31/functions/([^/]+)/invocations")
 _CREDENTIAL = re.compile(r"Credential=([^/,]+)/[^/]+/[^/]+/([^/]+)/")
 """The access key that a request is signed with, and the service that it is signed for."""
-
-
-class NoSuchFunction(Exception):
-    """No function has the name that is invoked."""
 
 
 class HangUp(Exception):
@@ -60,7 +57,7 @@ class Gateway:
     Args:
         clients: boto3 clients by the service's name: ``"dynamodb"``, ``"sqs"``, ``"s3"``, or others that speak JSON or
             REST. Their hooks hear of requests as of calls: see `wire.perform`.
-        invoked: what Invoke does; the caller gets 202, or 404 where it raises `NoSuchFunction`.
+        invoked: what Invoke does; the caller gets 202, or what `InvokeRefused` says.
         lock: held around every use of a client.
         seen: is told of every call.
 
@@ -157,8 +154,8 @@ class Gateway:
             return _refusal(400, "InvalidRequestContentException", f"the payload isn't JSON: {unreadable}")
         try:
             self._invoked(function, payload)
-        except NoSuchFunction:
-            return _refusal(404, "ResourceNotFoundException", f"Function not found: {function}")
+        except InvokeRefused as refused:
+            return _refusal(refused.status, refused.code, refused.message)
         return Answer(status=202)
 
 

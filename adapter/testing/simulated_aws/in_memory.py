@@ -10,10 +10,13 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from adapter.aws.payloads import missing
 from adapter.protocol.records import Record
 from adapter.testing.simulated_aws.lambdas import environment
 from adapter.testing.simulated_aws.memory import MemoryStore
+from adapter.testing.simulated_aws.outages import InvokeRefused
 from adapter.testing.simulated_aws.queues import MemoryQueue, QueuePoller
 from adapter.testing.simulated_aws.streams import Poller
 from adapter.testing.simulated_aws.template import Template
@@ -136,4 +139,8 @@ class _Lambda:
         self._invoked = invoked
 
     def invoke(self, *, FunctionName: str, InvocationType: str, Payload: bytes) -> None:  # noqa: N803
-        self._invoked(FunctionName, Payload.decode())
+        try:
+            self._invoked(FunctionName, Payload.decode())
+        except InvokeRefused as refused:
+            error = {"Error": {"Code": refused.code, "Message": refused.message}}
+            raise ClientError({**error, "ResponseMetadata": {"HTTPStatusCode": refused.status}}, "Invoke") from None

@@ -21,13 +21,14 @@ RETRY_DELAYS = (60_000_000, 120_000_000)
 
 @dataclass(kw_only=True)
 class Invocation:
-    """One asynchronous invocation, with its attempts; accepted ``at`` (microseconds)."""
+    """One asynchronous invocation, with its attempts; accepted ``at`` (microseconds), throttled so often in a row."""
 
     function: str
     payload: str
     request_id: str
     attempt: int = 1
     at: int = 0
+    throttled: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

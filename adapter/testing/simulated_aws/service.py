@@ -5,7 +5,8 @@ from __future__ import annotations
 import heapq
 import json
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -14,6 +15,8 @@ from adapter.protocol.times import SECOND
 from adapter.testing.faults import Dice, Killed
 from adapter.testing.happenings import Happening
 from adapter.testing.simulated_aws.lambdas import RETRY_DELAYS, Function, Invocation
+from adapter.testing.simulated_aws.on_failure import EXHAUSTED, TOO_OLD, UNRESERVED, told
+from adapter.testing.simulated_aws.outages import CannotImport, NoSuchFunction, Outage, Outages, Throttled, delay_of
 from adapter.testing.simulated_aws.template import FunctionSpec, Template
 
 Attempt = Callable[[Function, Invocation], Any]
@@ -42,6 +45,7 @@ class Service:
         self.lost: list[Invocation] = []
         self.losses: set[int] = set()
         self.accepted = 0
+        self.outages = Outages()
         self._later: list[tuple[int, int, Invocation]] = []
         self._template = template
         self._dice = dice
@@ -58,7 +62,12 @@ class Service:
         return self.functions[name]
 
     def enqueue(self, function: str, payload: str) -> None:
-        """Lambda's Invoke: the event is accepted, and run some time."""
+        """Lambda's Invoke: the event is accepted, and run some time.
+
+        Raises:
+            InvokeRefused: it isn't.
+        """
+        self.outages.check_invoke(function)
         self.accepted += 1
         if self._dice.draw("lose") or self.accepted in self.losses:
             self._cloud.told(Happening.LOST, {"of": function})
@@ -94,17 +103,55 @@ class Service:
     def invoke(self, invocation: Invocation) -> None:
         """Make an attempt; what fails is repeated as Lambda repeats it."""
         try:
-            self._cloud.attempt(self.function(invocation.function), invocation)
+            self._attempt(invocation)
+        except Throttled as throttled:
+            self._return(invocation, throttled)
         except (Killed, Exception) as error:
             self._retry(invocation, error)
 
     def deliver(self, name: str, event: dict[str, Any], attempt: int) -> Any:
         """Call a function as an event source mapping does; raises as it does."""
-        return self._cloud.attempt(self.function(name), self.invocation(name, json.dumps(event), attempt))
+        return self._attempt(self.invocation(name, json.dumps(event), attempt))
+
+    @contextmanager
+    def outage(self, name: str, kind: Outage) -> Iterator[None]:
+        """While it is open, the function can't run."""
+        if kind in (Outage.MISSING, Outage.IMPORT):
+            # Other code is deployed, or none: no sandbox outlives that.
+            self.function(name).memory.clear()
+        with self.outages.open(name, kind):
+            yield
+
+    def _attempt(self, invocation: Invocation) -> Any:
+        function = self.function(invocation.function)
+        try:
+            self.outages.check_attempt(invocation.function)
+        except Throttled:
+            self._cloud.told(Happening.THROTTLED, {"of": invocation.function})
+            raise
+        except (NoSuchFunction, CannotImport) as error:
+            detail = {"error": f"{type(error).__name__}: {error}", "attempt": invocation.attempt}
+            self._cloud.told(Happening.FAILED, {**detail, "of": invocation.function})
+            raise
+        return self._cloud.attempt(function, invocation)
 
     def _push(self, at: int, invocation: Invocation) -> None:
         self._count += 1
         heapq.heappush(self._later, (at, self._count, invocation))
+
+    def _return(self, invocation: Invocation, throttled: Throttled) -> None:
+        """It goes back into Lambda's queue, and no attempt is counted."""
+        at = self._cloud.clock() + delay_of(invocation.throttled) * SECOND
+        if throttled.reserved:
+            self._give_up(invocation, throttled, UNRESERVED)
+        elif at > self._oldest(invocation):
+            self._give_up(invocation, throttled, TOO_OLD)
+        else:
+            self._push(at, replace(invocation, throttled=invocation.throttled + 1))
+
+    def _oldest(self, invocation: Invocation) -> int:
+        """Until when Lambda keeps it."""
+        return invocation.at + self.functions[invocation.function].spec.max_age_s * SECOND
 
     def _retry(self, invocation: Invocation, error: BaseException) -> None:
         function = self.functions[invocation.function]
@@ -112,25 +159,20 @@ class Service:
         function.memory.clear()
         delay = RETRY_DELAYS[min(invocation.attempt, len(RETRY_DELAYS)) - 1]
         at = self._cloud.clock() + delay
-        if invocation.attempt > function.spec.max_retries or at > invocation.at + function.spec.max_age_s * SECOND:
-            self._give_up(invocation, error, function.spec.on_failure or self._dead_letters())
-            return
-        self._push(at, replace(invocation, attempt=invocation.attempt + 1))
+        if invocation.attempt > function.spec.max_retries:
+            self._give_up(invocation, error, EXHAUSTED)
+        elif at > self._oldest(invocation):
+            self._give_up(invocation, error, TOO_OLD)
+        else:
+            self._push(at, replace(invocation, attempt=invocation.attempt + 1, throttled=0))
 
-    def _give_up(self, invocation: Invocation, error: BaseException, queue: str | None) -> None:
+    def _give_up(self, invocation: Invocation, error: BaseException, condition: str) -> None:
         """Lambda's on-failure destination; `lost` keeps what nothing catches."""
-        payload = json.loads(invocation.payload)
-        if queue is None or not is_envelope(payload):
+        queue = self.functions[invocation.function].spec.on_failure or self._dead_letters()
+        if queue is None or not is_envelope(json.loads(invocation.payload)):
             self.lost.append(invocation)
         if queue is not None:
-            exhausted = invocation.attempt > self.functions[invocation.function].spec.max_retries
-            context = {"requestId": invocation.request_id}
-            context["condition"] = "RetriesExhausted" if exhausted else "EventAgeExceeded"
-            context["functionArn"] = invocation.function
-            # An error in a function's own process comes with the name that it has there.
-            response = {"errorType": getattr(error, "type", type(error).__name__), "errorMessage": str(error)}
-            told = {"requestContext": context, "requestPayload": payload, "responsePayload": response}
-            self._cloud.send(queue, json.dumps(told))
+            self._cloud.send(queue, told(invocation, condition, error, self._cloud.clock()))
 
     def _dead_letters(self) -> str | None:
         """Where what fails in a function that no template defines goes: as in those that one does, by the handler."""

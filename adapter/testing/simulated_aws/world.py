@@ -24,6 +24,7 @@ from adapter.errors import ConfigurationError
 from adapter.testing.simulated_aws import objects, queues
 from adapter.testing.simulated_aws.intrinsics import REGION
 from adapter.testing.simulated_aws.lambdas import environment
+from adapter.testing.simulated_aws.outages import InvokeRefused
 from adapter.testing.simulated_aws.queues import MotoQueue, QueuePoller
 from adapter.testing.simulated_aws.streams import Poller, TableStream
 from adapter.testing.simulated_aws.tables import ScannedTable
@@ -120,8 +121,12 @@ class World(ScannedTable):
         function = request.url.split("/functions/")[1].split("/")[0]
         body = request.body if isinstance(request.body, (bytes, bytearray)) else request.body.read()
         json.loads(body)
-        self._invoked(function, bytes(body).decode())
-        return _Answer(request.url, 202, {}, None)
+        try:
+            self._invoked(function, bytes(body).decode())
+        except InvokeRefused as refused:
+            answer = json.dumps({"Type": "User", "Message": refused.message}).encode()
+            return _Answer(request.url, refused.status, {"x-amzn-ErrorType": refused.code}, answer)
+        return _Answer(request.url, 202, {}, b"")
 
 
 def only_table(template: Template) -> str:
@@ -137,8 +142,9 @@ def only_table(template: Template) -> str:
 
 
 class _Answer(AWSResponse):  # type: ignore[misc]
-    """An empty body: there is no socket behind it."""
+    """``raw`` is its body: there is no socket behind it."""
 
     @property
     def content(self) -> bytes:
-        return b""
+        body: bytes = self.raw
+        return body

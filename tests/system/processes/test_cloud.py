@@ -115,6 +115,16 @@ def test_a_step_that_is_killed_midway_is_repeated(fleet: LocalCloud, tmp_path: P
     assert (fleet.now() - begun).total_seconds() >= 60
 
 
+@pytest.mark.parametrize("kind", ["import", "throttled"])
+def test_a_lambda_that_is_out_for_a_while_runs_afterwards(kind: str, fleet: LocalCloud) -> None:
+    """Lambda's own repetitions are enough."""
+    with fleet.outage(boil, kind):
+        handle = boil.start(1)
+        fleet.advance(40)
+        assert fleet.stats.bodies[boil] == 0
+    assert handle.result() == 2
+
+
 def test_a_kill_before_the_outcome_is_stored_runs_the_step_twice(fleet: LocalCloud) -> None:
     """The example of the demo: the card is charged, the receipt isn't stored yet."""
     seen: list[Event] = []

@@ -17,8 +17,9 @@ from moto import mock_aws
 from adapter.aws.store import DynamoStore
 from adapter.protocol.promises import Refused
 from adapter.protocol.records import Kind, Record, State
-from adapter.testing.simulated_aws.gateway import Call, Gateway, HangUp, NoSuchFunction
+from adapter.testing.simulated_aws.gateway import Call, Gateway, HangUp
 from adapter.testing.simulated_aws.lambdas import environment
+from adapter.testing.simulated_aws.outages import NoSuchFunction
 
 REGION = "us-east-1"
 SERVICES = ("dynamodb", "sqs", "s3")

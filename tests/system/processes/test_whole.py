@@ -23,7 +23,8 @@ from adapter.testing.processes import entry
 from adapter.testing.processes.environment import EnvironmentDied
 from adapter.testing.processes.environments import Environments
 from adapter.testing.processes.offset import VARIABLE, ClockOffset
-from adapter.testing.simulated_aws.gateway import Call, Gateway, HangUp, NoSuchFunction
+from adapter.testing.simulated_aws.gateway import Call, Gateway, HangUp
+from adapter.testing.simulated_aws.outages import NoSuchFunction
 from adapter.testing.simulated_aws.template import FunctionSpec, default_template, load
 from adapter.testing.simulated_aws.world import World
 from adapter.testing.stats import Stats
