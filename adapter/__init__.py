@@ -4,12 +4,12 @@ The tour:
 
 - `durable` makes a function durable. Calling it inside another one returns a hot `Promise`: the call runs in its own
   Lambda, and its outcome is stored. ``fn.start(...)`` starts one from outside and returns a `Handle`.
-- `run` is an inline step, `promise` one that the outside world settles with `resolve`, `reject` or `cancel`;
-  `attach` is a handle on any promise.
-- `link` is an address by which people and other systems settle a promise.
+- `run` is an inline step. `promise` makes a promise that the outside world settles with `resolve`, `reject` or
+  `cancel`. `attach` returns a handle on any promise.
+- `link` makes an address by which people and other systems settle a promise.
 - `schedule` starts executions by the clock, until `unschedule`; `schedules` lists them.
-- `now`, `uuid4` and `random` answer alike at every replay.
-- `Cipher` is what may encrypt all that is stored, named by ``DURABLE_CIPHER``.
+- `now`, `uuid4` and `random` give the same answers at every replay.
+- `Cipher` is the protocol of an object that encrypts user data; ``DURABLE_CIPHER`` names yours.
 - `errors` has every exception, under `DurableError`.
 - `adapter.testing` has `LocalCloud`: the whole system in one process.
 """
@@ -32,7 +32,7 @@ from adapter.replay.steps import Promise
 
 
 def _environment() -> EngineHost:
-    # Late: boto3 and PynamoDB cost more than everything else here, and a local run without them needn't pay.
+    # Imported late: boto3 and PynamoDB take longer than everything else here, and a local run may not need them.
     from adapter.aws.wiring import host
 
     return host()

@@ -1,7 +1,7 @@
-"""Every exception of the package, grouped by who must act. Imports nothing.
+"""Every exception of the package, grouped by who must act. This module imports nothing.
 
-``DurableError`` is the root of all of them, so ``except DurableError`` catches what this package raises and
-nothing else. What user code raises crosses machines under its own class and is no ``DurableError``.
+``DurableError`` is the root of all of them, so ``except DurableError`` catches the exceptions of this package and
+nothing else. An exception of user code crosses machines under its own class, and is no ``DurableError``.
 """
 
 
@@ -10,15 +10,15 @@ class DurableError(Exception):
 
 
 class CallerError(DurableError):
-    """The calling code must change: nothing was written, a retry would fail alike."""
+    """The calling code must change. Nothing was written, and a retry would fail the same way."""
 
 
 class OutcomeError(DurableError):
-    """How a promise ended, as the code that awaits it sees it: that code decides what follows."""
+    """A promise ended so. The code that awaits it decides what follows."""
 
 
 class PlatformError(DurableError):
-    """The platform failed or refused: retried by the platform, harmless to repeat."""
+    """The platform failed or refused. It retries by itself, and repeating does no harm."""
 
 
 class OperatorError(DurableError):
@@ -26,9 +26,9 @@ class OperatorError(DurableError):
 
 
 class CodecError(CallerError):
-    """A value can't be stored under its annotation; names function, argument and path.
+    """A value can't be stored under its annotation. The message names function, argument and path.
 
-    ``brief`` says the same without anything of the value, for logs; empty where that isn't known.
+    ``brief`` says the same for logs, with nothing of the value in it. It is empty where there is no such text.
     """
 
     def __init__(self, message: str = "", brief: str = "") -> None:
@@ -37,7 +37,7 @@ class CodecError(CallerError):
 
 
 class PayloadTooLarge(CallerError):
-    """An argument, result or error is larger than what can be stored or sent."""
+    """An argument, a result or an error is too large to be stored or sent."""
 
 
 class IdConflict(CallerError):
@@ -53,7 +53,7 @@ class UnknownPromise(CallerError):
 
 
 class AlreadySettled(CallerError):
-    """The promise was settled before, by someone else; the error says what stands.
+    """Someone else has settled the promise before. The error says what stands.
 
     ``state`` is the state that stands (``"resolved"``, ``"rejected"``, …).
     """
@@ -64,11 +64,11 @@ class AlreadySettled(CallerError):
 
 
 class MixedIO(CallerError):
-    """Real I/O in a function that also makes durable calls: it would be repeated at every resume."""
+    """A function that makes durable calls also does real I/O, which every resume would repeat."""
 
 
 class NotDurable(CallerError):
-    """A durable call was made where none can be: outside of an execution, or inside an inline step."""
+    """A durable call was made where none can be made: outside of an execution, or inside an inline step."""
 
 
 class DuplicateName(CallerError):
@@ -80,11 +80,11 @@ class UnknownFunction(CallerError):
 
 
 class BadMessage(CallerError):
-    """An envelope, record or item that this version can't read; says why."""
+    """This version can't read an envelope, a record or an item. The message says why."""
 
 
 class OtherVersion(BadMessage):
-    """An item or envelope of a version that this code doesn't read: wait until one version is deployed everywhere."""
+    """This code doesn't read the version of an item or an envelope. Deploy one version everywhere."""
 
 
 class ConfigurationError(CallerError):
@@ -92,15 +92,15 @@ class ConfigurationError(CallerError):
 
 
 class PromiseTimeout(OutcomeError, TimeoutError):
-    """The promise was settled ``rejected_timedout``: its deadline passed first."""
+    """The promise was settled ``rejected_timedout``, since its deadline passed first."""
 
 
 class PromiseCancelled(OutcomeError):
-    """The promise was settled ``rejected_canceled``, by someone other than the awaiting code."""
+    """Someone other than the awaiting code settled the promise ``rejected_canceled``."""
 
 
 class RemoteError(OutcomeError):
-    """The callee raised an exception whose class isn't importable here.
+    """The callee raised an exception whose class this process hasn't loaded.
 
     ``class_name`` is the class's full name, ``message`` its text.
     """
@@ -127,13 +127,13 @@ class RemoteTraceback(DurableError):
 
 
 class Stuck(OperatorError):
-    """Nothing can move any more; names what each function waits for."""
+    """Nothing can move any more. The message names what each function waits for."""
 
 
 class NonDeterminismError(OperatorError):
-    """A replay asked for something other than what is stored; shows both. The execution is paused.
+    """A replay asked for something other than what is stored, and the execution is paused. The message shows both.
 
-    ``brief`` says the same without arguments, for logs.
+    ``brief`` says the same for logs, without arguments.
     """
 
     def __init__(self, message: str = "", brief: str = "") -> None:
@@ -142,8 +142,8 @@ class NonDeterminismError(OperatorError):
 
 
 class Paused(NonDeterminismError, Stuck):
-    """The execution stands still since its code drifted from its history; deploy the fix, start it again."""
+    """The execution is paused, since its code drifted from its history. Deploy the fix, then start it again."""
 
 
 class Superseded(PlatformError):
-    """Another run of the same function went further; this one leaves everything to it."""
+    """Another run of the same function has gone further, so this one leaves everything to it."""

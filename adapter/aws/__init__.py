@@ -1,1 +1,1 @@
-"""The edge: DynamoDB, Lambda and logs. AWS errors are translated here, next to the call."""
+"""The edge to AWS: DynamoDB, Lambda, SQS, S3 and logs. AWS errors are translated here, next to the call."""

@@ -1,4 +1,4 @@
-"""Lambda's asynchronous invocation, and its timers."""
+"""Invoking Lambdas asynchronously."""
 
 from __future__ import annotations
 

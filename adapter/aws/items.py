@@ -1,7 +1,7 @@
 """A promise as an item of the table: PynamoDB's model, and the way from a record to DynamoDB's typed JSON and back.
 
-All of it follows from `adapter.protocol.records.Record`; an item has besides its key, its version, and what the index
-and the stream's filter go by.
+All of it follows from `adapter.protocol.records.Record`. An item also has its key, its version, and attributes for the
+index and for the stream's filter.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from adapter.protocol.records import FIELDS, INDEXED, STORED_ALWAYS, Record
 from adapter.protocol.timing import shard_of
 
 MAX_TEXT_BYTES = 350_000
-"""Of one item's arguments and value: DynamoDB's items hold 400 KB with everything."""
+"""Bytes of an item's arguments and value together: a whole item of DynamoDB holds 400 KB."""
 
 _ATTRIBUTES: dict[Form, type[Attribute[Any]]] = {
     Form.TEXT: UnicodeAttribute,
@@ -47,16 +47,16 @@ class Item(Model):
     pk = UnicodeAttribute(hash_key=True)
     sk = NumberAttribute(range_key=True)
     v = NumberAttribute()
-    # The index is spread over shards.
+    # The shard of the index.
     due_shard = UnicodeAttribute(null=True)
-    # The stream's filter can't look for a set.
+    # The stream's filter can't test a set.
     awaited = BooleanAttribute(null=True)
-    # Every field of the record; within a class's body, locals are what becomes the class.
+    # An attribute for every field of the record: in a class's body, `locals()` is the class to be.
     locals().update({name: _ATTRIBUTES[field.form](null=name not in STORED_ALWAYS) for name, field in FIELDS.items()})
 
 
 def to_item(record: Record) -> dict[str, Any]:
-    """The record as DynamoDB's typed JSON; what is at its default isn't stored."""
+    """The record as DynamoDB's typed JSON. A field at its default is left out."""
     made = attributes(record.id, {name: getattr(record, name) for name in FIELDS})
     stored = {name: typed for name, typed in made.items() if typed is not None}
     return {**key(record.id), "v": {"N": str(records.VERSION)}, **stored}
@@ -68,7 +68,7 @@ def key(promise: str) -> dict[str, Any]:
 
 
 def attributes(promise: str, values: Mapping[str, Any]) -> dict[str, dict[str, Any] | None]:
-    """The attributes that fields of a promise become by their values; None for one that isn't to be there."""
+    """The attributes for these values of a promise's fields; None for an attribute that must not be there."""
     made = {name: _WRITERS[name](value) for name, value in values.items()}
     if "due_at" in made:
         made["due_shard"] = made["due_at"] and {"S": shard_of(promise)}
@@ -81,8 +81,8 @@ def to_record(raw: Mapping[str, Any]) -> Record:
     """Read DynamoDB's typed JSON.
 
     Raises:
-        OtherVersion: an item of a version that this code doesn't read.
-        BadMessage: one that isn't a promise.
+        OtherVersion: this code doesn't read the item's version.
+        BadMessage: the item isn't a promise.
     """
     version = raw.get("v", {}).get("N")
     if not records.is_readable(version):
@@ -93,10 +93,10 @@ def to_record(raw: Mapping[str, Any]) -> Record:
 
 
 def to_entry(raw: Mapping[str, Any]) -> Record:
-    """Read what the index has of an item: a record whose other fields are at their defaults.
+    """Read an entry of the index: a record whose other fields are at their defaults.
 
     Raises:
-        BadMessage: it isn't of a promise.
+        BadMessage: the entry isn't a promise's.
     """
     return _read(raw, STORED_ALWAYS & INDEXED)
 
@@ -117,7 +117,7 @@ def _read(raw: Mapping[str, Any], wanted: frozenset[str]) -> Record:
 
 
 def _is_set(typed: Mapping[str, Any]) -> bool:
-    """As PynamoDB has it: a null is an attribute that isn't there."""
+    """As in PynamoDB: a null means that the attribute isn't there."""
     return "NULL" not in typed
 
 
@@ -125,7 +125,7 @@ def _writer(field: Field, attribute: Attribute[Any]) -> Callable[[Any], dict[str
     """From a field's value to its attribute."""
     always, default = field.name in STORED_ALWAYS, field.default
     tag, serialize = attribute.attr_type, attribute.serialize
-    # A text may be of a class of its own.
+    # The text may be of a subclass of str, as `Stored` is.
     plain = {Form.TEXT: str, Form.MAP: dict}.get(field.form)
 
     def write(value: Any) -> dict[str, Any] | None:
@@ -137,7 +137,7 @@ def _writer(field: Field, attribute: Attribute[Any]) -> Callable[[Any], dict[str
 
 
 def _reader(field: Field, attribute: Attribute[Any]) -> Callable[[dict[str, Any]], Any]:
-    """From a field's attribute to its value; raises whatever it may where there is none."""
+    """From a field's attribute to its value. It may raise anything if the attribute doesn't fit."""
     value_of, deserialize = attribute.get_value, attribute.deserialize
     checks: dict[type, Callable[[Any], Any]] = {str: _text, int: _whole, bool: _true, Mapping: _texts}
     plain = checks.get(field.type, field.type)
@@ -151,14 +151,14 @@ def _text(text: str) -> str:
 
 
 def _whole(number: float) -> int:
-    """Conditions compare what is stored: a number that is read as another one would be refused for ever."""
+    """Read a whole number. Conditions compare what is stored, so a rounded number would be refused for ever."""
     if number != int(number):
         raise ValueError(f"{number} isn't a whole number")
     return int(number)
 
 
 def _true(flag: bool) -> bool:
-    """Conditions ask whether it is stored."""
+    """Read a flag. Conditions only ask whether it is stored, so a stored one must be true."""
     if not flag:
         raise ValueError("a flag is stored only where it is true")
     return True
@@ -180,7 +180,7 @@ _READERS = {name: _reader(field, _modelled(name)) for name, field in FIELDS.item
 
 
 def check_size(promise: str, *texts: str) -> None:
-    """Raise PayloadTooLarge where an item couldn't hold the texts."""
+    """Raise PayloadTooLarge if an item couldn't hold the texts."""
     size = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
     if size > MAX_TEXT_BYTES:
         raise PayloadTooLarge(

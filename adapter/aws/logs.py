@@ -1,6 +1,6 @@
-"""Structured logs: one line for what a run did, with the promise's id, the function and the attempt as keys.
+"""Structured logs: one line for each event of a run, with the promise's id, the function and the attempt as keys.
 
-Payloads never get into a line. User code that is being replayed has logged before, so its lines are dropped.
+Payloads never get into a line. User code has logged before it is replayed, so the lines of a replay are dropped.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class LogWatcher:
 
 
 def silence_replays() -> None:
-    """Give every handler of the root logger, and Powertools', the replay filter; once each."""
+    """Give the replay filter to every handler of the root logger, and to Powertools', once each."""
     loggers = [
         logging.getLogger(),
         *(x for x in logging.Logger.manager.loggerDict.values() if isinstance(x, logging.Logger)),

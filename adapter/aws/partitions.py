@@ -1,4 +1,4 @@
-"""How a function's promises are read, where they lie in partitions of `adapter.protocol.ids.BUCKET` children each."""
+"""Reading a function's promises, which lie in partitions of `adapter.protocol.ids.BUCKET` children each."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ class Partitions(ABC):
         """The partition's records from the sort key ``first`` on, in order, strongly consistent."""
 
     def read_function(self, promise: str) -> tuple[Record | None, Sequence[Record]]:
-        # The function's own record before its children's: a settlement that is counted in it is then seen below it.
+        # The function's own record is read before its children's. So a settlement that it has counted is seen in a
+        # child.
         if parent_of(promise) is not None:
             own = self.read_promise(promise)
             return own, self.read_children(promise)
@@ -30,7 +31,7 @@ class Partitions(ABC):
         return (roots[0] if roots else None), [*children, *self._further(promise, 0, children)]
 
     def peek_promise(self, promise: str) -> Record | None:
-        # Here nothing is opened anyway.
+        # This store opens nothing anyway.
         return self.read_promise(promise)
 
     def peek_function(self, promise: str) -> tuple[Record | None, Sequence[Record]]:
@@ -47,8 +48,8 @@ class Partitions(ABC):
     def _to_the_last(self, promise: str, first: list[Record]) -> list[Record]:
         """All children, from those of the first partition on.
 
-        A run that died while it created many at once may have left any of them out. A replay asks for those again; who
-        doesn't replay has to see what is behind them.
+        A run that died while it created many at once may have left gaps. A replay asks for the missing ones again, so
+        it can stop at a gap. A reader that doesn't replay has to see the children behind it.
         """
         found, more = list(first), first
         bucket = 0
@@ -59,7 +60,7 @@ class Partitions(ABC):
         return found
 
     def clear(self, promise: str, before: int) -> None:
-        # Nothing is beside the table here.
+        # This store keeps nothing outside of the table.
         return
 
     def read_children(self, promise: str, first: int = 0) -> Sequence[Record]:
@@ -68,7 +69,7 @@ class Partitions(ABC):
         return [*found, *self._further(promise, bucket, found)]
 
     def _further(self, promise: str, bucket: int, found: Sequence[Record]) -> list[Record]:
-        """The buckets after one that is full."""
+        """The records of the buckets that follow a full one."""
         further: list[Record] = []
         while found and found[-1].ordinal % BUCKET == BUCKET - 1:
             bucket += 1

@@ -1,7 +1,7 @@
-"""What AWS refuses for a while is asked again, as long as the Lambda has time; then the platform's retry takes over.
+"""When AWS refuses for a while, these ports ask again as long as the Lambda has time. Then Lambda's retry takes over.
 
-Asking again is safe for every operation: a write that did happen, though its answer was lost, is then refused by its
-own condition, with what stands, as it is for a duplicate of the invocation.
+Asking again is safe for every operation. If a write did happen and its answer was lost, the second one is refused by
+its own condition, and the answer shows what stands. A duplicated invocation meets the same.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ R = TypeVar("R")
 
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 10.0
-"""Seconds; each pause is drawn from nothing to twice as much as the one before could be."""
+"""Seconds. Each pause is drawn between zero and a bound; the bound doubles from pause to pause, up to this."""
 
 MARGIN = 0.1
-"""Of an invocation's time, kept for what follows, and for failing in good order."""
+"""The part of an invocation's time that is kept for the rest of its work, and for failing in good order."""
 
 OUTSIDE = 30.0
-"""Seconds of patience where no Lambda's time is running out."""
+"""Seconds of patience outside of a Lambda."""
 
 _PASSING = frozenset(
     {
@@ -52,7 +52,7 @@ _PASSING = frozenset(
 
 
 def passes(error: BaseException) -> bool:
-    """Whether what AWS answered, or that it didn't, may be otherwise in a moment."""
+    """Whether the failure may pass: AWS may give another answer soon."""
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return error.response.get("Error", {}).get("Code") in _PASSING or status == 429 or status >= 500
@@ -74,11 +74,11 @@ class Patience:
         self._end: float | None = None
 
     def begin(self, remaining: float) -> None:
-        """An invocation begins, which may run for so many seconds."""
+        """An invocation begins, and may run for so many seconds."""
         self._end = self._clock() + remaining * (1 - MARGIN)
 
     def call(self, code: Callable[[], R]) -> R:
-        """Call, and again where it fails in passing; raises the last failure when the time is up."""
+        """Call, and call again after a failure that may pass. When the time is up, raise the last failure."""
         end = self._end if self._end is not None else self._clock() + OUTSIDE
         longest = FIRST_PAUSE
         while True:
@@ -100,6 +100,7 @@ class PatientPorts(Ports):
 
     def perform(self, operation: Operation) -> Any:
         if isinstance(operation, Many | RunCode | RunLeft | Tell):
-            # The parts of the first are performed one by one; of a user's code only its own policy knows.
+            # A `Many` performs its parts one by one, each with patience. Whether user code runs again, its own policy
+            # says.
             return Ports.perform(self, operation)
         return self.patience.call(lambda: Ports.perform(self, operation))

@@ -1,7 +1,8 @@
 """Texts too large for the table, as objects in S3.
 
-An object is put before the item that names it. Died in between, nothing names the object; it is removed with its
-execution's others. One that is there already is put again, so that its age tells when it was last of use (ADR 0013).
+An object is put before the item that names it. If the run dies in between, nothing names the object, and it is removed
+with the execution's others. An object that exists already is put again, so its age says when it was last used (ADR
+0013).
 """
 
 from __future__ import annotations
@@ -21,21 +22,21 @@ from adapter.errors import BadMessage
 from adapter.protocol.ids import root_of
 
 CACHE_BYTES = 64 * 1024 * 1024
-"""Of objects that a sandbox keeps: the largest fits in."""
+"""Bytes of objects that a sandbox keeps: the largest one fits in."""
 
 
 def prefix_of(promise: str) -> str:
-    """How the keys of all objects of the promise's execution begin, and no others."""
+    """The prefix that the keys of the objects of the promise's execution have, and no others."""
     return f"{_hash(root_of(promise))[:32]}/"
 
 
 def key_of(promise: str, text: str) -> str:
-    """The object of a text: by its content, beside the others of the promise's execution."""
+    """The key of a text's object. It follows from the content, under the prefix of the promise's execution."""
     return f"{prefix_of(promise)}{_hash(text)}"
 
 
 def moved(key: str, promise: str) -> str:
-    """The key of the same text for a promise of another execution."""
+    """The key that the same text has for a promise of another execution."""
     return f"{prefix_of(promise)}{key.rpartition('/')[2]}"
 
 
@@ -43,7 +44,7 @@ _KEY = re.compile(r"[0-9a-f]{32}/[0-9a-f]{64}")
 
 
 def known(key: str) -> str:
-    """The key, if it can be one of ours: S3's client refuses some others by errors of its own.
+    """Return the key if it can be one of ours. S3's client refuses some others with errors of its own.
 
     Raises:
         BadMessage: it can't.
@@ -54,7 +55,7 @@ def known(key: str) -> str:
 
 
 def checked(key: str, text: str) -> str:
-    """The text, if it is what was put under the key.
+    """Return the text if it is the one that was put under the key.
 
     Raises:
         BadMessage: it isn't.
@@ -119,19 +120,20 @@ class S3Payloads:
             keys = {"Objects": [{"Key": key} for key in old], "Quiet": True}
             failed = self._client.delete_objects(Bucket=self.bucket, Delete=keys).get("Errors")
             if failed:
-                # Answered with 200. What is left goes when the platform sends the look again.
+                # S3 answers 200 all the same. The objects that are left go at the next look, which this error makes
+                # Lambda repeat.
                 raise BadMessage(f"{len(failed)} objects of s3://{self.bucket}/{prefix} can't be removed: {failed[0]}")
 
     def _explain(self, error: ClientError, key: str) -> None:
-        """Raise what it means, or say in a note where it happened."""
+        """Raise the error that S3's answer means, or add a note that says where it happened."""
         if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
             raise missing(f"s3://{self.bucket}/{key}") from error
-        # S3 admits that an object is missing only to who may list the bucket.
+        # S3 says that an object is missing only to a role that may list the bucket.
         error.add_note(f"reading s3://{self.bucket}/{key}, which may be missing, or closed to this Lambda's role")
 
 
 class Cached:
-    """Keeps what was read last: an object never changes, and a replay reads what the run before it has read."""
+    """Keeps the objects that were read last: an object never changes, and a replay reads them once more."""
 
     def __init__(self, payloads: Payloads, size: int = CACHE_BYTES) -> None:
         self._payloads = payloads
@@ -155,7 +157,7 @@ class Cached:
         self._payloads.copy(key, to)
 
     def clear(self, prefix: str, before: int) -> None:
-        # What is kept here may stay: it is found by its content, and checked.
+        # A kept text may stay after its object is gone: its key follows from its content, and it is checked.
         self._payloads.clear(prefix, before)
 
     def _keep(self, key: str, text: str, size: int) -> None:

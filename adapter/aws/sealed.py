@@ -1,7 +1,7 @@
-"""A store whose records hold their user data as `adapter.aws.sealing` stores it; its users see none of that.
+"""A store that keeps user data as `adapter.aws.sealing` stores it. The engine sees none of that.
 
-What isn't needed isn't read: of a function's children, a replay needs the outcomes and not the arguments, and a resumer
-needs neither. Such a part is `adapter.protocol.records.Stored`.
+It opens only what a reader needs. A replay needs its children's outcomes but not their arguments; the resumer needs
+neither. A part that isn't opened is `adapter.protocol.records.Stored`.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class SealedStore:
         sealed = self.sealing.seal(value, promise, "value")
         written = self.inner.settle(promise, state, sealed, at, due_at, by_parent)
         if isinstance(value, Stored):
-            # A follower's: the resumer carries it on without reading it.
+            # A follower's outcome: the resumer carries it on without reading it.
             return self._unread(written)
         if isinstance(written, Refused):
             return self._stands(written)
@@ -69,7 +69,7 @@ class SealedStore:
 
     def claim(self, promise: str, firing: Firing | None = None, due_at: int | None = None) -> Written:
         written = self.inner.claim(promise, firing, due_at)
-        # The function may have to be replayed from them.
+        # A replay may need the function's arguments.
         return self._unread(written) if isinstance(written, Refused) else self.read(written, ("args",))
 
     def postpone(self, promise: str, was: int, due_at: int | None) -> Written:
@@ -100,25 +100,25 @@ class SealedStore:
         return None if deleted is None else self.read(deleted)
 
     def pause(self, promise: str, why: str) -> Written:
-        # It shows arguments.
+        # A drift shows arguments.
         return self._unread(self.inner.pause(promise, self.sealing.seal(why, promise, "paused")))
 
     def due(self, shard: str, until: int) -> Iterator[Sequence[Due]]:
         return self.inner.due(shard, until)
 
     def read(self, record: Record, parts: Sequence[str] = ()) -> Record:
-        """A record of the store beneath, with these of its parts opened."""
+        """A record of the store beneath, with the named parts opened."""
         opened = parts_of(record, parts, self.sealing)
-        # typeshed has no way to say which fields these are.
+        # typeshed can't say which fields these are.
         return replace(record, **opened) if opened else record  # type: ignore[arg-type]
 
     def _outcome(self, record: Record) -> Record:
-        """As a caller needs it: what came of it. Of a follower, what it may have to start its root with."""
+        """A child with its outcome, which its caller needs; of a follower also what may start its root."""
         starts = record.pending and record.kind in (Kind.FOLLOW, Kind.DETACH)
         return self.read(record, ("args", "value") if starts else ("value",))
 
     def _outcomes(self, records: Sequence[Record]) -> Sequence[Record]:
-        """In order; objects are fetched side by side."""
+        """The children in order. Their objects are fetched side by side."""
         far = [record for record in records if in_object(record.value)]
         fetched = {record.id: record for record in self._pool.map(self._outcome, far)} if far else {}
         return [fetched.get(record.id) or self._outcome(record) for record in records]

@@ -1,11 +1,11 @@
-"""User data on its way into the table and out of it: encrypted, and in an object where it is large.
+"""User data on its way into the table and out of it. It may be encrypted, and it is in an object if it is large.
 
-A JSON text begins with none of the marks below, so nothing that is stored can be taken for what a user wrote:
+No JSON text begins with one of the marks below, so a stored text is never mistaken for what a user wrote:
 
 - ``@key``: the text is in the object of that key;
-- ``!text``: it is encrypted;
-- ``^id`` and a line: a follower has it from the promise of that id;
-- ``=text``: as it is, though it begins like one of these.
+- ``!text``: the text is encrypted;
+- ``^id`` and a line: a follower took the text over from the promise of that id;
+- ``=text``: the text is plain, though it begins like one of these.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from adapter.protocol.ids import is_id
 from adapter.protocol.records import MAX_OBJECT_BYTES, MAX_PAYLOAD_BYTES, SEALED, Kind, Record, Stored
 
 INLINE_BYTES = 16 * 1024
-"""What an item takes of one text. Each update pays for the whole item, an object once (ADR 0013)."""
+"""A longer text goes into an object. Each update pays for the whole item, and for an object only once (ADR 0013)."""
 
 OBJECT, ENCRYPTED, CARRIED, PLAIN = "@", "!", "^", "="
 MARKS = (OBJECT, ENCRYPTED, CARRIED, PLAIN)
 
 
 def marked(stored: str) -> bool:
-    """Whether a text as it is stored isn't simply what it stands for."""
+    """Whether a stored text has to be opened to be read."""
     return stored.startswith(MARKS)
 
 
@@ -39,21 +39,21 @@ def in_object(stored: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Sealing:
-    """Texts as they are stored, from texts as they are meant, and back. Neither part has to be there."""
+    """Turns a text into its stored form, and back. Both the bucket and the cipher may be missing."""
 
     payloads: Payloads | None = None
     cipher: Cipher | None = None
 
     @property
     def largest(self) -> int:
-        """Bytes of one text."""
+        """How many bytes a text may have."""
         if self.payloads is not None:
             return MAX_OBJECT_BYTES
-        # Two of them, encrypted and written as text, are to fit into one item.
+        # Two texts, encrypted and written as text, have to fit into one item.
         return MAX_PAYLOAD_BYTES if self.cipher is None else MAX_PAYLOAD_BYTES // 2
 
     def seal(self, text: str, promise: str, part: str) -> str:
-        """What is to be stored of a part (``args``, ``value``, ``paused``) of a promise; its object is written here."""
+        """The stored form of a part (``args``, ``value``, ``paused``) of a promise. This puts its object, if any."""
         if isinstance(text, Stored):
             return self._carry(text, promise)
         if not text:
@@ -62,15 +62,15 @@ class Sealing:
         if self.payloads is None or _fits(stored):
             return stored
         key = key_of(promise, stored)
-        # Before the item: a reader of the key finds the object.
+        # The object is put before the item: whoever reads the key finds the object.
         self.payloads.put(key, stored)
         return f"{OBJECT}{key}"
 
     def open(self, stored: str, record: Record, part: str) -> str:
-        """What a stored part of a record stands for.
+        """The text of a stored part of a record.
 
         Raises:
-            BadMessage: its object is gone or isn't the one that was written, or it was taken from elsewhere.
+            BadMessage: its object is gone or isn't the one that was put, or the text belongs to another promise.
             ConfigurationError: it is encrypted, or in an object, and this process has no cipher, or no bucket.
         """
         origin, stored = _split(stored, record.id)
@@ -102,7 +102,10 @@ class Sealing:
             raise
 
     def _carry(self, text: Stored, promise: str) -> str:
-        """Unread, from the promise that it was stored for. The copy is the other execution's own: each ends alone."""
+        """Take a text over from another promise, unread.
+
+        Each execution has its own copy of the object, since each is removed alone.
+        """
         if not marked(text) or text.startswith(PLAIN):
             return str(text)
         origin, stored = _split(text, text.origin)
@@ -123,7 +126,7 @@ class Sealing:
 
 
 def _split(stored: str, origin: str) -> tuple[str, str]:
-    """Whose it was, and what was stored for that promise."""
+    """The promise that a text was stored for, and the text as it was stored there."""
     if not stored.startswith(CARRIED):
         return origin, stored
     head, _, rest = stored.removeprefix(CARRIED).partition("\n")
@@ -139,7 +142,7 @@ def _context(promise: str, part: str) -> dict[str, str]:
 
 
 def cipher_named(name: str) -> Cipher | None:
-    """The cipher that ``DURABLE_CIPHER`` names as ``module:name``; None where that is empty.
+    """The cipher that ``DURABLE_CIPHER`` names as ``module:name``; None if it is empty.
 
     Raises:
         ConfigurationError: there is no such cipher.
@@ -161,7 +164,7 @@ def cipher_named(name: str) -> Cipher | None:
 
 
 def parts_of(record: Record, names: Sequence[str], sealing: Sealing) -> dict[str, str]:
-    """The marked parts of a record as it is stored: those named are opened, the others stay as they are, and say so."""
+    """The marked parts of a stored record. The named ones are opened; the others stay as they are, as `Stored`."""
     parts = {name: getattr(record, name) for name in SEALED}
     return {
         name: sealing.open(stored, record, name) if name in names else Stored(stored, record.id)

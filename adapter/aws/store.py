@@ -1,7 +1,7 @@
 """The transitions of `adapter.protocol.promises` as conditional writes on one DynamoDB table.
 
-PynamoDB is the table's model. Its save and update don't return the old item of a failed condition, which the protocol
-needs in the same round trip, so writes go through the client that it holds.
+PynamoDB is the table's model. Its save and update don't return the old item when a condition fails. The protocol needs
+it in the same round trip, so writes go through the client that PynamoDB holds.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class DynamoStore(Partitions):
     def __init__(
         self, table: str, region: str | None = None, endpoint: str | None = None, connections: int = 32
     ) -> None:
-        # PynamoDB's own attempts are few, and short: `adapter.aws.patience` goes on as long as there is time.
+        # PynamoDB itself makes few and short attempts: `adapter.aws.patience` goes on as long as there is time.
         meta: dict[str, Any] = {
             "table_name": table,
             "max_pool_connections": connections,
@@ -200,7 +200,7 @@ class DynamoStore(Partitions):
         deleted = self.client.delete_item(
             TableName=self._table,
             Key=key(promise),
-            # Nothing but a schedule is removed by this.
+            # This removes nothing but a schedule.
             ConditionExpression="attribute_not_exists(pk) OR #kind = :schedule",
             ExpressionAttributeNames={"#kind": "kind"},
             ExpressionAttributeValues={":schedule": {"S": Kind.SCHEDULE.value}},
@@ -231,7 +231,7 @@ class DynamoStore(Partitions):
             unreadable += [one for one in found if isinstance(one, str)]
             yield [one for one in found if isinstance(one, Due)]
         if unreadable:
-            # Only now: they keep no other from being read.
+            # Raised only now, so that all others were read.
             raise BadMessage(f"entries of the index that can't be read: {', '.join(unreadable[:10])}")
 
     def _update(
@@ -244,9 +244,9 @@ class DynamoStore(Partitions):
         condition: str,
         values: Mapping[str, Any],
     ) -> Written:
-        """One conditional update; a refusal is explained by the pure transition on what stands.
+        """One conditional update. The pure transition, applied to what stands, explains a refusal.
 
-        ``changes``: the new values of fields; ``add``: what is added to fields, of which others may change them, too.
+        ``changes`` are new values of fields. ``add`` is added to fields that others may change at the same time.
         """
         add = add or {}
         expression, names, own_values = _expression(attributes(promise, {**changes, **add}), add)
@@ -271,7 +271,7 @@ class DynamoStore(Partitions):
         return to_record(updated["Attributes"])
 
     def _standing(self, error: ClientError) -> Record | None:
-        """What stands, of a failed condition; any other error goes on to the platform's retry."""
+        """What stands after a failed condition. Any other error goes on to Lambda's retry."""
         if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
             raise error
         raw: Any = error.response.get("Item")
@@ -286,19 +286,19 @@ def _readable() -> dict[str, Any]:
 
 
 def _equals(name: str, number: int) -> str:
-    """Zero isn't stored."""
+    """The condition that a number equals this one. Zero isn't stored."""
     equal = f"#{name} = :{name}_is"
     return f"({equal} OR attribute_not_exists(#{name}))" if number == 0 else equal
 
 
 def _expression(wanted: Mapping[str, Any], adds: Container[str]) -> tuple[str, dict[str, str], dict[str, Any]]:
-    """An update to the attributes that are wanted (None: not to be there); to those among ``adds``, they are added."""
+    """An update that sets these attributes (None: removes them); those in ``adds`` are added to."""
     stored = {name: typed for name, typed in wanted.items() if typed is not None}
     add = {name: typed for name, typed in stored.items() if name in adds}
     sets = {name: typed for name, typed in stored.items() if name not in adds}
     remove = [name for name, typed in wanted.items() if typed is None and name not in adds]
     if max(records.READABLE) == records.VERSION:
-        # Who doesn't read this version can't misread the change either. Code that reads a later one leaves it.
+        # Code that doesn't read this version can't misread the change either. An item of a later version keeps it.
         sets["v"] = {"N": str(records.VERSION)}
     parts = []
     if sets:
@@ -313,7 +313,7 @@ def _expression(wanted: Mapping[str, Any], adds: Container[str]) -> tuple[str, d
 
 
 def _due(raw: Mapping[str, Any]) -> Due | str:
-    """An entry of the index; its key's text where it isn't one."""
+    """An entry of the index; the text of its key if it can't be read."""
     try:
         due = due_of(to_entry(raw))
         if due is not None and due.target:
@@ -326,5 +326,5 @@ def _due(raw: Mapping[str, Any]) -> Due | str:
 def _refused(explained: Written) -> Refused:
     if isinstance(explained, Refused):
         return explained
-    # The condition and the transition disagree: what stands changed its version, or was written by hand.
+    # The condition refused and the transition doesn't: the item has another version, or was written by hand.
     return Refused(Refusal.MOVED, explained)

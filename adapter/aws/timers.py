@@ -1,4 +1,4 @@
-"""Timers as delayed messages of an SQS queue; `adapter.lambdas.sweeper.fire` is what the queue triggers."""
+"""Timers as delayed messages of an SQS queue. The queue triggers `adapter.lambdas.sweeper.fire`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from adapter.protocol.timing import HORIZON
 class SqsTimers:
     """`adapter.engine.ports.Timers` over boto3's SQS client.
 
-    What is due later than a message can be delayed is sent again when the message comes: a hop every 15 minutes.
+    A message can be delayed by 15 minutes. A later timer's message is sent again each time it arrives.
     """
 
     def __init__(self, client: Any, queue_url: str, clock: Clock) -> None:
@@ -27,6 +27,6 @@ class SqsTimers:
         self.client.send_message(
             QueueUrl=self._queue_url,
             MessageBody=json.dumps({"at": at, "target": target, "message": to_event(message)}, separators=(",", ":")),
-            # Rounded up: a message that comes early has to be sent again.
+            # Rounded up: a message that comes early would have to be sent again.
             DelaySeconds=-(-wait // SECOND),
         )

@@ -1,9 +1,9 @@
 """The ports of a Lambda, from its environment.
 
 ``DURABLE_TABLE`` names the table, ``DURABLE_TIMERS`` is the URL of the timers' queue, and ``DURABLE_PREFIX`` begins the
-names of the stack's Lambdas. ``DURABLE_BUCKET`` names the bucket for what is too large for the table,
-``DURABLE_CIPHER`` what encrypts all user data (``module:name``); both may be missing. ``DURABLE_RETENTION_DAYS`` says
-for how many days an execution is kept that is over, 30 by default; 0: for ever.
+names of the stack's Lambdas. ``DURABLE_BUCKET`` names the bucket for texts that are too large for the table, and
+``DURABLE_CIPHER`` the cipher of all user data (``module:name``); both may be missing. ``DURABLE_RETENTION_DAYS`` says
+for how many days an execution that is over is kept: 30 by default; 0: for ever.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from adapter.protocol.timing import retention_of
 
 POLL_SECONDS = (0.05, 2.0)
 
-# botocore's own attempts are few: how long to go on is a question of the Lambda's time, which it doesn't know.
+# botocore itself makes few attempts. It doesn't know how much time the Lambda has, and `patience` does.
 _BRIEF = Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
 
 
@@ -47,7 +47,7 @@ class SystemClock:
 
 
 class Threads:
-    """Side by side, in threads; boto3's clients are safe under them."""
+    """Maps items side by side, in threads. boto3's clients are safe under threads."""
 
     def __init__(self, workers: int) -> None:
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="durable")
@@ -56,20 +56,20 @@ class Threads:
         if len(items) == 1:
             return [function(items[0])]
         futures = [self._executor.submit(function, item) for item in items]
-        # All of them have ended before one's failure ends the invocation: the sandbox may be frozen then.
+        # Wait for all threads before a failure ends the invocation: Lambda may freeze the sandbox then.
         wait(futures)
         return [future.result() for future in futures]
 
 
 class NoTimers:
-    """Without a queue there are no timers: refusing keeps a function from sleeping for ever."""
+    """The timers of a host without a queue. It refuses, since otherwise a function would sleep for ever."""
 
     def send_at(self, target: str, message: Timed, at: int) -> None:
         raise ConfigurationError("set DURABLE_TIMERS to the URL of the timers' queue: this needs a timer")
 
 
 class AwsHost(EngineHost):
-    """The engine on AWS. A caller that waits for a result from outside polls, with growing pauses."""
+    """The engine on AWS. A caller outside that waits for a result polls the table, with growing pauses."""
 
     ports: PatientPorts
 
@@ -101,7 +101,7 @@ class AwsHost(EngineHost):
 
 @functools.cache
 def host() -> EngineHost:
-    """The host that the environment describes; made once per sandbox.
+    """The host that the environment describes. It is made once for each sandbox.
 
     Raises:
         ConfigurationError: ``DURABLE_TABLE`` isn't set.
@@ -140,6 +140,6 @@ def connect(environment: Mapping[str, str]) -> AwsHost:
 
 def _sealing(environment: Mapping[str, str]) -> Sealing:
     bucket, region = environment.get("DURABLE_BUCKET"), environment.get("AWS_REGION")
-    # Its client is made where one is needed: most Lambdas never see a large payload.
+    # The client is made when it is needed: most Lambdas never see a large payload.
     payloads = Cached(S3Payloads(bucket, lambda: boto3.client("s3", region_name=region))) if bucket else None
     return Sealing(payloads, cipher_named(environment.get("DURABLE_CIPHER", "")))

@@ -4,8 +4,8 @@ Invariant: ``decode(encode(v, T), T)`` equals ``v`` with the same types all the 
 gives the same text. A value that can't keep this promise is a ``CodecError`` when it is encoded, never later.
 
 An annotation is compiled once into a ``Plan``, a pair of functions between values and JSON data. The data is what a
-person would write by hand; only where that would be ambiguous is it wrapped in an object whose first key begins with
-``$``. Names found in data are compared with names of the annotation, they are never imported or evaluated.
+person would write by hand. Only where that would be ambiguous, an object whose first key begins with ``$`` wraps it.
+Names in data are compared with names of the annotation, and never imported or evaluated.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What an annotation stands for: names, aliases, type variables and unions looked through."""
+"""What an annotation stands for, behind names, aliases, type variables and unions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from adapter.codec.plans import MAX_DEPTH, Mismatch
 
 
 def name_of(annotation: object) -> str:
-    """What a person would write, with full module names, since it is stored as a union's tag."""
+    """An annotation as a person would write it, with full module names: it is stored as a union's tag."""
     if annotation is ... or annotation is None or annotation is type(None):
         return "..." if annotation is ... else "None"
     if isinstance(annotation, list | tuple):
@@ -51,7 +51,7 @@ def substitute(hint: Any, bound: Mapping[Any, Any]) -> Any:
 
 
 def _unwrap(annotation: Any) -> Any:
-    """What an alias, NewType, type variable or annotated type stands for, one layer of it."""
+    """What an alias, NewType, type variable or annotated type stands for. This takes off one layer."""
     origin = get_origin(annotation)
     if origin in (typing.Annotated, typing.Required, typing.NotRequired):
         return get_args(annotation)[0]
@@ -69,7 +69,7 @@ def _unwrap(annotation: Any) -> Any:
 
 
 def _aliased(alias: Any) -> Any:
-    """An alias's value; before Python 3.12 those that refer to themselves do so in strings."""
+    """An alias's value. Before Python 3.12 an alias refers to itself in a string."""
     holder = types.SimpleNamespace(__annotations__={"it": alias.__value__})
     names = vars(sys.modules[alias.__module__]) if alias.__module__ in sys.modules else {}
     return typing.get_type_hints(holder, names, include_extras=True)["it"]
@@ -85,7 +85,7 @@ def unwrapped(annotation: Any) -> Any:
 
 
 def union_members(annotation: Any) -> list[Any]:
-    """The distinct members of a union, those of unions behind aliases included."""
+    """The distinct members of a union, including those of unions behind aliases."""
     annotation = unwrapped(annotation)
     if get_origin(annotation) not in (Union, types.UnionType):
         return [annotation]

@@ -1,10 +1,11 @@
-"""Whether a JSON value fits a schema, for whoever has neither the type nor the code that defines it. Pure.
+"""Whether a JSON value fits a schema, checked without the type and the code that defines it. Pure.
 
-Invariant: the answer is that of JSON Schema (draft 2020-12), for the words that the codec's schemas are made of, with
-formats as the codec reads them. Words that aren't known here, regular expressions among them, leave open what they
-say, as does a schema that no version wrote. No value and no schema takes more than their sizes multiplied.
+Invariant: the answer is that of JSON Schema (draft 2020-12) for the words that the codec's schemas use, with formats as
+    the codec reads them. Words that this module doesn't know, regular expressions among them, restrict nothing, and
+    neither does a schema that no version wrote. A check takes at most as many steps as the sizes of value and schema
+    multiplied.
 
-It isn't a library's for this bound, and for the Lambda that a click starts (ADR 0017).
+No library does this: for that bound, and since a click starts this Lambda, which must load quickly (ADR 0017).
 """
 
 from __future__ import annotations
@@ -18,17 +19,17 @@ from typing import Any, NamedTuple
 from adapter.codec.scalars import ENCODINGS, FORMATS
 
 MAX_NESTING = 100
-"""Of lists and objects in a value: what any stack can decode."""
+"""Levels of lists and objects in a value: any stack can decode so many."""
 
 MOST = 5
-"""Problems of one value that are told."""
+"""So many problems of one value are told."""
 
 _LONGEST = 80  # characters of a name or a constant in a sentence
 _LISTED = 20  # of what may stand in one place
 
 
 class Problem(NamedTuple):
-    """What is wrong with a part of a value; ``foreign`` if it is of another JSON type altogether."""
+    """What is wrong with a part of a value. ``foreign``: it has a wrong JSON type altogether."""
 
     path: str
     text: str
@@ -41,7 +42,7 @@ Asked = Generator[tuple[Any, Any], Found, Found]
 
 
 def nested_too_deep(value: Any) -> bool:
-    """Whether some stack might be too small to decode it."""
+    """Whether a stack might be too small to decode it."""
     level = [value]
     for _ in range(MAX_NESTING + 1):
         inner = [node.values() if isinstance(node, dict) else node for node in level if isinstance(node, dict | list)]
@@ -50,7 +51,7 @@ def nested_too_deep(value: Any) -> bool:
 
 
 def problems(schema: Any, value: Any) -> list[str]:
-    """What is wrong with a value, each with its path, the first ``MOST`` of it; nothing where it fits."""
+    """The first ``MOST`` problems of a value, each with its path; none if it fits."""
     return [f"${found.path}: {found.text}" for found in _Check(schema).run(value)]
 
 
@@ -62,12 +63,12 @@ class _Check:
         self.constants: dict[int, tuple[set[Any], list[Any]]] = {}
 
     def run(self, value: Any) -> Found:
-        """By a stack of its own: a schema may lead as deep as it likes."""
+        """Run a check on a stack of its own, since a schema may lead to any depth."""
         answer = self.begin(self.root, value)
         while self.stack:
             key, asked = self.stack[-1]
             try:
-                # A check that has just begun is sent None, as a generator demands.
+                # A generator that hasn't begun can only be sent None.
                 schema, part = asked.send(answer)  # type: ignore[arg-type]
             except StopIteration as ended:
                 self.stack.pop()
@@ -77,20 +78,20 @@ class _Check:
         return answer or []
 
     def begin(self, schema: Any, value: Any) -> Found | None:
-        """What is wrong, if that is known; else None, and it is being checked: once, or unions would multiply it."""
+        """The known problem. If None, the check begins here: it is made only once, or unions would multiply it."""
         found = self.at_once(schema, value)
         if found is not None:
             return found
         key = id(schema), id(value)
         if key in self.known:
             return self.known[key]
-        # A schema that leads back to itself, at the same value, says nothing by that.
+        # A schema that leads back to itself at the same value adds nothing.
         self.known[key] = []
         self.stack.append((key, self.check(schema, value)))
         return None
 
     def at_once(self, schema: Any, value: Any) -> Found | None:
-        """What is wrong by what a schema says of a value as a whole; None where there is more to be asked."""
+        """The problem of a value as a whole; None if its parts have to be checked, too."""
         if not isinstance(schema, dict):
             return [Problem("", "nothing may stand here")] if schema is False else []
         found = _wrong_type(schema, value) or self.constant(schema, value) or _beyond(schema, value)
@@ -131,7 +132,7 @@ class _Check:
         return (yield self.resolve(reference), value)
 
     def resolve(self, reference: Any) -> Any:
-        """The schema that a reference leads to; open where it leads elsewhere."""
+        """The schema that a reference leads to; an open one if it leads elsewhere."""
         if reference == "#":
             return self.root
         head, _, name = str(reference).rpartition("/")
@@ -145,7 +146,7 @@ class _Check:
         return found
 
     def one(self, members: Any, value: Any) -> Asked:
-        """Exactly one."""
+        """Exactly one of these schemas must fit."""
         found: list[Found] = []
         for member in _list(members):
             found.append((yield member, value))
@@ -162,7 +163,7 @@ class _Check:
         return self.meant(_list(members), found, value)
 
     def meant(self, members: list[Any], found: list[Found], value: Any) -> Found:
-        """What is wrong by the one member that whoever sent the value had in mind; else what the members are."""
+        """The problem under the member that the sender had in mind, if that is plain; otherwise all members' names."""
         tags = [self.tag(member) for member in members]
         tagged = [
             each
@@ -178,7 +179,7 @@ class _Check:
         return [Problem("", f"expected {_one_of(names)}", foreign=not native)] if names else []
 
     def tag(self, schema: Any) -> tuple[str, Any] | None:
-        """The name that an object has which stands for something else, and what it must say, if that is fixed."""
+        """The tag's name of a tagged object, and its value, if that is fixed."""
         schema = self.target(schema)
         required = schema.get("required") if isinstance(schema, dict) else None
         if not isinstance(required, list) or not required or not str(required[0]).startswith("$"):
@@ -189,7 +190,7 @@ class _Check:
         return str(required[0]), said if isinstance(said, str) else None
 
     def target(self, schema: Any) -> Any:
-        """The schema that a mere reference stands for."""
+        """The schema behind a mere reference."""
         for _ in range(MAX_NESTING):
             if not isinstance(schema, dict) or len(schema) > 1 or "$ref" not in schema:
                 break
@@ -217,7 +218,7 @@ class _Check:
             if isinstance(name, str) and name not in value
         ]
         known = _dict(schema.get("properties"))
-        # Its names are matched by regular expressions, which aren't tried.
+        # Regular expressions match its names, and this module tries none.
         others = None if "patternProperties" in schema else schema.get("additionalProperties")
         for name, item in value.items():
             below = known.get(name, others)
@@ -273,7 +274,7 @@ _KINDS: Mapping[type, str] = {
 
 
 def _kinds(value: Any) -> tuple[str, ...]:
-    """The JSON types of a value, the one that it is called by first."""
+    """The JSON types of a value. The first one is its name in a message."""
     kind = _KINDS.get(type(value), "something else")
     if kind == "integer":
         return kind, "number"
@@ -336,7 +337,7 @@ def _beyond(schema: Any, value: Any) -> Found:
 
 
 def _equal(one: Any, other: Any) -> bool:
-    """As JSON has it: true isn't 1, but 1.0 is."""
+    """Equality as in JSON: true isn't 1, but 1.0 is."""
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(_equal(one[name], other[name]) for name in one)
     if isinstance(one, list) and isinstance(other, list):
@@ -367,7 +368,7 @@ def _one_of(names: Iterable[str]) -> str:
 
 
 def _named(schema: Any) -> str:
-    """What its texts are to be, or else its JSON types."""
+    """What its texts have to be, or else its JSON types."""
     kinds = schema.get("format") or schema.get("contentEncoding") or schema.get("type") or "another type"
     return _cut(kinds if isinstance(kinds, str) else " or ".join(map(str, _list(kinds))))
 

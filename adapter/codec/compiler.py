@@ -1,6 +1,6 @@
-"""Annotations to plans, each compiled once. What can't be stored has a plan that refuses.
+"""Compiles annotations to plans, each once. A type that can't be stored gets a plan that refuses.
 
-Compiling fails only where the stack is too deep, and leaves nothing behind then.
+Compiling fails only if the stack is too deep, and then leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ _MAPPINGS = (dict, abc.Mapping, abc.MutableMapping)
 
 
 class Compiler:
-    """The plans of annotations, each compiled once; ``namespace`` are local names that these may use."""
+    """The plans of annotations, each compiled once. ``namespace`` has the local names that they may use."""
 
     def __init__(self, namespace: Mapping[str, object]) -> None:
         self.namespace = namespace
         self.plans: dict[Any, Plan] = {}
 
     def plan(self, annotation: Any) -> Plan:
-        # Unions compare equal whatever the order of their members, but are decoded in that order: hence the repr.
+        # Unions compare equal in any order of their members, but decode in that order: so the key has the repr.
         with _LOCK:
             try:
                 key = annotation if isinstance(annotation, type) else (repr(annotation), annotation)
                 found = self.plans.get(key)
-            except Exception:  # unhashable metadata, for instance
+            except Exception:  # The annotation can't be hashed, for instance for its metadata.
                 return self.compile(annotation)
             if found is None:
                 found = self._kept(key, annotation)
@@ -64,8 +64,8 @@ class Compiler:
         try:
             found.become(self.compile(annotation))
         except RecursionError:
-            # The stack was too deep here, for instance with the data that is being read; elsewhere it isn't. What has
-            # been compiled meanwhile may refer to this one.
+            # The stack was too deep here, for instance under nested data; elsewhere it may not be. Plans that were
+            # compiled meanwhile may refer to this one, so they go, too.
             for late in list(self.plans)[before:]:
                 del self.plans[late]
             raise
@@ -127,14 +127,14 @@ class Compiler:
             return enum_plan(kind)
         base_model = getattr(sys.modules.get("pydantic"), "BaseModel", None)
         if base_model is not None and issubclass(kind, base_model):
-            from adapter.codec.models import model_plan  # who has no pydantic doesn't pay for it
+            from adapter.codec.models import model_plan  # A process without pydantic doesn't pay for it.
 
             return model_plan(kind, runtime_plan())
         return record_plan(kind, args, self.plan, self.namespace) or leaf_plan(kind)
 
 
 def _distinct(names: Iterable[str]) -> list[str]:
-    """Two classes may have the same name, for instance if a function defines them."""
+    """Give plans distinct names: two classes may have the same one, for instance if a function defines them."""
     found: list[str] = []
     for name in names:
         taken = sum(other == name or other.startswith(f"{name}#") for other in found)

@@ -23,14 +23,14 @@ def each(convert: Convert, values: Iterable[Any]) -> list[Any]:
     done: list[Any] = []
     try:
         for value in values:
-            done.append(convert(value))  # no comprehension: the length is the index in an error's path
+            done.append(convert(value))  # No comprehension: the length so far is the index in an error's path.
     except Mismatch as error:
         raise error.at(f"[{len(done)}]") from None
     return done
 
 
 def collection_plan(name: str, item: Plan, natural: Any, *kinds: type) -> Plan:
-    """A JSON list stands for ``natural``; the annotation's other ``kinds`` are tagged."""
+    """A plain JSON list is ``natural``; the other ``kinds`` of the annotation are tagged."""
     tags = {f"${kind.__name__}": kind for kind in kinds}
 
     def encode(value: Any) -> Any:
@@ -63,12 +63,12 @@ def collection_plan(name: str, item: Plan, natural: Any, *kinds: type) -> Plan:
 
 
 def hashable(plan: Plan) -> bool:
-    """False where no value can be one of a set, or a key."""
+    """False if no value can be in a set, or be a key."""
     return any(kind.__hash__ is not None for kind in plan.kinds) or not plan.kinds
 
 
 def fixed(*items: Schema, needed: int | None = None) -> Schema:
-    """An array of these items, of which the last ones may be left out if not all are ``needed``."""
+    """An array of these items. Those after the first ``needed`` may be left out."""
     shape: Schema = {"type": "array", "prefixItems": list(items), "items": False}
     if not items:
         return {"type": "array", "maxItems": 0}
@@ -96,12 +96,12 @@ def tuple_plan(name: str, items: list[Plan]) -> Plan:
 
 
 def json_object(pairs: list[Any]) -> Any:
-    """A JSON object, escaped where one of its own keys could be read as a tag."""
+    """A JSON object. It is escaped if one of its own keys could be read as a tag."""
     return {"$dict": pairs} if any(key.startswith("$") for key, _ in pairs) else dict(pairs)
 
 
 NOT_ESCAPED: Schema = {"dependentSchemas": {"$dict": {"minProperties": 2}}}
-"""Of an object that isn't taken for an escaped one."""
+"""The schema of an object that can't be taken for an escaped one."""
 
 
 def entries_of(name: str, data: Any) -> Any:
@@ -126,7 +126,7 @@ def convert_pairs(key: Convert, item: Convert, entries: Any) -> list[Any]:
 
 
 def mapping_plan(name: str, key: Plan, item: Plan) -> Plan:
-    """An object, where all keys are strings and written as such, otherwise a list of pairs."""
+    """An object if all keys are strings and are written as such, otherwise a list of pairs."""
 
     def encode(value: Any) -> Any:
         if type(value) is not dict:

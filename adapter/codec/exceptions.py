@@ -1,8 +1,8 @@
 """Exceptions to JSON text and back.
 
-Invariant: encoding never fails, and decoding neither imports anything nor runs a class's constructor: a class is only
-looked up among what this process has loaded, and an exception is restored field by field. What can't be restored
-such that it prints as it did before becomes a ``RemoteError``.
+Invariant: encoding never fails, and decoding neither imports anything nor runs a class's constructor. A class is only
+    looked up in the modules that this process has loaded, and an exception is restored field by field. If it wouldn't
+    print as it did before, it becomes a ``RemoteError``.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from adapter.errors import CodecError, RemoteError, RemoteTraceback
 
 _MAX_MESSAGE = 64 * 1024
 _MAX_TRACEBACK = 8 * 1024
-_MAX_GROUPS = 20  # levels of groups in groups
+_MAX_GROUPS = 20  # Levels of groups within groups.
 
 # Classes that functions define, as tests and notebooks do, can't be found by their name.
 _LOCAL: weakref.WeakValueDictionary[str, type[BaseException]] = weakref.WeakValueDictionary()
 
-# Where builtin classes keep more than ``args`` and ``__dict__``, and their constructors wouldn't restore it from args.
+# Attributes beside ``args`` and ``__dict__`` that a builtin class has, and that its constructor wouldn't restore.
 _BUILTIN_ATTRIBUTES: dict[type[BaseException], tuple[str, ...]] = {
     ImportError: ("name", "path"),
     AttributeError: ("name",),
@@ -34,9 +34,9 @@ _BUILTIN_ATTRIBUTES: dict[type[BaseException], tuple[str, ...]] = {
 
 
 MAX_BYTES = 160 * 1024
-"""Of an encoded exception: it has to fit into a record beside the arguments."""
+"""Bytes of an encoded exception: it has to fit into a record beside the arguments."""
 
-_ESSENTIAL = {"class", "message", "traceback"}  # what it was and what it said, where the rest doesn't fit
+_ESSENTIAL = {"class", "message", "traceback"}  # The fields that are kept where the rest doesn't fit.
 
 
 def encode_exception(exc: BaseException) -> str:
@@ -101,7 +101,7 @@ def _part(data: Any, key: str, kind: type, default: Any) -> Any:
 
 
 def _stored(value: object) -> Any:
-    """JSON data of what may be anything; None for what can't be kept, or is too large to."""
+    """JSON data of any value; None if it can't be stored, or is too large."""
     try:
         text = encode(value, Runtime)
     except CodecError:
@@ -114,7 +114,7 @@ def _loaded(data: object) -> Any:
 
 
 def _arguments(exc: BaseException) -> object:
-    """What a builtin constructor restores the exception from."""
+    """The arguments from which a builtin constructor restores the exception."""
     if isinstance(exc, BaseExceptionGroup):
         return [exc.message]
     args = list(BaseException.args.__get__(exc))  # type: ignore[attr-defined] # never a property of a user's class
@@ -148,7 +148,7 @@ def _message(exc: BaseException) -> str | None:
 
 
 def _traceback(exc: BaseException) -> str:
-    """The text of the machine where it was raised, however many machines it has crossed since."""
+    """The traceback of the machine where it was raised, however many machines it has crossed since."""
     if isinstance(exc.__cause__, RemoteTraceback):
         return _utf8(exc.__cause__.text)[-_MAX_TRACEBACK:].decode(errors="ignore")
     try:
@@ -167,7 +167,7 @@ def _utf8(text: str) -> bytes:
 
 
 def _find(name: str) -> type[BaseException] | None:
-    """The class of this name, if it is loaded, is an exception, and may be raised on behalf of another machine."""
+    """The class of this name, if it is loaded, is an exception, and may be raised for another machine."""
     module, _, path = name.partition(":")
     found: Any = _LOCAL.get(name) if "<locals>" in path else _walk(sys.modules.get(module), path)
     if not issubclass(type(found), type) or not issubclass(found, BaseException):
@@ -179,11 +179,11 @@ def _find(name: str) -> type[BaseException] | None:
 
 
 def _walk(found: Any, path: str) -> Any:
-    """Through the own dictionaries of modules and classes alone: what asks any other object may import, or run code."""
+    """Look only into the dictionaries of modules and classes: asking any other object may import, or run code."""
     for step in path.split("."):
         kind = type(found)
         if issubclass(kind, types.ModuleType):
-            # Not the module's own way of looking up: a lazy module would load itself.
+            # Not by the module's `__getattr__`: a lazy module would load itself.
             found = object.__getattribute__(found, "__dict__").get(step)
         else:
             found = _own(found).get(step) if issubclass(kind, type) else None
@@ -194,7 +194,7 @@ _own: Any = type.__dict__["__dict__"].__get__
 
 
 def _control_flow() -> tuple[type[BaseException], ...]:
-    """What would end the awaiting process or task, though it was another one that ended."""
+    """Whether raising it would end the awaiting process or task, though another one has ended."""
     cancelled = getattr(sys.modules.get("asyncio"), "CancelledError", GeneratorExit)
     return (SystemExit, KeyboardInterrupt, GeneratorExit, cancelled)
 
@@ -202,13 +202,13 @@ def _control_flow() -> tuple[type[BaseException], ...]:
 def _restored(
     kind: type[BaseException], message: str, data: dict[str, Any], members: list[BaseException]
 ) -> BaseException | None:
-    """None if it wouldn't print the same."""
+    """The exception, restored; None if it wouldn't print the same."""
     try:
         args = _loaded(data["args"]) if "args" in data else [message]
         exc = _built(kind, [*args, members] if issubclass(kind, BaseExceptionGroup) else args)
         for name, value in _part(data, "attributes", dict, {}).items():
             _set(exc, name, _loaded(value))
-        # A group of what became RemoteErrors has none left that only a BaseExceptionGroup can hold.
+        # Members that became RemoteErrors are Exceptions, so an ExceptionGroup can hold them.
         same = type(exc) is kind or kind is BaseExceptionGroup
         return exc if same and _message(exc) == message else None
     except Exception:
@@ -216,7 +216,7 @@ def _restored(
 
 
 def _built(kind: type[BaseException], args: list[Any]) -> BaseException:
-    """By the builtin class that determines its memory layout, which is the only one that must run."""
+    """Built by the builtin class that determines its memory layout: only that class's code has to run."""
     base: Any = kind
     while base.__module__ != "builtins":
         base = base.__base__

@@ -1,7 +1,7 @@
-"""The schema of a pydantic model: pydantic's own, and beside what JSON lacks the codec's form of it.
+"""The schema of a pydantic model: pydantic's own, with the codec's form beside each type that JSON lacks.
 
-A model's values are dumped by pydantic and then written by their runtime types, so where pydantic takes an array, a
-tagged set may stand. What only a model's own code knows, custom serializers among it, is left open.
+Pydantic dumps a model's values, and the codec then writes them by their runtime types. So a tagged set may stand where
+pydantic takes an array. Parts that only the model's own code knows, such as custom serializers, are left open.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from adapter.codec.containers import NOT_ESCAPED, fixed
 from adapter.codec.plans import Form, Plan, Refer, Schema, any_of, tagged
 from adapter.codec.scalars import BIG_INT, LEAVES, NOT_FINITE, leaf_plan
 
-_KIND = "x-codec"  # which of pydantic's kinds a part is, until the codec's forms of that kind are put beside it
+_KIND = "x-codec"  # Marks a part with its pydantic kind, until the codec's forms of that kind are put beside it.
 _LEAVES: Mapping[str, type] = {
     "bytes": bytes,
     "date": dt.date,
@@ -38,13 +38,13 @@ _BY_NAME = frozenset({"patternProperties", "properties"})
 
 
 def model_schema(kind: type[BaseModel], of: Refer) -> Schema:
-    """Of a model; where it may be given by its fields' names as well as by their aliases, of both."""
+    """The schema of a model with its fields' aliases. If the model also takes their names, either may be given."""
     named = kind.model_config.get("populate_by_name") or kind.model_config.get("validate_by_name")
     return any_of(_Beside(kind, by_alias, of).schema for by_alias in ([True, False] if named else [True]))
 
 
 class _Generator(GenerateJsonSchema):
-    """Pydantic's, that leaves open a part which it can't describe, rather than fail, and says which kind each is of."""
+    """Pydantic's generator, which marks each part's kind, and leaves open a part that it can't describe."""
 
     def build_schema_type_to_method(self) -> Any:
         methods: dict[Any, Callable[[Any], Schema]] = dict(super().build_schema_type_to_method())
@@ -59,7 +59,7 @@ class _Generator(GenerateJsonSchema):
         return {}
 
     def emit_warning(self, kind: Any, detail: str) -> None:
-        """A default that isn't JSON is left out; nobody has to know."""
+        """Silent: a default that isn't JSON is simply left out."""
 
     def enum_schema(self, schema: Any) -> Schema:
         values = [member.value for member in schema["members"]]
@@ -70,7 +70,7 @@ class _Generator(GenerateJsonSchema):
         return super().literal_schema(schema) if _are_leaves(values) else {}
 
     def decimal_schema(self, schema: Any) -> Schema:
-        # Pydantic's pattern knows no exponent, which it reads and writes.
+        # Pydantic's pattern knows no exponent, though pydantic reads and writes one.
         return {**super().decimal_schema(schema)["anyOf"][0], "type": ["number", "string"], "format": "decimal"}
 
     def timedelta_schema(self, schema: Any) -> Schema:
@@ -105,7 +105,7 @@ class _Beside:
             return node
         if by_name:
             return {name: self.put(schema, of) for name, schema in node.items()}
-        node = {key: value for key, value in node.items() if key != "discriminator"}  # OpenAPI's
+        node = {key: value for key, value in node.items() if key != "discriminator"}  # An OpenAPI word.
         kind = node.pop(_KIND, "")
         if kind:
             return self.beside(kind, node, of)
@@ -114,7 +114,7 @@ class _Beside:
 
     def beside(self, kind: str, node: Schema, of: Refer) -> Schema:
         if kind in _COLLECTIONS:
-            node.pop("uniqueItems", None)  # of what is given twice, one is taken
+            node.pop("uniqueItems", None)  # Of a field that is given twice, pydantic takes one.
             form = of(self.form(kind, node))
             return any_of([form, tagged(f"${kind}", form)])
         if kind == "dict":

@@ -10,7 +10,7 @@ from adapter.codec.plans import Mismatch, Plan, Refer, Schema, attempt, dumps, e
 _WAYS: list[dict[str, Any]] = [
     {"mode": "python", "by_alias": True},
     {"mode": "python", "by_alias": False},
-    {"mode": "json", "by_alias": True},  # for types that only pydantic knows, such as URLs
+    {"mode": "json", "by_alias": True},  # For types that only pydantic knows, such as URLs.
 ]
 
 
@@ -20,7 +20,7 @@ def model_plan(kind: Any, runtime: Plan) -> Plan:
 
 
 class _Model:
-    """What its own dump and validation bring back equal, which is checked at every encoding."""
+    """A model's plan. Every encoding checks that the model's own dump and validation bring the value back equal."""
 
     def __init__(self, kind: Any, runtime: Plan) -> None:
         self.kind = kind
@@ -44,7 +44,7 @@ class _Model:
         return attempt(self.name, self.kind.model_validate, self.runtime.decode(data))
 
     def schema(self, of: Refer) -> Schema:
-        from adapter.codec.model_schemas import model_schema  # few processes ever describe a model
+        from adapter.codec.model_schemas import model_schema  # Imported late: few processes ever describe a model.
 
         return model_schema(self.kind, of)
 

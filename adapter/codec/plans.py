@@ -1,7 +1,7 @@
 """A plan: how the values of one annotation become JSON data and back, what that data looks like, and what doesn't fit.
 
-A plan's schema is JSON Schema (draft 2020-12). It refers to the plans within it by a function that it is given, so
-that recursive types have one, and is made only where it is asked for.
+A plan's schema is JSON Schema (draft 2020-12), made only when it is asked for. A function that it is given refers to
+the plans within it, so that recursive types have a schema, too.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ Convert = Callable[[Any], Any]
 Schema = dict[str, Any]
 Refer = Callable[["Form"], Schema]
 Describe = Callable[[Refer], Schema]
-MAX_DEPTH = 100  # so that what one stack could encode, every other, deeper stack can decode
+MAX_DEPTH = 100  # So that every deeper stack can decode what one stack could encode.
 dumps = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False, allow_nan=False).encode
 
 
 class Mismatch(Exception):
-    """A value or JSON data that doesn't fit; collects its path while it travels outwards."""
+    """A value or JSON data doesn't fit. The exception collects the path while it travels outwards."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -31,12 +31,12 @@ class Mismatch(Exception):
 
 
 def anything(_: Refer) -> Schema:
-    """The schema of what is left open."""
+    """The schema that anything fits."""
     return {}
 
 
 class Form:
-    """What some JSON data looks like, under a name by which schemas may refer to it."""
+    """What some JSON data looks like, with a name by which schemas may refer to it."""
 
     __slots__ = ("name", "schema")
 
@@ -49,7 +49,7 @@ class Plan(Form):
     """How the values of one annotation become JSON data and back; ``kinds`` are the classes it stands for.
 
     Data that fits its schema can be decoded, unless a class's own code refuses it. Data that ``encode`` or
-    ``encode_natural`` writes fits it, but for a bool in an int's place: whoever sends that is mistaken.
+    ``encode_natural`` writes fits the schema. A bool in an int's place is the exception: its sender is mistaken.
     """
 
     __slots__ = ("decode", "encode", "kinds")
@@ -61,19 +61,19 @@ class Plan(Form):
         self.kinds = kinds
 
     def become(self, other: Plan) -> None:
-        """Plans of recursive types refer to a plan before its content is known."""
+        """Fill the plan in. A recursive type's plan is referred to before its content is known."""
         self.name, self.encode, self.decode, self.kinds = other.name, other.encode, other.decode, other.kinds
         self.schema = other.schema
 
 
 def tagged(tag: str, content: Schema, **optional: Schema) -> Schema:
-    """An object that stands for what JSON lacks, or would take for something else."""
+    """The schema of an object that stands for a value that JSON lacks, or would take for something else."""
     properties = {tag: content, **optional}
     return {"type": "object", "properties": properties, "required": [tag], "additionalProperties": False}
 
 
 def any_of(schemas: Iterable[Schema]) -> Schema:
-    """What fits one of them; no schema is repeated."""
+    """The schema of anything that fits one of these. It repeats none."""
     found: list[Schema] = []
     for schema in schemas:
         found += [] if schema in found else [schema]
@@ -82,13 +82,13 @@ def any_of(schemas: Iterable[Schema]) -> Schema:
 
 def expected(name: str, value: object) -> Mismatch:
     got = type(value).__name__
-    if got == name:  # two classes of one name, for instance a module that was loaded twice
+    if got == name:  # Two classes have one name, for instance if a module was loaded twice.
         got = f"another {type(value).__module__}.{got}"
     return Mismatch(f"expected {name}, got {got}")
 
 
 def attempt(what: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Call what may raise anything at all on data from outside, such as a constructor."""
+    """Call code that may raise anything at all on data from outside, such as a constructor."""
     try:
         return function(*args, **kwargs)
     except (RecursionError, Mismatch):
@@ -106,7 +106,7 @@ def describe(error: BaseException) -> str:
 
 
 def refuse(name: str, reason: str) -> Plan:
-    """The plan of an annotation without one: compiling never fails, only using it does, and then with a path."""
+    """The plan of an annotation that can't be stored. Compiling it succeeds; using it fails, with a path."""
 
     def convert(_: Any) -> Any:
         raise Mismatch(reason)

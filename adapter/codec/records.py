@@ -14,7 +14,7 @@ from adapter.codec.plans import Mismatch, Plan, Refer, Schema, any_of, attempt, 
 def record_plan(
     kind: type, args: tuple[Any, ...], plan_of: Callable[[Any], Plan], namespace: Mapping[str, object]
 ) -> Plan | None:
-    """None for what has no such fields; the annotations of a local class may use the names of ``namespace``."""
+    """The plan of a class with annotated fields, else None. A local class may use the names of ``namespace``."""
     if hasattr(kind, "__dataclass_fields__"):
         return _Dataclass(kind, args, plan_of, namespace).plan()
     if issubclass(kind, tuple) and hasattr(kind, "_fields"):
@@ -25,7 +25,7 @@ def record_plan(
 
 
 class _Record:
-    """A class with named, annotated fields; the plans of these are made at first use, when all names are defined."""
+    """A class with annotated fields. Their plans are made at first use, when all names are defined."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class _Record:
         return self.plans
 
     def hints(self) -> dict[str, Any]:
-        # Local names are for local classes: elsewhere they would shadow what the class's own module means by them.
+        # Only local classes see local names: for others, they would shadow the names of the class's own module.
         local = "<locals>" in self.kind.__qualname__
         names = {**self.namespace, self.kind.__name__: self.kind} if local else {}
         what = f"{self.kind.__name__}, its annotations"
@@ -123,10 +123,10 @@ def _escaped(fields: dict[str, Schema], required: list[str]) -> Schema:
 
 
 class _Dataclass(_Record):
-    """Built by its own ``__init__``, unless that takes what isn't stored; then the fields alone are restored."""
+    """Built by its own ``__init__``. If that takes arguments that aren't stored, only the fields are restored."""
 
     def names(self, hints: Mapping[str, Any]) -> Iterable[str]:
-        from dataclasses import fields  # loaded already, by whoever defined the class
+        from dataclasses import fields  # The module that defined the class has loaded it already.
 
         return [field.name for field in fields(self.kind)]
 
@@ -155,7 +155,7 @@ class _Dataclass(_Record):
                 field.name: given[field.name] if field.name in given else _default(field) for field in fields(self.kind)
             }
         for name, item in given.items():
-            object.__setattr__(value, name, item)  # also on frozen classes
+            object.__setattr__(value, name, item)  # Works on frozen classes, too.
         return value
 
 
@@ -170,7 +170,7 @@ def _is_init_var(field: Any) -> bool:
 
 
 class _NamedTuple(_Record):
-    """An object of its fields; from outside also a list."""
+    """An object of its fields. From outside a list will do, too."""
 
     def names(self, hints: Mapping[str, Any]) -> Iterable[str]:
         return tuple(self.kind._fields)
@@ -194,7 +194,7 @@ class _NamedTuple(_Record):
 
 class _TypedDict(_Record):
     def needed(self, hints: Mapping[str, Any]) -> set[str]:
-        # Under ``from __future__ import annotations`` the class's own __required_keys__ overlook NotRequired.
+        # Under ``from __future__ import annotations`` the class's own __required_keys__ misses NotRequired.
         marks = {name: get_origin(hint) for name, hint in hints.items()}
         optional = self.kind.__optional_keys__
         return {

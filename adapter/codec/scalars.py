@@ -1,4 +1,4 @@
-"""Plans of classes that hold no other values: what JSON has, or else text that a person would write."""
+"""Plans of classes that hold no other values: a JSON scalar, or else text that a person would write."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from adapter.codec.plans import (
     tagged,
 )
 
-_BIG = 2**63  # many readers of JSON, DynamoDB's console among them, keep no larger integers
+_BIG = 2**63  # Many readers of JSON, DynamoDB's console among them, keep no larger integers.
 LEAVES = frozenset({type(None), bool, int, float, str})
 
 _BIG_INT = tagged("$int", {"type": "string", "format": "hexadecimal"})
@@ -73,12 +73,12 @@ def read_leaf(data: Any) -> Any:
 
 
 def whole(data: Any) -> Any:
-    """JSON has one kind of number: 1.0 is an integer, too, and some write it so."""
+    """Read an integer. JSON has one kind of number, and some writers write 1 as 1.0."""
     return int(data) if type(data) is float and data.is_integer() else data
 
 
 def scalar_plan(*kinds: type) -> Plan:
-    """One of bool, int, float and str, or a union of them: JSON tells these apart by itself."""
+    """The plan of bool, int, float, str, or a union of them: JSON tells these apart by itself."""
     numbers = {bool, int, float} if float in kinds else {bool, int} if int in kinds else set()
     accepted = frozenset(kinds) | numbers
     name = " | ".join(kind.__name__ for kind in kinds)
@@ -108,7 +108,7 @@ def none_plan() -> Plan:
 
 
 def _textual_plan(cls: type, looks: Schema, to_text: Convert, from_text: Convert, *also: type) -> Plan:
-    """A class that is written as a string that ``looks`` so; ``also`` are further JSON types that its decoder takes."""
+    """The plan of a class that is written as a string, with the schema ``looks``. Its decoder also takes ``also``."""
     name = cls.__name__
 
     def encode(value: Any) -> Any:
@@ -153,7 +153,7 @@ def _unduration(text: str) -> dt.timedelta:
 
 
 def _decimal(text: Any) -> Any:
-    from decimal import Decimal  # most processes never need this, nor the next ones
+    from decimal import Decimal  # Imported late, like the next ones: most processes never need them.
 
     return Decimal(text)
 
@@ -171,7 +171,7 @@ def _zone(key: str) -> Any:
 
 
 def _local(from_text: Convert) -> Convert:
-    """Of a datetime or time whose zone is told beside it."""
+    """The text of a datetime or time whose zone stands beside it."""
 
     def convert(text: str) -> Any:
         value = from_text(text)
@@ -194,16 +194,18 @@ FORMATS: Mapping[str, Convert] = {
     "time-zone": _zone,
     "uuid": _uuid,
 }
-"""How a text of each format is read. Those that are JSON Schema's own mean what Python reads: no offset is needed."""
+"""How a text of each format is read. JSON Schema's own formats mean what Python reads: an offset may be missing."""
 
 ENCODINGS: Mapping[str, Convert] = {"base64": _unbase64}
 
 
 def _zone_key(zone: Any) -> str | None:
-    """The key of a ZoneInfo; None for what the ISO text itself can express."""
+    """The key of a ZoneInfo; None if the ISO text can express the zone."""
     if zone is None or type(zone) is dt.timezone:
         return None
-    zoneinfo = sys.modules.get("zoneinfo")  # loaded, if the value has one; else its import isn't worth the time
+    zoneinfo = sys.modules.get(
+        "zoneinfo"
+    )  # zoneinfo is loaded if the value has such a zone; otherwise importing it isn't worth the time.
     if zoneinfo is not None and type(zone) is zoneinfo.ZoneInfo and zone.key is not None:
         return str(zone.key)
     raise Mismatch(f"expected a fixed offset or a ZoneInfo with a key as tzinfo, got {type(zone).__name__}")
@@ -213,13 +215,13 @@ def _zone_key(zone: Any) -> str | None:
 def _clock_form(name: str, format: str) -> Form:
     fields: dict[str, Schema] = {"zone": {"type": "string", "format": "time-zone"}, "fold": {"enum": [0, 1]}}
     schema = tagged(f"${name}", {"type": "string", "format": format}, **fields)
-    # The zone is said once.
+    # The zone stands beside the text, not in it.
     schema["dependentSchemas"] = {"zone": {"properties": {f"${name}": {"format": f"local-{format}"}}}}
     return Form(f"${name}", lambda of: schema)
 
 
 def _clock_plan(cls: Any, format: str) -> Plan:
-    """datetime and time: ISO text, in an object with the zone's key and the fold, where there are any."""
+    """The plans of datetime and time: ISO text, in an object with the zone's key and the fold if there are any."""
     name = cls.__name__
     tag = f"${name}"
     form = _clock_form(name, format)
@@ -231,7 +233,7 @@ def _clock_plan(cls: Any, format: str) -> Plan:
         if zone is None:
             text = value.isoformat()
             if dt.timedelta() < abs(value.utcoffset() or dt.timedelta()) < dt.timedelta(seconds=1):
-                # Python's fromisoformat reads it as none.
+                # Python's fromisoformat reads such an offset as none.
                 raise Mismatch(f"expected an offset of no part of a second alone, got: {text}")
             return {tag: text, "fold": 1} if value.fold else text
         data = {tag: value.replace(tzinfo=None).isoformat(), "zone": zone}
@@ -254,7 +256,7 @@ def _clock_plan(cls: Any, format: str) -> Plan:
 
 
 def leaf_plan(cls: Any) -> Plan | None:
-    """Classes that hold no other values. Decimal and UUID by name: who has a value of them imported their modules."""
+    """The plan of a class that holds no other values. It finds Decimal and UUID by name, without importing them."""
     if cls in (bool, int, float, str):
         return scalar_plan(cls)
     if cls is bytes or cls is bytearray:
@@ -280,7 +282,7 @@ def _is_from(cls: object, module: str, name: str) -> bool:
 
 
 def enum_plan(cls: Any) -> Plan:
-    """By name, a Flag by value, since its combinations have no names of their own; from outside, either will do."""
+    """The plan of an Enum: its name; of a Flag: its value, since combinations have no names. Either is read."""
     name = cls.__name__
     by_value = issubclass(cls, enum.Flag)
 
@@ -293,7 +295,7 @@ def enum_plan(cls: Any) -> Plan:
         member = cls.__members__.get(data) if type(data) is str else None
         if member is None:
             member = attempt(name, cls, whole(read_leaf(data)))
-        if type(member) is not cls:  # a Flag with the boundary EJECT gives an int
+        if type(member) is not cls:  # A Flag with the boundary EJECT gives an int.
             raise expected(name, data)
         return member
 
@@ -304,7 +306,7 @@ def enum_plan(cls: Any) -> Plan:
 
 
 def _members(cls: Any, decode: Convert) -> Schema:
-    """The names, and the values that are JSON."""
+    """The schema of an Enum: its names, and its values that are JSON."""
     names = list(cls.__members__)
     values = [member.value for member in cls if type(member.value) in LEAVES]
     every: dict[str, Any] = {dumps(name): name for name in names}
@@ -312,7 +314,7 @@ def _members(cls: Any, decode: Convert) -> Schema:
         try:
             data = write_leaf(value)
             decode(data)
-        except Mismatch:  # a NaN, which equals no other
+        except Mismatch:  # A NaN equals nothing.
             continue
         every.setdefault(dumps(data), data)
     # A person writes a name.
@@ -321,7 +323,7 @@ def _members(cls: Any, decode: Convert) -> Schema:
 
 
 def _flags(cls: Any, of: Refer) -> Schema:
-    """The names, and the numbers of all combinations; open where there are gaps between these."""
+    """The schema of a Flag: its names, and the numbers of all combinations. Numbers are left open if they have gaps."""
     mask: int = cls._flag_mask_
     numbers: list[Schema] = [{"type": "integer", "minimum": 0, "maximum": mask}]
     if cls._boundary_ in (enum.KEEP, enum.CONFORM):

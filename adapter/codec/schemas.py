@@ -1,8 +1,8 @@
-"""The JSON Schema (draft 2020-12) of a type, put together from what the codec's plans for it say of themselves.
+"""The JSON Schema (draft 2020-12) of a type, put together from the schemas of the codec's plans.
 
-Invariant: a schema is never narrower than natural JSON, which `resolve` writes, too; and where it isn't open, what fits
-it can be decoded. A type that refers to itself has a schema that does. An empty schema is one of a type that can't be
-described: there the function that awaits a promise finds out, when it decodes the value.
+Invariant: a schema takes all natural JSON, which `resolve` writes, too; and a value that fits a schema can be decoded,
+    unless the schema is open. A type that refers to itself has a schema that does. A type that can't be described has
+    an empty schema: then the function that awaits a promise checks the value, when it decodes it.
 """
 
 from __future__ import annotations
@@ -17,33 +17,33 @@ from adapter.codec.compiler import SHARED
 from adapter.codec.plans import Form, Plan, Schema, refuse
 
 MAX_FORMS = 300
-"""Of types in one schema; a generic class that holds itself with ever other arguments is left open beyond."""
+"""Types in one schema. A generic class that holds itself with ever new arguments is left open beyond."""
 
 MAX_CHARACTERS = 64 * 1024
-"""Of a schema as text; a larger one would weigh more than what it is to check."""
+"""Bytes of a schema as text. A larger one would weigh more than the values that it checks."""
 
-_SMALL = 100  # characters that are said again rather than referred to
-_DEEP = 24  # lists and objects; what is nested deeper is referred to
+_SMALL = 100  # So many characters are repeated rather than referred to.
+_DEEP = 24  # Levels of lists and objects; deeper parts are referred to.
 
 _DATA = frozenset({"const", "default", "enum", "examples"})
 _BY_NAME = frozenset({"dependentSchemas", "properties"})
 
 
 def schema_text(annotation: object) -> str:
-    """The schema of a type as JSON text; empty where anything goes, or where it would be too large."""
+    """The schema of a type as JSON text; empty if anything fits, or if it would be too large."""
     return _text(_plan(annotation))
 
 
 @functools.lru_cache(maxsize=256)
 def _text(plan: Plan) -> str:
-    """Once per type: a function asks for it at each replay."""
+    """Made once per type: a function asks for it at each replay."""
     schema = _described(plan)
     text = json.dumps(schema, separators=(",", ":"), ensure_ascii=False) if schema else ""
     return text if len(text) <= MAX_CHARACTERS else ""
 
 
 def describe(annotation: object) -> Schema:
-    """The schema of a type; empty where anything goes."""
+    """The schema of a type; empty if anything fits."""
     return _described(_plan(annotation))
 
 
@@ -62,7 +62,7 @@ def _described(plan: Plan) -> Schema:
 
 
 class _Drawing:
-    """Each form that is part of a schema once; those that others refer to have a name in ``$defs``."""
+    """Draws each form of a schema once. Forms that others refer to have a name in ``$defs``."""
 
     def __init__(self, root: Form) -> None:
         self.root = root
@@ -78,7 +78,7 @@ class _Drawing:
         try:
             return form.schema(self.refer)
         except Exception:
-            # A class whose annotations can't be resolved here, whatever they raise, is the codec's to complain about.
+            # The codec will complain about a class whose annotations can't be resolved, when it is used.
             return {}
 
     def refer(self, form: Form) -> Schema:
@@ -98,7 +98,7 @@ class _Drawing:
         return {**schema, "$defs": defined} if defined else schema
 
     def put(self, node: Any, depth: int = 0, by_name: bool = False) -> Any:
-        """What has been drawn, with the places of other forms filled in."""
+        """The drawn schema, with other forms put in their places."""
         if type(node) is list:
             return [self.put(one, depth + 1) for one in node]
         if type(node) is not dict:
@@ -134,7 +134,7 @@ def _is_small(schema: Schema) -> bool:
 
 
 def _flattened(union: Schema) -> Schema:
-    """One union of the unions in it, and nothing where one of them is open."""
+    """One union, made of the unions in it; open if one of them is open."""
     found: list[Schema] = []
     for member in union["anyOf"]:
         inner = member["anyOf"] if member.keys() == {"anyOf"} else [member]
@@ -145,7 +145,7 @@ def _flattened(union: Schema) -> Schema:
 
 
 def _unlike(taken: Any, name: str) -> str:
-    """A name that can stand in a reference as it is, and that no other form has."""
+    """A name that can stand in a reference as it is, and differs from all others."""
     plain = re.sub(r"[^\w.$-]+", "_", name, flags=re.ASCII)[:80] or "_"
     found, number = plain, 1
     while found in taken:

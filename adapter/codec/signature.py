@@ -1,4 +1,4 @@
-"""How one function's arguments and result are stored: by parameter name, each under its own annotation."""
+"""How one function's arguments and result are stored. Arguments go by parameter name, each under its own annotation."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Signature:
         self._plans: dict[str, Plan] = {}
 
     def encode_args(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> str:
-        """The arguments by parameter name; defaults stay out, so that the callee's own code gives them."""
+        """The arguments by parameter name. Defaults are left out: the callee's own code gives them."""
         try:
             bound = self._signature.bind(*args, **kwargs)
         except TypeError as error:
@@ -42,7 +42,7 @@ class Signature:
         return self._encode(bound.arguments)
 
     def decode_args(self, text: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """What to call the function with."""
+        """The arguments to call the function with."""
         data = guarded(f"{self._name}()", lambda: parse(text))
         if type(data) is not dict:
             raise CodecError(f"{self._name}(): expected an object of arguments, got {type(data).__name__}")
@@ -82,7 +82,7 @@ class Signature:
         return str(guarded(f"{self._name}()", lambda: json_text(data)))
 
     def _call(self, arguments: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        # Bound, an empty one would be taken for a keyword where a parameter before it isn't stored.
+        # An empty *args mustn't be bound: if a parameter before it isn't stored, it would be taken for a keyword.
         given = {name: value for name, value in arguments.items() if not self._is_variadic(name) or value}
         bound = inspect.BoundArguments(self._signature, OrderedDict(given))
         try:
@@ -104,7 +104,7 @@ class Signature:
         return guarded(f"{self._name}(): argument {name!r}", convert)
 
     def _plan(self, name: str) -> Plan:
-        """Kept only once it is resolved: a name that is unknown now may be defined below the function."""
+        """The plan is kept only once it is resolved: a name that is unknown now may be defined below the function."""
         if name not in self._plans:
             self._plans[name] = self._compiler.plan(self._annotation(name))
         return self._plans[name]
@@ -126,7 +126,10 @@ class Signature:
             return Any
         holder = types.SimpleNamespace(__annotations__={"it": annotation})
         names = getattr(self._function, "__globals__", {})
-        local = {**self._locals, **_enclosing(self._function)}  # again: cells are filled as the outer function runs
+        local = {
+            **self._locals,
+            **_enclosing(self._function),
+        }  # Read again each time: cells are filled while the outer function runs.
         what = f"an annotation that can be resolved instead of {annotation!r}"
         hints = attempt(what, typing.get_type_hints, holder, names, local, include_extras=True)
         return hints["it"]
@@ -140,12 +143,12 @@ def _is_required(parameter: inspect.Parameter) -> bool:
 def _signature(function: Callable[..., object]) -> inspect.Signature:
     try:
         return inspect.signature(function)
-    except (ValueError, TypeError):  # some builtins have none
+    except (ValueError, TypeError):  # Some builtins have no signature.
         return _BARE
 
 
 def _underlying(function: Any) -> Any:
-    """The function that holds the annotations, inside of wrappers, methods, partials and callable objects."""
+    """The function that holds the annotations, inside wrappers, methods, partials and callable objects."""
     for _ in range(MAX_DEPTH):
         for attribute in ("__wrapped__", "__func__", "func"):
             inner = getattr(function, attribute, None)
@@ -169,6 +172,6 @@ def _enclosing(function: Any) -> dict[str, object]:
     for name, cell in zip(getattr(code, "co_freevars", ()), getattr(function, "__closure__", None) or (), strict=False):
         try:
             found[name] = cell.cell_contents
-        except ValueError:  # not assigned yet
+        except ValueError:  # The cell isn't filled yet.
             continue
     return found

@@ -1,4 +1,4 @@
-"""Plans where the annotation leaves several types open: a tag says which, if JSON alone doesn't tell it."""
+"""Plans of annotations that leave several types open. A tag says which type it is, if JSON alone doesn't."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from adapter.codec.scalars import LEAVES, leaf_plan, read_leaf, scalar_plan, who
 
 
 class Runtime:
-    """An annotation: any supported value by its runtime type, with a tag wherever JSON alone wouldn't tell it."""
+    """Stands for an annotation that takes any supported value, by its runtime type, tagged if need be."""
 
 
 def optional_plan(plan: Plan) -> Plan:
-    """No plan but that of None itself gives null, so null needs no tag."""
+    """The plan of an optional type. Only None gives null, so null needs no tag."""
 
     def encode(value: Any) -> Any:
         return None if value is None else plan.encode(value)
@@ -37,7 +37,7 @@ _NONE: Any = object()
 
 
 class _Guesses(threading.local):
-    """What untagged data was taken for, while the outermost of the unions that hold it is decoded."""
+    """What untagged data was taken for, kept while the outermost union around it is decoded."""
 
     known: dict[tuple[int, int], Any] | None = None
 
@@ -55,7 +55,7 @@ def _first_fit(members: dict[str, Plan], data: Any) -> Any:
 
 
 def _guessed(members: dict[str, Plan], data: Any) -> Any:
-    """Guess once: each member that doesn't fit would guess again all that is below, 2 ** depth times in all."""
+    """Guess once: otherwise each member that doesn't fit would guess all below it again, 2 ** depth times in all."""
     if type(data) is not dict and type(data) is not list:
         return _first_fit(members, data)
     outermost = _guesses.known is None
@@ -104,19 +104,19 @@ def union_plan(members: dict[str, Plan]) -> Plan:
 def _union_schema(members: dict[str, Plan], of: Refer) -> Schema:
     untagged = [of(plan) for plan in members.values()]
     if not all(map(_closed, members.values())):
-        # Else an object that is tagged, and isn't what its tag says, would be taken for one of any names.
+        # Otherwise a tagged object that isn't what its tag says would be taken for an object with any names.
         untagged = [{"anyOf": untagged, "properties": {"$type": False}}]
     named = [tagged("$type", {"const": name}, value=of(plan)) for name, plan in members.items()]
     return any_of([*untagged, *({**each, "required": ["$type", "value"]} for each in named)])
 
 
 def _closed(plan: Plan) -> bool:
-    """Whether no object of this plan has names that its class doesn't know."""
+    """Whether the objects of this plan have no names but those of its class."""
     return bool(plan.kinds) and not any(kind is dict or hasattr(kind, "model_fields") for kind in plan.kinds)
 
 
 def literal_plan(name: str, values: tuple[Any, ...], plan_of: Callable[[type], Plan]) -> Plan:
-    """The values as such; one that reads like an earlier one, such as an Enum's name, is tagged with its class."""
+    """The plan of a Literal: its values as they are; a value that reads like an earlier one has a tag."""
     forward: dict[tuple[type, Any], Any] = {}
     backward: dict[str, Any] = {}
     for value in values:
@@ -143,12 +143,12 @@ def literal_plan(name: str, values: tuple[Any, ...], plan_of: Callable[[type], P
 
 
 def _text(data: Any) -> str:
-    """The same for what JSON takes for the same value."""
+    """One text for all values that are the same in JSON."""
     return dumps(dict(sorted(data.items())) if type(data) is dict else whole(data))
 
 
 class _Plain:
-    """By runtime type: what JSON has, ``kinds`` of collections, and ``leaves``; all that JSON lacks is tagged."""
+    """Values by runtime type: JSON's own, ``kinds`` of collections, and ``leaves``. Types not in JSON are tagged."""
 
     def __init__(self, name: str, leaves: Mapping[type, Plan], *kinds: type, hint: str = "") -> None:
         self.name = name
@@ -199,7 +199,7 @@ def _tagging(plan: Plan, kind: type) -> Convert:
 
 def _untagging(plan: Plan, kind: type) -> Convert:
     def decode(data: Any) -> Any:
-        clock = kind in (dt.datetime, dt.time)  # these understand their own tag
+        clock = kind in (dt.datetime, dt.time)  # These plans read their own tag.
         return plan.decode(data if clock or len(data) > 1 else data[_tag(kind)])
 
     return decode
@@ -210,7 +210,7 @@ ANY = _Plain("plain JSON", {}, tuple, hint="; annotate it with its type").plan
 
 @functools.cache
 def runtime_plan() -> Plan:
-    from decimal import Decimal  # this and the next only now: most processes never need them
+    from decimal import Decimal  # This and the next are imported late: most processes never need them.
     from uuid import UUID
 
     kinds: tuple[type, ...] = (bytes, bytearray, dt.datetime, dt.date, dt.time, dt.timedelta, Decimal, UUID)

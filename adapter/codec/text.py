@@ -1,4 +1,4 @@
-"""Values to JSON text and back. Whatever happens inside leaves this module as a ``CodecError`` with its path."""
+"""Values to JSON text and back. Any failure inside leaves this module as a ``CodecError`` with its path."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ MAX_MESSAGE = 1_000
 
 
 def guarded(where: str, function: Callable[[], Any]) -> Any:
-    """The border of this module: whatever happens inside leaves it as a ``CodecError``."""
+    """The border of this module: any failure inside leaves it as a ``CodecError``."""
     try:
         return function()
     except Mismatch as error:
-        # A path has keys of the data in it, of any length; what a class says of its arguments has the arguments.
+        # A path has keys of the data in it, of any length, and a class's own message may show its arguments.
         path, key, _ = error.path.replace('["', "['").partition("['")
         message = _joined(where, error.path, str(error))
         brief = _joined(where, f"{path}[…]" if key else path, str(error).partition(":")[0])
@@ -30,7 +30,7 @@ def guarded(where: str, function: Callable[[], Any]) -> Any:
     except RecursionError:
         deep = _joined(where, "nested too deep, or contains itself")
         raise CodecError(deep, deep) from None
-    except Exception as error:  # classes can bring hashes, comparisons and metaclasses that raise
+    except Exception as error:  # Classes may have hashes, comparisons and metaclasses that raise.
         brief = _joined(where, "can't be stored")
         raise CodecError(_joined(brief, describe(error)), _joined(brief, type(error).__name__)) from error
 
@@ -67,12 +67,12 @@ def encode(value: object, annotation: object = Any, *, where: str = "") -> str:
 
 
 def decode(text: str, annotation: object = Any, *, where: str = "") -> Any:
-    """The value that ``encode`` was given; takes natural JSON from elsewhere, too."""
+    """The value that ``encode`` was given. Natural JSON from elsewhere will do, too."""
     return guarded(where, lambda: SHARED.plan(annotation).decode(parse(text)))
 
 
 def to_data(value: object, annotation: object) -> Any:
-    """What ``encode`` gives, as data to be put into a larger JSON document."""
+    """The same as ``encode``, as data for a larger JSON document."""
     return guarded("", lambda: parse(json_text(SHARED.plan(annotation).encode(value))))
 
 
@@ -81,7 +81,7 @@ def from_data(data: object, annotation: object) -> Any:
 
 
 def encode_natural(value: object, *, where: str = "") -> str:
-    """JSON text by the value alone, for a reader whose annotation isn't known here: ``decode`` accepts it there."""
+    """JSON text made from the value alone, for a reader whose annotation isn't known here: ``decode`` takes it."""
     return str(guarded(where, lambda: json_text(_natural(value))))
 
 
@@ -95,7 +95,7 @@ def _natural(value: Any) -> Any:
         pairs = convert_pairs(_natural, _natural, value.items())
         return json_object(pairs) if all(type(name) is str for name in value) else pairs
     if kind not in LEAVES and not issubclass(kind, enum.Enum):
-        # Not ``__dataclass_fields__``: that has class variables, too.
+        # Not ``__dataclass_fields__``: it has class variables, too.
         fields = dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ()
         names = [field.name for field in fields] or (issubclass(kind, tuple) and getattr(kind, "_fields", None))
         if names:
@@ -108,7 +108,7 @@ def _natural_fields(value: Any, names: Iterable[str]) -> Any:
     name = ""
     try:
         for name in names:
-            if hasattr(value, name):  # neither ClassVar nor InitVar are stored, but the latter may have defaults
+            if hasattr(value, name):  # Neither ClassVar nor InitVar is stored, but an InitVar may have a default.
                 pairs.append([name, _natural(getattr(value, name))])
     except Mismatch as error:
         raise error.at(f".{name}") from None
