@@ -1,4 +1,6 @@
-"""Blocks of a wide map, each run by a function of its own: one parent would write, invoke and read them all."""
+"""Blocks of a wide map. A function of its own runs each block, since one parent would have to write, invoke and read
+all calls.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +21,10 @@ from adapter.replay.blocks import outcomes
 from adapter.replay.steps import Promise, Scope
 
 BLOCK = 250
-"""Items: what one partition holds of a function's children."""
+"""Items of a block: one partition holds so many of a function's children."""
 
 BLOCK_CHARACTERS = 40_000
-"""Of encoded arguments: a block's are in one record."""
+"""Characters of a block's encoded arguments: they are in one record."""
 
 
 @dataclass(kw_only=True)
@@ -40,7 +42,7 @@ class Block:
 
 
 async def run_block(block: Block) -> None:
-    """Call the function with each item of a block. Its outcomes are read from the promises of these calls."""
+    """Call the function with each item of a block. The map reads the outcomes from the promises of these calls."""
     definition = registry.find(block.fn)
     options = Options(target=block.target, retry=block.retry, timeout=block.timeout, tags=block.tags)
     scope = requests.scope_of("a block of a map")
@@ -65,7 +67,7 @@ def _only(positional: Sequence[Any], named: dict[str, Any]) -> Any:
 def blocks_of(
     definition: Definition, options: Options, items: Sequence[Any], limit: int | None, collect: bool
 ) -> list[Block]:
-    """The items in blocks, the limit divided among them."""
+    """The items in blocks. ``limit`` is the share of each block."""
     return [
         Block(
             fn=definition.name,
@@ -94,7 +96,7 @@ def _portions(encoded: list[str]) -> Iterator[list[str]]:
 
 
 def start_block(scope: Scope, definition: Definition, block: Block) -> Promise[list[Any]]:
-    """Run a block; its results, each decoded as a call's is."""
+    """Start a block. Its promise gives the results, each decoded as a call's is."""
     text = requests.encoded(_RUNS_BLOCKS, (block,), {})
     read = functools.partial(outcomes, read=definition.signature.decode_result, name=definition.name)
     return scope.request(replace(requests.call(_RUNS_BLOCKS, Options(), text, scope), decode=read))
@@ -103,7 +105,7 @@ def start_block(scope: Scope, definition: Definition, block: Block) -> Promise[l
 async def map_blocks(
     scope: Scope, definition: Definition, options: Options, items: Sequence[Any], limit: int | None, collect: bool
 ) -> list[Any]:
-    """A wide map by blocks; as many of them at a time as the limit allows, each with its part of it."""
+    """Run a wide map in blocks. The limit is divided among the blocks that run at a time."""
     at_once = len(items) if limit is None else -(-limit // 10)
     share = None if limit is None else limit // at_once
     blocks = blocks_of(definition, options, items, share, collect)

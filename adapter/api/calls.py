@@ -30,7 +30,7 @@ def run(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Promi
 def run(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Promise[Any]:
     """An inline step: run a callable here, in this Lambda, and record its outcome with one write.
 
-    It begins when the caller next awaits. A crash before its outcome is recorded runs it again.
+    It begins when the caller next awaits. If the Lambda dies before the outcome is recorded, the step runs again.
 
     Raises:
         NotDurable: called outside of an async durable function.
@@ -54,7 +54,7 @@ def run(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Promise[A
 
 
 def _describe(signature: Signature, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
-    """The arguments as a replay compares them. They never travel, so those that can't be encoded count by class."""
+    """The arguments as a replay compares them. They never travel, so one that can't be encoded counts by its class."""
     try:
         return signature.encode_args(args, kwargs)
     except CodecError:
@@ -78,13 +78,14 @@ def promise(type_: Any = Any, /, *, timeout: float | None = None) -> Promise[Any
     """
     name = getattr(type_, "__qualname__", str(type_))
     scope = scope_of("promise(...)")
-    from adapter.codec.schemas import schema_text  # only here: most functions have no such promises
+    from adapter.codec.schemas import schema_text  # Imported late: most functions have no such promises.
 
     return scope.request(
         Request(
             kind=Kind.EXTERNAL,
             fn=name,
-            # For those who settle it without its type. No part of what a replay compares: a type may grow.
+            # The schema is for people and systems that settle the promise without its type. A replay doesn't compare
+            # it, since a type may grow.
             args=schema_text(type_),
             digest=digest_of(Kind.EXTERNAL, name, ""),
             decode=lambda text: decode(text, type_, where=f"the value of an external promise ({name})"),
@@ -94,12 +95,12 @@ def promise(type_: Any = Any, /, *, timeout: float | None = None) -> Promise[Any
 
 
 def now() -> dt.datetime:
-    """The time, aware, in UTC: that of the last delivery, so the same at every replay."""
+    """The time of the last delivery, aware, in UTC. It is the same at every replay."""
     return _EPOCH + dt.timedelta(microseconds=scope_of("now()").now())
 
 
 def uuid4() -> uuid_module.UUID:
-    """A random UUID that is the same at every replay, and at every attempt: an idempotency key."""
+    """A random UUID that is the same at every replay and every attempt, so it can serve as an idempotency key."""
     return scope_of("uuid4()").uuid4()
 
 

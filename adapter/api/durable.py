@@ -1,7 +1,7 @@
-"""What a user's code touches first: `durable`, and the functions that it makes.
+"""`durable`, and the durable functions that it makes.
 
-A durable function is its own Lambda handler. Called inside another durable function it returns a hot promise; called
-by Lambda it runs, resumes or starts an execution; from anywhere else it is started with `Durable.start`.
+A durable function is its own Lambda handler. A call inside another durable function returns a hot promise. A call by
+Lambda runs, resumes or starts an execution. From anywhere else, `Durable.start` starts it.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ class Durable(Generic[P, R]):
     def detach(self, *args: P.args, **kwargs: P.kwargs) -> Promise[str]:
         """Inside a durable function: start a root whose life isn't tied to the caller's.
 
-        It is under way when the caller next awaits. The promise settles as soon as the root exists, with its id, which
-        is ``.id`` from the beginning. A crash changes nothing: the id follows from the call.
+        It is under way when the caller next awaits. The promise's ``.id`` is the root's; the promise settles with that
+        id as soon as the root exists. A crash changes nothing: the id follows from the call.
 
         Raises:
             CodecError: an argument can't be stored; nothing was written.
@@ -77,7 +77,7 @@ class Durable(Generic[P, R]):
         """
         scope = requests.scope_of(f"{self.name}.detach(...)")
         text = requests.encoded(self.definition, args, kwargs)
-        # Drawn, not counted: the same at every replay, and no other call of any execution has it.
+        # The id is drawn, so it is the same at every replay, and no call of any other execution has it.
         root = self.options.id or scope.uuid4().hex
         started = scope.request(requests.call_root(Kind.DETACH, self.definition, self.options, text, root, scope))
         started.id = root
@@ -96,12 +96,12 @@ class Durable(Generic[P, R]):
     ) -> asyncio.Task[list[Any]]:
         """Inside a durable function: call this one with each item; the results in the order of the items.
 
-        Hot, as a call is: the first calls are under way when the caller next awaits.
+        It is hot, as a call is: the first calls are under way when the caller next awaits.
 
         Args:
-            max_concurrency: how many calls are pending at most, crashes and resumes included.
-            return_exceptions: give a failure in place of its result. Otherwise the first failure is raised, what is
-                pending is cancelled, and nothing further begins.
+            max_concurrency: at most so many calls are pending at a time, even after crashes and resumes.
+            return_exceptions: put an exception in place of a failed call's result. Otherwise the first failure is
+                raised, the pending calls are cancelled, and no further call begins.
 
         Raises:
             ConfigurationError: ``max_concurrency`` isn't a positive whole number.
@@ -119,8 +119,8 @@ class Durable(Generic[P, R]):
     ) -> Durable[P, R]:
         """A copy of the function with other options, for one call.
 
-        With an ``id``, a call inside a durable function awaits the root of that id, and starts it if there is none:
-        work that several executions share. Cancelling such a call leaves the root to the others.
+        With an ``id``, a call inside a durable function awaits the root of that id, and starts it if there is none. So
+        several executions can share work. Cancelling such a call leaves the root to the others.
 
         Raises:
             InvalidId: no promise can have this id.
@@ -140,10 +140,10 @@ class Durable(Generic[P, R]):
         return Durable(self.definition, options)
 
     def start(self, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
-        """From outside: start a root execution, idempotent by id.
+        """From outside: start a root execution. With an ``id`` it is started only once.
 
-        A crash before this returns may leave a root that was created and not invoked. The watchdog finds it after
-        twenty minutes.
+        If the caller dies before this returns, it may have created the root and not invoked it. The watchdog then
+        invokes it after about twenty minutes.
 
         Raises:
             CodecError: an argument can't be stored; nothing was written.
@@ -172,7 +172,7 @@ class Durable(Generic[P, R]):
         try:
             encoded = self.definition.signature.encode_event(event)
         except CodecError as misfit:
-            # Lambda logs what a handler raises, which no event belongs in.
+            # Lambda logs the exception of a handler, and an event doesn't belong in a log.
             raise CodecError(misfit.brief or f"{self.name}(): its argument can't be read from the event") from None
         return self._root(promise, hosts.storable(encoded, f"the event of {self.name}"))
 
@@ -214,11 +214,12 @@ def durable(
     """Make a function durable: each call of it is its own Lambda invocation, its outcome a promise in DynamoDB.
 
     Args:
-        name: what records call the function; the default is ``module:qualname``. Give one to be free to move it.
-        retry: what follows when it raises. By default a function that made no durable call is tried three times in all,
-            1 and 2 seconds later; one that did isn't.
-        timeout: seconds after which its promise is settled as timed out, and it is cancelled.
-        target: the Lambda function that runs it, named within the stack; the default is its caller's.
+        name: the function's name in records; the default is ``module:qualname``. With a name of your own you can move
+            the function.
+        retry: whether and when it is tried again after it raises. By default a function that made no durable call is
+            tried three times in all, after 1 and 2 seconds. A function that made one isn't tried again.
+        timeout: seconds after which its promise times out, and the function is cancelled.
+        target: the Lambda that runs it, by its name within the stack; the default is its caller's.
         tags: kept with each of its promises.
 
     Raises:

@@ -1,6 +1,6 @@
-"""Many calls at a time, or so many: plain asyncio over whatever makes a call of an item.
+"""Many calls at a time, with or without a limit: plain asyncio.
 
-A limit needs no record of its own: calls that are pending are counted by the code, and a replay counts them alike.
+A limit needs no record of its own: this code counts the pending calls, and a replay counts them in the same way.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 async def limited(
     call: Callable[[Any], Any], items: Sequence[Any], max_concurrency: int, return_exceptions: bool
 ) -> list[Any]:
-    """Results in the order of the items; never more than ``max_concurrency`` calls are pending."""
+    """The results in the order of the items. At most ``max_concurrency`` calls are pending at a time."""
     results: list[Any] = [None] * len(items)
     numbered = iter(enumerate(items))
 
@@ -31,7 +31,7 @@ async def limited(
 
 
 async def together(futures: Sequence[asyncio.Future[Any]], return_exceptions: bool) -> list[Any]:
-    """As `asyncio.gather`, but the first failure cancels the others."""
+    """The same as `asyncio.gather`, but the first failure cancels the others."""
     try:
         return await asyncio.gather(*futures, return_exceptions=return_exceptions)
     except BaseException:
@@ -43,7 +43,7 @@ async def together(futures: Sequence[asyncio.Future[Any]], return_exceptions: bo
 def fan_out(
     call: Callable[[Any], Any], items: Sequence[Any], max_concurrency: int | None, return_exceptions: bool
 ) -> Coroutine[Any, Any, list[Any]]:
-    """Call with each item, at most so many at a time. Without a limit all calls are made before this returns."""
+    """Call with each item, at most so many at a time. Without a limit, all calls are made before this returns."""
     if max_concurrency is None or max_concurrency >= len(items):
         return together([call(item) for item in items], return_exceptions)
     return limited(call, items, max_concurrency, return_exceptions)

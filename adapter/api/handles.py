@@ -1,6 +1,6 @@
 """From outside of an execution: start, look at, settle and wait for promises.
 
-All of it goes through the host of this process: `adapter.engine.host`.
+All of it goes through this process's host: `adapter.engine.host`.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ class Handle(Generic[R]):
         return self._record().state
 
     def result(self, timeout: float | None = None) -> R:
-        """Wait until it settles, at most ``timeout`` seconds; return its value or raise its exception.
+        """Wait until it settles, for at most ``timeout`` seconds. Return its value or raise its exception.
 
         Raises:
-            TimeoutError: it is still pending after ``timeout`` seconds; it goes on all the same.
-            Paused: it stands still since its code drifted from its history.
+            TimeoutError: it is still pending after ``timeout`` seconds. It goes on all the same.
+            Paused: its code drifted from its history, so it stands still.
             UnknownPromise: there is no such promise.
         """
         record = hosts.current().wait(self.id, timeout)
@@ -98,7 +98,7 @@ class Handle(Generic[R]):
 
 
 def started(record: Record, read: Callable[[str], Any], timeout: float | None = None) -> Handle[Any]:
-    """Start a root, or find the same one.
+    """Start a root, or find it if the same one was started before.
 
     Raises:
         IdConflict: the id is taken by another function, or by other arguments.
@@ -111,9 +111,9 @@ def started(record: Record, read: Callable[[str], Any], timeout: float | None = 
 
 
 def attach(promise: str) -> Handle[Any]:
-    """A handle on a promise. Its value is read by the function's annotation, where that is known here.
+    """A handle on a promise. It reads the value by the function's annotation, if this process knows the function.
 
-    Inside a durable function it is to be awaited; whether it exists shows then.
+    Inside a durable function, await the handle. Only the await notices that there is no such promise.
 
     Raises:
         UnknownPromise: there is no such promise.
@@ -121,7 +121,7 @@ def attach(promise: str) -> Handle[Any]:
     if current.get() is not None:
         if not is_id(promise):
             raise UnknownPromise(f"there is no promise {promise!r}")
-        # What a replay does must not depend on what exists now: the link that the first run made says how it is read.
+        # A replay must not depend on what exists now: the promise that the first run made says how the value is read.
         known = hosts.current().peek_promise(promise)
         return Handle(promise, reader(known.fn) if known else decode, known.fn if known else NOBODY)
     record = hosts.current().read_promise(promise)
@@ -131,7 +131,7 @@ def attach(promise: str) -> Handle[Any]:
 
 
 NOBODY = "?"
-"""No function's name: whose outcome it will be isn't known."""
+"""It stands for a function that isn't known yet. No function has this name."""
 
 
 def resolve(promise: str, value: object = None) -> None:
@@ -140,7 +140,7 @@ def resolve(promise: str, value: object = None) -> None:
     The value is written as natural JSON, and read by the type that the promise was made with.
 
     Raises:
-        AlreadySettled: it was settled before; says with what state.
+        AlreadySettled: it was settled before. The error says with what state.
         UnknownPromise: there is no such promise.
         CodecError: the value can't be stored; nothing was written.
     """
@@ -149,7 +149,7 @@ def resolve(promise: str, value: object = None) -> None:
 
 
 def reject(promise: str, error: BaseException | str) -> None:
-    """Settle a promise with an error, from outside: code that awaits it sees it raised. Raises as `resolve` does."""
+    """Settle a promise with an error, from outside; code that awaits it raises the error. Raises as `resolve` does."""
     raised = error if isinstance(error, BaseException) else RuntimeError(error)
     settle(promise, State.REJECTED, encode_exception(raised))
 

@@ -15,7 +15,7 @@ from adapter.errors import ConfigurationError
 from adapter.replay.steps import Promise
 
 WIDE = 500
-"""Items beyond which a map is run in blocks."""
+"""A map of more items is run in blocks."""
 
 
 def map_items(

@@ -19,9 +19,9 @@ _LONGEST = 100 * 365 * 86_400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """``id``: of the root that runs it. ``target``: the Lambda that does. ``tags``: kept with it.
+    """Options of a call. ``id`` is that of the root that runs it, ``target`` the Lambda; ``tags`` are kept with it.
 
-    ``timeout``: seconds until its promise times out. ``retry``: a policy of this call, which travels with it.
+    After ``timeout`` seconds its promise times out. ``retry`` is a policy of this call, which travels with it.
     """
 
     id: str | None = None
@@ -32,7 +32,7 @@ class Options:
 
 
 def seconds(timeout: float | None) -> float | None:
-    """Raises ConfigurationError: it isn't a positive number of seconds."""
+    """Return the timeout. Raises ConfigurationError: it isn't a positive number of seconds."""
     if timeout is None or 0 < timeout <= _LONGEST:
         return timeout
     raise ConfigurationError(f"timeout is a positive number of seconds, at most 100 years of them, got {timeout!r}")
@@ -75,7 +75,7 @@ def call(definition: Definition, options: Options, args: str, scope: Scope) -> R
 
 
 def call_root(kind: Kind, definition: Definition, options: Options, args: str, root: str, scope: Scope) -> Request:
-    """The function runs as a root, which the caller awaits (``FOLLOW``) or leaves to itself (``DETACH``)."""
+    """The function runs as a root. The caller awaits it (``FOLLOW``), or leaves it to itself (``DETACH``)."""
     return replace(
         call(definition, options, args, scope),
         kind=kind,

@@ -1,7 +1,7 @@
 """Executions that begin by the clock: created at run time, each occurrence once.
 
-A schedule is a record whose next occurrence is in the index of due records; `adapter.lambdas.occurrences` is what
-happens then.
+A schedule is a record whose next occurrence is in the index ``due``. When it comes, `adapter.lambdas.occurrences`
+starts it.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def schedule(
     """Start executions of a function by the clock, from now on, until `unschedule`.
 
     Each occurrence is the root ``NAME@2026-01-01T03:00:00Z``. Inside a durable function: ``await run(schedule, …)``.
-    Idempotent by name: the same schedule again changes nothing. A crash leaves it made or not.
+    It is idempotent by name: the same schedule again changes nothing. After a crash it is either made or not.
 
     Args:
         when: five fields of cron in UTC, ``"0 3 * * *"``, or ``"rate(5 minutes)"``; a `When` for more.
@@ -92,14 +92,14 @@ def unschedule(name: str) -> None:
     """Remove a schedule. What it has started goes on.
 
     Raises:
-        UnknownPromise: there is none of this name.
+        UnknownPromise: there is no schedule of this name.
     """
     if hosts.current().drive(_delete(_id(name))) is None:
         raise UnknownPromise(f"there is no schedule {name!r}")
 
 
 def schedules() -> list[Scheduled]:
-    """All of them, by name; one that was made a moment ago may be missing."""
+    """All schedules, by name. One that was made seconds ago may be missing."""
     host = hosts.current()
     found = [host.read_promise(promise) for promise in host.scheduled()]
     return sorted(
@@ -113,7 +113,7 @@ def _create(record: Record) -> Generator[Operation, Any, Record]:
     stands = written.stands if isinstance(written, Refused) else written
     assert stands is not None
     if stands.wake_at is not None and not is_far(stands.wake_at, record.created_at):
-        # Also where it stands already: the call that made it may have died before this.
+        # Also if the schedule stands already: the call that made it may have died before this.
         yield SendAt(stands.target, Occur(id=stands.id, at=stands.wake_at), stands.wake_at)
     return stands
 

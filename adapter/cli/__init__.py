@@ -1,7 +1,7 @@
-"""The command ``durable``: what runs, how it stands, and what an operator may do about it.
+"""The command ``durable``: an operator sees what runs and how it stands, and can settle, cancel or resume it.
 
-It reads, and writes by the same transitions as everything else. click and rich come with ``lambda-await[cli]``, and are
-imported by nothing but this command.
+It changes records by the same transitions as the engine. click and rich come with ``lambda-await[cli]``; only this
+command imports them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the commands change, each by a transition or an invocation of the protocol; each says what came of it."""
+"""The commands that change something, by the protocol's transitions and invocations. Each says what came of it."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ from adapter.protocol.signs import Deadlocked, Expired, Lost, Over, Paused, Runn
 from adapter.protocol.standing import Way, named
 
 WALKED = 1_000
-"""Functions that one command looks at."""
+"""One command looks at so many functions."""
 
 _FROM_OUTSIDE = (Kind.CALL, Kind.EXTERNAL, Kind.FOLLOW)
 
 
 class Unfit(CallerError):
-    """What was asked for isn't done: the promise is of another kind, or its type is another. Nothing was written."""
+    """The command can't be done: the promise is of another kind, or has another type. Nothing was written."""
 
 
 def resume(host: EngineHost, promise: str, force: bool) -> Iterator[str]:
-    """Invoke what is paused, or seems lost, among a function and those that it waits for.
+    """Invoke a function, and those that it waits for, if they are paused or seem lost.
 
-    A crash in the middle leaves some of them uninvoked; the command may be given again. What may be at work is left
-    alone, unless it is ``promise`` itself and ``force``: whatever of it isn't stored yet then runs twice.
+    If the command dies in the middle, it has not invoked some of them, and may be given again. A function that may be
+    at work is left alone. With ``force``, ``promise`` itself is invoked all the same; steps of it that aren't stored
+    yet may then run twice.
 
     Raises:
         UnknownPromise: there is no such promise.
@@ -57,9 +58,10 @@ def resume(host: EngineHost, promise: str, force: bool) -> Iterator[str]:
 
 
 def _invocation(found: Verdict, forced: bool) -> tuple[Cause, str] | None:
-    """With which cause a function is to be invoked, and why; None where it is left alone.
+    """The cause with which to invoke a function, and why; None if it is left alone.
 
-    A check leaves alone what may be between two attempts, and makes good what was to start or follow a root.
+    A run with the cause `CHECK` leaves alone a function that may be between two attempts. It also starts and follows
+    roots again that its function has asked for.
     """
     match found:
         case Over():
@@ -84,9 +86,9 @@ def resolve(host: EngineHost, promise: str, text: str) -> str:
     Raises:
         UnknownPromise: there is no such promise.
         AlreadySettled: it was settled before; says with what state.
-        Unfit: it isn't JSON, or not of the promise's type, or such a promise isn't settled from outside.
+        Unfit: the text isn't JSON, or not of the promise's type, or nobody outside may settle such a promise.
     """
-    # Opened: where its arguments can't be read for want of a cipher, an outcome mustn't be written in clear.
+    # The record is opened first. If its arguments need a cipher that isn't here, no outcome may be written in clear.
     own = _settled_from_outside(Reader(host).opened(promise))
     external = own.kind is Kind.EXTERNAL
     try:

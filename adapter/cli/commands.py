@@ -1,4 +1,4 @@
-"""The commands. Each says what it found or did; what fails says so in one line, and changes nothing."""
+"""The commands. Each says what it found or did. A command that fails says so in one line, and changes nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from adapter.errors import ConfigurationError, DurableError
 
 
 class _Place(click.Group):
-    """Commands whose failures are one line."""
+    """A group of commands that tell a failure in one line."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -37,7 +37,7 @@ def _said(text: str) -> click.ClickException:
 
 
 def _by_aws(error: Exception) -> str | None:
-    """What AWS, or the way to it, says; None for any other failure."""
+    """A failure of AWS, or on the way to it, in words; None for any other failure."""
     from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
     if isinstance(error, NoCredentialsError):
@@ -54,7 +54,7 @@ def _by_aws(error: Exception) -> str | None:
 
 @contextmanager
 def _host(place: dict[str, str]) -> Iterator[EngineHost]:
-    """Where the commands look: what is entered (a LocalCloud), or what the environment and the options describe."""
+    """The host of the commands: an entered LocalCloud, or the one that environment and options describe."""
     if not place:
         try:
             found = hosts.current()
@@ -135,9 +135,9 @@ def list_(host: EngineHost, everything: bool, limit: int) -> None:
 @click.option("--force", is_flag=True, help="Invoke ID itself, whatever it does; a step may run twice.")
 @click.pass_obj
 def resume(host: EngineHost, promise: str, force: bool) -> None:
-    """Invoke again what is paused or lost, of ID and below it.
+    """Invoke again whatever is paused or lost, of ID and below it.
 
-    Harmless where nothing is wrong: what waits, or may be at work, is left alone.
+    It does no harm where nothing is wrong: a function that waits, or may be at work, is left alone.
     """
     for line in acting.resume(host, promise, force):
         click.echo(showing.shown(line))

@@ -1,4 +1,4 @@
-"""What the commands read: the tree under a promise, and the executions that the index knows. Nothing is written."""
+"""The commands that only read: the tree under a promise, and the executions that the index knows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from adapter.protocol.standing import Standing, Way, standing
 from adapter.protocol.timing import SCHEDULES, SHARDS, Due
 
 LOOKED_AT = 1_000
-"""Entries of the index that a list reads the records of; each is a request or more."""
+"""A list reads the records of so many entries of the index. Each takes a request or more."""
 
 TOGETHER = 50
 """Requests side by side."""
@@ -32,7 +32,7 @@ Peeked = tuple[Record, Sequence[Record]]
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A promise's record, those of its children, and what was found of the roots that any of them follows."""
+    """A promise's record, those of its children, and those of the roots that any of them follows."""
 
     own: Record
     children: Sequence[Record]
@@ -41,9 +41,9 @@ class Family:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """A promise, how it stands, and its children that are shown; the others are counted by state.
+    """A promise, how it stands, and the children that are shown. The others are counted by state.
 
-    ``values``: its arguments and outcome as JSON texts, where they were asked for.
+    ``values`` are its arguments and its outcome as JSON texts, if the command asks for them.
     """
 
     record: Record
@@ -55,7 +55,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """Executions, oldest first; ``more`` are left out. ``partial``: the index has more than were looked at."""
+    """Executions, oldest first; ``more`` are left out. ``partial``: the index has more entries than were read."""
 
     nodes: Sequence[Node]
     more: int
@@ -64,7 +64,7 @@ class Overview:
 
 
 class Reader:
-    """Reads from a host, at the time at which it was made."""
+    """Reads from a host. All times are relative to when it was made."""
 
     def __init__(self, host: EngineHost) -> None:
         self._perform = host.ports.perform
@@ -91,7 +91,7 @@ class Reader:
         return [Family(own, children, roots) for own, children in found]
 
     def _roots(self, ids: Sequence[str]) -> Iterator[tuple[str, Record | None]]:
-        """Those that can be read."""
+        """The roots that can be read."""
         try:
             yield from zip(ids, self._perform(Many(tuple(PeekPromise(root) for root in ids))), strict=True)
         except BadMessage:
@@ -104,7 +104,7 @@ class Reader:
 
         Raises:
             UnknownPromise: there is no such promise.
-            ConfigurationError: they are encrypted, or in a bucket, and this environment doesn't say how to read them.
+            ConfigurationError: they are encrypted, or in a bucket, and this environment names no cipher, or no bucket.
         """
         found: Record | None = self._perform(ReadPromise(promise)) if is_id(promise) else None
         if found is None:
@@ -112,7 +112,7 @@ class Reader:
         return found
 
     def stands(self, family: Family) -> Standing:
-        """How it stands; the reason of a pause is read for it, where that can be."""
+        """How it stands. The reason of a pause is opened for it, if that is possible."""
         own = family.own
         if isinstance(own.paused, Stored):
             with contextlib.suppress(ConfigurationError, BadMessage):
@@ -139,7 +139,7 @@ class Reader:
         )
 
     def _families(self, shown: Sequence[Record], deeper: bool) -> list[Family]:
-        """Each with its children, where they matter: to be shown, or to say how their function stands."""
+        """The families of these functions. Children are read if they are shown, or say how their function stands."""
         wanted = [one for one in shown if one.kind is Kind.CALL and (deeper or one.runnable)]
         found = {own.id: (own, children) for own, children in self._glances([one.id for one in wanted], [])}
         return self._complete([found.get(one.id, (one, ())) for one in shown])
@@ -154,7 +154,7 @@ class Reader:
     # A list.
 
     def overview(self, limit: int, everything: bool) -> Overview:
-        """The oldest executions that aren't settled; with ``everything``, also what is and is still in the index."""
+        """The oldest executions that aren't settled; with ``everything``, also settled ones that the index has."""
         unreadable: list[str] = []
         shards = [self._entries(shard, unreadable) for shard in SHARDS if shard != SCHEDULES]
         merged = heapq.merge(*shards, key=lambda due: due.at)
@@ -180,7 +180,7 @@ class Reader:
             for page in self._due(shard, _EVER):
                 yield from page
         except BadMessage as error:
-            # The others are to be seen all the same.
+            # One that can't be read must not hide the others.
             unreadable.append(str(error))
 
     def _glances(self, ids: Sequence[str], unreadable: list[str]) -> list[Peeked]:
@@ -201,7 +201,7 @@ class Reader:
 
 
 def _chosen(children: Sequence[Record], width: int) -> list[Record]:
-    """The first ones, in order; what isn't settled before what is."""
+    """The first ones, in order. Pending ones come before settled ones."""
     unsettled_first = sorted(children, key=lambda child: (not child.pending, child.ordinal))
     return sorted(unsettled_first[:width], key=lambda child: child.ordinal)
 

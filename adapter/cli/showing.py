@@ -1,6 +1,6 @@
-"""Trees and lists as text: for a terminal in colors and to its width, for a pipe in plain lines, or as JSON.
+"""Trees and lists as text: in colors and to the width of a terminal, in plain lines for a pipe, or as JSON.
 
-Ids and names come from elsewhere: nothing in them is taken for markup, and no control character reaches a terminal.
+Ids and names come from elsewhere. Nothing in them is read as markup, and no control character reaches a terminal.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from adapter.protocol.records import Kind, Record
 from adapter.protocol.standing import Way, function_of, span
 
 WIDE = 100_000
-"""Columns of what isn't a terminal: nothing is wrapped there."""
+"""Columns where the output is no terminal: so nothing is wrapped."""
 
 LONGEST = 200
 """Characters of a value in a tree."""
@@ -46,12 +46,12 @@ def put(renderable: RenderableType) -> None:
 
 
 def shown(text: str) -> str:
-    """A text in which what a terminal would obey is written out."""
+    """A text in which control characters are written out, so that no terminal obeys them."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def tree(node: Node, now: int) -> Tree:
-    """A promise, and what it made, below it."""
+    """A promise, with the promises that it made below it."""
     grown = Tree(_label(node, now))
     _grow(grown, node, now)
     return grown
@@ -106,7 +106,7 @@ def listing(overview: Overview, now: int) -> Table:
 
 
 def as_json(node: Node) -> dict[str, Any]:
-    """A tree as plain values. Times are microseconds since the epoch, as they are stored."""
+    """A tree as plain values. Times are in microseconds, as they are stored."""
     record, stands = node.record, node.standing
     data: dict[str, Any] = {
         "id": record.id,

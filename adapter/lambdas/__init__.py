@@ -1,4 +1,4 @@
-"""What AWS invokes, beside the user's functions: the resumer, the sweeper and its queue, and the dead letters.
+"""The library's own Lambdas: the resumer, the sweeper and its queue of timers, and the dead letters.
 
-Each may be given the same event twice, and may die between any two of its operations: the event comes again.
+AWS may give each the same event twice. Each may die between any two of its operations; then AWS sends the event again.
 """

@@ -1,4 +1,6 @@
-"""A batch of an event source, one record after the other; what failed is reported, and comes again by itself."""
+"""A batch of an event source, handled one record after the other. Failed records are reported, and AWS sends them
+again.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +19,14 @@ def process(kind: EventType, event: dict[str, Any], context: Any, handle: Callab
     """The partial batch response of ``handle`` over the event's records.
 
     Raises:
-        BadMessage: it isn't an event of an event source.
+        BadMessage: no event source sent this event.
     """
 
     def watched(record: Any) -> None:
         try:
             handle(record)
         except Exception as error:
-            # What others raise may hold payloads, in its text.
+            # The text of any other error may hold payloads.
             text = f"{type(error).__name__}: {error}" if isinstance(error, DurableError) else type(error).__name__
             host.ports.perform(Tell(What.UNHANDLED, "", "", {"error": text}))
             raise
@@ -39,7 +41,7 @@ def process(kind: EventType, event: dict[str, Any], context: Any, handle: Callab
 
 
 def _is_whole(kind: EventType, record: dict[str, Any]) -> bool:
-    """Whether a record has what its error is reported by, and what its handler reads."""
+    """Whether a record has the number by which its failure is reported, and the content that its handler reads."""
     if kind is EventType.SQS:
         return isinstance(record.get("messageId"), str) and isinstance(record.get("body"), str)
     change = record.get("dynamodb")

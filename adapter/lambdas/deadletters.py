@@ -1,8 +1,8 @@
-"""Invocations that died more often than Lambda repeats them: tried again after a while, and in the end given up.
+"""Invocations that died more often than Lambda repeats them. They are tried again after a while, and finally given up.
 
-The function's own policy decides how often, in its own Lambda, when the next attempt begins. Where not even that can
-run, `LIMIT` ends it: nothing is tried for ever. What came too early is no failure, and isn't counted: a function that
-doesn't read yet what the next version wrote waits until that is deployed there, too.
+The function's own policy decides how often, in its own Lambda, when the next attempt begins. If not even that can run,
+`LIMIT` ends the attempts. A message that came too early is no failure, and isn't counted: a function whose code doesn't
+read the next version's messages yet is tried again until that version is deployed there, too.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from adapter.protocol.messages import Cause, Resume, Start, is_envelope, parse
 from adapter.protocol.times import SECOND
 
 LIMIT = 10
-"""Exhausted invocations in a row; each was made three times."""
+"""Dead letters of one function in a row. Lambda made each of these invocations three times."""
 
 PAUSE = 30
-"""Seconds before the first further attempt; doubled for each."""
+"""Seconds before the first further attempt. The pause doubles each time."""
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Lambda's entry for the queue of failed invocations; reports the messages that failed, one by one."""
+    """Lambda's entry for the queue of failed invocations. It reports each message that it couldn't handle."""
     host = hosts.current()
     return process(EventType.SQS, event, context, lambda record: _bury(host, record))
 
@@ -40,11 +40,11 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 def _bury(host: EngineHost, record: SQSRecord) -> None:
     message = read(record.body)
     if message is None:
-        # An event that was to start a root: nothing is stored of it. It stays in the queue, for a person.
+        # The event should have started a root, and nothing of it is stored. It stays in the queue for a person.
         raise BadMessage("a failed invocation carried no envelope: its event never became a promise")
     own, children = host.ports.perform(PeekFunction(message.id))
     if own is None or not own.runnable or (isinstance(message, Start) and message.since not in (0, own.created_at)):
-        # It is over, or gone; perhaps a later execution has its id.
+        # The function is over or gone, or a later execution has its id.
         return
     early = is_early(record.body)
     crashes = message.crashes + (not early)
@@ -55,7 +55,7 @@ def _bury(host: EngineHost, record: SQSRecord) -> None:
     again: Start | Resume = (
         replace(message, crashes=crashes)
         if isinstance(message, Start)
-        # Whatever woke it may be claimed by now: it loads everything, and arms anew.
+        # A run may have claimed since. So the function loads everything, and arms anew.
         else Resume(id=message.id, cause=Cause.AGAIN, crashes=crashes)
     )
     at = host.ports.clock.now() + (PAUSE if early else PAUSE * 2 ** (crashes - 1)) * SECOND
@@ -63,11 +63,11 @@ def _bury(host: EngineHost, record: SQSRecord) -> None:
 
 
 def read(body: str) -> Start | Resume | None:
-    """The envelope of a failed invocation, as Lambda's on-failure destination tells of it; None where it had none.
+    """The envelope of a failed invocation, from the message of Lambda's on-failure destination; None if it had none.
 
     Raises:
-        OtherVersion: an envelope of a version that this code doesn't read; it comes again.
-        BadMessage: it isn't such a message.
+        OtherVersion: this code doesn't read the envelope's version; the message comes again.
+        BadMessage: no on-failure destination sent this message.
     """
     try:
         payload = json.loads(body)["requestPayload"]
@@ -84,6 +84,6 @@ def read(body: str) -> Start | Resume | None:
 
 
 def is_early(body: str) -> bool:
-    """Whether a function refused what another version wrote; asked only of a body that `read` has read."""
+    """Whether a function refused an envelope of another version. Only for a body that `read` has read."""
     response = json.loads(body).get("responsePayload")
     return isinstance(response, dict) and response.get("errorType") == OtherVersion.__name__

@@ -1,7 +1,7 @@
-"""An occurrence of a schedule: its root is started, then the schedule's record moves on to the next.
+"""An occurrence of a schedule: start its root, then move the schedule's record on to the next occurrence.
 
-The root's id is the schedule's name and the occurrence's time. Died in between, the message comes again: the root
-exists already, and the record is moved on.
+The root's id is the schedule's name and the occurrence's time. If the Lambda dies in between, the message comes again:
+the root exists already, and the record moves on.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def occur(promise: str, at: int) -> Generator[Operation, Any, str]:
     """An occurrence has come: start its root, and move the schedule on."""
     record: Record | None = yield ReadPromise(promise)
     if record is None or record.wake_at != at:
-        # Moved on, removed, or made anew.
+        # The schedule has moved on, was removed, or was made anew.
         return "stale"
     if not 0 <= at < LATEST:
         raise BadMessage(f"{promise} is to occur at {at}, which is no time in microseconds")
@@ -43,7 +43,7 @@ def occur(promise: str, at: int) -> Generator[Operation, Any, str]:
     yield Tell(What.OCCURRED, root.id, root.fn, {"schedule": promise})
     if not is_far(following, now):
         yield SendAt(record.target, Occur(id=promise, at=following), following)
-    # Last: while it stands at this occurrence, the message may come again and do all of this again.
+    # Last: as long as the record stands at this occurrence, a repeated message does all of this again.
     yield Arm(promise, Arming(epoch=record.epoch, arrivals=0, wake_at=following, sent=True, due_at=following))
     return "occurred"
 
@@ -58,7 +58,7 @@ def _root(record: Record, at: int, now: int, timeout: float | None) -> Record:
         args=record.args,
         digest=digest_of(Kind.CALL, record.fn, record.args),
         created_at=now,
-        # The occurrence's own: a message that comes again invokes what it created.
+        # ``by`` is the occurrence's own: if the message comes again, it invokes the root that it created.
         by=f"{record.id}@{at}",
         deadline=None if timeout is None else now + round(timeout * SECOND),
         retry=record.retry,

@@ -1,9 +1,9 @@
-"""Removing executions that are over, once they were kept for their retention. Pure: it yields operations.
+"""Removing executions that are over, after their retention. Pure: it yields operations.
 
-What a live run may still read is never removed. A run reads its own function's record, those of its children, and those
-of the roots that it is linked to. So a record goes only when it is over, when what it was to tell has been told, and
-when nothing is left below it. The root's goes last: its entry in the index is what repeats an interrupted removal, and
-nothing can be started under its id before.
+A record that a live run may still read is never removed. A run reads its own function's record, those of its children,
+and those of the roots that it follows or has detached. So a record goes only when it is over, when everyone who waits
+for it knows that, and when nothing is left below it. The root's record goes last: its entry in the index repeats an
+interrupted removal, and as long as it stands, nothing can be started under its id.
 """
 
 from __future__ import annotations
@@ -25,32 +25,32 @@ from adapter.protocol.timing import MIN_RETENTION, kept_until
 Removing = Generator[Operation, Any, str]
 
 PORTION = 1_000
-"""Records that one look removes: others wait in the same queue, some of them to the second."""
+"""Records that one look removes. Timers wait in the same queue, and some must fire on the second."""
 
 DEEP = 500
-"""Levels to which one look goes down, one request after the other, before it removes anything."""
+"""Levels that one look goes down, one request after the other, before it removes anything."""
 
 SIDE_BY_SIDE = 32
-"""Of which the children are read at a time; each may have thousands."""
+"""Functions whose children are read at a time. Each may have thousands."""
 
 YOUNG = DAY // 2
-"""An object that was put more recently may be of a start under the same id, whose record isn't created yet. Well within
-the least retention: a second run of a function puts its outcome once more, minutes after the first has settled it.
+"""A younger object may belong to a new execution under the same id, whose record isn't created yet. This is well below
+the shortest retention: a second run may put a function's outcome again, minutes after the first has settled it.
 """
 
 
 def retire(own: Record, children: Sequence[Record], now: int, retention: int | None) -> Removing:
-    """A record that is over was due to be looked at: a root is removed with its tree if it was kept for long enough.
+    """The watchdog looks at a record that is over. A root that was kept for long enough is removed with its tree.
 
-    Died anywhere: the index sends the look again, which goes on with what is left. What is in the way (``kept``) is
-    looked at again a day later.
+    If the look dies anywhere, the index sends it again, and it goes on with the records that are left. If something
+    still needs a record (``kept``), the next look comes a day later.
     """
     assert own.due_at is not None
     until = kept_until(own.id, own.ended_at, retention)
     if until is None or parent_of(own.id) is not None:
         yield Postpone(own.id, own.due_at, None)
         return "over"
-    # By the minute: clocks differ, and a longer retention differs by more.
+    # A minute's tolerance, since clocks differ. If the retention was made longer, the difference is larger.
     if now + MINUTE < until:
         yield Postpone(own.id, own.due_at, until)
         return "over"
@@ -63,7 +63,7 @@ def retire(own: Record, children: Sequence[Record], now: int, retention: int | N
     if any(tree.levels):
         yield SendAt(own.target, Look(id=tree.deep or own.id), own.due_at)
         return "removing"
-    # Objects before the record that says whose they are: nothing would find them afterwards.
+    # The objects go before the root's record: without the record nothing would find them.
     yield Clear(own.id, now - YOUNG)
     yield Remove(own.id, own.created_at)
     yield Tell(What.REMOVED, own.id, own.fn, {})
@@ -71,9 +71,9 @@ def retire(own: Record, children: Sequence[Record], now: int, retention: int | N
 
 
 def retire_below(own: Record, children: Sequence[Record], now: int, at: int) -> Removing:
-    """Part of a tree that is too deep for one look: all below ``own`` goes, then what is above it. ``at``: its root's.
+    """Remove part of a tree that is too deep for one look: all below ``own`` first. ``at`` is its root's entry.
 
-    Died anywhere: the root's entry is overdue.
+    If it dies anywhere, the root's entry is overdue, and the index sends the root's look again.
     """
     root: Record | None = yield PeekPromise(root_of(own.id))
     if root is None or not root.over or root.due_at != at:
@@ -97,8 +97,9 @@ def _above(promise: str) -> str:
 
 @dataclass(slots=True)
 class _Tree:
-    """What is to go still, by levels: the deepest last, and none in it is below another. ``bare``: ids of records below
-    which nothing is left. ``deep``: below which it is deeper than one look goes.
+    """The records that have to go, by levels, the deepest last; no record of a level is below another one of it.
+    ``bare`` has the ids of records below which nothing is left. ``deep`` is a record below which the tree is deeper
+    than one look goes.
     """
 
     levels: list[list[Record]]
@@ -108,9 +109,9 @@ class _Tree:
     deep: str = ""
 
     def clear(self) -> Removing:
-        """Remove a portion at most, from below, and from the last child on. What is in the way, if anything is.
+        """Remove at most a portion, from below. Returns the id of a promise that still needs a record, if any does.
 
-        From the last on: what is left has no gap before it, so all of it is found again.
+        The last children go first. So there is no gap before those that are left, and the next look finds all of them.
         """
         while self.levels and self.removed < PORTION:
             level = self.levels[-1]
@@ -152,22 +153,22 @@ class _Tree:
 
 
 def _in_the_way(records: Sequence[Record], now: int) -> Removing:
-    """The id of a promise that needs one of the records still, or nothing.
+    """The id of a promise that still needs one of the records; empty if none does.
 
-    What ended within the last day is in the way, though its root has ended long ago: a run that read it may be under
-    way still, and sandboxes have it in memory. A root is needed by its followers, and by the promise that
-    detached it: as long as that is pending, it would start the root once more.
+    A record that ended within the last day is needed, even if its root ended long ago: a run that read it may be under
+    way, and sandboxes have it in memory. Its followers need a root, and so does the promise that detached it: as long
+    as that one is pending, it would start the root once more.
     """
     for record in records:
         if record.pending:
-            # Its function was settled from outside while it still began this: no code hears of it any more.
+            # Others settled its function while a run of it still began this promise: no code hears of it any more.
             yield from end([record])
         if not record.over or now < record.ended_at + MIN_RETENTION:
             return record.id
         needing = [*sorted(record.awaiters), *([record.detached_by] if record.detached_by else [])]
         found: list[Record | None] = (yield Many(tuple(PeekPromise(promise) for promise in needing))) if needing else []
         for one in found:
-            # Not what a later execution has under the same id.
+            # A promise of a later execution may have the same id.
             if one is not None and one.pending and one.root == record.id:
                 return one.id
     return ""

@@ -1,7 +1,8 @@
-"""Stream records of settled promises → functions resumed. Never a decision of its own: it counts and invokes.
+"""The resumer reads settlements from the table's stream, and resumes the functions that wait for them. It only counts
+and invokes.
 
-One update per parent and batch, then the invocation. A resumer that dies in between is given the batch again, counts
-again and invokes: too many arrivals wake in vain, too few would lose a wake.
+It makes one update for each parent in a batch, then the invocation. If it dies in between, it gets the batch again,
+counts again and invokes. So it may count too many arrivals, which wakes a function in vain; too few would lose a wake.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ def settlement(record: DynamoDBRecord) -> Settlement:
     """Read a stream record.
 
     Raises:
-        OtherVersion: an item of a version that this code doesn't read. Acknowledged it would be a lost wake; refused it
-            comes again, and by then perhaps to code that does.
-        BadMessage: it isn't a promise that settled, or one that wakes in a way unknown here.
+        OtherVersion: this code doesn't read the item's version. Acknowledging the record would lose a wake. Refused, it
+            comes again, perhaps after newer code is deployed.
+        BadMessage: it isn't a settled promise, or this code doesn't know how it wakes its parent.
     """
     raw = _object(_object(record.raw_event, "dynamodb"), "NewImage")
 
@@ -65,31 +66,33 @@ def settlement(record: DynamoDBRecord) -> Settlement:
         wake=Wake(wake) if wake else None,
         reply_to=text("reply_to"),
         state=State(state),
-        # As it is stored: the resumer carries it on to followers, and the code that awaits them reads it.
+        # The value stays as it is stored: the resumer carries it on to followers, and the code that awaits them opens
+        # it.
         value=Stored(text("value"), promise),
-        # A set, stored in whatever order: the same seed is to settle them alike in every process.
+        # A set is stored in any order. Sorted, the same seed of a `LocalCloud` settles them in the same order
+        # everywhere.
         awaiters=tuple(sorted(awaiters)),
     )
 
 
 def _object(data: Any, name: str) -> dict[str, Any]:
-    """An object within another; empty where there is none."""
+    """An object within another; empty if there is none."""
     found = data.get(name) if isinstance(data, dict) else None
     return found if isinstance(found, dict) else {}
 
 
 def resume_callee(settled: Settlement) -> Waking:
-    """A cancelled function is resumed itself, to clean up."""
+    """Resume a cancelled function itself, so that it cleans up."""
     if settled.canceled and settled.kind == Kind.CALL and settled.target:
         yield Invoke(settled.target, Resume(id=settled.id, cause=Cause.CANCEL))
     return "resumed"
 
 
 def settle_followers(settled: Settlement) -> Waking:
-    """Settle the promises that follow this root from other executions; each then wakes its own parent.
+    """Settle the promises of other executions that follow this root. Each then wakes its own parent.
 
-    A follower that gave up may be gone by now, and its id may belong to a promise of a later execution. Then nothing is
-    settled, and no object is copied: nothing would remove the copy.
+    A follower that gave up may be gone by now, and its id may belong to a promise of a later execution. Then this
+    settles nothing, and copies no object, since nothing would remove the copy.
     """
     state, value = copied(settled.state, settled.value)
     for awaiter in settled.awaiters:
@@ -100,7 +103,7 @@ def settle_followers(settled: Settlement) -> Waking:
 
 
 def resume_direct(settled: Settlement) -> Waking:
-    """The parent waits for this one alone."""
+    """Resume a parent that waits for this promise alone."""
     assert settled.parent is not None
     yield Tell(What.WAKING, settled.parent, "", {"by": settled.id})
     yield Invoke(settled.reply_to, Resume(id=settled.parent, cause=Cause.DIRECT))
@@ -108,7 +111,7 @@ def resume_direct(settled: Settlement) -> Waking:
 
 
 def resume_counted(parent: str, settled: Iterable[Settlement]) -> Waking:
-    """Count the arrivals at a parent, then resume it if that is what it waits for."""
+    """Count the arrivals at a parent, then resume it if it waits for no more."""
     together = list(settled)
     standing: Written = yield Arrive(parent, len(together))
     if isinstance(standing, Refused):
@@ -120,7 +123,7 @@ def resume_counted(parent: str, settled: Iterable[Settlement]) -> Waking:
 
 
 class Batch:
-    """One batch of the stream: each parent is counted once, by the first of its records that is processed."""
+    """One batch of the stream. Each parent's arrivals are counted once, with its first record."""
 
     def __init__(self, host: EngineHost, records: Iterable[dict[str, Any]]) -> None:
         self._host = host
@@ -152,7 +155,7 @@ class Batch:
                 self._ended[parent] = error
         failed = self._ended[parent]
         if failed is not None:
-            # All of the parent's records failed together: none may be acknowledged.
+            # All records of this parent failed together, so none may be acknowledged.
             raise failed
 
     def _perform(self, steps: Waking) -> None:
@@ -160,7 +163,7 @@ class Batch:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Lambda's entry for the table's stream; reports the records that failed, one by one."""
+    """Lambda's entry for the table's stream. It reports each record that failed."""
     host = hosts.current()
     batch = Batch(host, records_of(event))
     return process(EventType.DynamoDBStreams, event, context, batch.process)

@@ -1,7 +1,7 @@
-"""What time makes happen: messages that fall due, and the index entries that become messages. No code of the user's.
+"""The sweeper turns entries of the index into messages, and fires the messages that fall due. It runs no user code.
 
-`sweep` only ever sends: an entry stays in the index until its function claims, or settles. So a sweep may die anywhere;
-what it hasn't sent is sent by the platform's retry of the same event, or by a later sweep.
+`sweep` only sends: an entry stays in the index until its function claims or settles. So a sweep may die anywhere.
+Lambda's retry of the same event, or a later sweep, sends the rest.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from adapter.protocol.timing import SHARDS, Due, wanted
 
 
 def sweep(event: dict[str, Any], context: Any) -> dict[str, int]:
-    """Lambda's entry for the schedule of once a minute: send the entries of the minute after next, and the overdue."""
+    """Lambda's entry, invoked every minute: send the entries of the minute after next, and overdue ones."""
     host = hosts.current()
     host.enter_invocation(context)
     minute = _minute(event)
@@ -42,7 +42,7 @@ def sweep(event: dict[str, Any], context: Any) -> dict[str, int]:
 
 
 def _minute(event: dict[str, Any]) -> int:
-    """The minute that this sweep is for: the same at a retry, however late that comes."""
+    """The minute that this sweep is for. A retry has the same one, however late it comes."""
     try:
         at = datetime.fromisoformat(event["time"])
         if at.tzinfo is None:
@@ -61,7 +61,7 @@ def _pages(host: EngineHost, minute: int) -> Iterator[list[Due]]:
                 if found := [due for due in page if wanted(due.at, minute)]:
                     yield found
         except BadMessage as unreadable:
-            # The others fall due all the same.
+            # One entry that can't be sent must not hold up the others.
             host.ports.perform(Tell(What.UNHANDLED, "", "", {"error": f"BadMessage: {unreadable}"}))
 
 
@@ -75,7 +75,7 @@ def _schedule(due: Due) -> SendAt:
 
 
 def fire(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Lambda's entry for the queue of timers: invoke what is due; reports the messages that failed, one by one."""
+    """Lambda's entry for the queue of timers: invoke what is due. It reports each message that failed."""
     host = hosts.current()
     return process(EventType.SQS, event, context, lambda record: _fire(host, record))
 
@@ -83,7 +83,7 @@ def fire(event: dict[str, Any], context: Any) -> dict[str, Any]:
 def _fire(host: EngineHost, record: SQSRecord) -> None:
     target, message, at = read(record.body)
     if at > host.ports.clock.now() + SECOND:
-        # A longer way than one message goes, or clocks that differ.
+        # It is due later than one message can be delayed, or clocks differ: send it on.
         host.ports.perform(Tell(What.SENT_ON, message.id, "", {"at": at}))
         host.ports.perform(SendAt(target, message, at))
         return
@@ -100,10 +100,10 @@ def _fire(host: EngineHost, record: SQSRecord) -> None:
 
 
 def read(body: str) -> tuple[str, Timed, int]:
-    """The target, message and time of a queue's message.
+    """The target, the envelope and the time of a message in the queue.
 
     Raises:
-        BadMessage: it isn't one of ours.
+        BadMessage: the engine didn't send this message.
     """
     try:
         data = json.loads(body)
@@ -111,7 +111,7 @@ def read(body: str) -> tuple[str, Timed, int]:
         if not isinstance(target, str) or type(at) is not int:
             raise TypeError("target or at is of another type")
         if not 0 <= at < LATEST:
-            # Else it would be sent again, and again, until then.
+            # Otherwise it would be sent on again and again, until that year.
             raise ValueError("at isn't a time in microseconds, from 1970 on and before the year 10000")
         return target, parse_timed(data["message"]), at
     except (ValueError, TypeError, KeyError, RecursionError) as unreadable:

@@ -1,20 +1,21 @@
-"""What looks at executions that don't move: an invocation that never came is made again. Pure: it yields operations.
+"""The watchdog looks at executions that don't move, and makes a lost invocation again. Pure: it yields operations.
 
-What is over is looked at once more, when it was kept for long enough: see `adapter.lambdas.removal`.
+After an execution's retention the watchdog looks once more, and removes it: see `adapter.lambdas.removal`.
 
-A root is due to be looked at from its creation on, a cancelled function from its cancellation on: that is an entry of
-the index, and costs no write of its own while the root makes progress. One look is at one function. What is wrong with
-it is mended by an invocation, which is harmless where nothing was wrong; the functions that it waits for are looked at
-in turn. What is wrong, `adapter.protocol.signs` tells.
+The index has an entry for a root from its creation on, and for a cancelled function from its cancellation on. The entry
+costs no write of its own while the root makes progress. One look is at one function. `adapter.protocol.signs` says
+whether the function is lost. If so, the watchdog invokes it, which does no harm if it wasn't. Then it looks at the
+functions that this one waits for.
 
-By when. The first look comes 20 minutes after the root was created, or after a count or a timer last woke it. From then
-on, as much time lies between two looks as the root hasn't moved: 20 minutes at least, a day at most. A look finds what
-has been silent for 16 minutes. So what is lost, of a root or anywhere below it, is found within 16 minutes and the
-time between two looks: 36 minutes where the root moved lately, a day and 16 minutes at most. To this come the minute of
-a sweep, and a message for each level of the tree.
+How soon. The first look comes 20 minutes after the root was created, or after a count or a timer last woke it. The next
+look comes after as much time as the root hasn't moved: at least 20 minutes, at most a day. A look finds a function that
+has been silent for 16 minutes. So the watchdog finds a lost invocation, of a root or anywhere below it, within 16
+minutes and the time between two looks. That is 36 minutes if the root moved lately, and at most a day and 16 minutes; a
+sweep adds a minute, and each level of the tree adds a message.
 
-No look comes to what only sleeps, nor to what is below it, before it wakes. A function that left no trace refuses the
-invocation as long as it may be between two attempts (`adapter.engine.run`): with endless attempts, for ever.
+The watchdog doesn't look at a function that only sleeps, nor below it, before it wakes. A function that left no trace
+refuses the watchdog's invocation as long as it may be between two attempts (`adapter.engine.run`). With endless
+attempts it refuses for ever.
 """
 
 from __future__ import annotations
@@ -60,13 +61,13 @@ from adapter.protocol.timing import MAX_WATCH, QUIET, WATCH
 Watching = Generator[Operation, Any, str]
 
 SOON = 3 * MINUTE
-"""What the index has at least so long before, its sweeper sends in time."""
+"""If an entry is in the index so long before its time, the sweeper sends it in time."""
 
 
 def look(promise: str, at: int, retention: int | None) -> Watching:
-    """Look at a function, at a time that was set for it (microseconds), or because its caller was looked at.
+    """Look at a function: its time ``at`` has come (microseconds), or the watchdog has looked at its caller.
 
-    The mending before the next look is written: whoever dies in between is sent again by the index.
+    The watchdog invokes before it writes the next look: if it dies in between, the index sends this look again.
 
     Args:
         retention: for how many microseconds an execution is kept that is over; None: for ever.
@@ -86,7 +87,7 @@ def _mend(own: Record, children: Sequence[Record], now: int, at: int) -> Watchin
     found = yield from _judge(own, children, max(now, at))
     match found:
         case Expired():
-            # Also of a function that can't even be loaded. The stream tells it, so that it cleans up.
+            # Its code may not even load. If it does, the resumer invokes it, and it cleans up.
             yield Settle(own.id, State.TIMEDOUT, "", guarded=True)
             return "expired"
         case Lost():
@@ -99,10 +100,10 @@ def _mend(own: Record, children: Sequence[Record], now: int, at: int) -> Watchin
     for child in children:
         if child.kind is Kind.CALL and child.pending and now - child.created_at >= QUIET and not sleeps(child, now):
             yield SendAt(child.target, Look(id=child.id), now)
-    # A look by way of the caller may come in the very moment of a timer, whose entry isn't a look's to move.
+    # A look that came by way of the caller may coincide with a timer. It must not move the timer's entry.
     if own.due_at == at != own.wake_at:
         yield Tell(What.LOOKED, own.id, own.fn, {})
-        # Whether what is about to move it does is soon to be seen, however long it has waited for that.
+        # It is about to move, so look again soon, however long it has waited for that.
         silence = 0 if isinstance(found, Running) else now - last_news(own, children, now)
         yield from _postpone(own, now, now + min(max(WATCH, silence), MAX_WATCH))
     return "looked"

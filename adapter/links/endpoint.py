@@ -1,6 +1,6 @@
 """The Function URL's handler: people and other systems settle a promise by HTTP, without access to the table.
 
-A GET never settles: mail scanners and chat clients follow links.
+A GET never settles a promise: mail scanners and chat clients follow links.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from adapter.protocol.records import Kind, Record, State
 from adapter.protocol.times import SECOND
 
 MAX_BODY = 160 * 1024
-"""Bytes: what a promise can hold."""
+"""Bytes of a body: a promise can hold so many."""
 
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'"
@@ -30,8 +30,9 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; fr
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Lambda's entry for a Function URL: GET shows a promise, POST settles it with the JSON value in the body.
 
-    A crash before the settlement leaves the promise as it was; the same POST may be sent again. After one that came
-    later, the same POST is told that the promise is settled (409). Neither token nor body is ever logged.
+    If the Lambda dies before it settles the promise, the promise stays as it was, and the sender can repeat the POST.
+    If it dies after that, a repeated POST is told that the promise is settled (409). Neither token nor body is ever
+    logged.
     """
     try:
         return _answer(HTTPStatus.OK, *_handled(event))
@@ -83,7 +84,7 @@ def _body(event: dict[str, Any]) -> str:
         raise HttpError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body has more than {MAX_BODY} bytes")
     try:
         text = base64.b64decode(text, validate=True).decode() if event.get("isBase64Encoded") else text
-        # A browser's form has one field; curl calls any body a form. No JSON value begins like the field.
+        # A browser's form has one field, and curl calls any body a form. No JSON value begins like the field.
         if text.startswith("value=") and "application/x-www-form-urlencoded" in _header(event, "content-type"):
             from urllib.parse import unquote_plus
 
@@ -103,7 +104,7 @@ def _said(part: dict[str, Any], name: str) -> str:
 
 
 def _part(event: Any, *names: str) -> dict[str, Any]:
-    """An object within the event; empty where there is none, or something else."""
+    """An object within the event. It is empty if there is none, or something else."""
     for name in names:
         event = event.get(name) if isinstance(event, dict) else None
     return event if isinstance(event, dict) else {}

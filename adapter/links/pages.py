@@ -1,4 +1,4 @@
-"""The page that a person sees who follows a link: what is asked, and a way to answer. Pure."""
+"""The page that a person sees behind a link: the question, and a way to answer it. Pure."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _TEXT = """<p>Expected, as JSON: <code>{expected}</code></p>
 _PLAIN: Mapping[str, list[tuple[str, Any]]] = {"boolean": [("Yes", True), ("No", False)], "null": [("Nothing", None)]}
 
 BUTTONS = 6
-"""Of as many choices each is a button; more of them are a list."""
+"""Up to so many choices are buttons; more are a list."""
 
 
 def page(token: str, schema: Any, pending: bool) -> str:
-    """HTML in which everything that comes from outside is escaped."""
+    """The page as HTML. Everything that comes from outside is escaped."""
     if not pending:
         return said("Already answered", "There is nothing left to do here.")
     choices = _choices(schema)
@@ -42,7 +42,7 @@ def page(token: str, schema: Any, pending: bool) -> str:
 
 
 def _choices(schema: Any) -> list[tuple[str, Any]]:
-    """All values that fit, each with its label, but for other ways to write them; empty where they can't be listed."""
+    """All values that fit, each once and with its label; empty if they can't be listed."""
     if not isinstance(schema, dict):
         return []
     if isinstance(schema.get("enum"), list):
@@ -56,7 +56,7 @@ def _choices(schema: Any) -> list[tuple[str, Any]]:
 
 
 def _stands_for_another(schema: Any) -> bool:
-    """The codec's form for a value that another member describes, with its type's name."""
+    """Whether this is the codec's tagged form of a value that another member describes."""
     properties = schema.get("properties") if isinstance(schema, dict) else None
     return isinstance(properties, dict) and properties.keys() == {"$type", "value"}
 
@@ -68,12 +68,12 @@ def _each(template: str, choices: list[tuple[str, Any]]) -> str:
 
 
 def said(title: str, text: str) -> str:
-    """HTML that asks for nothing."""
+    """The page that tells something, and asks for nothing."""
     return _PAGE.format(title=_escaped(title), body=f"<p>{_escaped(text)}</p>")
 
 
 def _escaped(text: str) -> str:
-    # Only here: every Lambda loads this module, and few ever show a page.
+    # Imported only here: every Lambda loads this module, and few ever show a page.
     from html import escape
 
     return escape(text)

@@ -1,7 +1,7 @@
-"""Signed links: addresses, each of which lets its holder settle one promise, once.
+"""Signed links. A link is an address that lets its holder settle one promise, once.
 
-A token names one promise and a time until which it is good, under a key that only the stack knows. The table's first
-settlement stands, so a token needs no record of its own.
+A token names one promise and a time of expiry, and is signed with a key that only the stack knows. A promise settles
+once, so a token needs no record of its own.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ VERSION = "v1"
 def link(promise: str, *, expires_in: float, url: str | None = None) -> str:
     """An address that lets its holder settle a promise, until it expires.
 
-    Call it in a plain ``def`` step or from outside; in the body of an async durable function as ``await run(link, …)``,
-    which records it: the key may be another one at the next replay. A step that is run again after a crash, or retried,
-    makes the same link again.
+    In the body of an async durable function, call it as ``await run(link, …)``. That records the link, since the key
+    may be another one at the next replay. In a plain ``def`` step, or outside, call it directly. A step that runs again
+    after a crash or a failure makes the same link again.
 
     Args:
-        promise: its id, that of ``promise(...)`` for instance.
-        expires_in: seconds from now on; in a step, from the time at which the step was called.
-        url: of the Lambda whose handler is ``adapter.links.endpoint.handler``; by default ``DURABLE_LINK_URL``.
+        promise: its id, for instance the ``.id`` of ``promise(...)``.
+        expires_in: seconds from now; in a step, from the time at which the step was called.
+        url: the URL of the Lambda whose handler is ``adapter.links.endpoint.handler``; by default ``DURABLE_LINK_URL``.
 
     Raises:
         BadMessage: no promise can have this id.
         ConfigurationError: there is no key (``DURABLE_LINK_SECRET``, ``DURABLE_LINK_SECRET_ARN``), or no URL.
-        NotDurable: in the body of an async durable function.
+        NotDurable: it is called in the body of an async durable function.
     """
     scope = current.get()
     if isinstance(scope, Execution):
@@ -53,7 +53,7 @@ def link(promise: str, *, expires_in: float, url: str | None = None) -> str:
             "set DURABLE_LINK_URL to the URL of the Lambda with the handler adapter.links.endpoint.handler"
         )
     now = hosts.current().now() if scope is None else scope.now()
-    # Rounded up: no link is born expired.
+    # Rounded up, so that a link isn't expired when it is made.
     expires = -(-now // SECOND) + math.ceil(expires_in)
     return f"{base.rstrip('/')}/?token={sign(promise, expires, secret())}"
 
@@ -72,7 +72,7 @@ def verify(token: str, key: bytes) -> tuple[str, int]:
     """
     version, _, rest = token.partition(".")
     claims, _, mac = rest.partition(".")
-    # The whole token is compared: another spelling of the same bytes isn't the same token.
+    # The whole token is compared: another spelling of the same bytes is refused.
     ours = token.isascii() and version == VERSION
     if not ours or not hmac.compare_digest(mac.encode(), _text(_mac(claims, key)).encode()):
         raise BadMessage("the token isn't one of ours")
@@ -89,7 +89,7 @@ def _text(data: bytes) -> str:
 
 
 def secret() -> bytes:
-    """The key, from the environment or from Secrets Manager, where it is read once per sandbox and few minutes."""
+    """The key, from the environment or from Secrets Manager. A sandbox reads it there once in a few minutes."""
     text = os.environ.get("DURABLE_LINK_SECRET")
     arn = os.environ.get("DURABLE_LINK_SECRET_ARN")
     if not text and arn:

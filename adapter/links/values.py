@@ -1,4 +1,4 @@
-"""A value from outside, checked by what its promise expects. Pure."""
+"""A value from outside is checked against the type of its promise. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from adapter.protocol.records import Record, check_payload
 
 
 class HttpError(Exception):
-    """The request isn't carried out: an HTTP status, and a sentence for the sender."""
+    """The request is refused, with an HTTP status and a sentence for the sender."""
 
     def __init__(self, status: HTTPStatus, text: str, **more: Any) -> None:
         super().__init__(text)
@@ -21,17 +21,17 @@ class HttpError(Exception):
 
 
 def described(record: Record) -> Any:
-    """The JSON Schema of what an external promise expects; empty where anything goes."""
+    """The JSON Schema of the value that an external promise expects; empty if anything fits."""
     try:
         schema = json.loads(record.args or "{}")
     except (ValueError, RecursionError):
         return {}
-    # What isn't of this version's writing is left open, as a type that it couldn't describe is.
+    # A schema that this version didn't write restricts nothing. Neither does a type that has no schema.
     return {} if checking.nested_too_deep(schema) else schema
 
 
 def read_value(body: str, schema: Any, what: str = "the body") -> str:
-    """A JSON text as the promise keeps it.
+    """The JSON text as the promise keeps it.
 
     Raises:
         HttpError: it is too large, not JSON, or not of the promise's type.
