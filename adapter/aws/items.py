@@ -7,6 +7,7 @@ index and for the stream's filter.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pynamodb.attributes import (
@@ -55,6 +56,47 @@ class Item(Model):
     locals().update({name: _ATTRIBUTES[field.form](null=name not in STORED_ALWAYS) for name, field in FIELDS.items()})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Column:
+    """How one field is written and read. ``plain`` makes what is written of its value, ``type`` the value again."""
+
+    word: str
+    type: Callable[[Any], Any]
+    plain: Callable[[Any], Any]
+    default: Any
+    always: bool
+    tag: str
+    serialize: Callable[[Any], Any]
+    get_value: Callable[[dict[str, Any]], Any]
+    deserialize: Callable[[Any], Any]
+
+
+def _column(field: Field) -> _Column:
+    attribute: Attribute[Any] = Item.get_attributes()[field.name]
+    return _Column(
+        word=field.form.word,
+        type=dict if field.form is Form.MAP else field.type,
+        plain=_PLAIN[field.form],
+        default=field.default,
+        always=field.name in STORED_ALWAYS,
+        tag=attribute.attr_type,
+        serialize=attribute.serialize,
+        get_value=attribute.get_value,
+        deserialize=attribute.deserialize,
+    )
+
+
+# A text may be of a subclass of str, as `Stored` is.
+_PLAIN: dict[Form, Callable[[Any], Any]] = {
+    Form.TEXT: str,
+    Form.NUMBER: int,
+    Form.FLAG: bool,
+    Form.TEXTS: set,
+    Form.MAP: dict,
+}
+_COLUMNS = {name: _column(field) for name, field in FIELDS.items()}
+
+
 def to_item(record: Record) -> dict[str, Any]:
     """The record as DynamoDB's typed JSON. A field at its default is left out."""
     made = attributes(record.id, {name: getattr(record, name) for name in FIELDS})
@@ -69,7 +111,11 @@ def key(promise: str) -> dict[str, Any]:
 
 def attributes(promise: str, values: Mapping[str, Any]) -> dict[str, dict[str, Any] | None]:
     """The attributes for these values of a promise's fields; None for an attribute that must not be there."""
-    made = {name: _WRITERS[name](value) for name, value in values.items()}
+    made: dict[str, dict[str, Any] | None] = {}
+    for name, value in values.items():
+        column = _COLUMNS[name]
+        absent = value == column.default and not column.always
+        made[name] = None if absent else {column.tag: column.serialize(column.plain(value))}
     if "due_at" in made:
         made["due_shard"] = made["due_at"] and {"S": shard_of(promise)}
     if "awaiters" in made:
@@ -103,10 +149,11 @@ def to_entry(raw: Mapping[str, Any]) -> Record:
 
 def _read(raw: Mapping[str, Any], wanted: frozenset[str]) -> Record:
     try:
-        values = {name: _READERS[name](typed) for name, typed in raw.items() if name in _READERS and _is_set(typed)}
-        if missing := wanted - values.keys():
+        # As PynamoDB has it: a null is an attribute that isn't there.
+        there = {name: typed for name, typed in raw.items() if name in _COLUMNS and "NULL" not in typed}
+        if missing := wanted - there.keys():
             raise ValueError(f"it has no {min(missing)}")
-        record = Record(**values)
+        record = Record(**_values(there))
         if not is_id(record.id):
             raise ValueError("it has no id that a promise could have")
         if not key(record.id).items() <= raw.items():
@@ -116,67 +163,24 @@ def _read(raw: Mapping[str, Any], wanted: frozenset[str]) -> Record:
         raise BadMessage(f"an item isn't a promise: {str(unreadable)[:300]}") from unreadable
 
 
-def _is_set(typed: Mapping[str, Any]) -> bool:
-    """As in PynamoDB: a null means that the attribute isn't there."""
-    return "NULL" not in typed
+def _values(attributes: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """The values of fields, from their attributes. It may raise anything if an attribute doesn't fit.
 
-
-def _writer(field: Field, attribute: Attribute[Any]) -> Callable[[Any], dict[str, Any] | None]:
-    """From a field's value to its attribute."""
-    always, default = field.name in STORED_ALWAYS, field.default
-    tag, serialize = attribute.attr_type, attribute.serialize
-    # The text may be of a subclass of str, as `Stored` is.
-    plain = {Form.TEXT: str, Form.MAP: dict}.get(field.form)
-
-    def write(value: Any) -> dict[str, Any] | None:
-        if value == default and not always:
-            return None
-        return {tag: serialize(value if plain is None else plain(value))}
-
-    return write
-
-
-def _reader(field: Field, attribute: Attribute[Any]) -> Callable[[dict[str, Any]], Any]:
-    """From a field's attribute to its value. It may raise anything if the attribute doesn't fit."""
-    value_of, deserialize = attribute.get_value, attribute.deserialize
-    checks: dict[type, Callable[[Any], Any]] = {str: _text, int: _whole, bool: _true, Mapping: _texts}
-    plain = checks.get(field.type, field.type)
-    return lambda typed: plain(deserialize(value_of(typed)))
-
-
-def _text(text: str) -> str:
-    if not isinstance(text, str):
-        raise ValueError(f"a text is a {type(text).__name__}")
-    return text
-
-
-def _whole(number: float) -> int:
-    """Read a whole number. Conditions compare what is stored, so a rounded number would be refused for ever."""
-    if number != int(number):
-        raise ValueError(f"{number} isn't a whole number")
-    return int(number)
-
-
-def _true(flag: bool) -> bool:
-    """Read a flag. Conditions only ask whether it is stored, so a stored one must be true."""
-    if not flag:
-        raise ValueError("a flag is stored only where it is true")
-    return True
-
-
-def _texts(found: Any) -> dict[str, str]:
-    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
-        raise ValueError("its tags aren't texts by name")
+    Conditions compare what is stored, so what is read as another value would be refused for ever.
+    """
+    found = {}
+    for name, typed in attributes.items():
+        column = _COLUMNS[name]
+        stored = column.deserialize(column.get_value(typed))
+        value = found[name] = column.type(stored)
+        if value != stored:
+            raise ValueError(f"its {name} isn't a {column.word}")
+        if value is False:
+            # Conditions only ask whether it is stored.
+            raise ValueError(f"its {name} is a flag, which is stored only where it is true")
+        if column.type is dict and not all(isinstance(text, str) for text in value.values()):
+            raise ValueError(f"its {name} aren't texts by name")
     return found
-
-
-def _modelled(name: str) -> Attribute[Any]:
-    found: Attribute[Any] = Item.get_attributes()[name]
-    return found
-
-
-_WRITERS = {name: _writer(field, _modelled(name)) for name, field in FIELDS.items()}
-_READERS = {name: _reader(field, _modelled(name)) for name, field in FIELDS.items()}
 
 
 def check_size(promise: str, *texts: str) -> None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from adapter.aws.payloads import prefix_of
-from adapter.aws.sealing import Sealing, in_object, parts_of
+from adapter.aws.sealing import Sealing, in_object
 from adapter.engine.ports import Pool, Store
 from adapter.protocol.promises import Arming, Firing, Refused, Written
 from adapter.protocol.records import SEALED, Kind, Record, State, Stored
@@ -28,28 +28,29 @@ class SealedStore:
 
     def read_promise(self, promise: str) -> Record | None:
         found = self.inner.read_promise(promise)
-        return None if found is None else self.read(found, SEALED)
+        return None if found is None else self.sealing.opened(found, SEALED)
 
     def peek_promise(self, promise: str) -> Record | None:
         found = self.inner.peek_promise(promise)
-        return None if found is None else self.read(found)
+        return None if found is None else self.sealing.opened(found)
 
     def read_function(self, promise: str) -> tuple[Record | None, Sequence[Record]]:
         own, children = self.inner.read_function(promise)
-        return None if own is None else self.read(own, SEALED), self._outcomes(children)
+        return None if own is None else self.sealing.opened(own, SEALED), self._outcomes(children)
 
     def peek_function(self, promise: str) -> tuple[Record | None, Sequence[Record]]:
         own, children = self.inner.peek_function(promise)
-        return None if own is None else self.read(own), [self.read(child) for child in children]
+        return None if own is None else self.sealing.opened(own), [self.sealing.opened(child) for child in children]
 
     def peek_children(self, promise: str) -> Sequence[Record]:
-        return [self.read(child) for child in self.inner.peek_children(promise)]
+        return [self.sealing.opened(child) for child in self.inner.peek_children(promise)]
 
     def read_children(self, promise: str, first: int = 0) -> Sequence[Record]:
         return self._outcomes(self.inner.read_children(promise, first))
 
     def create(self, record: Record) -> Written:
-        sealed: dict[str, Any] = {name: self.sealing.seal(getattr(record, name), record.id, name) for name in SEALED}
+        texts = {name: text for name in SEALED if (text := getattr(record, name))}
+        sealed: dict[str, Any] = {name: self.sealing.seal(text, record.id, name) for name, text in texts.items()}
         written = self.inner.create(replace(record, **sealed))
         if isinstance(written, Refused):
             return self._stands(written)
@@ -65,19 +66,19 @@ class SealedStore:
             return self._unread(written)
         if isinstance(written, Refused):
             return self._stands(written)
-        return replace(self.read(written), value=value)
+        return replace(self.sealing.opened(written), value=value)
 
     def claim(self, promise: str, firing: Firing | None = None, due_at: int | None = None) -> Written:
         written = self.inner.claim(promise, firing, due_at)
         # A replay may need the function's arguments.
-        return self._unread(written) if isinstance(written, Refused) else self.read(written, ("args",))
+        return self._unread(written) if isinstance(written, Refused) else self.sealing.opened(written, ("args",))
 
     def postpone(self, promise: str, was: int, due_at: int | None) -> Written:
         return self._unread(self.inner.postpone(promise, was, due_at))
 
     def register(self, promise: str, awaiter: str) -> Written:
         written = self.inner.register(promise, awaiter)
-        return self._stands(written) if isinstance(written, Refused) else self.read(written)
+        return self._stands(written) if isinstance(written, Refused) else self.sealing.opened(written)
 
     def arm(self, promise: str, arming: Arming) -> Written:
         return self._unread(self.inner.arm(promise, arming))
@@ -97,7 +98,7 @@ class SealedStore:
 
     def delete(self, promise: str) -> Record | None:
         deleted = self.inner.delete(promise)
-        return None if deleted is None else self.read(deleted)
+        return None if deleted is None else self.sealing.opened(deleted)
 
     def pause(self, promise: str, why: str) -> Written:
         # A drift shows arguments.
@@ -106,16 +107,10 @@ class SealedStore:
     def due(self, shard: str, until: int) -> Iterator[Sequence[Due]]:
         return self.inner.due(shard, until)
 
-    def read(self, record: Record, parts: Sequence[str] = ()) -> Record:
-        """A record of the store beneath, with the named parts opened."""
-        opened = parts_of(record, parts, self.sealing)
-        # typeshed can't say which fields these are.
-        return replace(record, **opened) if opened else record  # type: ignore[arg-type]
-
     def _outcome(self, record: Record) -> Record:
         """A child with its outcome, which its caller needs; of a follower also what may start its root."""
         starts = record.pending and record.kind in (Kind.FOLLOW, Kind.DETACH)
-        return self.read(record, ("args", "value") if starts else ("value",))
+        return self.sealing.opened(record, ("args", "value") if starts else ("value",))
 
     def _outcomes(self, records: Sequence[Record]) -> Sequence[Record]:
         """The children in order. Their objects are fetched side by side."""
@@ -128,5 +123,5 @@ class SealedStore:
 
     def _unread(self, written: Written) -> Written:
         if not isinstance(written, Refused):
-            return self.read(written)
-        return written if written.stands is None else replace(written, stands=self.read(written.stands))
+            return self.sealing.opened(written)
+        return written if written.stands is None else replace(written, stands=self.sealing.opened(written.stands))

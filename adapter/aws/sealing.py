@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from adapter.aws.payloads import checked, key_of, known, moved
@@ -26,11 +26,7 @@ INLINE_BYTES = 16 * 1024
 
 OBJECT, ENCRYPTED, CARRIED, PLAIN = "@", "!", "^", "="
 MARKS = (OBJECT, ENCRYPTED, CARRIED, PLAIN)
-
-
-def marked(stored: str) -> bool:
-    """Whether a stored text has to be opened to be read."""
-    return stored.startswith(MARKS)
+"""A text that begins with one of them has to be opened to be read."""
 
 
 def in_object(stored: str) -> bool:
@@ -56,9 +52,10 @@ class Sealing:
         """The stored form of a part (``args``, ``value``, ``paused``) of a promise. This puts its object, if any."""
         if isinstance(text, Stored):
             return self._carry(text, promise)
-        if not text:
-            return text
-        stored = self._encrypted(text, promise, part)
+        if self.cipher is not None and text:
+            stored = f"{ENCRYPTED}{self.cipher.encrypt(text, _context(promise, part))}"
+        else:
+            stored = f"{PLAIN}{text}" if text.startswith(MARKS) else text
         if self.payloads is None or _fits(stored):
             return stored
         key = key_of(promise, stored)
@@ -85,10 +82,14 @@ class Sealing:
             return self._decrypted(stored.removeprefix(ENCRYPTED), origin, part)
         return stored.removeprefix(PLAIN)
 
-    def _encrypted(self, text: str, promise: str, part: str) -> str:
-        if self.cipher is None:
-            return f"{PLAIN}{text}" if marked(text) else text
-        return f"{ENCRYPTED}{self.cipher.encrypt(text, _context(promise, part))}"
+    def opened(self, record: Record, parts: Sequence[str] = ()) -> Record:
+        """A stored record, with the named parts opened. The others stay as they are, as `Stored`."""
+        changed: dict[str, Any] = {}
+        for name in SEALED:
+            stored: str = getattr(record, name)
+            if stored.startswith(MARKS):
+                changed[name] = self.open(stored, record, name) if name in parts else Stored(stored, record.id)
+        return replace(record, **changed) if changed else record
 
     def _decrypted(self, text: str, promise: str, part: str) -> str:
         if self.cipher is None:
@@ -106,7 +107,7 @@ class Sealing:
 
         Each execution has its own copy of the object, since each is removed alone.
         """
-        if not marked(text) or text.startswith(PLAIN):
+        if not text.startswith((OBJECT, ENCRYPTED, CARRIED)):
             return str(text)
         origin, stored = _split(text, text.origin)
         if stored.startswith(OBJECT):
@@ -161,13 +162,3 @@ def cipher_named(name: str) -> Cipher | None:
         raise ConfigurationError(f"DURABLE_CIPHER is {name!r}, which isn't an object with encrypt and decrypt")
     cipher: Cipher = found
     return cipher
-
-
-def parts_of(record: Record, names: Sequence[str], sealing: Sealing) -> dict[str, str]:
-    """The marked parts of a stored record. The named ones are opened; the others stay as they are, as `Stored`."""
-    parts = {name: getattr(record, name) for name in SEALED}
-    return {
-        name: sealing.open(stored, record, name) if name in names else Stored(stored, record.id)
-        for name, stored in parts.items()
-        if marked(stored)
-    }

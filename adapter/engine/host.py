@@ -11,8 +11,8 @@ from adapter.engine.caller import Caller
 from adapter.engine.ending import end
 from adapter.engine.events import identity_of
 from adapter.engine.memory import Memory
-from adapter.engine.operations import Invoke, Operation, PeekFunction, Remaining, Settle
-from adapter.engine.ports import Ports
+from adapter.engine.operations import Invoke, Operation, PeekFunction, Settle
+from adapter.engine.ports import Ports, drive
 from adapter.engine.roots import start_root
 from adapter.engine.run import respond
 from adapter.errors import ConfigurationError
@@ -24,29 +24,6 @@ from adapter.protocol.times import SECOND
 from adapter.protocol.timing import SCHEDULES
 
 T = TypeVar("T")
-
-
-def drive(
-    steps: Generator[Operation, Any, T],
-    perform: Callable[[Operation], Any],
-    remaining: Callable[[], int] | None = None,
-) -> T:
-    """Perform the operations that a generator yields, until it ends.
-
-    Args:
-        remaining: the microseconds that this invocation still has; None where no Lambda's time runs out.
-    """
-    result: Any = None
-    try:
-        while True:
-            operation = steps.send(result)
-            result = remaining() if remaining and isinstance(operation, Remaining) else perform(operation)
-    except StopIteration as ended:
-        value: T = ended.value
-        return value
-    finally:
-        # Also when an operation raised: the generator then drops its suspended code without running it.
-        steps.close()
 
 
 class EngineHost:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from adapter.engine.operations import (
     Arm,
@@ -41,6 +41,8 @@ from adapter.protocol.promises import Arming, Firing, Written
 from adapter.protocol.records import MAX_PAYLOAD_BYTES, Record, State
 from adapter.protocol.timing import RETENTION, WATCH, Due, kept_until
 from adapter.replay.outcomes import Outcome
+
+T = TypeVar("T")
 
 
 class Store(Protocol):
@@ -223,3 +225,26 @@ CALLS: dict[type[Any], tuple[str, str, tuple[str, ...]]] = {
     SendAt: ("timers", "send_at", ("target", "message", "at")),
 }
 """The operations that are one call of a port: the port's name, its method, and the fields that it takes."""
+
+
+def drive(
+    steps: Generator[Operation, Any, T],
+    perform: Callable[[Operation], Any],
+    remaining: Callable[[], int] | None = None,
+) -> T:
+    """Perform the operations that a generator yields, until it ends.
+
+    Args:
+        remaining: the microseconds that this invocation still has; None where no Lambda's time runs out.
+    """
+    result: Any = None
+    try:
+        while True:
+            operation = steps.send(result)
+            result = remaining() if remaining and isinstance(operation, Remaining) else perform(operation)
+    except StopIteration as ended:
+        value: T = ended.value
+        return value
+    finally:
+        # Also when an operation raised: the generator then drops its suspended code without running it.
+        steps.close()

@@ -9,13 +9,15 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 
-from adapter.engine import hosts
+from adapter.engine.host import EngineHost
 from adapter.engine.operations import Tell
 from adapter.engine.telling import What
 from adapter.errors import BadMessage, DurableError
 
 
-def process(kind: EventType, event: dict[str, Any], context: Any, handle: Callable[[Any], None]) -> dict[str, Any]:
+def process(
+    host: EngineHost, kind: EventType, event: dict[str, Any], context: Any, handle: Callable[[Any], None]
+) -> dict[str, Any]:
     """The partial batch response of ``handle`` over the event's records.
 
     Raises:
@@ -33,7 +35,6 @@ def process(kind: EventType, event: dict[str, Any], context: Any, handle: Callab
 
     if not all(_is_whole(kind, record) for record in records_of(event)):
         raise BadMessage("this Lambda is triggered by an event source, whose records have numbers and contents")
-    host = hosts.current()
     host.enter_invocation(context)
     processor = BatchProcessor(event_type=kind, raise_on_entire_batch_failure=False)
     response: Any = process_partial_response(event=event, record_handler=watched, processor=processor, context=context)

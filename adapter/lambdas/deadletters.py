@@ -16,8 +16,9 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from adapter.engine import hosts
 from adapter.engine.ending import crashed
-from adapter.engine.host import EngineHost, drive
+from adapter.engine.host import EngineHost
 from adapter.engine.operations import PeekFunction, SendAt, Tell
+from adapter.engine.ports import drive
 from adapter.engine.telling import What
 from adapter.errors import BadMessage, OtherVersion
 from adapter.lambdas.batches import process
@@ -34,7 +35,7 @@ PAUSE = 30
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Lambda's entry for the queue of failed invocations. It reports each message that it couldn't handle."""
     host = hosts.current()
-    return process(EventType.SQS, event, context, lambda record: _bury(host, record))
+    return process(host, EventType.SQS, event, context, lambda record: _bury(host, record))
 
 
 def _bury(host: EngineHost, record: SQSRecord) -> None:

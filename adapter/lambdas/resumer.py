@@ -7,6 +7,7 @@ counts again and invokes. So it may count too many arrivals, which wakes a funct
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Generator, Iterable
 from typing import Any
 
@@ -14,15 +15,16 @@ from aws_lambda_powertools.utilities.batch import EventType
 from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
 
 from adapter.engine import hosts
-from adapter.engine.host import EngineHost, drive
+from adapter.engine.host import EngineHost
 from adapter.engine.operations import Arrive, Invoke, Operation, PeekPromise, Settle, Tell
+from adapter.engine.ports import drive
 from adapter.engine.telling import What
 from adapter.errors import BadMessage, OtherVersion
 from adapter.lambdas.batches import process, records_of
 from adapter.protocol.ids import is_id
 from adapter.protocol.messages import Cause, Resume, Settlement, named
 from adapter.protocol.promises import Refused, Written, copied, wakes
-from adapter.protocol.records import Kind, Record, State, Stored, Wake, attribute, is_readable
+from adapter.protocol.records import Kind, Record, State, Stored, Wake, attribute, is_readable, texts_of
 
 Waking = Generator[Operation, Any, str]
 
@@ -36,12 +38,8 @@ def settlement(record: DynamoDBRecord) -> Settlement:
         BadMessage: it isn't a settled promise, or this code doesn't know how it wakes its parent.
     """
     raw = _object(_object(record.raw_event, "dynamodb"), "NewImage")
-
-    def text(name: str) -> str:
-        found = attribute(raw, name)
-        return found if isinstance(found, str) else ""
-
-    state, promise, version = text("state"), text("id"), _object(raw, "v").get("N")
+    told, version = texts_of(raw), _object(raw, "v").get("N")
+    state, promise, wake = told["state"], told["id"], told["wake"]
     if raw and not (isinstance(version, str) and is_readable(version)):
         raise OtherVersion(
             f"a stream record of {promise[:80]!r} has format {named(version)}, which this code doesn't read: deploy one"
@@ -50,25 +48,25 @@ def settlement(record: DynamoDBRecord) -> Settlement:
     if state not in set(State) or state == State.PENDING or not is_id(promise):
         what = repr(promise[:80]) if promise else "an unknown item"
         raise BadMessage(f"a stream record of {what} isn't a settlement: state {state[:40]!r}")
-    wake, awaiters = text("wake"), attribute(raw, "awaiters", [])
+    awaiters = attribute(raw, "awaiters", [])
     if "wake" in raw and wake not in set(Wake):
         raise BadMessage(f"a stream record of {promise[:80]!r} wakes its parent in an unknown way: {wake[:40]!r}")
     if not isinstance(awaiters, list) or not all(isinstance(one, str) and is_id(one) for one in awaiters):
         raise BadMessage(f"a stream record of {promise[:80]!r} names awaiters that can't be promises")
-    if wake == Wake.DIRECT and not text("reply_to"):
+    if wake == Wake.DIRECT and not told["reply_to"]:
         raise BadMessage(f"a stream record of {promise[:80]!r} wakes its parent, and doesn't say where that runs")
     return Settlement(
         id=promise,
-        kind=text("kind"),
-        target=text("target"),
+        kind=told["kind"],
+        target=told["target"],
         rejected=state != State.RESOLVED,
         canceled=state in (State.CANCELED, State.TIMEDOUT),
         wake=Wake(wake) if wake else None,
-        reply_to=text("reply_to"),
+        reply_to=told["reply_to"],
         state=State(state),
         # The value stays as it is stored: the resumer carries it on to followers, and the code that awaits them opens
         # it.
-        value=Stored(text("value"), promise),
+        value=Stored(told["value"], promise),
         # A set is stored in any order. Sorted, the same seed of a `LocalCloud` settles them in the same order
         # everywhere.
         awaiters=tuple(sorted(awaiters)),
@@ -79,6 +77,15 @@ def _object(data: Any, name: str) -> dict[str, Any]:
     """An object within another; empty if there is none."""
     found = data.get(name) if isinstance(data, dict) else None
     return found if isinstance(found, dict) else {}
+
+
+def follow_up(settled: Settlement, parent: str | None) -> Waking:
+    """Do what follows from one settlement by itself: all but counting it at its parent, which the batch does."""
+    yield from settle_followers(settled)
+    yield from resume_callee(settled)
+    if settled.wake is Wake.DIRECT and parent is not None:
+        yield from resume_direct(parent, settled)
+    return "followed up"
 
 
 def resume_callee(settled: Settlement) -> Waking:
@@ -102,11 +109,10 @@ def settle_followers(settled: Settlement) -> Waking:
     return "settled"
 
 
-def resume_direct(settled: Settlement) -> Waking:
+def resume_direct(parent: str, settled: Settlement) -> Waking:
     """Resume a parent that waits for this promise alone."""
-    assert settled.parent is not None
-    yield Tell(What.WAKING, settled.parent, "", {"by": settled.id})
-    yield Invoke(settled.reply_to, Resume(id=settled.parent, cause=Cause.DIRECT))
+    yield Tell(What.WAKING, parent, "", {"by": settled.id})
+    yield Invoke(settled.reply_to, Resume(id=parent, cause=Cause.DIRECT))
     return "resumed"
 
 
@@ -127,24 +133,28 @@ class Batch:
 
     def __init__(self, host: EngineHost, records: Iterable[dict[str, Any]]) -> None:
         self._host = host
-        self._counted: dict[str, list[Settlement]] = {}
+        self._records = records
         self._ended: dict[str, Exception | None] = {}
-        for raw in records:
+
+    def process(self, record: DynamoDBRecord) -> None:
+        one = settlement(record)
+        parent = one.parent
+        self._perform(follow_up(one, parent))
+        if one.wake is Wake.COUNTED and parent is not None:
+            self._count(parent)
+
+    @functools.cached_property
+    def _counted(self) -> dict[str, list[Settlement]]:
+        """Those of the batch that are counted, by their parents."""
+        counted: dict[str, list[Settlement]] = {}
+        for raw in self._records:
             try:
                 one = settlement(DynamoDBRecord(raw))
             except BadMessage:
                 continue
             if one.wake is Wake.COUNTED and one.parent is not None:
-                self._counted.setdefault(one.parent, []).append(one)
-
-    def process(self, record: DynamoDBRecord) -> None:
-        one = settlement(record)
-        self._perform(settle_followers(one))
-        self._perform(resume_callee(one))
-        if one.wake is Wake.DIRECT and one.parent is not None:
-            self._perform(resume_direct(one))
-        elif one.wake is Wake.COUNTED and one.parent is not None:
-            self._count(one.parent)
+                counted.setdefault(one.parent, []).append(one)
+        return counted
 
     def _count(self, parent: str) -> None:
         if parent not in self._ended:
@@ -166,4 +176,4 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Lambda's entry for the table's stream. It reports each record that failed."""
     host = hosts.current()
     batch = Batch(host, records_of(event))
-    return process(EventType.DynamoDBStreams, event, context, batch.process)
+    return process(host, EventType.DynamoDBStreams, event, context, batch.process)

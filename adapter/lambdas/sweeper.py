@@ -15,8 +15,9 @@ from aws_lambda_powertools.utilities.batch import EventType
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from adapter.engine import hosts
-from adapter.engine.host import EngineHost, drive
+from adapter.engine.host import EngineHost
 from adapter.engine.operations import Invoke, Many, SendAt, Tell
+from adapter.engine.ports import drive
 from adapter.engine.telling import What
 from adapter.errors import BadMessage
 from adapter.lambdas.batches import process
@@ -77,7 +78,7 @@ def _schedule(due: Due) -> SendAt:
 def fire(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Lambda's entry for the queue of timers: invoke what is due. It reports each message that failed."""
     host = hosts.current()
-    return process(EventType.SQS, event, context, lambda record: _fire(host, record))
+    return process(host, EventType.SQS, event, context, lambda record: _fire(host, record))
 
 
 def _fire(host: EngineHost, record: SQSRecord) -> None:

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 from adapter.errors import PayloadTooLarge
-from adapter.protocol.fields import Mark, fields_of, marked
+from adapter.protocol.fields import Form, Mark, fields_of, marked
 from adapter.protocol.ids import ordinal_of
 
 VERSION = 1
@@ -224,6 +224,8 @@ STORED_ALWAYS = frozenset(marked(FIELDS, Mark.ALWAYS))
 INDEXED = frozenset(marked(FIELDS, Mark.INDEXED))
 """The fields of a record that the index ``due`` holds."""
 
+TEXTS = tuple(name for name, field in FIELDS.items() if field.form is Form.TEXT)
+
 SEALED = marked(FIELDS, Mark.SEALED)
 """User data."""
 
@@ -232,6 +234,16 @@ def attribute(item: Mapping[str, Any], name: str, default: Any = None) -> Any:
     """A field's attribute in an item of DynamoDB's JSON; ``default`` if the item has none of the field's form."""
     typed = item.get(name)
     return typed.get(FIELDS[name].form.tag, default) if isinstance(typed, dict) else default
+
+
+def texts_of(item: Mapping[str, Any]) -> dict[str, str]:
+    """The texts in an item of DynamoDB's JSON, by field; an empty one where there is none."""
+    found = {}
+    for name in TEXTS:
+        typed = item.get(name)
+        text = typed.get(Form.TEXT.tag) if isinstance(typed, dict) else None
+        found[name] = text if isinstance(text, str) else ""
+    return found
 
 
 def cleans_up(state: State) -> bool:

@@ -216,7 +216,7 @@ class LocalCloud:
 
     def records(self) -> list[Record]:
         """Everything in the table, by id; read without counting."""
-        return [self._looking.read(record, SEALED) for record in self._world.records()]
+        return [self._looking.sealing.opened(record, SEALED) for record in self._world.records()]
 
     # What the hosts and drivers of the cloud ask, and tell: `adapter.testing.ports`.
 

@@ -13,8 +13,8 @@ import pytest
 
 from adapter import Retry, attach, durable, promise, reject, resolve, run, schedule, schedules
 from adapter.aws.payloads import prefix_of
-from adapter.engine.host import drive
 from adapter.engine.operations import Create, Many, Now, PeekFunction, PeekPromise, ReadPromise, Remove, Settle
+from adapter.engine.ports import drive
 from adapter.errors import ConfigurationError, UnknownPromise
 from adapter.lambdas.removal import DEEP, PORTION
 from adapter.lambdas.watchdog import look

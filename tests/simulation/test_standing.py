@@ -13,8 +13,8 @@ import pytest
 from adapter import attach, durable, promise, run, schedule
 from adapter.aws.items import to_record
 from adapter.cli.acting import resume
-from adapter.engine.host import drive
 from adapter.engine.operations import Invoke, Many, Now, Operation, PeekFunction, PeekPromise, ReadPromise, Settle
+from adapter.engine.ports import drive
 from adapter.lambdas.watchdog import look
 from adapter.protocol.ids import parent_of
 from adapter.protocol.records import Kind, Record

@@ -18,9 +18,9 @@ import pytest
 
 from adapter import Handle, attach, durable, errors, promise, resolve, run
 from adapter.engine.caller import Caller
-from adapter.engine.host import drive
 from adapter.engine.memory import Memory
 from adapter.engine.operations import Many
+from adapter.engine.ports import drive
 from adapter.engine.run import respond
 from adapter.protocol import messages, records
 from adapter.protocol.messages import Start

@@ -11,7 +11,7 @@ import pytest
 from adapter import Retry, attach, durable, errors, promise, resolve
 from adapter.cli.acting import resume
 from adapter.cli.reading import Reader
-from adapter.engine.host import drive
+from adapter.engine.ports import drive
 from adapter.lambdas.watchdog import look
 from adapter.protocol.times import SECOND
 from adapter.protocol.timing import MAX_WATCH, WATCH

@@ -17,10 +17,9 @@ from adapter.aws.store import to_record
 from adapter.codec import checking, decode, schemas
 from adapter.engine import hosts
 from adapter.engine.caller import Caller
-from adapter.engine.host import drive
 from adapter.engine.memory import Memory
 from adapter.engine.operations import Arrive, Operation, PeekFunction, Settle
-from adapter.engine.ports import Ports
+from adapter.engine.ports import Ports, drive
 from adapter.engine.run import respond
 from adapter.engine.runner import CodeRunner
 from adapter.errors import BadMessage

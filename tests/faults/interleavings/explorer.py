@@ -41,7 +41,7 @@ from adapter.engine.operations import (
     Tell,
 )
 from adapter.engine.run import respond
-from adapter.lambdas.resumer import resume_callee, resume_counted, resume_direct, settle_followers
+from adapter.lambdas.resumer import follow_up, resume_counted
 from adapter.protocol import ids, promises
 from adapter.protocol.ids import parent_of
 from adapter.protocol.messages import Message, Resume, Settlement, Start
@@ -450,12 +450,9 @@ class Explorer:
 
 
 def _resuming(settled: Settlement, rules: Rules) -> Any:
-    yield from settle_followers(settled)
-    yield from resume_callee(settled)
     parent = parent_of(settled.id)
-    if settled.wake is Wake.DIRECT:
-        yield from resume_direct(settled)
-    elif settled.wake is Wake.COUNTED and parent is not None:
+    yield from follow_up(settled, parent)
+    if settled.wake is Wake.COUNTED and parent is not None:
         yield from rules.counted(parent, [settled])
 
 
