@@ -177,8 +177,8 @@ OF_RUNS = [
         bug="A cancelled function has cleaned up, and nothing says so.",
         breaks="structured concurrency",
         file="adapter/engine/run.py",
-        old="its outcome stands, its clean-up is complete.\n            yield Close(self.own.id)\n",
-        new="its outcome stands, its clean-up is complete.\n",
+        old="and its clean-up is complete.\n            yield Close(self.own.id)\n",
+        new="and its clean-up is complete.\n",
         check=(f"{CRASHES}[waits-before]",),
     ),
     Mutation(
