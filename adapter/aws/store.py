@@ -143,7 +143,7 @@ class DynamoStore(Partitions):
             promise,
             lambda standing: promises.arm(standing, arming),
             changes,
-            add={"epoch": 1},
+            add={"epoch": 1, **({"arrivals": arming.made_up} if arming.made_up else {})},
             condition=f"{_equals('epoch', arming.epoch)} AND {_equals('arrivals', arming.arrivals)}"
             " AND #state = :state AND attribute_not_exists(#closed)",
             values={

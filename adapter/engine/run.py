@@ -20,6 +20,7 @@ from adapter.engine.flushing import Flusher, Stale
 from adapter.engine.memory import Memory
 from adapter.engine.operations import (
     Arm,
+    Arrive,
     Claim,
     Close,
     Invoke,
@@ -148,7 +149,21 @@ class _Run:
         if not self._is_meant(own):
             return "refused"
         self.own = own
+        if self.checking:
+            yield from self._make_up(children)
         return (yield from self._run(children, why))
+
+    def _make_up(self, children: Sequence[Record]) -> Generator[Operation, Any, None]:
+        """Count what the resumer never will. First of all: further arrivals would hide that any are missing.
+
+        The run goes on from what it loaded. If the resumer has counted anything since, this run hasn't seen what that
+        was, and mustn't arm.
+        """
+        missed = suspending.missed(self.own, children, (yield Now()))
+        if missed:
+            yield Tell(What.MADE_UP, self.own.id, self.own.fn, {"arrivals": missed})
+            yield Arrive(self.own.id, missed)
+            self.own = replace(self.own, arrivals=self.own.arrivals + missed)
 
     def _is_meant(self, own: Record) -> bool:
         """Whether the function still has something to do, and isn't that of a later execution under the same id."""
@@ -327,7 +342,7 @@ class _Run:
     def _suspend(self, execution: Execution, step: Suspended) -> Steps:
         at = suspending.wake_at(self.own, step)
         if suspending.needs_arming(self.own, step, at):
-            written: Written = yield Arm(self.own.id, (yield from self._arming(step, at)))
+            written: Written = yield Arm(self.own.id, (yield from self._arming(execution, step, at)))
             if isinstance(written, Refused):
                 if written.why is Refusal.SETTLED or written.why is Refusal.UNKNOWN:
                     yield Tell(What.REFUSED, self.own.id, self.own.fn, {"state": written.why.value})
@@ -341,14 +356,14 @@ class _Run:
         self.execution = None
         return "suspended" if step.waiting or at is not None else "stuck"
 
-    def _arming(self, step: Suspended, at: int | None) -> Generator[Operation, Any, Arming]:
+    def _arming(self, execution: Execution, step: Suspended, at: int | None) -> Generator[Operation, Any, Arming]:
         now: int = yield Now()
         if at is not None and not is_far(at, now) and not suspending.is_sent(self.own, at, self.firing):
             # The message is sent before arming: a run that finds the function armed relies on it. If the message
             # overtakes the arming, its claim moves the epoch, and this run loads again.
             firing = Firing(at, self.own.epoch)
             yield SendAt(self.own.target, Resume(id=self.own.id, cause=Cause.TIMER, firing=firing), at)
-        return suspending.arming(self.own, step, at, now)
+        return suspending.arming(self.own, step, execution.known.records.values(), at, now)
 
 
 def _unknown(promise: str) -> BadMessage:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from adapter.protocol.ids import parent_of
-from adapter.protocol.promises import Arming, Firing, threshold_for
-from adapter.protocol.records import Record
+from adapter.protocol.promises import Arming, Firing, missing, threshold_for
+from adapter.protocol.records import Record, Wake
+from adapter.protocol.times import MINUTE
 from adapter.protocol.timing import is_far, watched
 from adapter.replay.steps import Suspended
+
+OVERDUE = MINUTE
+"""The resumer counts a settlement within seconds. If it takes longer, it counts what a run has made up for already, and
+the function is woken in vain."""
 
 
 def wake_at(own: Record, step: Suspended) -> int | None:
@@ -28,12 +35,21 @@ def is_sent(own: Record, at: int, firing: Firing | None) -> bool:
     return own.sent and own.wake_at == at and not came_by_it
 
 
-def arming(own: Record, step: Suspended, at: int | None, now: int) -> Arming:
+def missed(own: Record, children: Iterable[Record], now: int) -> int:
+    """How many settlements the resumer should have counted by now, and hasn't."""
+    settled = [child for child in children if child.wake is Wake.COUNTED and not child.pending]
+    if len(settled) <= own.arrivals:
+        return 0
+    return missing(sum(child.settled_at <= now - OVERDUE for child in settled), own.arrivals)
+
+
+def arming(own: Record, step: Suspended, children: Iterable[Record], at: int | None, now: int) -> Arming:
     """How the function suspends. Time resumes it ``at``, if at all."""
     far = at is not None and is_far(at, now)
     return Arming(
         epoch=own.epoch,
         arrivals=own.arrivals,
+        made_up=missed(own, children, now) if step.consumed > own.arrivals else 0,
         state=own.state,
         threshold=None if step.need is None else threshold_for(step.consumed, own.arrivals, step.need),
         expects=_expected(step),

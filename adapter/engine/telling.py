@@ -60,6 +60,7 @@ class What(StrEnum):
     SENT_ON = "sent on", Level.INFO, ("at",), Progress.NONE
     LOOKED = "looked", Level.INFO, (), Progress.NONE
     MISSED = "missed", Level.WARNING, (), Progress.AGAIN
+    MADE_UP = "made up", Level.WARNING, ("arrivals",), Progress.AGAIN
     KEPT = "kept", Level.WARNING, ("why",), Progress.NONE
     REMOVED = "removed", Level.INFO, (), Progress.NONE
     UNHANDLED = "unhandled", Level.WARNING, ("error",)

@@ -12,8 +12,9 @@ suspends in one of two ways:
   ``arrivals``, and resumes the function once ``arrivals`` reaches ``threshold``.
 
 ``epoch`` counts the runs that took over. Both a claim and an arming move it, so of two runs that loaded the same epoch
-at most one arms. ``arrivals`` may count a settlement twice, but never misses one: a function may be woken in vain, but
-no wake is lost (I3).
+at most one arms. ``arrivals`` may count a settlement twice: a function may be woken in vain, but no wake is lost (I3).
+It misses a settlement only if AWS puts its stream record aside. Then the watchdog finds the function, and a run makes
+up for what is `missing`, so that no later wait is too long.
 """
 
 from __future__ import annotations
@@ -149,11 +150,12 @@ class Arming:
     """How a run suspends: what it knew (``epoch``, ``arrivals``, ``state``), and what will wake the function.
 
     With ``threshold`` None, no number of settlements wakes it. With ``on_reject``, one rejection does. ``expects`` and
-    ``refusals`` are as in `Record`.
+    ``refusals`` are as in `Record`. ``made_up``: arrivals that this adds, since the resumer won't count them any more.
     """
 
     epoch: int
     arrivals: int
+    made_up: int = 0
     state: State = State.PENDING
     threshold: int | None = None
     expects: int | None = None
@@ -182,6 +184,7 @@ def arm(standing: Record | None, arming: Arming) -> Written:
     return replace(
         standing,
         epoch=standing.epoch + 1,
+        arrivals=standing.arrivals + arming.made_up,
         threshold=arming.threshold,
         expects=arming.expects,
         refusals=arming.refusals,
@@ -219,6 +222,14 @@ def threshold_for(consumed: int, arrivals: int, need: int) -> int:
     twice.
     """
     return max(consumed, arrivals) + need
+
+
+def missing(overdue: int, arrivals: int) -> int:
+    """How many arrivals a run makes up for; the resumer should have counted ``overdue`` settlements by now.
+
+    If it counts one of them after all, that one was counted twice.
+    """
+    return max(0, overdue - arrivals)
 
 
 def wakes(parent: Record, *, rejected: bool) -> bool:

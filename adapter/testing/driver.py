@@ -22,6 +22,7 @@ from adapter.engine.runner import CodeRunner
 from adapter.errors import ConfigurationError
 from adapter.protocol.timing import retention_of
 from adapter.testing.faults import Kill
+from adapter.testing.happenings import Happening
 from adapter.testing.hosting import InOrder, LocalPayloads, LocalPorts, SkewedClock
 from adapter.testing.ports import Cloud
 from adapter.testing.simulated_aws.engines import AnyWorld
@@ -110,15 +111,25 @@ class Driver:
     def changes(self) -> list[Work]:
         """Read the streams; a batch from each of their lanes that has one."""
         for poller in self.world.pollers:
-            for lane, fresh in poller.fetch():
+            for lane, added in poller.fetch():
+                fresh = added - self._drop(lane, added)
                 lane.not_before = self.now() + self.dice.late()
-                if self.dice.draw("duplicate"):
+                if fresh and self.dice.draw("duplicate"):
                     # Drawn once for what is new: a copy of a copy would never come to an end.
                     lane.backlog.extend(lane.backlog[-fresh:])
-        lanes = [lane for lane in self.lanes() if lane.not_before <= self.now()]
+        lanes = [lane for lane in self.lanes() if lane.ready_at <= self.now()]
         if lanes and self.dice.faults.reorder:
             lanes = [self.dice.random.choice(lanes)]
         return [self._batch(lane) for lane in lanes]
+
+    def _drop(self, lane: Lane, fresh: int) -> int:
+        """Have the mapping put aside some of what is new; how many. Each by itself: nobody says what they were."""
+        waiting = len(lane.backlog)
+        dropped = [position for position in range(waiting - fresh, waiting) if self.dice.draw("drop")]
+        for position in reversed(dropped):
+            lane.drop(position)
+            self.cloud.emit(Happening.DROPPED, "", "", {"of": lane.mapping.function})
+        return len(dropped)
 
     def _batch(self, lane: Lane) -> Work:
         limit = self.dice.random.randint(1, len(lane.backlog)) if self.dice.draw("reorder") else None
@@ -146,7 +157,7 @@ class Driver:
         """The next moment at which any of this, or what a retry waits for, falls due."""
         moments = [self.service.next_at()]
         moments += [poller.next_at() for poller in self.world.queues]
-        moments += [lane.not_before for lane in self.lanes()]
+        moments += [lane.ready_at for lane in self.lanes()]
         return min((at for at in moments if at is not None), default=None)
 
     # Wiring.

@@ -39,6 +39,7 @@ class Faults:
             calls; the stream's shards are out of step.
         delay: an invocation or a batch comes up to five seconds late; clocks of Lambdas differ by up to four seconds.
         lose: an invocation never comes. The watchdog notices, after a while.
+        drop: a stream record never comes: its mapping puts it aside, and tells its on-failure queue where it was.
 
     Where functions are processes, a Lambda dies by SIGKILL around one of its calls of AWS. Runs overlap of themselves,
     are not interrupted between two calls, and all see one clock. What happens at the same time draws from the same
@@ -50,6 +51,7 @@ class Faults:
     reorder: float = 0.0
     delay: float = 0.0
     lose: float = 0.0
+    drop: float = 0.0
 
     def __post_init__(self) -> None:
         for field in fields(self):

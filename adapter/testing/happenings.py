@@ -1,4 +1,4 @@
-"""What happens on a `LocalCloud` that no engine tells: what befalls invocations, and that time passes."""
+"""What happens on a `LocalCloud` that no engine tells: what befalls invocations and records; that time passes."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ class Happening(StrEnum):
     """An invocation was accepted and never made."""
     THROTTLED = "throttled"
     """An invocation stays in Lambda's queue: there is no concurrency for it."""
+    DROPPED = "dropped"
+    """A stream record was put aside by its mapping."""
     LATER = "later"
     """Time passed, with nothing running."""
 

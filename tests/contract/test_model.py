@@ -97,6 +97,7 @@ class Agreement(RuleBasedStateMachine):
         arming = Arming(
             epoch=max(0, stands.epoch + off),
             arrivals=data.draw(st.just(stands.arrivals) | counts),
+            made_up=data.draw(st.sampled_from([0, 0, 1, 3])),
             state=data.draw(st.just(stands.state) | states if stands.state in RUNNABLE else states),
             threshold=threshold,
             on_reject=on_reject,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -77,7 +79,15 @@ def failed(*names: str) -> dict[str, Any]:
     return {"batchItemFailures": [{"itemIdentifier": name} for name in names]}
 
 
-def poller(stream: Stream, **settings: Any) -> Poller:
+ASIDE = {"on_failure": "arn:aws:sqs:us-east-1:1:aside"}
+
+
+def poller(
+    stream: Stream,
+    clock: Callable[[], int] | None = None,
+    send: Callable[[str, str], None] | None = None,
+    **settings: Any,
+) -> Poller:
     defaults: dict[str, Any] = {
         "function": "resumer",
         "table": "t",
@@ -91,7 +101,8 @@ def poller(stream: Stream, **settings: Any) -> Poller:
         "report_item_failures": True,
         "on_failure": None,
     }
-    return Poller(TableStream(stream, ARN).read, StreamMapping(**{**defaults, **settings}))
+    mapping = StreamMapping(**{**defaults, **settings})
+    return Poller(TableStream(stream, ARN).read, mapping, clock=clock, send=send or (lambda queue, body: None))
 
 
 def names(records: list[dict[str, Any]]) -> list[str]:
@@ -215,14 +226,82 @@ def test_an_answer_is_not_read_where_the_mapping_does_not_ask_for_it() -> None:
 
 @pytest.mark.parametrize("retries", [0, 1, 3])
 def test_a_poison_record_is_put_aside_when_its_retries_are_used_up(retries: int) -> None:
-    """It never blocks its shard."""
-    function = Function(*[failed("a2")] * (retries + 1))
-    polling = poller(Stream([["a1", "a2", "a3"]]), max_retries=retries)
+    """It never blocks its shard; splitting isolates it."""
+    function = Function(*[failed("a2")] * (retries + 2))
+    polling = poller(Stream([["a1", "a2", "a3"]]), max_retries=retries, bisect=True)
     drain(polling, function)
     assert names(polling.discarded) == ["a2"]
-    assert [batch for batch in function.batches if "a2" in batch] == function.batches[: retries + 1]
+    assert [batch for batch in function.batches if "a2" in batch] == function.batches[: retries + 2]
     assert function.batches[-1] == ["a3"]
     assert polling.backlog == []
+
+
+def test_without_splitting_all_that_came_again_with_it_is_put_aside() -> None:
+    """Lambda doesn't say which of them failed."""
+    function = Function(*[failed("a2")] * 2)
+    polling = poller(Stream([["a1", "a2", "a3"]]), max_retries=1)
+    drain(polling, function)
+    assert names(polling.discarded) == ["a2", "a3"]
+
+
+def test_what_is_put_aside_is_told_to_the_on_failure_queue_without_what_it_was() -> None:
+    """Where it was, as AWS documents it: the record itself has to be read from the stream, while that keeps it."""
+    told: list[tuple[str, Any]] = []
+    polling = poller(
+        Stream([["a1", "a2"]]), send=lambda queue, body: told.append((queue, json.loads(body))), **ASIDE, max_retries=0
+    )
+    drain(polling, Function(failed("a1")))
+    ((queue, message),) = told
+    assert queue == "aside"
+    assert message["requestContext"]["condition"] == "RetryAttemptsExhausted"
+    where = message["DDBStreamBatchInfo"]
+    assert (where["startSequenceNumber"], where["endSequenceNumber"], where["batchSize"]) == ("a1", "a2", 2)
+    assert where["streamArn"] == ARN
+    assert "NewImage" not in json.dumps(message)
+
+
+@pytest.mark.parametrize(("age", "condition"), [(3_600, ["RecordAgeExceeded"]), (None, [])])
+def test_a_record_is_tried_for_as_long_as_the_mapping_takes_it_or_the_stream_keeps_it(
+    age: int | None, condition: list[str]
+) -> None:
+    """The pauses grow. What the stream itself has lost, nobody is told of."""
+    now, told = [1_000_000_000_000_000], []
+    polling = poller(
+        Stream([["a1"]]),
+        clock=lambda: now[0],
+        send=lambda queue, body: told.append(json.loads(body)["requestContext"]["condition"]),
+        **ASIDE,
+        max_record_age_s=age,
+    )
+    function, pauses = Function(*[ValueError()] * 5_000), []
+    polling.fetch()
+    (lane,) = polling.lanes
+    while lane.deliver(function):
+        pauses.append(lane.ready_at - now[0])
+        now[0] = lane.ready_at
+    assert pauses[:7] == [1_000_000 * 2**n for n in range(6)] + [60_000_000]
+    assert now[0] - 1_000_000_000_000_000 == pytest.approx((age or 86_400) * 1_000_000, abs=61_000_000)
+    assert names(polling.discarded) == ["a1"]
+    assert told == condition
+
+
+def test_batches_of_one_shard_are_handled_at_once_and_a_partition_stays_in_order() -> None:
+    """As the mapping's ParallelizationFactor has it."""
+    stream = Stream([[f"a{n}" for n in range(40)]])
+    polling = poller(stream, parallelization_factor=4)
+    polling._read = lambda: [keyed(record(f"a{n}"), f"parent-{n % 8}") for n in range(40)]
+    polling.fetch()
+    lanes = [lane for lane in polling.lanes if lane.backlog]
+    assert len(polling.lanes) == 4
+    assert len(lanes) > 1
+    for lane in lanes:
+        assert names(lane.backlog) == sorted(names(lane.backlog), key=lambda name: int(name[1:]))
+    partitions = [{one["dynamodb"]["Keys"]["pk"]["S"] for one in lane.backlog} for lane in lanes]
+    assert sum(map(len, partitions)) == 8
+
+
+def keyed(one: dict[str, Any], partition: str) -> dict[str, Any]:
+    return {**one, "dynamodb": {**one["dynamodb"], "Keys": {"pk": {"S": partition}}}}
 
 
 def test_a_function_is_told_which_attempt_it_is() -> None:

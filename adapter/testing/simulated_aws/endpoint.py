@@ -38,6 +38,7 @@ class EndpointWorld(ScannedTable):
         self._endpoint = endpoint
         self._template = template
         self._lanes = lanes
+        self._clock = clock
         services = Services(template, stats, invoked, clock)
         self.lambda_client, self.sqs, self.queues = services.lambda_client, services.sqs, services.queues
         self.send, self._services = services.send, services
@@ -54,7 +55,8 @@ class EndpointWorld(ScannedTable):
         streams = boto3.client("dynamodbstreams", region_name=REGION, endpoint_url=self._endpoint)
         self._stack.callback(streams.close)
         self.pollers = [
-            Poller(TableStream(streams, arn).read, mapping, self._lanes) for mapping in self._template.mappings
+            Poller(TableStream(streams, arn).read, mapping, self._lanes, self._clock, self.send)
+            for mapping in self._template.mappings
         ]
         self.meter()
 

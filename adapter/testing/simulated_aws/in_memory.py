@@ -67,7 +67,9 @@ class MemoryWorld(Services):
         self._stack = ExitStack()
         self.table = only_table(template)
         self.store = MemoryStore(stats)
-        self.pollers = [Poller(_Tail(self.store.changes).read, mapping, lanes) for mapping in template.mappings]
+        self.pollers = [
+            Poller(_Tail(self.store.changes).read, mapping, lanes, clock, self.send) for mapping in template.mappings
+        ]
 
     def open(self) -> None:
         # User code may make clients of its own: they must not reach an account.

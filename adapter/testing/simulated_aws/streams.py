@@ -1,8 +1,14 @@
-"""A table's stream, read as Lambda's event source mapping reads it: filters, batches, partial failures, retries."""
+"""A table's stream, read as Lambda's event source mapping reads it: filters, batches, partial failures, retries.
+
+What the function fails at for too long, or what is too old, is put aside: the mapping's on-failure queue is told where
+it was, and not what it was.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
+import itertools
+import json
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,10 +16,33 @@ from typing import Any
 
 from adapter.testing.faults import Killed
 from adapter.testing.simulated_aws.filters import compile_pattern
+from adapter.testing.simulated_aws.intrinsics import ACCOUNT, REGION
 from adapter.testing.simulated_aws.template import StreamMapping
 
 Deliver = Callable[[str, dict[str, Any], int], Any]
 """Calls a function with an event, at an attempt; returns its response, raises as it does."""
+
+Send = Callable[[str, str], None]
+"""Puts a text into a queue, by its name."""
+
+SECOND = 1_000_000
+"""In microseconds, as all times here."""
+
+FIRST_PAUSE, LONGEST_PAUSE = SECOND, 60 * SECOND
+"""Before a batch that failed comes again: doubled each time."""
+
+RETENTION = 86_400 * SECOND
+"""A stream keeps nothing for longer."""
+
+
+SHARD = "shardId-00000001735689600000-local"
+"""What is told of where a record was; the lanes of a local cloud are none that a stream would know."""
+
+WRITTEN_AT = "ApproximateCreationDateTime"
+
+
+def _nowhere(queue: str, body: str) -> None:
+    """Nobody is told."""
 
 
 @dataclass
@@ -51,19 +80,29 @@ class TableStream:
 class Lane:
     """One shard for one event source mapping: in order, and stopped by what fails.
 
-    ``not_before``: microseconds until which its next batch is late.
+    ``not_before``: until when its next batch is late; ``retry_at``: when what failed comes again (microseconds).
     """
 
     mapping: StreamMapping
+    clock: Callable[[], int] = lambda: 0
+    send: Send = _nowhere
     backlog: list[dict[str, Any]] = field(default_factory=list)
     failures: int = 0
     size: int = 0
     not_before: int = 0
+    retry_at: int = 0
     busy: bool = False
     discarded: list[dict[str, Any]] = field(default_factory=list)
+    _pause: int = FIRST_PAUSE
+
+    @property
+    def ready_at(self) -> int:
+        """When its next batch comes: microseconds."""
+        return max(self.not_before, self.retry_at)
 
     def deliver(self, deliver: Deliver, limit: int | None = None) -> bool:
         """Hand one batch to the function; False where there is none. What failed stays until its retries end."""
+        self._expire()
         batch = self.backlog[: limit or self.size or self.mapping.batch_size]
         if not batch:
             return False
@@ -75,10 +114,35 @@ class Lane:
         self.backlog = self.backlog[done:]
         if done:
             # Progress: what failed after it has failed for the first time.
-            self.failures = self.size = 0
+            self._begin()
         if done < len(batch):
-            self._failed(len(batch))
+            self._failed(len(batch) - done)
         return True
+
+    def drop(self, position: int) -> None:
+        """Put a record aside that is waiting, though the function could have handled it."""
+        self._put_aside([self.backlog.pop(position)], "RetryAttemptsExhausted")
+
+    def _put_aside(self, records: list[dict[str, Any]], condition: str) -> None:
+        """The on-failure queue is told where they were, as Lambda tells it."""
+        self.discarded.extend(records)
+        if self.mapping.on_failure is not None:
+            told = put_aside(records, self.mapping.function, condition, self.failures, self.clock())
+            self.send(self.mapping.on_failure.rpartition(":")[2], json.dumps(told))
+
+    def _expire(self) -> None:
+        """What is older than the mapping takes; and what the stream itself keeps no longer, of which nobody is told."""
+        age, now = self.mapping.max_record_age_s, self.clock()
+        kept = RETENTION if age is None else min(age * SECOND, RETENTION)
+        old = list(itertools.takewhile(lambda record: _written_at(record, now) < now - kept, self.backlog))
+        if not old:
+            return
+        self.backlog = self.backlog[len(old) :]
+        if age is not None:
+            self._put_aside(old, "RecordAgeExceeded")
+        else:
+            self.discarded.extend(old)
+        self._begin()
 
     def _handled(self, batch: list[dict[str, Any]], deliver: Deliver) -> int:
         """How many records from the start of the batch were handled."""
@@ -95,16 +159,23 @@ class Lane:
             return 0
         return next((position for position, number in enumerate(numbers) if number in failed), len(batch))
 
+    def _begin(self) -> None:
+        self.failures = self.size = self.retry_at = 0
+        self._pause = FIRST_PAUSE
+
     def _failed(self, size: int) -> None:
+        """``size``: how many records are to come again."""
+        self.retry_at, self._pause = self.clock() + self._pause, min(2 * self._pause, LONGEST_PAUSE)
         if self.mapping.bisect and size > 1:
             # Halves are tried until the record that fails is alone; splitting uses up no retry.
             self.size = max(1, size // 2)
             return
         self.failures += 1
         if self.mapping.max_retries is not None and self.failures > self.mapping.max_retries:
-            # The first record of what is left is the one that failed; the on-failure queue would get it.
-            self.discarded.append(self.backlog.pop(0))
-            self.failures = self.size = 0
+            # All that came again and again, whichever of it failed.
+            failed, self.backlog = self.backlog[:size], self.backlog[size:]
+            self._put_aside(failed, "RetryAttemptsExhausted")
+            self._begin()
 
 
 class Poller:
@@ -112,12 +183,23 @@ class Poller:
 
     Args:
         read: gives what is new, oldest first.
-        lanes: into how many shards the items are spread; an item's changes stay in order within its own.
+        lanes: into how many shards the items are spread. Each is handled in as many lanes as the mapping has it; what
+            is in one partition of the table stays in order.
+        clock: microseconds; none: time stands still.
+        send: how the on-failure queue is told.
     """
 
-    def __init__(self, read: Callable[[], list[dict[str, Any]]], mapping: StreamMapping, lanes: int = 1) -> None:
+    def __init__(
+        self,
+        read: Callable[[], list[dict[str, Any]]],
+        mapping: StreamMapping,
+        lanes: int = 1,
+        clock: Callable[[], int] | None = None,
+        send: Send = _nowhere,
+    ) -> None:
         self.mapping = mapping
-        self.lanes = [Lane(mapping) for _ in range(lanes)]
+        self.lanes = [Lane(mapping, clock or (lambda: 0), send) for _ in range(lanes * mapping.parallelization_factor)]
+        self._clock = clock
         self._read = read
         self._patterns = [compile_pattern(pattern) for pattern in mapping.filters]
 
@@ -136,9 +218,15 @@ class Poller:
         before = [len(lane.backlog) for lane in self.lanes]
         for record in self._read():
             if not self._patterns or any(match(record) for match in self._patterns):
-                self._lane_of(record).backlog.append(record)
+                self._lane_of(record).backlog.append(self._timed(record))
         added = [(lane, len(lane.backlog) - count) for lane, count in zip(self.lanes, before, strict=True)]
         return [(lane, fresh) for lane, fresh in added if fresh]
+
+    def _timed(self, record: dict[str, Any]) -> dict[str, Any]:
+        """With the virtual time at which it was written: emulators tell the real one, or none."""
+        if self._clock is None:
+            return record
+        return {**record, "dynamodb": {**record["dynamodb"], WRITTEN_AT: self._clock() / SECOND}}
 
     def _lane_of(self, record: dict[str, Any]) -> Lane:
         if len(self.lanes) == 1:
@@ -150,7 +238,42 @@ class Poller:
 def as_event(record: dict[str, Any], arn: str) -> dict[str, Any]:
     """A stream record as Lambda hands it over."""
     change = dict(record["dynamodb"])
-    created = change.get("ApproximateCreationDateTime")
+    created = change.get(WRITTEN_AT)
     if isinstance(created, dt.datetime):
-        change["ApproximateCreationDateTime"] = created.timestamp()
+        change[WRITTEN_AT] = created.timestamp()
     return {**record, "dynamodb": change, "eventSource": "aws:dynamodb", "eventSourceARN": arn}
+
+
+def put_aside(records: list[dict[str, Any]], function: str, condition: str, attempts: int, now: int) -> dict[str, Any]:
+    """What Lambda's on-failure destination is told of stream records: where they were, and not what they were."""
+    first, last = records[0], records[-1]
+    return {
+        "requestContext": {
+            "requestId": f"aside-{first['dynamodb']['SequenceNumber']}",
+            "functionArn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function}",
+            "condition": condition,
+            "approximateInvokeCount": attempts,
+        },
+        "responseContext": {"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"},
+        "version": "1.0",
+        "timestamp": _text_of(now),
+        "DDBStreamBatchInfo": {
+            "shardId": SHARD,
+            "startSequenceNumber": first["dynamodb"]["SequenceNumber"],
+            "endSequenceNumber": last["dynamodb"]["SequenceNumber"],
+            "approximateArrivalOfFirstRecord": _text_of(_written_at(first, now)),
+            "approximateArrivalOfLastRecord": _text_of(_written_at(last, now)),
+            "batchSize": len(records),
+            "streamArn": first.get("eventSourceARN", ""),
+        },
+    }
+
+
+def _written_at(record: dict[str, Any], otherwise: int) -> int:
+    """Microseconds."""
+    written = record["dynamodb"].get(WRITTEN_AT)
+    return round(written * SECOND) if isinstance(written, float | int) else otherwise
+
+
+def _text_of(at: int) -> str:
+    return dt.datetime.fromtimestamp(at / SECOND, dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -85,7 +85,9 @@ class World(ScannedTable):
             for t in self._template.tables
         }
         self.pollers = [
-            Poller(TableStream(self.streams, str(arns[mapping.table])).read, mapping, self._lanes)
+            Poller(
+                TableStream(self.streams, str(arns[mapping.table])).read, mapping, self._lanes, self._clock, self.send
+            )
             for mapping in self._template.mappings
         ]
         self.sqs = boto3.client("sqs", region_name=REGION)

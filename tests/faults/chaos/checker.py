@@ -16,7 +16,7 @@ from adapter.testing.driver import DEFAULT_FUNCTION
 from adapter.testing.happenings import Happening
 from tests.faults.chaos.in_asyncio import UNCOUNTED, plainly
 from tests.faults.chaos.programs import Program, constructs_of, nodes
-from tests.faults.chaos.trial import KEPT, Played
+from tests.faults.chaos.trial import KEPT, Played, Weather
 
 DAY = dt.timedelta(days=1)
 LATENCIES = (None, 1, 2, 3, 4, 5)
@@ -69,7 +69,7 @@ def violations(played: Played, plain: Expected) -> list[str]:
     """Everything that doesn't hold, in words."""
     if played.error:
         return [played.error]
-    if played.weather.faults.lose:
+    if loses(played.weather):
         # What is lost is missed hours or days later: who is first isn't known.
         return _broken(played)
     found = [] if played.result == plain.result else [f"came to {played.result!r}, plainly to {plain.result!r}"]
@@ -153,6 +153,11 @@ def everything_has_settled(played: Played) -> Iterator[str]:
             yield f"{record.id} is paused: {record.paused}"
 
 
+def loses(weather: Weather) -> bool:
+    """Whether something never comes, so that the watchdog has to make it good."""
+    return bool(weather.faults.lose or weather.faults.drop)
+
+
 def _state_of_parent(played: Played, record: Record) -> str:
     parent = parent_of(record.id)
     found = played.cloud.peek(parent) if parent else None
@@ -173,7 +178,7 @@ def only_what_was_lost_is_missed(played: Played) -> Iterator[str]:
 
     Attempts that die again and again may take longer than it waits.
     """
-    if played.weather.faults.lose:
+    if loses(played.weather):
         return
     latest = died = 0
     for event in played.cloud.events:
@@ -189,12 +194,16 @@ def only_what_was_lost_is_missed(played: Played) -> Iterator[str]:
 
 @law
 def nothing_is_lost(played: Played) -> Iterator[str]:
-    """No invocation, no record of the stream, no message."""
+    """No invocation, no record of the stream, no message; but for the records that are put aside, each of them told."""
     cloud = played.cloud
     yield from (f"lost: {one}" for one in cloud.lost)
     for poller in cloud._world.pollers:
-        yield from (f"discarded: {one}" for one in poller.discarded)
+        told = cloud._world._queues[str(poller.mapping.on_failure).rpartition(":")[2]]
+        if not len(told.bodies()) == len(poller.discarded) == cloud.dice.drawn["drop"]:
+            yield f"discarded: {poller.discarded}, told of {told.bodies()}"
     for name, queue in cloud._world._queues.items():
+        if queue is told:
+            continue
         yield from (f"left in {name}: {body}" for body in queue.bodies())
 
 

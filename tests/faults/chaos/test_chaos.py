@@ -30,6 +30,7 @@ def test_all_constructs_and_faults_are_drawn() -> None:
     assert {*CONSTRUCTS} - {"leaf"} <= {*found.constructs}
     assert {"step", "astep", "inline", "fails", "flaky"} <= {*found.constructs}
     assert all(found.faults[kind] > 50 for kind in ("crash", "duplicate", "reorder", "delay")), found.faults
+    assert found.faults["drop"] > 10
     assert "calm" in found.weathers
     assert "calm+cold" in found.weathers or "cold" in found.weathers
 

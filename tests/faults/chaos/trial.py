@@ -59,18 +59,22 @@ class Weather:
 
 
 MOST_OFTEN = {"crash": 0.15, "duplicate": 0.4, "reorder": 0.5, "delay": 0.4}
+DROPS = {"drop": 0.3}
 
 
 def weather(seed: int) -> Weather:
-    """The weather of a seed: calm, of one kind, or everything at once."""
+    """The weather of a seed: calm, of one kind, or everything at once; and now and then something never comes."""
     rng = random.Random(f"weather {seed}")
 
     def upto(most: float) -> float:
         return round(rng.uniform(0, most), 3)
 
     kinds = rng.choice(["", "crash", "duplicate reorder", "duplicate delay", "crash reorder", " ".join(MOST_OFTEN)])
-    faults = Faults(**{kind: upto(MOST_OFTEN[kind]) for kind in kinds.split()})
-    return Weather(seed, faults, cold=rng.random() < 0.4)
+    drawn = {kind: upto(MOST_OFTEN[kind]) for kind in kinds.split()}
+    cold = rng.random() < 0.4
+    if rng.random() < 0.15:
+        drawn |= {kind: upto(most) for kind, most in DROPS.items()}
+    return Weather(seed, Faults(**drawn), cold)
 
 
 class Endless(Exception):

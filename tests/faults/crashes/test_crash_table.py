@@ -162,6 +162,7 @@ ROWS = {
     "send-on": Row("retries", FIRE, sent(SendAt, Start)),
     "look-time-out": Row("late", FIRE, of(Settle, state=State.TIMEDOUT)),
     "look-invoke": Row("lost", FIRE, sent(Invoke, Resume, Cause.CHECK)),
+    "make-up": Row("uncounted", LAMBDA, of(Arrive)),
     "look-at-calls": Row("lost below", FIRE, lambda found: sent(SendAt, Look)(found) and "~" in found.message.id),
     "look-send-time": Row("between looks", FIRE, to_root(SendAt, Look)),
     "postpone": Row("between looks", FIRE, of(Postpone)),

@@ -5,7 +5,8 @@ its message and the results it has seen. That makes the whole system a graph of 
 flight, the runs in progress, and the faults that are left. The search visits each state once.
 
 Between any two operations another run may go on, or this one may die: a Lambda's death brings its message back as a
-retry of the same request, a resumer's death brings its record back. A duplicate is a message delivered twice.
+retry of the same request, a resumer's death brings its record back. A duplicate is a message delivered twice. A record
+that is put aside never comes, or comes after the watchdog has looked; for each such record it has to look once at most.
 """
 
 from __future__ import annotations
@@ -44,12 +45,17 @@ from adapter.engine.run import respond
 from adapter.lambdas.resumer import follow_up, resume_counted
 from adapter.protocol import ids, promises
 from adapter.protocol.ids import parent_of
-from adapter.protocol.messages import Message, Resume, Settlement, Start
+from adapter.protocol.messages import Cause, Message, Resume, Settlement, Start
 from adapter.protocol.promises import Refused
 from adapter.protocol.records import Record, State, Wake
+from adapter.protocol.signs import Lost, verdict
+from adapter.protocol.timing import WATCH
 from adapter.replay.outcomes import resolved
 
 LEAF = "explored.leaf"
+
+BEGINNING = 1_000
+"""The time at first (microseconds); only a look of the watchdog comes later."""
 
 MAX_OPERATIONS = 100
 """Of one run of any of the small programs: most take ten. One that goes on without end is found by it."""
@@ -63,6 +69,7 @@ class LambdaRun:
     request: str
     attempt: int = 1
     results: tuple[int, ...] = ()
+    now: int = BEGINNING
 
 
 @dataclass(frozen=True)
@@ -78,7 +85,10 @@ Run = LambdaRun | ResumerRun
 
 
 class World(NamedTuple):
-    """One state. ``waiting`` are messages in flight, ``running`` runs between two operations; both sorted."""
+    """One state. ``waiting`` are messages in flight, ``running`` runs between two operations; both sorted.
+
+    ``aside`` are records of the stream that were put aside, ``looks`` how often the watchdog found a function lost.
+    """
 
     table: tuple[tuple[str, int], ...]
     waiting: tuple[int, ...]
@@ -89,6 +99,13 @@ class World(NamedTuple):
     bodies: tuple[tuple[str, int], ...]
     current: int
     switches: int
+    drops: int = 0
+    aside: tuple[int, ...] = ()
+    looks: int = 0
+
+    @property
+    def clock(self) -> int:
+        return BEGINNING + self.looks * WATCH
 
 
 class Violation(AssertionError):
@@ -112,6 +129,7 @@ class Explorer:
     """Explores ``root()`` from its first invocation on.
 
     ``distinct``: each attempt of a leaf has an outcome of its own, which shows I2 at the price of many more states.
+    ``drops``: how many records of the stream may be put aside.
     ``outside``: which promise the outside world settles when nothing else moves.
     ``switches``: how often a run may be interrupted by another; None explores every interleaving.
     """
@@ -121,6 +139,7 @@ class Explorer:
     duplicates: int = 0
     distinct: bool = False
     switches: int | None = None
+    drops: int = 0
     outside: Callable[[dict[str, Record]], str | None] = lambda records: None
     rules: Rules = field(default_factory=Rules)
     limit: int = 2_000_000
@@ -131,7 +150,7 @@ class Explorer:
         self._next: dict[int, tuple[Any, tuple[Operation, ...]]] = {}
         # How many results a run had when it asked for its present operations.
         self._bases: dict[int, int] = {}
-        self._fault_free = not (self.crashes or self.duplicates)
+        self._fault_free = not (self.crashes or self.duplicates or self.drops)
         self.states = 0
         self.ends = 0
         self.outcomes: Counter[str] = Counter()
@@ -189,6 +208,7 @@ class Explorer:
             bodies=(),
             current=-1,
             switches=self.switches or 0,
+            drops=self.drops,
         )
 
     def _number(self, thing: Any) -> int:
@@ -215,12 +235,42 @@ class Explorer:
                 yield from self._perform(turned._replace(waiting=rest), number)
             if world.duplicates:
                 yield "duplicate", world._replace(waiting=_with(world.waiting, number), duplicates=world.duplicates - 1)
+        yield from self._put_aside(world)
         for number in set(world.running):
             yield from self._moves_of(world, number)
 
         if not world.waiting and not world.running and (promise := self.outside(self._records(world))):
             _, after = self._write(world, Settle(promise, State.RESOLVED, '"from outside"'))
             yield f"{promise} settled from outside", after
+        elif not world.waiting and not world.running and self.drops:
+            yield from self._look(world)
+
+    def _put_aside(self, world: World) -> Iterator[tuple[str, World]]:
+        """Records of the stream that don't come, or come at last."""
+        records = [number for number in set(world.waiting) if isinstance(self._things[number], ResumerRun)]
+        for number in records if world.drops else ():
+            waiting, aside = _without(world.waiting, number), _with(world.aside, number)
+            gone = world._replace(waiting=waiting, aside=aside, drops=world.drops - 1)
+            yield f"{self._label(number)} put aside", gone
+        for number in set(world.aside if world.looks else ()):
+            again = world._replace(waiting=_with(world.waiting, number), aside=_without(world.aside, number))
+            yield f"{self._label(number)} sent again", again
+
+    def _look(self, world: World) -> Iterator[tuple[str, World]]:
+        """Nothing moves any more: the watchdog invokes what is lost, some time later."""
+        later = world._replace(looks=world.looks + 1)
+        records = self._records(world)
+        lost = [one for one in records.values() if one.runnable and self._is_lost(one, records, later.clock)]
+        if not lost:
+            return
+        if later.looks > self.drops:
+            raise Violation(f"a look for each record that was put aside, and one more for {lost[0]}")
+        checks = [LambdaRun(Resume(id=one.id, cause=Cause.CHECK), "look", now=later.clock) for one in lost]
+        yield "look", later._replace(waiting=tuple(sorted(self._number(check) for check in checks)))
+
+    def _is_lost(self, own: Record, records: dict[str, Record], now: int) -> bool:
+        children = _children(records, ReadChildren(own.id))
+        return isinstance(verdict(own, children, now, records), Lost)
 
     def _moves_of(self, world: World, number: int) -> Iterator[tuple[str, World]]:
         without = world._replace(running=_without(world.running, number))
@@ -289,7 +339,7 @@ class Explorer:
             while True:
                 operation = steps.send(answer)
                 if isinstance(operation, (Now, Remaining, Tell)):
-                    answer = None if isinstance(operation, Tell) else 1_000
+                    answer = None if isinstance(operation, Tell) else getattr(run, "now", BEGINNING)
                     continue
                 parts = _parts(operation)
                 taken = results[base : base + len(parts)]
@@ -322,7 +372,7 @@ class Explorer:
                 if not self.distinct and isinstance(operation.message, Start) and self._is_leaf(world, operation):
                     # A leaf has no children that could tell one request from another.
                     request, issued = f"{operation.message.id}/", Counter(dict(world.issued))
-                called = self._number(LambdaRun(operation.message, request))
+                called = self._number(LambdaRun(operation.message, request, now=world.clock))
                 waiting = _with(world.waiting, called)
                 return None, world._replace(waiting=waiting, issued=tuple(sorted(issued.items())))
             case RunCode():
@@ -355,7 +405,7 @@ class Explorer:
                 written = promises.create(standing, operation.record)
             case Settle():
                 # Higher ordinals settle earlier by the clock, so a run that sees more delivers in another order.
-                at = 1_000 - ids.ordinal_of(promise)
+                at = world.clock - ids.ordinal_of(promise)
                 written = self.rules.settle(
                     standing, operation.state, operation.value, at, by_parent=operation.by_parent
                 )

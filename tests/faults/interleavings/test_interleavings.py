@@ -68,6 +68,36 @@ def test_every_interleaving_ends_well(case: tuple[Durable[..., Any], int, int, i
     assert explorer.ends > 0
 
 
+DROPPED = [
+    # program, records put aside, crashes, duplicates, how often a run may be interrupted by another
+    (programs.sequence, 2, 0, 0, ANY_NUMBER),
+    (programs.gather, 1, 0, 0, 1),
+    (programs.race, 1, 0, 0, 1),
+    (programs.race, 1, 0, 1, 0),
+    (programs.two_waves, 1, 0, 0, 1),
+    (programs.two_waves, 2, 0, 0, 0),
+    (programs.two_waves, 1, 1, 0, 0),
+    (programs.branches, 1, 0, 0, 0),
+    (programs.shared, 1, 0, 0, 1),
+]
+
+
+@pytest.mark.parametrize("case", DROPPED, ids=lambda case: "-".join([case[0].name.split(".")[1], *map(str, case[1:])]))
+def test_a_record_that_is_put_aside_costs_one_look(case: tuple[Durable[..., Any], int, int, int, int | None]) -> None:
+    """I3: no later wait is longer for it; and should it be sent again after all, no wake is lost by that."""
+    program, drops, crashes, duplicates, switches = case
+    explorer = Explorer(program, crashes=crashes, duplicates=duplicates, switches=switches, drops=drops)
+    explorer.explore()
+    print(f"{explorer.states} states, {explorer.ends} ends")
+    assert explorer.ends > 0
+
+
+def test_without_making_up_for_it_a_record_that_is_put_aside_costs_a_look_at_each_wait() -> None:
+    """A search that finds nothing must be able to find something."""
+    with pytest.raises(Violation, match="one more for"):
+        Explorer(programs.two_waves, drops=1, switches=1, rules=Rules(engine=_never_make_up)).explore()
+
+
 def test_of_two_outcomes_of_a_promise_only_the_first_is_ever_observed() -> None:
     """I2: each attempt of a step returns something else, and what the root saw is what is stored."""
     explorer = Explorer(programs.sequence, crashes=1, duplicates=1, distinct=True)
@@ -126,6 +156,20 @@ def _never_dispatch_again(message: Any, caller: Any, memory: Any) -> Any:
             anonymous = [Create(replace(one.record, by="")) for one in operation.operations if isinstance(one, Create)]
             operation = Many(tuple(anonymous))
         answer = yield operation
+
+
+def _never_make_up(message: Any, caller: Any, memory: Any) -> Any:
+    """A run that was invoked since something was missed, and leaves the count as it is."""
+    steps = respond(message, caller, memory)
+    answer = None
+    while True:
+        try:
+            operation = steps.send(answer)
+        except StopIteration as ended:
+            return ended.value
+        if isinstance(operation, Arm):
+            operation = replace(operation, arming=replace(operation.arming, made_up=0))
+        answer = None if isinstance(operation, Arrive) else (yield operation)
 
 
 def _acknowledge_before_invoking(parent: str, settled: Any) -> Any:

@@ -239,6 +239,46 @@ OF_THE_REST = [
         check=("tests/unit/test_signs.py::test_a_timer_is_given_time_to_come",),
     ),
     Mutation(
+        name="missing-for-ever",
+        bug="A settlement whose stream record never comes is missing in each later count.",
+        breaks="I3 (in time)",
+        file="adapter/protocol/promises.py",
+        old="    return max(0, overdue - arrivals)",
+        new="    return 0",
+        check=("tests/simulation/test_drops.py::test_a_record_that_never_comes_delays_one_wait",),
+    ),
+    Mutation(
+        name="made-up-by-looks-alone",
+        bug="A function that its own timers wake makes up for nothing, since no look comes to it.",
+        breaks="I3 (in time)",
+        file="adapter/engine/suspending.py",
+        old="        made_up=missed(own, children, now) if step.consumed > own.arrivals else 0,",
+        new="        made_up=0,",
+        check=("tests/simulation/test_drops.py::test_a_function_that_its_timer_wakes_makes_up_for_what_is_missing",),
+    ),
+    Mutation(
+        name="made-up-at-once",
+        bug="A settlement that is about to be counted is made up for: counted twice, it wakes in vain.",
+        breaks="I8",
+        file="adapter/engine/suspending.py",
+        old="child.settled_at <= now - OVERDUE for",
+        new="child.settled_at <= now for",
+        check=("tests/unit/test_suspending.py::test_what_settled_just_now_is_not_missing",),
+    ),
+    Mutation(
+        name="made-up-and-more",
+        bug="A run that makes up for a count takes what was counted meanwhile for known to it.",
+        breaks="I3",
+        file="adapter/engine/run.py",
+        old="            yield Arrive(self.own.id, missed)\n"
+        "            self.own = replace(self.own, arrivals=self.own.arrivals + missed)",
+        new="            self.own = yield Arrive(self.own.id, missed)",
+        check=(
+            "tests/simulation/test_drops.py"
+            "::test_who_makes_up_for_it_takes_nothing_for_known_that_was_counted_meanwhile",
+        ),
+    ),
+    Mutation(
         name="watchdog-looks-at-roots-alone",
         bug="The watchdog doesn't look at what a function waits for.",
         breaks="I3",

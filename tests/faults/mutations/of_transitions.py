@@ -65,8 +65,8 @@ OF_TRANSITIONS = [
         bug="Arming doesn't move the epoch, so two runs that loaded alike both arm.",
         breaks="I3",
         file="adapter/protocol/promises.py",
-        old="        epoch=standing.epoch + 1,\n        threshold=arming.threshold,",
-        new="        epoch=standing.epoch,\n        threshold=arming.threshold,",
+        old="        epoch=standing.epoch + 1,\n        arrivals=standing.arrivals + arming.made_up,",
+        new="        epoch=standing.epoch,\n        arrivals=standing.arrivals + arming.made_up,",
         check=("tests/contract/test_laws.py::test_of_two_runs_that_loaded_the_same_epoch_at_most_one_arms[memory]",),
     ),
     Mutation(
