@@ -21,6 +21,7 @@ from adapter.errors import (
 from adapter.protocol.ids import is_id
 from adapter.protocol.promises import Refusal, Refused
 from adapter.protocol.records import Kind, Record, State, digest_of
+from adapter.replay.execution import Execution
 from adapter.replay.outcomes import Outcome
 from adapter.replay.steps import Request, current
 
@@ -143,6 +144,7 @@ def resolve(promise: str, value: object = None) -> None:
         AlreadySettled: it was settled before. The error says with what state.
         UnknownPromise: there is no such promise.
         CodecError: the value can't be stored; nothing was written.
+        NotDurable: called by the body of an async durable function, outside of an inline step.
     """
     where = f"resolve({promise!r})"
     settle(promise, State.RESOLVED, hosts.storable(encode_natural(value, where=where), where))
@@ -161,6 +163,11 @@ def cancel(promise: str) -> None:
 
 def settle(promise: str, state: State, value: str) -> None:
     """Settle a promise with an outcome as it is stored. Raises as `resolve` does."""
+    if isinstance(current.get(), Execution):
+        raise NotDurable(
+            f"the body of a durable function settled {promise!r}: each replay would do it again; make it an inline"
+            " step: await run(resolve, ...), run(reject, ...) or run(cancel, ...)"
+        )
     written = hosts.current().settle(promise, state, value)
     if not isinstance(written, Refused):
         return

@@ -38,8 +38,9 @@ from adapter.engine.operations import (
     Tell,
 )
 from adapter.engine.registry import Definition
+from adapter.engine.replaying import Ended, execution_of, policy_of
 from adapter.engine.telling import What
-from adapter.errors import BadMessage, CodecError, NonDeterminismError
+from adapter.errors import BadMessage, NonDeterminismError
 from adapter.protocol import retries
 from adapter.protocol.ids import child_id, parent_of
 from adapter.protocol.messages import Cause, Message, Resume, Start
@@ -210,7 +211,7 @@ class _Run:
         self.own = replace(stands, args=self.own.args)
 
     def _policy(self, function: Definition) -> retries.Retry:
-        return retries.read(self.own.retry) if self.own.retry else function.retry or retries.LEAF
+        return policy_of(function, self.own)
 
     def _is_given_up(self, function: Definition, now: int) -> bool:
         """Whether a function that left no trace has had time for all its attempts: then it isn't between two."""
@@ -244,16 +245,7 @@ class _Run:
                 self.execution = self._execution(function, children)
 
     def _execution(self, function: Definition, children: Sequence[Record]) -> Execution:
-        args = self.own.args
-        explicit = self._policy(function) if self.own.retry or function.retry else None
-        return Execution(
-            self.own,
-            children,
-            lambda: _called(function, args),
-            retry=explicit,
-            encode_result=function.encode_result,
-            leave=_become_ordinary,
-        )
+        return execution_of(function, self.own, children, leave=_become_ordinary)
 
     # From records to effects.
 
@@ -294,8 +286,9 @@ class _Run:
         for promise, error in execution.unheard():
             # The failure isn't lost: it is logged, and the promise keeps it.
             yield Tell(What.UNHEARD, promise, self.own.fn, {"error": error})
-        settle = self._settle_leaf(function, outcome) if execution.is_leaf else self._settle(outcome)
-        return (yield from settle)
+        if execution.is_leaf:
+            return (yield from self._settle_leaf(function, outcome))
+        return (yield from self._settle(outcome, Ended(function, execution, self.own)))
 
     def _read_blocks(self, execution: Execution) -> Generator[Operation, Any, None]:
         for ordinal in execution.known.unread():
@@ -324,11 +317,11 @@ class _Run:
         yield Tell(What.RETRYING, self.own.id, self.own.fn, {"attempt": self.attempt, "at": at})
         return "retrying"
 
-    def _settle(self, outcome: Outcome) -> Steps:
+    def _settle(self, outcome: Outcome, ended: Ended | None = None) -> Steps:
         if not self.own.pending:
             # It was cancelled before: that outcome stands, and its clean-up is complete.
             yield Close(self.own.id)
-            yield Tell(What.CLEANED_UP, self.own.id, self.own.fn, {})
+            yield Tell(What.CLEANED_UP, self.own.id, self.own.fn, {"ended": ended})
             return "closed"
         written: Written = yield Settle(self.own.id, outcome.state, outcome.text)
         if isinstance(written, Refused):
@@ -336,7 +329,7 @@ class _Run:
                 raise Stale
             yield Tell(What.REFUSED, self.own.id, self.own.fn, {"state": written.why.value})
             return "refused"
-        yield Tell(What.SETTLED, self.own.id, self.own.fn, {"state": outcome.state.value})
+        yield Tell(What.SETTLED, self.own.id, self.own.fn, {"state": outcome.state.value, "ended": ended})
         return "settled"
 
     def _suspend(self, execution: Execution, step: Suspended) -> Steps:
@@ -376,18 +369,6 @@ def _contradicted(news: Behind) -> NonDeterminismError:
     """
     told = f"the journal tells of {news}, which hasn't happened: it was written by hand, or by another version"
     return NonDeterminismError(f"{told}. Repair it, then start the execution again under the same id.", brief=told)
-
-
-async def _failing(error: BaseException) -> Any:
-    raise error
-
-
-def _called(function: Definition, args: str) -> Any:
-    try:
-        return function.body(args)
-    except (CodecError, TypeError) as unreadable:
-        # This version of the function can't read the arguments: that is its outcome, like an exception of its own.
-        return _failing(unreadable)
 
 
 def _become_ordinary(loop: DurableLoop) -> None:

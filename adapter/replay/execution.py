@@ -67,6 +67,7 @@ class Execution(Scope):
         encode_result: encodes what the function returns; raises CodecError.
         retry: the policy for a body that raises after durable calls: it is run again within the same journal.
         leave: turns the loop into an ordinary one. Without it the execution refuses real I/O.
+        since: the deliveries since the last leader, where the caller knows them. The execution follows them, too.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Execution(Scope):
         encode_result: Callable[[Any], str],
         retry: Retry | None = None,
         leave: Callable[[DurableLoop], None] | None = None,
+        since: str = "",
     ) -> None:
         super().__init__(own.id, own.created_at)
         self.own = own
@@ -89,7 +91,7 @@ class Execution(Scope):
         self._encode_result = encode_result
         self._retry = retry
         self._leave = leave
-        self._journal = Journal(self.known.records.values())
+        self._journal = Journal(self.known.records.values(), since)
         self._deadlines = Deadlines(self.loop)
         self._main: asyncio.Task[Any] | None = None
         self._next_ordinal = 0
@@ -212,6 +214,11 @@ class Execution(Scope):
     def fresh(self) -> bool:
         """Whether the function's body hasn't begun in this memory."""
         return self._main is None
+
+    @property
+    def unrecorded(self) -> str:
+        """The deliveries that no leader carries yet."""
+        return self._journal.seen
 
     def first_open(self) -> int:
         """The lowest ordinal that may have news."""

@@ -58,12 +58,13 @@ class Delivery:
 class Journal:
     """The deliveries that the leaders among ``records`` carry, in order, and those since the last leader.
 
-    ``recorded``: the tokens that the replay hasn't reached.
+    ``recorded``: the tokens that the replay hasn't reached. ``since``: more of them, which no leader carries.
     """
 
-    def __init__(self, records: Iterable[Record]) -> None:
+    def __init__(self, records: Iterable[Record], since: str = "") -> None:
         leaders = sorted((record for record in records if record.seen), key=lambda record: record.ordinal)
-        self.recorded = deque(token for leader in leaders for token in (leader.seen or "").split(","))
+        parts = [*(leader.seen or "" for leader in leaders), *filter(None, [since])]
+        self.recorded = deque(token for part in parts for token in part.split(","))
         self._unrecorded: list[str] = []
 
     @property

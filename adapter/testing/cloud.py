@@ -36,6 +36,7 @@ from adapter.testing.simulated_aws.service import Service
 from adapter.testing.simulated_aws.template import default_template, find_template, load_cached
 from adapter.testing.standstill import Movement, stuck
 from adapter.testing.stats import Stats
+from adapter.testing.verifying import Verifier
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -62,6 +63,8 @@ class LocalCloud:
             of modules that can be imported; a function sees the template's environment variables, not this process's.
             Time runs on while anything runs, and jumps when nothing does; what happens at the same time is in no order
             that the seed decides.
+        verify: replay each execution once when it ends, and fail with a `NonDeterminismError` if its code goes another
+            way. Your function's async code runs once more then; no durable step does, and no count changes.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class LocalCloud:
         template: str | Path | None = None,
         engine: str = "moto",
         processes: bool = False,
+        verify: bool = True,
     ) -> None:
         make_world = engine_named(engine)
         if processes and engine != "moto":
@@ -90,6 +94,8 @@ class LocalCloud:
         kind = Fleet if processes else Inside
         self._driver: Driver = kind(self, self._world, self._kills, _microseconds(BEGINNING))
         self._minutely = Minutely(self.template, self._world.due_minutes, self.clock())
+        self.verify = verify
+        self._verifier = Verifier(self.peek, lambda: self._host.ports)
         self._ids = 0
         self._progress = Movement()
 
@@ -112,6 +118,7 @@ class LocalCloud:
         self._close()
         if error is None:
             self._driver.check()
+            self._check()
 
     def _close(self) -> None:
         try:
@@ -135,6 +142,7 @@ class LocalCloud:
         Raises:
             Stuck: nothing can move any more; names what each function waits for.
             Paused: it stands still since its code drifted from its history.
+            NonDeterminismError: it ended, but its code doesn't replay.
         """
         return self._placed(fn).start(*args, **kwargs).result()
 
@@ -144,6 +152,7 @@ class LocalCloud:
             self._driver.drive()
         except WatcherFailed as failed:
             raise failed.error from None
+        self._check()
 
     def advance(self, seconds: float) -> None:
         """Move time forward, driving whatever falls due on the way, in order."""
@@ -159,7 +168,8 @@ class LocalCloud:
 
         Nothing else happens meanwhile; what fell due is driven afterwards.
         """
-        self._driver.elapse(round(seconds * SECOND))
+        if not self._verifier.replaying:
+            self._driver.elapse(round(seconds * SECOND))
 
     def now(self) -> dt.datetime:
         """The virtual time, aware, in UTC."""
@@ -265,6 +275,8 @@ class LocalCloud:
         elif told.what is What.RUNNING and told.detail["why"] != "started":
             self.stats.resumes[told.fn] += 1
         self._progress.tell(told)
+        if self.verify:
+            self._verifier.tell(told)
         self.emit(told.what, told.id, told.fn, told.detail)
 
     def emit(self, what: What | Happening, promise: str, fn: str, detail: Mapping[str, Any]) -> None:
@@ -294,6 +306,11 @@ class LocalCloud:
 
     def attempt(self, function: Function, invocation: Invocation) -> Any:
         return self._driver.attempt(function, invocation)
+
+    def _check(self) -> None:
+        """Raise the first execution's drift that nobody was told."""
+        if drifts := self._verifier.drifts():
+            raise drifts[0]
 
     # Time.
 

@@ -46,6 +46,10 @@ class Cloud(Waiting, Watcher, Protocol):
     def dice(self) -> Dice: ...
     @property
     def stats(self) -> Stats: ...
+    @property
+    def verify(self) -> bool:
+        """Executions are replayed when they end."""
+        ...
 
     def emit(self, what: What | Happening, promise: str, fn: str, detail: Mapping[str, Any]) -> None:
         """Tell every watcher of something that the engine itself can't tell: it died, say."""

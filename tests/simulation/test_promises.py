@@ -259,3 +259,21 @@ def test_a_cancelled_execution_ends_and_runs_its_clean_up(any_cloud: LocalCloud)
     assert undone
     with pytest.raises(errors.PromiseCancelled):
         handle.result()
+
+
+@durable
+async def settles_by_itself(how: str) -> None:
+    mine = promise(int)
+    await asyncio.sleep(1)
+    {
+        "resolve": lambda: resolve(mine.id, 1),
+        "reject": lambda: reject(mine.id, "no"),
+        "cancel": lambda: cancel(mine.id),
+    }[how]()
+
+
+@pytest.mark.parametrize("how", ["resolve", "reject", "cancel"])
+def test_a_body_settles_promises_in_inline_steps_only(how: str, cloud: LocalCloud) -> None:
+    """Each replay would do it again, and be told that it was settled before."""
+    with pytest.raises(errors.NotDurable, match="make it an inline step"):
+        cloud.run(settles_by_itself, how)

@@ -13,8 +13,15 @@ import adapter
 from adapter.engine.telling import Level, Progress, What
 from adapter.testing.happenings import Happening
 
-SILENT = {What.RUNNING: {"attempt"}, What.RETRYING: {"attempt"}, What.PAUSED: {"drift"}}
-"""Details that no line keeps by these names: a line has its attempt anyway, and a drift shows arguments."""
+SILENT = {
+    What.RUNNING: {"attempt"},
+    What.RETRYING: {"attempt"},
+    What.PAUSED: {"drift"},
+    What.SETTLED: {"ended"},
+    What.CLEANED_UP: {"ended"},
+}
+"""Details that no line keeps by these names: a line has its attempt anyway, a drift shows arguments, and an execution
+that ended is for a local cloud to replay."""
 
 
 def calls(*names: str) -> Iterator[ast.Call]:

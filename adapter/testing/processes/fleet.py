@@ -19,7 +19,7 @@ from typing import Any
 
 from adapter.aws.wiring import SystemClock
 from adapter.engine.operations import Create
-from adapter.errors import BadMessage, ConfigurationError
+from adapter.errors import BadMessage, ConfigurationError, NonDeterminismError
 from adapter.protocol.messages import parse
 from adapter.testing.driver import Driver, Work
 from adapter.testing.faults import Kill
@@ -72,7 +72,9 @@ class Fleet(Driver):
         template, table = self.cloud.template, self.world.table
         self._environments = self._stack.enter_context(
             Environments(
-                variables=placing.variables(template, table, self._gateway.url, directory / "offset"),
+                variables=placing.variables(
+                    template, table, self._gateway.url, directory / "offset", verify=self.cloud.verify
+                ),
                 directory=self.cloud.directory,
                 limit=LIMIT_PER_FUNCTION,
                 printed=self._keep_printed,
@@ -224,7 +226,10 @@ class Fleet(Driver):
         try:
             while self._printed:
                 for told in telling.read(self._printed.pop(0)):
-                    self.cloud.tell(told)
+                    if isinstance(told, NonDeterminismError):
+                        self._errors.append(told)
+                    else:
+                        self.cloud.tell(told)
         finally:
             self.running = ""
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from adapter.engine import registry
 from adapter.errors import ConfigurationError
-from adapter.testing.processes import entry, offset
+from adapter.testing.processes import bootstrap, entry, offset
 from adapter.testing.simulated_aws.template import FunctionSpec, Template
 
 _OF_PROMISES = ("DURABLE_BUCKET", "DURABLE_CIPHER", "DURABLE_RETENTION_DAYS")
 
 
-def variables(template: Template, table: str, endpoint: str, clock: Path) -> dict[str, str]:
+def variables(template: Template, table: str, endpoint: str, clock: Path, *, verify: bool) -> dict[str, str]:
     """For every process; those of a template's functions have more of their own."""
     found = {
         "AWS_ENDPOINT_URL": endpoint,
@@ -25,6 +25,7 @@ def variables(template: Template, table: str, endpoint: str, clock: Path) -> dic
         "DURABLE_PREFIX": template.prefix,
         "DURABLE_TIMERS": template.timers_url,
         offset.VARIABLE: str(clock),
+        bootstrap.VERIFY: "1" if verify else "",
         # What this process can import, they can.
         "PYTHONPATH": os.pathsep.join(str(Path(place).resolve()) for place in sys.path),
     }

@@ -1,4 +1,4 @@
-"""What a process tells of its engine: the log lines of `adapter.aws.logs`, read back."""
+"""What a process tells of its engine: the log lines of `adapter.aws.logs`, read back; and what didn't replay there."""
 
 from __future__ import annotations
 
@@ -9,14 +9,25 @@ from typing import Any
 
 from adapter.engine.operations import Tell
 from adapter.engine.telling import What
+from adapter.errors import NonDeterminismError
 
+DRIFTED = "lambda-await drifted: "
 _OWN = frozenset({"level", "location", "message", "timestamp", "service", "promise", "function"})
 _WORDS = {what.value: what for what in What}
 
 
-def read(text: str) -> Iterator[Tell]:
-    """The engine's lines; all others are printed here, as if the function ran in this process."""
+def line_of(drift: NonDeterminismError) -> str:
+    """The line by which a process tells that an execution doesn't replay."""
+    return DRIFTED + json.dumps([str(drift), drift.brief])
+
+
+def read(text: str) -> Iterator[Tell | NonDeterminismError]:
+    """The engine's lines, and drifts; all others are printed here, as if the function ran in this process."""
     for line in text.splitlines():
+        if line.startswith(DRIFTED):
+            told, brief = json.loads(line.removeprefix(DRIFTED))
+            yield NonDeterminismError(told, brief=brief)
+            continue
         fields = _fields(line)
         if fields is None:
             print(line, file=sys.stdout)

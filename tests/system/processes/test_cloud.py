@@ -19,6 +19,7 @@ from tests.system.processes.durables import (
     OutOfTea,
     boil,
     brew,
+    by_the_clock,
     greedy,
     gulp,
     nap,
@@ -51,6 +52,12 @@ def test_a_function_of_two_steps_settles_and_is_counted(fleet: LocalCloud) -> No
 
 def test_a_function_defined_in_a_module_of_tests_runs_too(fleet: LocalCloud) -> None:
     assert fleet.run(double, 21) == 42
+
+
+def test_code_that_does_not_replay_fails_its_test_here_too(fleet: LocalCloud) -> None:
+    """The process in which it ended replays it."""
+    with pytest.raises(errors.NonDeterminismError, match="LocalCloud replays"):
+        fleet.run(by_the_clock)
 
 
 @durable

@@ -1,0 +1,109 @@
+"""A function's execution made from its records; and one that has ended, replayed once more. Pure.
+
+A body that doesn't replay is noticed at the first resume without a warm sandbox, perhaps weeks later. A local cloud
+therefore replays each execution when it ends: `verify` follows the whole journal, and does nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from adapter.engine.registry import Definition
+from adapter.errors import CodecError, NonDeterminismError
+from adapter.protocol import retries
+from adapter.protocol.records import Record
+from adapter.replay.execution import Execution
+from adapter.replay.loop import DurableLoop
+from adapter.replay.steps import Behind, Done, Flush, Step
+
+
+def policy_of(function: Definition, own: Record) -> retries.Retry:
+    """The policy of the call, else of the function, else the one for all."""
+    return retries.read(own.retry) if own.retry else function.retry or retries.LEAF
+
+
+def execution_of(
+    function: Definition,
+    own: Record,
+    children: Iterable[Record],
+    *,
+    leave: Callable[[DurableLoop], None] | None = None,
+    since: str = "",
+) -> Execution:
+    """An execution that begins with a replay over ``children``. ``leave`` and ``since`` are those of `Execution`."""
+    explicit = policy_of(function, own) if own.retry or function.retry else None
+    return Execution(
+        own,
+        children,
+        lambda: _called(function, own.args),
+        retry=explicit,
+        encode_result=function.encode_result,
+        leave=leave,
+        since=since,
+    )
+
+
+async def _failing(error: BaseException) -> Any:
+    raise error
+
+
+def _called(function: Definition, args: str) -> Any:
+    try:
+        return function.body(args)
+    except (CodecError, TypeError) as unreadable:
+        # This version of the function can't read the arguments: that is its outcome, like an exception of its own.
+        return _failing(unreadable)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ended:
+    """An execution that has just come to its end; ``own`` is its record as the last run knew it."""
+
+    function: Definition
+    execution: Execution
+    own: Record
+
+
+def verify(ended: Ended) -> None:
+    """Replay an execution over its records. It has to ask for the same again, and to end.
+
+    The outcome isn't compared: it was stored once, and no replay settles it again. Nothing is performed.
+
+    Raises:
+        NonDeterminismError: the replay went another way.
+    """
+    known = ended.execution.known.records.values()
+    replay = execution_of(ended.function, ended.own, list(known), since=ended.execution.unrecorded)
+    try:
+        step = replay.advance(ended.own.created_at)
+    except Behind as news:
+        _drifted(ended, f"it waits for {news}, which hasn't happened")
+    except NonDeterminismError as drift:
+        raise NonDeterminismError(f"{drift}\n{_CAUSES}", brief=drift.brief) from None
+    finally:
+        replay.unheard()
+        replay.abandon()
+    if not isinstance(step, Done):
+        _drifted(ended, _instead(step))
+
+
+def _instead(step: Step) -> str:
+    if isinstance(step, Flush) and step.requests:
+        asked = ", ".join(f"#{one.ordinal} {one.kind} {one.fn}" for one in step.requests[:3])
+        return f"the replay asks for {asked}, where the first run had ended"
+    return "the replay goes on, where the first run had ended"
+
+
+def _drifted(ended: Ended, why: str) -> NoReturn:
+    told = f"{ended.own.fn} ({ended.own.id}) doesn't replay: {why}"
+    raise NonDeterminismError(f"{told}\n{_CAUSES}", brief=told)
+
+
+_CAUSES = (
+    "LocalCloud replays each execution once when it ends; on AWS a resume does. Code between durable calls has to do"
+    " the same each time: take the time from now(), chance from random() and uuid4(), and put whatever else may differ"
+    " (I/O, global state, the environment) into run(...) or a @durable function of its own. LocalCloud(verify=False)"
+    " leaves this check out."
+)
