@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from adapter.engine import answers
+from adapter.engine.answers import Begun
 from adapter.engine.caller import Caller
 from adapter.engine.ending import end
-from adapter.engine.events import identity_of
+from adapter.engine.events import Arrival, arrivals, is_http
 from adapter.engine.memory import Memory
-from adapter.engine.operations import Invoke, Operation, PeekFunction, Settle
+from adapter.engine.operations import Invoke, Operation, PeekFunction, Settle, Tell
 from adapter.engine.ports import Ports, drive
 from adapter.engine.roots import start_root
 from adapter.engine.run import respond
-from adapter.errors import ConfigurationError
+from adapter.engine.telling import What, told
+from adapter.errors import ConfigurationError, IdConflict
 from adapter.protocol.ids import SCHEDULE, is_id
 from adapter.protocol.messages import Cause, Resume, is_envelope, parse
 from adapter.protocol.promises import Refusal, Refused, Written
@@ -48,10 +51,10 @@ class EngineHost:
         self,
         event: Any,
         context: Any,
-        root: Callable[[str, str], Record] | None,
+        root: Callable[[Arrival], Record] | None,
         timeout: float | None = None,
     ) -> dict[str, Any]:
-        """Lambda's entry: run the promise of an envelope, or start a root with any other event as its argument."""
+        """Lambda's entry: run the promise of an envelope, or start what any other event is to start."""
         self.enter_invocation(context)
         request_id = str(context.aws_request_id)
         if is_envelope(event):
@@ -64,9 +67,30 @@ class EngineHost:
             return {"id": promise, "state": state}
         if root is None:
             raise ConfigurationError("this entry only runs envelopes; start a durable function by its own handler")
-        record = replace(root(event, identity_of(event, request_id)), by=request_id)
-        stands = self.start(record, timeout)
-        return {"id": stands.id, "state": stands.state.value}
+        begin = functools.partial(self._begin, request_id=request_id, root=root, timeout=timeout)
+        begun: list[Begun] = self.ports.pool.map(begin, arrivals(event, request_id))
+        if len(begun) > 1:
+            # The answer names items, and Lambda logs what is raised: one error.
+            self._tell_failures(begun)
+        return answers.of_http(begun[0]) if is_http(event) else answers.of_event(begun)
+
+    def _begin(
+        self, arrival: Arrival, *, request_id: str, root: Callable[[Arrival], Record], timeout: float | None
+    ) -> Begun:
+        """Start the root of an arrival. What fails is kept: others of its batch don't fail with it."""
+        try:
+            record = replace(root(arrival), by=arrival.by(request_id))
+            stands = self.start(record, timeout)
+            if stands.digest == record.digest:
+                return Begun(arrival, stands)
+            raise IdConflict(f"{record.id} has begun with other content; nothing was started by this event")
+        except Exception as error:
+            return Begun(arrival, error)
+
+    def _tell_failures(self, begun: Sequence[Begun]) -> None:
+        for one in begun:
+            if isinstance(one.outcome, Exception):
+                self.ports.perform(Tell(What.UNHANDLED, "", "", {"error": told(one.outcome)}))
 
     def start(self, record: Record, timeout: float | None = None) -> Record:
         now = self.ports.clock.now()

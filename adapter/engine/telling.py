@@ -10,6 +10,8 @@ from __future__ import annotations
 from enum import IntEnum, StrEnum, unique
 from typing import Self
 
+from adapter.errors import DurableError
+
 
 class Level(StrEnum):
     """The level of a log line, by who must act. It names the logger's method."""
@@ -73,3 +75,8 @@ class What(StrEnum):
         self = str.__new__(cls, word)
         self._value_, self.level, self.keeps, self.progress = word, level, keeps, progress
         return self
+
+
+def told(error: Exception) -> str:
+    """An error in a log line. What others than this package raise may hold payloads, in its text."""
+    return f"{type(error).__name__}: {error}" if isinstance(error, DurableError) else type(error).__name__

@@ -11,8 +11,8 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 
 from adapter.engine.host import EngineHost
 from adapter.engine.operations import Tell
-from adapter.engine.telling import What
-from adapter.errors import BadMessage, DurableError
+from adapter.engine.telling import What, told
+from adapter.errors import BadMessage
 
 
 def process(
@@ -28,9 +28,7 @@ def process(
         try:
             handle(record)
         except Exception as error:
-            # The text of any other error may hold payloads.
-            text = f"{type(error).__name__}: {error}" if isinstance(error, DurableError) else type(error).__name__
-            host.ports.perform(Tell(What.UNHANDLED, "", "", {"error": text}))
+            host.ports.perform(Tell(What.UNHANDLED, "", "", {"error": told(error)}))
             raise
 
     if not all(_is_whole(kind, record) for record in records_of(event)):

@@ -6,7 +6,6 @@ the root exists already, and the record moves on.
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Generator
 from typing import Any
 
@@ -14,15 +13,13 @@ from adapter.engine.operations import Arm, Now, Operation, ReadPromise, SendAt, 
 from adapter.engine.roots import start_root
 from adapter.engine.telling import What
 from adapter.errors import BadMessage
-from adapter.protocol.ids import SCHEDULE
+from adapter.protocol.ids import SCHEDULE, occurrence_id
 from adapter.protocol.messages import Occur
 from adapter.protocol.promises import Arming
 from adapter.protocol.records import Kind, Record, digest_of
 from adapter.protocol.recurrence import recurrence
 from adapter.protocol.times import LATEST, SECOND
 from adapter.protocol.timing import is_far
-
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 def occur(promise: str, at: int) -> Generator[Operation, Any, str]:
@@ -39,7 +36,11 @@ def occur(promise: str, at: int) -> Generator[Operation, Any, str]:
     if following <= now and not recurs.when.catch_up:
         following = recurs.after(now)
     root = _root(record, at, now, recurs.timeout)
-    yield from start_root(root)
+    _, stands = yield from start_root(root)
+    if stands.digest != root.digest:
+        # No caller can choose this id: a schedule of the same name, since removed, had this time.
+        error = f"IdConflict: {root.id} began with another function or other arguments; this occurrence is left out"
+        yield Tell(What.UNHANDLED, root.id, root.fn, {"error": error})
     yield Tell(What.OCCURRED, root.id, root.fn, {"schedule": promise})
     if not is_far(following, now):
         yield SendAt(record.target, Occur(id=promise, at=following), following)
@@ -49,10 +50,8 @@ def occur(promise: str, at: int) -> Generator[Operation, Any, str]:
 
 
 def _root(record: Record, at: int, now: int, timeout: float | None) -> Record:
-    name = record.id.removeprefix(SCHEDULE)
-    time = _EPOCH + dt.timedelta(microseconds=at)
     return Record(
-        id=f"{name}@{time.strftime('%Y-%m-%dT%H:%M:%S')}Z",
+        id=occurrence_id(record.id.removeprefix(SCHEDULE), at),
         fn=record.fn,
         target=record.target,
         args=record.args,

@@ -1,16 +1,20 @@
 """Ids of promises, and the keys of the table that follow from them. Pure.
 
-The caller chooses a root's id. A child's id is its root's id and a path: ``order-7~0.2`` is the third promise of the
-first promise of ``order-7``. Recursion repeats an ordinal at every level, and a key of the table holds 2,048 bytes, so
-nine and more equal ordinals in a row are written ``0*9``. Each path can be written in one way only.
+The caller chooses a root's id. Nobody can choose the id of a schedule, of a schedule's occurrence, or of a root that an
+event starts: these follow from what they stand for. A child's id is its root's id and a path: ``order-7~0.2`` is the
+third promise of the first promise of ``order-7``. Recursion repeats an ordinal at every level, and a key of the table
+holds 2,048 bytes, so nine and more equal ordinals in a row are written ``0*9``. A path can be written in one way only.
 
 A run asks for the same few ids again and again, so this module remembers for a while what follows from an id.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
+import hashlib
 import re
+from urllib.parse import quote
 
 from adapter.errors import InvalidId
 
@@ -24,16 +28,23 @@ BUCKET = 256
 SCHEDULE = "schedule:"
 """The ids of schedules begin so, and no other id does."""
 
+EVENT = "event:"
+"""The ids of roots that events start begin so, and no other id does."""
+
+_OCCURRENCE = re.compile(r".*@[0-9]{4,}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", re.DOTALL)
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
 MAX_ROOT_ID_BYTES = 512
 MAX_ID_CHARACTERS = 2_000
 
 
 def check_root_id(root: str) -> str:
-    """Return ``root`` if it can be the id of a root promise.
+    """Return ``root`` if a caller may choose it as the id of a root promise.
 
     Raises:
         InvalidId: empty, longer than 512 UTF-8 bytes, or with ``~`` (which separates a root from the path of a
-            child), a control character or a lone surrogate, or one of a schedule.
+            child), a control character or a lone surrogate; or of the form that a schedule, an occurrence or what an
+            event starts has.
     """
     if not isinstance(root, str) or not root:
         raise InvalidId(f"a promise's id is a non-empty string, got {root!r}")
@@ -42,9 +53,46 @@ def check_root_id(root: str) -> str:
         raise InvalidId(f"{root[:80]!r} can't be a promise's id: it contains {bad!r}")
     if root.startswith(SCHEDULE):
         raise InvalidId(f"{root[:80]!r} can't be an execution's id: {SCHEDULE!r} begins those of schedules")
+    if root.startswith(EVENT):
+        raise InvalidId(f"{root[:80]!r} can't be chosen as an id: {EVENT!r} begins those of what events start")
+    if _OCCURRENCE.fullmatch(root):
+        raise InvalidId(f"{root[:80]!r} can't be chosen as an id: NAME@TIME is that of a schedule's occurrence")
     if len(root.encode()) > MAX_ROOT_ID_BYTES:
         raise InvalidId(f"the id {root[:40]!r}… is longer than {MAX_ROOT_ID_BYTES} bytes")
     return root
+
+
+def occurrence_id(name: str, at: int) -> str:
+    """The root of a schedule's occurrence: ``report@2026-01-02T03:00:00Z``. ``at``: microseconds since the epoch."""
+    time = _EPOCH + dt.timedelta(microseconds=at)
+    return f"{name}@{time.strftime('%Y-%m-%dT%H:%M:%S')}Z"
+
+
+def event_id(fn: str, source: str, *identity: str) -> str:
+    """The root that an event starts: ``event:orders:ship:sqs:059f36b4-87a3``.
+
+    Another function, source or identity makes another id, whoever chose the texts: ``:`` and ``,`` of the parts of an
+    identity are written as ``%3A`` and ``%2C``, and what is too long becomes ``#`` and a digest, which begins no other.
+
+    Args:
+        source: a word without ``:``.
+        identity: so many texts as the source always has; trailing empty ones aren't written.
+    """
+    words = ",".join(_word(part, "") for part in identity).rstrip(",")
+    return f"{EVENT}{_short(_word(fn, ':,<>'))}:{source}:{_short(words)}"
+
+
+MAX_WORD = 200
+"""Characters of a function's name, and of an identity, that are written out in an id."""
+
+
+def _word(text: str, also: str) -> str:
+    """ASCII that can be read, and never ``#``, ``~`` or, unless ``also`` has them, ``:`` and ``,``."""
+    return quote(text, safe=f"@/+=;!$'()* {also}", errors="surrogatepass").replace("~", "%7E")
+
+
+def _short(word: str) -> str:
+    return word if len(word) <= MAX_WORD else f"#{hashlib.sha256(word.encode()).hexdigest()}"
 
 
 def is_id(promise: str) -> bool:

@@ -7,6 +7,8 @@ Nothing sleeps: where nothing runs, time jumps to the next moment at which somet
 from __future__ import annotations
 
 import datetime as dt
+import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -145,6 +147,18 @@ class LocalCloud:
             NonDeterminismError: it ended, but its code doesn't replay.
         """
         return self._placed(fn).start(*args, **kwargs).result()
+
+    def invoke(self, fn: Durable[..., Any], event: object) -> None:
+        """Accept an asynchronous event for a function's Lambda, as EventBridge, SNS and S3 send it; `drive` runs it.
+
+        Lambda repeats what fails, and puts it aside in the end. Where no template places the function, a Lambda is made
+        up whose handler it is; not with processes, though.
+        """
+        self.service.enqueue(self._entry(fn), json.dumps(event))
+
+    def send(self, queue: str, body: str) -> None:
+        """Put a message into a queue of the template, by its name; `drive` hands it to the function that is mapped."""
+        self._world.send(queue, body)
 
     def drive(self) -> None:
         """Until nothing more can happen at this instant."""
@@ -301,9 +315,6 @@ class LocalCloud:
     def told(self, what: Happening, detail: dict[str, Any]) -> None:
         self.emit(what, "", "", detail)
 
-    def send(self, queue: str, body: str) -> None:
-        self._world.send(queue, body)
-
     def attempt(self, function: Function, invocation: Invocation) -> Any:
         return self._driver.attempt(function, invocation)
 
@@ -331,10 +342,7 @@ class LocalCloud:
 
     def _placed(self, fn: Durable[P, R]) -> Durable[P, R]:
         """A function that is a Lambda's handler in the template runs there."""
-        if fn.options.target:
-            return fn
-        handler = fn.name.replace(":", ".")
-        place = next((spec.name for spec in self.template.functions if spec.handler == handler), None)
+        place = None if fn.options.target else self._place(fn)
         return fn if place is None else fn.with_options(target=place.removeprefix(self.template.prefix))
 
     def _lambda_of(self, fn: Durable[..., Any] | str) -> str:
@@ -345,6 +353,19 @@ class LocalCloud:
             if name in known:
                 return name
         raise ConfigurationError(f"there is no Lambda {fn!r}; there are {', '.join(sorted(known))}")
+
+    def _place(self, fn: Durable[..., Any]) -> str | None:
+        """The Lambda of the template whose handler is this function."""
+        handler = fn.name.replace(":", ".")
+        return next((spec.name for spec in self.template.functions if spec.handler == handler), None)
+
+    def _entry(self, fn: Durable[..., Any]) -> str:
+        """The Lambda whose handler is this function, made up where the template has none."""
+        name = self._place(fn) or f"{self.template.prefix}{re.sub('[^A-Za-z0-9_-]', '-', fn.name)}"
+        function = self.service.function(name)
+        if not function.spec.handler:
+            function.handler = fn
+        return name
 
     def _stuck(self, record: Record) -> Stuck:
         return stuck(record, self.records(), self.clock(), self._progress.failures, self.service.lost)

@@ -140,14 +140,12 @@ class Driver:
         """A batch from each of the queues in which something is due."""
         now = self.now()
         due = [poller for poller in self.world.queues if (at := poller.next_at()) is not None and at <= now]
-        return [
-            Work(
-                function=poller.mapping.function,
-                code=functools.partial(poller.deliver, self.service.deliver),
-                source=poller,
-            )
-            for poller in due
-        ]
+        return [self._received(poller) for poller in due]
+
+    def _received(self, poller: QueuePoller) -> Work:
+        limit = self.dice.random.randint(1, poller.mapping.batch_size) if self.dice.draw("reorder") else None
+        deliver = functools.partial(poller.deliver, self.service.deliver, limit, self.dice.draw("duplicate"))
+        return Work(function=poller.mapping.function, code=deliver, source=poller)
 
     def lanes(self) -> list[Lane]:
         """Those that have something to hand over, and a function free to take it."""

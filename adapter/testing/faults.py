@@ -34,9 +34,9 @@ class Faults:
     Args:
         crash: a Lambda dies before or after one of its calls to the outside. An invocation's third attempt is spared,
             so that a function's outcome doesn't depend on the weather: who dies for good settles as `FunctionCrashed`.
-        duplicate: an invocation or a batch of stream records comes twice.
+        duplicate: an invocation, a batch of stream records or the messages of a queue come twice.
         reorder: an invocation or a batch overtakes those before it; a run is interrupted by others between two of its
-            calls; the stream's shards are out of step.
+            calls; the stream's shards are out of step; a queue's messages come in other batches than before.
         delay: an invocation or a batch comes up to five seconds late; clocks of Lambdas differ by up to four seconds.
         lose: an invocation never comes. The watchdog notices, after a while.
         drop: a stream record never comes: its mapping puts it aside, and tells its on-failure queue where it was.

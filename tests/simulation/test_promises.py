@@ -7,14 +7,12 @@ import contextlib
 import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from adapter import attach, cancel, durable, errors, promise, reject, resolve
 from adapter.engine.operations import Settle
 from adapter.testing import LocalCloud
-from adapter.testing.simulated_aws.lambdas import Context
 from tests.support.laws import HOUR, Broken, slow, step
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -158,42 +156,13 @@ def test_other_arguments_under_a_known_id_are_a_conflict(cloud: LocalCloud) -> N
         step.with_options(id="taken").start(7)
 
 
-@pytest.mark.parametrize("bad", ["", "a~b", "x" * 600, "a\nb"])
+@pytest.mark.parametrize(
+    "bad", ["", "a~b", "x" * 600, "a\nb", "schedule:a", "event:f:http:key", "report@2026-01-02T03:00:00Z"]
+)
 def test_an_id_that_no_root_can_have_is_refused(bad: str) -> None:
     """Before anything is written."""
     with pytest.raises(errors.InvalidId):
         step.with_options(id=bad)
-
-
-EVENTS: list[tuple[dict[str, Any], str | None]] = [
-    ({"plain": 1}, None),
-    ({"Records": [{"messageId": "m-1", "body": "x"}]}, "m-1"),
-    ({"detail-type": "Order", "id": "e-1", "detail": {}}, "e-1"),
-    ({"headers": {"idempotency-key": "k-1"}, "body": "{}"}, "k-1"),
-    ({"headers": {"Idempotency-Key": "k-2"}, "body": "{}"}, "k-2"),
-]
-
-
-@durable
-async def entry(event: dict[str, Any]) -> int:
-    return await step(len(event))
-
-
-def _context(request: str) -> Context:
-    return Context(aws_request_id=request, function_name="entry", memory_limit_in_mb=128, timeout_s=3)
-
-
-@pytest.mark.parametrize(("event", "identity"), EVENTS)
-def test_lambdas_entry_starts_one_root_however_often_the_event_comes(
-    event: dict[str, Any], identity: str | None, cloud: LocalCloud
-) -> None:
-    """By the event's own identity, else by the request id."""
-    requests = ["request-a", "request-b"] if identity else ["request-a", "request-a"]
-    answers: list[Any] = [entry(event, _context(request)) for request in requests]  # type: ignore[call-arg]
-    assert [one["id"] for one in answers] == [identity or "request-a"] * 2
-    assert attach(answers[0]["id"]).result() == len(event)
-    # The repeated request may run again what it perhaps never invoked; its steps are the same.
-    assert cloud.stats.bodies[step] == 1
 
 
 def test_result_waits_at_most_its_timeout(cloud: LocalCloud) -> None:

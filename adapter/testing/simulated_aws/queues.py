@@ -32,6 +32,9 @@ class Queue(Protocol):
 
     def receive(self, most: int) -> list[dict[str, Any]]: ...
     def delete(self, message: dict[str, Any]) -> None: ...
+    def release(self, message: dict[str, Any]) -> None:
+        """Let it be received again at once."""
+        ...
 
 
 @contextmanager
@@ -87,6 +90,11 @@ class MotoQueue:
     def delete(self, message: dict[str, Any]) -> None:
         self.client.delete_message(QueueUrl=url_of(self.name), ReceiptHandle=message["ReceiptHandle"])
 
+    def release(self, message: dict[str, Any]) -> None:
+        self.client.change_message_visibility(
+            QueueUrl=url_of(self.name), ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0
+        )
+
 
 @dataclass
 class MemoryQueue:
@@ -135,6 +143,11 @@ class MemoryQueue:
     def delete(self, message: dict[str, Any]) -> None:
         self._taken.pop(message["ReceiptHandle"], None)
 
+    def release(self, message: dict[str, Any]) -> None:
+        if (taken := self._taken.pop(message["ReceiptHandle"], None)) is not None:
+            _, number, standing = taken
+            self._taken[message["ReceiptHandle"]] = (self.clock() + MILLISECOND, number, standing)
+
     def bodies(self) -> list[str]:
         """What is in it, for a look."""
         return [message["Body"] for _, _, message in (*self._waiting, *self._taken.values())]
@@ -152,15 +165,22 @@ class QueuePoller:
         """When its first message can be received: microseconds."""
         return self.queue.next_at()
 
-    def deliver(self, deliver: Deliver) -> None:
-        """Hand one batch to the function; what it doesn't acknowledge comes again after the queue's timeout."""
-        received = self.queue.receive(self.mapping.batch_size)
+    def deliver(self, deliver: Deliver, limit: int | None = None, again: bool = False) -> None:
+        """Hand one batch to the function; what it doesn't acknowledge comes again after the queue's timeout.
+
+        AWS puts batches together anew at each delivery: one of ``limit`` messages at most. A standard queue delivers at
+        least once: ``again`` has what was acknowledged come a second time.
+        """
+        received = self.queue.receive(min(limit or self.mapping.batch_size, self.mapping.batch_size))
         if not received:
             return
         failed = self._failed(received, deliver)
         for message in received:
-            if message["MessageId"] not in failed:
-                self.queue.delete(message)
+            if message["MessageId"] in failed:
+                continue
+            # Once: a copy of a copy would never come to an end.
+            is_copied = again and message["Attributes"]["ApproximateReceiveCount"] == "1"
+            (self.queue.release if is_copied else self.queue.delete)(message)
 
     def _failed(self, received: list[dict[str, Any]], deliver: Deliver) -> set[str]:
         every = {message["MessageId"] for message in received}

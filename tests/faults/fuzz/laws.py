@@ -21,7 +21,7 @@ from adapter.aws import store
 from adapter.aws.store import to_item, to_record
 from adapter.codec import Runtime, Signature, decode, encode
 from adapter.codec.exceptions import decode_exception, encode_exception
-from adapter.engine.host import identity_of
+from adapter.engine.events import Arrival, arrivals
 from adapter.engine.operations import Create, Now, ReadPromise
 from adapter.errors import CodecError, DurableError
 from adapter.lambdas import deadletters, resumer, sweeper
@@ -96,9 +96,15 @@ def records(event: Any) -> None:
 
 
 def identity(event: Any) -> None:
-    """Whoever sends it chooses the key: a lone surrogate raised UnicodeEncodeError."""
-    root = identity_of(event, "request-1")
-    assert check_root_id(root) == root
+    """Whatever it is, it starts roots whose ids nobody can choose; whoever sends it chooses the key in them."""
+    for arrival in arrivals(event, "request-1"):
+        root = arrival.root("a function")
+        assert is_id(root)
+        assert parent_of(root) is None
+        assert read(check_root_id, root) is None, "no caller can choose it"
+        assert to_record(to_item(Record(id=root))).id == root
+        assert isinstance(read(Arrival.fingerprint, arrival), str | None)
+        assert arrival.by("request-1")
 
 
 def promise_id(text: str) -> None:

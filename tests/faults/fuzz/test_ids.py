@@ -17,6 +17,7 @@ from adapter.links.endpoint import handler
 from adapter.links.tokens import sign, verify
 from adapter.protocol.ids import (
     BUCKET,
+    EVENT,
     MAX_ID_CHARACTERS,
     SCHEDULE,
     check_root_id,
@@ -54,7 +55,18 @@ GOOD = [
         "{}",
         "null",
     ),
-    *("Schedule:x", "my schedule:x", "x@2026-01-01T00:00:00Z", "\u202eright to left", "\u200b", "\ufeffmark", "🦊" * 4),
+    *(
+        "Schedule:x",
+        "my schedule:x",
+        "Event:x",
+        "an event:x",
+        "x@2026-01-01",
+        "x@2026-01-01T00:00:00Z!",
+        "\u202eright to left",
+        "\u200b",
+        "\ufeffmark",
+        "🦊" * 4,
+    ),
     *(NFC, NFD, "ß", "SS", "İ", "\x80", "\xa0", "x" * 512, "ä" * 256, "🦊" * 128),
 ]
 BAD = [
@@ -68,6 +80,10 @@ BAD = [
         "a~~1",
         "schedule:",
         "schedule:x",
+        "event:x",
+        "event:f:http:key",
+        "x@2026-01-01T00:00:00Z",
+        "a@b@12026-01-01T00:00:00Z",
         "\0",
         "a\0b",
         "line\nbreak",
@@ -95,7 +111,7 @@ def test_an_id_is_refused_or_the_same_wherever_it_goes(root: str, path: list[int
     try:
         assert check_root_id(root) == root
     except InvalidId:
-        assert root in BAD or not root.isprintable() or "~" in root or root.startswith(SCHEDULE)
+        assert root in BAD or not root.isprintable() or "~" in root or root.startswith((SCHEDULE, EVENT))
         return
     assert (parent_of(root), root_of(root), key_of(root)) == (None, root, (root, -1))
     one = root

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter.aws.store import to_item
-from adapter.engine.host import identity_of
+from adapter.engine.events import arrivals
 from adapter.errors import BadMessage
 from adapter.lambdas import deadletters, resumer, sweeper
-from adapter.protocol.ids import check_root_id
+from adapter.protocol.ids import EVENT, event_id, is_id
 from adapter.protocol.messages import (
     MARK,
     VERSION,
@@ -133,6 +133,15 @@ EVENTS = [
     {"headers": {"Idempotency-Key": "key"}, "body": "{}"},
     {"Records": [{"messageId": "1"}, {"messageId": "2"}]},
     {"detail-type": "order", "id": "1", "detail": {}},
+    {"Records": [{"eventSource": "aws:kinesis", "eventID": "1", "kinesis": {"sequenceNumber": "7", "data": "e30="}}]},
+    {"Records": [{"eventSource": "aws:dynamodb", "eventID": "1", "dynamodb": {"SequenceNumber": "7", "Keys": {}}}]},
+    {"Records": [{"EventSource": "aws:sns", "Sns": {"MessageId": "1", "Message": "m"}}]},
+    {
+        "Records": [
+            {"eventSource": "aws:s3", "s3": {"bucket": {"name": "b"}, "object": {"key": "k", "sequencer": "0A"}}}
+        ]
+    },
+    {"requestContext": {"http": {"method": "POST"}}, "headers": {}, "multiValueHeaders": {"Idempotency-Key": ["key"]}},
 ]
 
 
@@ -146,7 +155,21 @@ def test_every_event_identifies_a_root_with_an_id_that_can_be_one(event: Any) ->
 @pytest.mark.parametrize("key", ["schedule:nightly", "a~0", "\ud800", "x" * 300, "\u202eabc", "\0", " "])
 def test_no_idempotency_key_is_read_as_another_kind_of_id(key: str) -> None:
     """A root in a schedule's name was swept as a schedule."""
-    assert check_root_id(identity_of({"headers": {"idempotency-key": key}}, "request-1"))
+    (arrival,) = arrivals({"headers": {"idempotency-key": key}}, "request-1")
+    assert arrival.root("f").startswith(f"{EVENT}f:http:")
+    assert is_id(arrival.root("f"))
+
+
+parts = st.text(alphabet=":,#%~a\ud800é", max_size=4) | st.just("x" * 300)
+
+
+@quick
+@given(one=st.tuples(parts, parts, parts), other=st.tuples(parts, parts, parts))
+def test_another_function_or_identity_is_another_root(one: tuple[str, str, str], other: tuple[str, str, str]) -> None:
+    """Whatever separates the parts of an id, a sender can write it, too."""
+    same = event_id(one[0], "sqs", *one[1:]) == event_id(other[0], "sqs", *other[1:])
+    assert same == (one == other)
+    assert event_id(one[0], "sqs", *one[1:]) != event_id(other[0], "http", *other[1:])
 
 
 @pytest.mark.parametrize(

@@ -124,8 +124,8 @@ OF_THE_REST = [
         bug="Whatever fails in a batch is logged, and acknowledged.",
         breaks="I3",
         file="adapter/lambdas/batches.py",
-        old='host.ports.perform(Tell(What.UNHANDLED, "", "", {"error": text}))\n            raise',
-        new='host.ports.perform(Tell(What.UNHANDLED, "", "", {"error": text}))',
+        old='host.ports.perform(Tell(What.UNHANDLED, "", "", {"error": told(error)}))\n            raise',
+        new='host.ports.perform(Tell(What.UNHANDLED, "", "", {"error": told(error)}))',
         check=(f"{RESUMER}::test_a_failing_parent_fails_all_of_its_records_and_no_others",),
     ),
     Mutation(

@@ -186,6 +186,8 @@ RULES += [["*/5 1-3 L * MON#2", "UTC", True, laws.NOW, None]]
 POLICIES = [Retry().to_text(), Retry(attempts=float("inf"), never=(ValueError,), jitter=0.5).to_text()]
 IDS = ["order-7", "order-7~0.2", "a~0*9", "a~1.0*12.3", "schedule:x", "ä~999"]
 EVENTS = [{"headers": {"Idempotency-Key": "key"}}, {"Records": [{"messageId": "1"}]}, {"detail-type": "o", "id": "1"}]
+EVENTS += [{"Records": [{"eventSource": "aws:kinesis", "eventID": "1", "kinesis": {"sequenceNumber": "7"}}]}]
+EVENTS += [{"Records": [{"eventSource": "aws:s3", "s3": {"bucket": {"name": "b"}, "object": {"sequencer": "0A"}}}]}]
 SEALED = ["0@key", "1!text", "2^a~0\n@0/1", "3=text", "0^a~0\n!x", '1{"a": 1}']
 
 TARGETS: dict[str, Target] = {

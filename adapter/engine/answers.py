@@ -1,0 +1,78 @@
+"""What Lambda's caller is answered about the roots that an event starts. Pure.
+
+A gateway is given an HTTP response, an event source mapping the items of its batch that failed, and everybody else the
+root's id and state. What a caller got wrong is raised where the platform keeps what failed, and told where somebody
+waits for a response.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from adapter.engine.events import Arrival
+from adapter.errors import CodecError, IdConflict, PayloadTooLarge
+from adapter.protocol.records import Record
+
+_STATUS: Mapping[type[Exception], HTTPStatus] = {
+    # The draft of the header Idempotency-Key wants 422 where a key comes with another request.
+    IdConflict: HTTPStatus.UNPROCESSABLE_ENTITY,
+    CodecError: HTTPStatus.BAD_REQUEST,
+    PayloadTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What came of an arrival: the root that stands, or why there is none."""
+
+    arrival: Arrival
+    outcome: Record | Exception
+
+
+def of_root(root: Record) -> dict[str, Any]:
+    return {"id": root.id, "state": root.state.value}
+
+
+def of_http(begun: Begun) -> dict[str, Any]:
+    """An HTTP response, as every gateway takes it: 202, or what was wrong with the request.
+
+    Raises:
+        Exception: what isn't the caller's mistake.
+    """
+    match begun.outcome:
+        case Record() as root:
+            return _response(HTTPStatus.ACCEPTED, of_root(root))
+        case Exception() as error if (status := _STATUS.get(type(error))) is not None:
+            return _response(status, {"error": type(error).__name__, "message": str(error)})
+        case error:
+            raise error
+
+
+def of_event(begun: Sequence[Begun]) -> dict[str, Any]:
+    """The id and state of the root; of several, of the first, and ``roots`` has all. What failed of a batch is named.
+
+    Raises:
+        Exception: nothing was started; or something wasn't, of what is no batch. The platform makes all of it again,
+            and what stands by then isn't started twice.
+    """
+    roots = [one.outcome for one in begun if isinstance(one.outcome, Record)]
+    failed = [one for one in begun if isinstance(one.outcome, Exception)]
+    if failed and not (roots and all(one.arrival.source.is_polled for one in begun)):
+        # Also of a batch: a mapping that wasn't told to report single items would take it for handled.
+        raise failed[0].outcome  # type: ignore[misc]
+    answer = of_root(roots[0])
+    if len(begun) > 1:
+        answer["roots"] = [of_root(root) for root in roots]
+    if begun[0].arrival.source.is_polled:
+        answer["batchItemFailures"] = [{"itemIdentifier": one.arrival.item} for one in failed]
+    return answer
+
+
+def _response(status: HTTPStatus, body: Mapping[str, str]) -> dict[str, Any]:
+    # Nothing else: API Gateway takes a response with further keys for malformed.
+    headers = {"content-type": "application/json"}
+    return {"statusCode": int(status), "headers": headers, "body": json.dumps(body), "isBase64Encoded": False}
