@@ -11,8 +11,9 @@ from dataclasses import replace
 from typing import Any
 
 from adapter.aws.payloads import prefix_of
-from adapter.aws.sealing import Sealing, in_object
+from adapter.aws.sealing import Sealing, in_object, unannounced
 from adapter.engine.ports import Pool, Store
+from adapter.protocol.ids import parent_of, root_of
 from adapter.protocol.promises import Arming, Firing, Refused, Written
 from adapter.protocol.records import SEALED, Kind, Record, State, Stored
 from adapter.protocol.timing import Due
@@ -49,17 +50,24 @@ class SealedStore:
         return self._outcomes(self.inner.read_children(promise, first))
 
     def create(self, record: Record) -> Written:
+        is_root = parent_of(record.id) is None
+        # A root that is made here carries the mark itself.
+        mark = unannounced if is_root else self._mark
         texts = {name: text for name in SEALED if (text := getattr(record, name))}
-        sealed: dict[str, Any] = {name: self.sealing.seal(text, record.id, name) for name, text in texts.items()}
-        written = self.inner.create(replace(record, **sealed))
+        sealed: dict[str, Any] = {name: self.sealing.seal(text, record.id, name, mark) for name, text in texts.items()}
+        objects = is_root and any(in_object(text) for text in sealed.values())
+        written = self.inner.create(replace(record, **sealed, objects=objects))
         if isinstance(written, Refused):
+            if objects and written.stands is not None and not written.stands.objects:
+                # The object belongs to the execution that stands. Died before: the caller's retry comes here again.
+                self._mark(record.id)
             return self._stands(written)
-        return record
+        return replace(record, objects=True) if objects else record
 
     def settle(
         self, promise: str, state: State, value: str, at: int, due_at: int | None = None, by_parent: bool = False
     ) -> Written:
-        sealed = self.sealing.seal(value, promise, "value")
+        sealed = self.sealing.seal(value, promise, "value", self._mark)
         written = self.inner.settle(promise, state, sealed, at, due_at, by_parent)
         if isinstance(value, Stored):
             # A follower's outcome: the resumer carries it on without reading it.
@@ -102,10 +110,20 @@ class SealedStore:
 
     def pause(self, promise: str, why: str) -> Written:
         # A drift shows arguments.
-        return self._unread(self.inner.pause(promise, self.sealing.seal(why, promise, "paused")))
+        return self._unread(self.inner.pause(promise, self.sealing.seal(why, promise, "paused", self._mark)))
 
     def due(self, shard: str, until: int) -> Iterator[Sequence[Due]]:
         return self.inner.due(shard, until)
+
+    def mark_objects(self, promise: str) -> Written:
+        return self._unread(self.inner.mark_objects(promise))
+
+    def _mark(self, promise: str) -> None:
+        """Before an object is put: a removal that doesn't find the mark looks for no objects.
+
+        If the run dies in between, a removal looks for objects in vain.
+        """
+        self.inner.mark_objects(root_of(promise))
 
     def _outcome(self, record: Record) -> Record:
         """A child with its outcome, which its caller needs; of a follower also what may start its root."""

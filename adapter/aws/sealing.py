@@ -11,7 +11,7 @@ No JSON text begins with one of the marks below, so a stored text is never mista
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,6 +27,13 @@ INLINE_BYTES = 16 * 1024
 OBJECT, ENCRYPTED, CARRIED, PLAIN = "@", "!", "^", "="
 MARKS = (OBJECT, ENCRYPTED, CARRIED, PLAIN)
 """A text that begins with one of them has to be opened to be read."""
+
+
+AboutToPut = Callable[[str], None]
+
+
+def unannounced(promise: str) -> None:
+    """Nothing is to be done before."""
 
 
 def in_object(stored: str) -> bool:
@@ -48,10 +55,13 @@ class Sealing:
         # Two texts, encrypted and written as text, have to fit into one item.
         return MAX_PAYLOAD_BYTES if self.cipher is None else MAX_PAYLOAD_BYTES // 2
 
-    def seal(self, text: str, promise: str, part: str) -> str:
-        """The stored form of a part (``args``, ``value``, ``paused``) of a promise. This puts its object, if any."""
+    def seal(self, text: str, promise: str, part: str, about_to_put: AboutToPut = unannounced) -> str:
+        """The stored form of a part (``args``, ``value``, ``paused``) of a promise. This puts its object, if any.
+
+        ``about_to_put`` is called before that, with the promise's id.
+        """
         if isinstance(text, Stored):
-            return self._carry(text, promise)
+            return self._carry(text, promise, about_to_put)
         if self.cipher is not None and text:
             stored = f"{ENCRYPTED}{self.cipher.encrypt(text, _context(promise, part))}"
         else:
@@ -59,7 +69,8 @@ class Sealing:
         if self.payloads is None or _fits(stored):
             return stored
         key = key_of(promise, stored)
-        # The object is put before the item: whoever reads the key finds the object.
+        about_to_put(promise)
+        # The object is put before the item: a reader of the key finds the object.
         self.payloads.put(key, stored)
         return f"{OBJECT}{key}"
 
@@ -102,7 +113,7 @@ class Sealing:
             error.add_note(f"decrypting {part} of {promise}")
             raise
 
-    def _carry(self, text: Stored, promise: str) -> str:
+    def _carry(self, text: Stored, promise: str, about_to_put: AboutToPut) -> str:
         """Take a text over from another promise, unread.
 
         Each execution has its own copy of the object, since each is removed alone.
@@ -114,6 +125,7 @@ class Sealing:
             key = known(stored.removeprefix(OBJECT))
             mine = moved(key, promise)
             if mine != key:
+                about_to_put(promise)
                 self._bucket(promise).copy(key, mine)
             stored = f"{OBJECT}{mine}"
         return f"{CARRIED}{origin}\n{stored}"

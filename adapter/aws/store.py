@@ -118,6 +118,11 @@ class DynamoStore(Partitions):
             values={":was": {"N": str(was)}},
         )
 
+    def mark_objects(self, promise: str) -> Written:
+        return self._update(
+            promise, promises.mark_objects, {"objects": True}, condition="attribute_exists(pk)", values={}
+        )
+
     def register(self, promise: str, awaiter: str) -> Written:
         return self._update(
             promise,

@@ -63,8 +63,9 @@ def retire(own: Record, children: Sequence[Record], now: int, retention: int | N
     if any(tree.levels):
         yield SendAt(own.target, Look(id=tree.deep or own.id), own.due_at)
         return "removing"
-    # The objects go before the root's record: without the record nothing would find them.
-    yield Clear(own.id, now - YOUNG)
+    if own.objects:
+        # The objects go before the root's record: without the record nothing would find them.
+        yield Clear(own.id, now - YOUNG)
     yield Remove(own.id, own.created_at)
     yield Tell(What.REMOVED, own.id, own.fn, {})
     return "removed"

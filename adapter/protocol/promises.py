@@ -136,6 +136,13 @@ def postpone(standing: Record | None, was: int, due_at: int | None) -> Written:
     return replace(standing, due_at=due_at)
 
 
+def mark_objects(standing: Record | None) -> Written:
+    """An object is about to be put for the execution of this root, so its removal has to look for objects."""
+    if standing is None:
+        return Refused(Refusal.UNKNOWN, None)
+    return replace(standing, objects=True)
+
+
 def register(standing: Record | None, awaiter: str) -> Written:
     """Register a follower at its root. A settled root refuses: the follower then settles by what stands."""
     if standing is None:

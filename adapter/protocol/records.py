@@ -186,6 +186,9 @@ class Record:
     closed_at: int = 0
     """When it had cleaned up, in microseconds since the epoch; 0: it hasn't, or didn't have to."""
 
+    objects: bool = False
+    """Of a root: objects in the bucket may belong to its execution. They are removed with it."""
+
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
     """The tags that the user gave its function, by name."""
 

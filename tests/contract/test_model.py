@@ -88,6 +88,11 @@ class Agreement(RuleBasedStateMachine):
         """A link waits for it."""
         self.both("register", self.one(data), awaiter)
 
+    @rule(data=st.data())
+    def mark_objects(self, data: st.DataObject) -> None:
+        """An object of its execution is about to be put."""
+        self.both("mark_objects", self.one(data))
+
     @rule(data=st.data(), off=st.sampled_from([0, 0, 0, 1, -1]), threshold=st.none() | counts, on_reject=st.booleans())
     def arm(self, data: st.DataObject, off: int, threshold: int | None, on_reject: bool) -> None:
         """A run suspends, knowing what stands or something older."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from adapter import Retry, attach, durable, promise, reject, resolve, run, schedule, schedules
+from adapter import Retry, attach, durable, errors, promise, reject, resolve, run, schedule, schedules
 from adapter.aws.payloads import prefix_of
 from adapter.engine.operations import Create, Many, Now, PeekFunction, PeekPromise, ReadPromise, Remove, Settle
 from adapter.engine.ports import drive
@@ -33,6 +33,16 @@ tried: list[int] = []
 """The attempts of `flaky`."""
 LARGE = 20_000
 MONTH = RETENTION // 1_000_000
+
+
+@durable
+async def large_below(letters: str) -> int:
+    return len(await large(letters[:1]))
+
+
+@durable
+def length(text: str) -> int:
+    return len(text)
 
 
 @durable(name="retention:leaf")
@@ -424,6 +434,30 @@ def test_a_sandbox_has_nothing_of_a_call_that_ended_long_after_its_root(fast: Lo
     function.memory.kept.update(suspended)
     resolve("again~0.1", "new")
     assert handle.result() == "y new new"
+
+
+def test_what_has_no_object_is_removed_without_a_look_into_the_bucket(kept: LocalCloud) -> None:
+    """To list an empty prefix costs as much as eight writes."""
+    leaf.with_options(id="small").start(1)
+    kept.drive()
+    kept.stats.reset()
+    kept.advance(MONTH + DAY)
+    assert left(kept) == []
+    assert kept.stats.puts == 0
+
+
+@pytest.mark.parametrize("letters", ["x", "x" * LARGE])
+def test_a_root_is_marked_before_an_object_is_put(letters: str, fast: LocalCloud) -> None:
+    """Arguments of the root, outcomes of those below it, and what an id's second start put before it was refused."""
+    large_below.with_options(id="big").start(letters)
+    fast.drive()
+    assert fast.peek("big").objects  # type: ignore[union-attr]
+    length.with_options(id="small").start("x")
+    with pytest.raises(errors.IdConflict):
+        length.with_options(id="small").start("y" * LARGE)
+    assert fast.peek("small").objects  # type: ignore[union-attr]
+    fast.advance(MONTH + DAY)
+    assert left(fast) == []
 
 
 def test_what_is_put_for_a_start_under_way_is_not_removed(kept: LocalCloud) -> None:

@@ -75,6 +75,9 @@ class Transitions(ABC):
     def postpone(self, promise: str, was: int, due_at: int | None) -> Written:
         return self.write(promise, promises.postpone(self.peek(promise), was, due_at))
 
+    def mark_objects(self, promise: str) -> Written:
+        return self.write(promise, promises.mark_objects(self.peek(promise)))
+
     def register(self, promise: str, awaiter: str) -> Written:
         return self.write(promise, promises.register(self.peek(promise), awaiter))
 

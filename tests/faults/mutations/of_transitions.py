@@ -147,12 +147,12 @@ OF_TRANSITIONS = [
         bug="The item that names an object is written, and the object after it.",
         breaks="object before item",
         file="adapter/aws/sealed.py",
-        old="""sealed = self.sealing.seal(value, promise, "value")
+        old="""sealed = self.sealing.seal(value, promise, "value", self._mark)
         written = self.inner.settle(promise, state, sealed, at, due_at, by_parent)""",
         new="""later: list[tuple[str, str]] = []
         bucket = type("Later", (), {"put": lambda self, *what: later.append(what)})()
         sealing = replace(self.sealing, payloads=self.sealing.payloads and bucket)
-        sealed = sealing.seal(value, promise, "value")
+        sealed = sealing.seal(value, promise, "value", self._mark)
         written = self.inner.settle(promise, state, sealed, at, due_at, by_parent)
         for key, text in later:
             self.sealing.payloads.put(key, text)""",
