@@ -11,7 +11,7 @@ from typing import Any, get_args, get_origin
 
 from adapter.codec.compiler import SHARED, Compiler
 from adapter.codec.plans import MAX_DEPTH, Plan, attempt
-from adapter.codec.text import guarded, json_text, parse
+from adapter.codec.text import json_text, parse, refuse
 from adapter.errors import CodecError
 
 _Parameter = inspect.Parameter
@@ -43,7 +43,10 @@ class Signature:
 
     def decode_args(self, text: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments to call the function with."""
-        data = guarded(f"{self._name}()", lambda: parse(text))
+        try:
+            data = parse(text)
+        except Exception as error:
+            refuse(f"{self._name}()", error)
         if type(data) is not dict:
             raise CodecError(f"{self._name}(): expected an object of arguments, got {type(data).__name__}")
         unknown = data.keys() - self._signature.parameters.keys()
@@ -72,14 +75,23 @@ class Signature:
         return self._encode({usable[0]: value})
 
     def encode_result(self, value: object) -> str:
-        return str(guarded(f"{self._name}(): result", lambda: json_text(self._plan("return").encode(value))))
+        try:
+            return json_text(self._plan("return").encode(value))
+        except Exception as error:
+            refuse(f"{self._name}(): result", error)
 
     def decode_result(self, text: str) -> Any:
-        return guarded(f"{self._name}(): result", lambda: self._plan("return").decode(parse(text)))
+        try:
+            return self._plan("return").decode(parse(text))
+        except Exception as error:
+            refuse(f"{self._name}(): result", error)
 
     def _encode(self, arguments: Mapping[str, object]) -> str:
         data = {name: self._convert(name, value, decoding=False) for name, value in arguments.items()}
-        return str(guarded(f"{self._name}()", lambda: json_text(data)))
+        try:
+            return json_text(data)
+        except Exception as error:
+            refuse(f"{self._name}()", error)
 
     def _call(self, arguments: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         # An empty *args mustn't be bound: if a parameter before it isn't stored, it would be taken for a keyword.
@@ -97,11 +109,11 @@ class Signature:
         return self._signature.parameters[name].kind in (_Parameter.VAR_POSITIONAL, _Parameter.VAR_KEYWORD)
 
     def _convert(self, name: str, value: object, *, decoding: bool) -> Any:
-        def convert() -> Any:
+        try:
             plan = self._plan(name)
             return plan.decode(value) if decoding else plan.encode(value)
-
-        return guarded(f"{self._name}(): argument {name!r}", convert)
+        except Exception as error:
+            refuse(f"{self._name}(): argument {name!r}", error)
 
     def _plan(self, name: str) -> Plan:
         """The plan is kept only once it is resolved: a name that is unknown now may be defined below the function."""

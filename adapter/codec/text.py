@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import enum
 import json
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NoReturn
 
 from adapter.codec.compiler import SHARED
 from adapter.codec.containers import convert_pairs, each, json_object
@@ -17,22 +17,21 @@ from adapter.errors import CodecError
 MAX_MESSAGE = 1_000
 
 
-def guarded(where: str, function: Callable[[], Any]) -> Any:
-    """The border of this module: any failure inside leaves it as a ``CodecError``."""
-    try:
-        return function()
-    except Mismatch as error:
-        # A path has keys of the data in it, of any length, and a class's own message may show its arguments.
-        path, key, _ = error.path.replace('["', "['").partition("['")
-        message = _joined(where, error.path, str(error))
-        brief = _joined(where, f"{path}[…]" if key else path, str(error).partition(":")[0])
-        raise CodecError(message if len(message) <= MAX_MESSAGE else f"{message[:MAX_MESSAGE]}…", brief) from None
-    except RecursionError:
-        deep = _joined(where, "nested too deep, or contains itself")
-        raise CodecError(deep, deep) from None
-    except Exception as error:  # Classes may have hashes, comparisons and metaclasses that raise.
-        brief = _joined(where, "can't be stored")
-        raise CodecError(_joined(brief, describe(error)), _joined(brief, type(error).__name__)) from error
+def refuse(where: str, error: Exception) -> NoReturn:
+    """The border of this module: any failure inside leaves it as a ``CodecError``, which says where."""
+    match error:
+        case Mismatch():
+            # A path has keys of the data in it, of any length, and a class's own message may show its arguments.
+            path, key, _ = error.path.replace('["', "['").partition("['")
+            message = _joined(where, error.path, str(error))
+            brief = _joined(where, f"{path}[…]" if key else path, str(error).partition(":")[0])
+            raise CodecError(message if len(message) <= MAX_MESSAGE else f"{message[:MAX_MESSAGE]}…", brief) from None
+        case RecursionError():
+            deep = _joined(where, "nested too deep, or contains itself")
+            raise CodecError(deep, deep) from None
+        case _:  # Classes may have hashes, comparisons and metaclasses that raise.
+            brief = _joined(where, "can't be stored")
+            raise CodecError(_joined(brief, describe(error)), _joined(brief, type(error).__name__)) from error
 
 
 def _joined(*parts: str) -> str:
@@ -63,26 +62,41 @@ def parse(text: str) -> Any:
 
 def encode(value: object, annotation: object = Any, *, where: str = "") -> str:
     """The compact JSON text of a value under its annotation."""
-    return str(guarded(where, lambda: json_text(SHARED.plan(annotation).encode(value))))
+    try:
+        return json_text(SHARED.plan(annotation).encode(value))
+    except Exception as error:
+        refuse(where, error)
 
 
 def decode(text: str, annotation: object = Any, *, where: str = "") -> Any:
     """The value that ``encode`` was given. Natural JSON from elsewhere will do, too."""
-    return guarded(where, lambda: SHARED.plan(annotation).decode(parse(text)))
+    try:
+        return SHARED.plan(annotation).decode(parse(text))
+    except Exception as error:
+        refuse(where, error)
 
 
 def to_data(value: object, annotation: object) -> Any:
     """The same as ``encode``, as data for a larger JSON document."""
-    return guarded("", lambda: parse(json_text(SHARED.plan(annotation).encode(value))))
+    try:
+        return parse(json_text(SHARED.plan(annotation).encode(value)))
+    except Exception as error:
+        refuse("", error)
 
 
 def from_data(data: object, annotation: object) -> Any:
-    return guarded("", lambda: SHARED.plan(annotation).decode(data))
+    try:
+        return SHARED.plan(annotation).decode(data)
+    except Exception as error:
+        refuse("", error)
 
 
 def encode_natural(value: object, *, where: str = "") -> str:
     """JSON text made from the value alone, for a reader whose annotation isn't known here: ``decode`` takes it."""
-    return str(guarded(where, lambda: json_text(_natural(value))))
+    try:
+        return json_text(_natural(value))
+    except Exception as error:
+        refuse(where, error)
 
 
 def _natural(value: Any) -> Any:

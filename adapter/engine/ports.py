@@ -170,7 +170,8 @@ class Ports:
         if call is None:
             return self._perform_here(operation)
         port, method, fields = call
-        return getattr(getattr(self, port), method)(*[getattr(operation, field) for field in fields])
+        arguments = [operation] if fields is None else [getattr(operation, field) for field in fields]
+        return getattr(getattr(self, port), method)(*arguments)
 
     def _perform_here(self, operation: Operation) -> Any:
         """Perform an operation that isn't simply one call of a port."""
@@ -186,10 +187,6 @@ class Ports:
                 return self.store.close(operation.id, self._kept_until(operation.id, now), now)
             case RunCode():
                 return self.runner.run([operation])[0]
-            case RunLeft():
-                return self.runner.run_left(operation)
-            case Tell():
-                return self.watcher.tell(operation)
             case Many():
                 codes = [each for each in operation.operations if isinstance(each, RunCode)]
                 return self.runner.run(codes) if codes else self.pool.map(self.perform, operation.operations)
@@ -204,7 +201,7 @@ class Ports:
         return None if parent_of(promise) is not None else kept_until(promise, now, self.retention)
 
 
-CALLS: dict[type[Any], tuple[str, str, tuple[str, ...]]] = {
+CALLS: dict[type[Any], tuple[str, str, tuple[str, ...] | None]] = {
     Now: ("clock", "now", ()),
     ReadPromise: ("store", "read_promise", ("id",)),
     ReadFunction: ("store", "read_function", ("id",)),
@@ -224,8 +221,11 @@ CALLS: dict[type[Any], tuple[str, str, tuple[str, ...]]] = {
     Clear: ("store", "clear", ("id", "before")),
     Invoke: ("invoker", "invoke", ("target", "message")),
     SendAt: ("timers", "send_at", ("target", "message", "at")),
+    RunLeft: ("runner", "run_left", None),
+    Tell: ("watcher", "tell", None),
 }
-"""The operations that are one call of a port: the port's name, its method, and the fields that it takes."""
+"""The operations that are one call of a port: the port's name, its method, and the fields that it takes
+(None: the operation itself)."""
 
 
 def drive(

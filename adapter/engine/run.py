@@ -262,7 +262,8 @@ class _Run:
             yield Tell(What.BODY, self.own.id, self.own.fn, {})
         while True:
             yield from self._read_blocks(execution)
-            step = execution.advance((yield Now()))
+            now: int = yield Now()
+            step = execution.advance(now)
             match step:
                 case Flush() if (yield from self.flusher.is_late(step)):
                     return (yield from self._yield())
@@ -273,7 +274,7 @@ class _Run:
                     # cancels.
                     yield from self.flusher.dispatch(execution, orphans)
                 case Suspended():
-                    return (yield from self._suspend(execution, step))
+                    return (yield from self._suspend(execution, step, now))
                 case Done():
                     return (yield from self._end(execution, function, step.outcome))
                 case Left():
@@ -332,7 +333,7 @@ class _Run:
         yield Tell(What.SETTLED, self.own.id, self.own.fn, {"state": outcome.state.value, "ended": ended})
         return "settled"
 
-    def _suspend(self, execution: Execution, step: Suspended) -> Steps:
+    def _suspend(self, execution: Execution, step: Suspended, now: int) -> Steps:
         at = suspending.wake_at(self.own, step)
         if suspending.needs_arming(self.own, step, at):
             written: Written = yield Arm(self.own.id, (yield from self._arming(execution, step, at)))
@@ -345,7 +346,7 @@ class _Run:
                 raise Stale
             execution.own = written
         yield Tell(What.SUSPENDED, self.own.id, self.own.fn, {"waiting": step.waiting, "wake_at": at})
-        self.memory.keep(self.own.id, execution, (yield Now()))
+        self.memory.keep(self.own.id, execution, now)
         self.execution = None
         return "suspended" if step.waiting or at is not None else "stuck"
 

@@ -149,8 +149,9 @@ class Execution(Scope):
 
     def learn(self, record: Record) -> None:
         """Take a child's record that the engine loaded, wrote, or found to stand. A settled one never changes (I1)."""
-        if self.known.learn(record) and record.ordinal in self._open:
-            heapq.heappush(self._fresh, (due_for_delivery(record), record.ordinal))
+        ordinal = record.ordinal
+        if self.known.learn(record) and ordinal in self._open:
+            heapq.heappush(self._fresh, (due_for_delivery(record), ordinal))
 
     def resume(self, own: Record, children: Iterable[Record]) -> bool:
         """Go on from memory with the new records. False if another run wrote more than this one knows: then replay."""

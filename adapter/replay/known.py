@@ -21,6 +21,7 @@ class Known:
 
     def __init__(self, records: Iterable[Record]) -> None:
         self.records: dict[int, Record] = {}
+        self._pending: dict[int, Record] = {}
         self.consumed = 0
         self.refusals = 0
         self.latest = 0
@@ -32,13 +33,14 @@ class Known:
     def learn(self, record: Record) -> bool:
         """Take a record. Returns whether it brings a settlement that wasn't known."""
         ordinal = record.ordinal
-        before = self.records.get(ordinal)
-        if before is not None and not before.pending:
+        if ordinal in self.records and ordinal not in self._pending:
             return False
         self.records[ordinal] = record
         self.last = max(self.last, ordinal)
         if record.pending:
+            self._pending[ordinal] = record
             return False
+        self._pending.pop(ordinal, None)
         self.latest = max(self.latest, record.settled_at)
         if record.fn == BLOCK_FUNCTION and record.state is State.RESOLVED:
             self._unread.append(ordinal)
@@ -48,14 +50,13 @@ class Known:
         return True
 
     def is_pending(self, ordinal: int) -> bool:
-        record = self.records.get(ordinal)
-        return record is not None and record.pending
+        return ordinal in self._pending
 
     def pending(self) -> list[Record]:
-        return [record for record in self.records.values() if record.pending]
+        return list(self._pending.values())
 
     def first_pending(self, otherwise: int) -> int:
-        return min((record.ordinal for record in self.pending()), default=otherwise)
+        return min(self._pending, default=otherwise)
 
     def unread(self) -> list[int]:
         """The blocks of a map that have ended, but whose outcomes haven't been read yet: `fill` takes them."""

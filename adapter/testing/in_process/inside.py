@@ -27,6 +27,7 @@ class Inside(Driver):
     def __init__(self, cloud: Cloud, world: AnyWorld, kills: list[Kill], beginning: int) -> None:
         super().__init__(cloud, world, kills)
         self._now = beginning
+        self._hosts: dict[str, LocalHost] = {}
         self._runs: list[Run] = []
         self._active: list[Activity] = []
         self._paused: list[tuple[int, Activity]] = []
@@ -62,7 +63,7 @@ class Inside(Driver):
 
     def attempt(self, function: Function, invocation: Invocation) -> Any:
         self.cloud.stats.invocations += 1
-        host = LocalHost(self.cloud, self.ports(function.spec.name), function.memory)
+        host = self._host(function)
         run = Run(function, invocation, host, self._active[-1] if self._active else None)
         run.enter(self._runs)
         try:
@@ -76,6 +77,13 @@ class Inside(Driver):
             raise
         finally:
             run.leave()
+
+    def _host(self, function: Function) -> LocalHost:
+        """That of the function's sandbox, which makes it once, as a sandbox of Lambda does."""
+        name = function.spec.name
+        if name not in self._hosts:
+            self._hosts[name] = LocalHost(self.cloud, self.ports(name), function.memory)
+        return self._hosts[name]
 
     def fault(self, operation: object, when: str) -> None:
         run = self._runs[-1] if self._runs else None
