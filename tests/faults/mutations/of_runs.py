@@ -274,7 +274,7 @@ OF_RUNS = [
         bug="A replay delivers by the clock, not in the order that is recorded.",
         breaks="I4",
         file="adapter/replay/journal.py",
-        old='        self.recorded = deque(token for leader in leaders for token in (leader.seen or "").split(","))',
+        old='        self.recorded = deque(token for part in parts for token in part.split(","))',
         new="        self.recorded: deque[str] = deque()",
         check=(f"{EVERY}[race-0crash-0dup-all]",),
     ),
