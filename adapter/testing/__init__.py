@@ -19,7 +19,7 @@ _HOMES = {"Event": "events", "Faults": "faults", "Killed": "faults", "LocalCloud
 
 
 def __getattr__(name: str) -> Any:
-    # Late: moto is slow to import, and the pytest plugin imports this package in every test run.
+    # Imported late: moto is slow to import, and the pytest plugin imports this package in every test run.
     if name not in _HOMES:
         raise AttributeError(name)
     return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,7 +1,7 @@
 """The whole system on one machine, in virtual time: what users test against.
 
-Nothing sleeps: where nothing runs, time jumps to the next moment at which something falls due. How functions run is for
-`adapter.testing.driver`: one at a time in this process, in an order that the seed decides, or in processes.
+Nothing sleeps: when nothing runs, time jumps to where something falls due next. `adapter.testing.driver` runs the
+functions: one at a time in this process, in an order that the seed decides, or in processes of their own.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ R = TypeVar("R")
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 BEGINNING = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 LANES = 4
-"""Shards of the stream, where they may be out of step."""
+"""Shards of the stream, if a fault may put them out of step."""
 
 
 class LocalCloud:
@@ -57,9 +57,9 @@ class LocalCloud:
         faults: what goes wrong, and how often.
         template: the SAM template; by default the nearest ``template.yaml`` above the working directory, else the
             infrastructure that ships with the package. Functions that it doesn't name run in Lambdas made up for them.
-        engine: ``"moto"``: the product's own code for DynamoDB and SQS runs, against an emulator in this process.
-            ``"memory"``: our own store behind the same port, for thousands of runs. A URL: the table is on the
-            DynamoDB that is running there (ministack, DynamoDB Local), the rest in memory.
+        engine: ``"moto"``: the library's own code for DynamoDB and SQS runs against an emulator in this process.
+            ``"memory"``: a store in memory behind the same port, for thousands of runs. A URL: the table is on the
+            DynamoDB that runs there (ministack, DynamoDB Local), and the rest is in memory.
         processes: each function in operating-system processes of its own, under AWS's runtime interface client, several
             at the same time. They need ``lambda-await[processes]`` and ``engine="moto"``. Functions can only be those
             of modules that can be imported; a function sees the template's environment variables, not this process's.
@@ -130,19 +130,19 @@ class LocalCloud:
 
     @property
     def lost(self) -> list[Invocation]:
-        """What failed for good, and nothing caught."""
+        """Invocations that failed for good, and that no queue caught."""
         return self.service.lost
 
-    # What a test does.
+    # What a test calls.
 
     def run(self, fn: Durable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Start a root and drive everything, time included, until it settles.
+        """Start a root, and drive everything, time included, until it settles.
 
         Returns:
             its value, or raises its exception.
 
         Raises:
-            Stuck: nothing can move any more; names what each function waits for.
+            Stuck: nothing can move any more. The message names what each function waits for.
             Paused: it stands still since its code drifted from its history.
             NonDeterminismError: it ended, but its code doesn't replay.
         """
@@ -161,7 +161,7 @@ class LocalCloud:
         self._world.send(queue, body)
 
     def drive(self) -> None:
-        """Until nothing more can happen at this instant."""
+        """Drive until nothing more can happen at this time."""
         try:
             self._driver.drive()
         except WatcherFailed as failed:
@@ -169,7 +169,7 @@ class LocalCloud:
         self._check()
 
     def advance(self, seconds: float) -> None:
-        """Move time forward, driving whatever falls due on the way, in order."""
+        """Move time forward, and drive what falls due on the way, in order."""
         target = self.clock() + round(seconds * SECOND)
         self.drive()
         while (at := self._next_at()) is not None and at <= target:
@@ -178,9 +178,9 @@ class LocalCloud:
         self._driver.reach(target)
 
     def elapse(self, seconds: float) -> None:
-        """Inside of a function's code: it takes so long. Its Lambda is ended when it exceeds its timeout.
+        """Call this inside a function's code: the code then takes so long. Lambda ends it if it exceeds its timeout.
 
-        Nothing else happens meanwhile; what fell due is driven afterwards.
+        Nothing else happens meanwhile. What fell due is driven afterwards.
         """
         if not self._verifier.replaying:
             self._driver.elapse(round(seconds * SECOND))
@@ -190,17 +190,18 @@ class LocalCloud:
         return EPOCH + dt.timedelta(microseconds=self.clock())
 
     def kill(self, fn: Durable[..., Any] | str, operation: type[Any], when: str = "after") -> None:
-        """Kill one run of a function, once: its Lambda dies ``"before"`` or ``"after"`` its next such operation.
+        """Kill one run of a function, once. Its Lambda dies ``"before"`` or ``"after"`` its next operation of this
+        class.
 
-        The engine's own Lambdas go by the name of their handler, ``"adapter.lambdas.sweeper.sweep"`` for instance; any
-        Lambda by its own name, too, also while it loads, before it is known what it will run. A Lambda that is a
-        process is seen from outside only, by its calls of AWS: see `adapter.testing.processes.deaths.CALLS`.
+        The engine's own Lambdas go by the name of their handler, for instance ``"adapter.lambdas.sweeper.sweep"``. Any
+        Lambda can also be killed by its own name, even while it loads and nobody knows what it will run. A process can
+        only be killed around its calls of AWS: see `adapter.testing.processes.deaths.CALLS`.
 
         Args:
             operation: a class of `adapter.engine.operations`, ``Settle`` for instance.
 
         Raises:
-            ConfigurationError: it would never come about.
+            ConfigurationError: the kill would never come about.
         """
         if not isinstance(operation, type) or when not in ("before", "after"):
             raise ConfigurationError(
@@ -210,10 +211,10 @@ class LocalCloud:
         self._driver.kill(Kill(getattr(fn, "name", str(fn)), operation, when))
 
     def kill_midway(self, fn: Durable[..., Any] | str, once: Callable[[], bool]) -> None:
-        """Kill one run of a function, once, in the middle of its own code: as soon as ``once()`` holds while it runs.
+        """Kill one run of a function, once, in the middle of its code: as soon as ``once()`` is true while it runs.
 
-        Only with processes. ``once`` is asked many times a second; let the function's code leave a sign for it (a file,
-        say) and then wait, or it may be over before anybody looks.
+        Only with processes. The cloud asks ``once`` many times a second. Let the function's code leave a sign for it,
+        for instance a file, and then wait; otherwise the code may be over before the cloud looks.
         """
         self._driver.kill_midway(getattr(fn, "name", str(fn)), once)
 
@@ -239,10 +240,10 @@ class LocalCloud:
             yield
 
     def records(self) -> list[Record]:
-        """Everything in the table, by id; read without counting."""
+        """All records of the table, by id. These reads aren't counted."""
         return [self._looking.sealing.opened(record, SEALED) for record in self._world.records()]
 
-    # What the hosts and drivers of the cloud ask, and tell: `adapter.testing.ports`.
+    # What the cloud's hosts and drivers call: `adapter.testing.ports`.
 
     def wait(self, promise: str, timeout: float | None) -> Record | None:
         """Drive until the promise settles; None when ``timeout`` seconds of virtual time have passed first."""
@@ -261,7 +262,7 @@ class LocalCloud:
             if deadline is not None and at > deadline:
                 self._driver.reach(deadline)
                 if record.paused:
-                    # As on AWS: it won't go on by itself, however long anybody waits.
+                    # As on AWS, it won't go on by itself, however long the caller waits.
                     raise self._stuck(record)
                 return None
             self._jump(at)
@@ -307,10 +308,10 @@ class LocalCloud:
             try:
                 watcher(event)
             except Exception as error:
-                # The test's own failure: no Lambda's.
+                # The test's own code failed, and no Lambda.
                 raise WatcherFailed(error) from error
 
-    # What Lambda's service asks: `adapter.testing.simulated_aws.service.Surroundings`.
+    # What Lambda's service calls: `adapter.testing.simulated_aws.service.Surroundings`.
 
     def told(self, what: Happening, detail: dict[str, Any]) -> None:
         self.emit(what, "", "", detail)
@@ -326,7 +327,7 @@ class LocalCloud:
     # Time.
 
     def _next_at(self) -> int | None:
-        """The next moment at which something happens."""
+        """When something happens next."""
         moments = (self._driver.next_at(), self._minutely.next_at())
         return min((at for at in moments if at is not None), default=None)
 

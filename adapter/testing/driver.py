@@ -1,7 +1,7 @@
-"""What is ready to happen in a local cloud, and when the next of it falls due; how it happens is a subclass's affair.
+"""What is ready to happen in a local cloud, and what falls due next. A subclass makes it happen.
 
-`adapter.testing.in_process` makes it happen in this process, one after the other; `adapter.testing.processes` in
-processes of the functions' own, side by side.
+`adapter.testing.in_process` runs functions in this process, one after the other. `adapter.testing.processes` runs them
+in processes of their own, side by side.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ DEFAULT_FUNCTION = "durable"
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """Hands an event, or a batch of ``source``, to a function, and sees to what comes of it."""
+    """Hands an event, or a batch of ``source``, to a function, and deals with the result."""
 
     function: str
     code: Callable[[], object]
@@ -46,7 +46,7 @@ class Work:
 class Driver:
     """Where the functions of a cloud run, and the time that they see.
 
-    ``running`` is the Lambda whose doings are being told, or nothing.
+    ``running`` is the Lambda that runs right now, so that events name it; empty if none does.
     """
 
     running = ""
@@ -59,42 +59,42 @@ class Driver:
         self.kills = kills
         self._skews: dict[str, int] = {}
 
-    # How it happens.
+    # What a subclass does.
 
     def open(self) -> None:
-        """Whatever it needs, once the world is open."""
+        """Start what the driver needs. The world is open."""
 
     def close(self) -> None:
-        """End what runs."""
+        """End everything that runs."""
 
     def check(self) -> None:
-        """Raise what went wrong in the cloud itself, where no function could notice it."""
+        """Raise an error of the cloud itself, which no function could notice."""
 
     def now(self) -> int:
         """Microseconds since the epoch."""
         raise NotImplementedError
 
     def reach(self, at: int) -> None:
-        """Let it be so late; never go back."""
+        """Move the clock forward to this time, never back."""
         raise NotImplementedError
 
     def elapse(self, microseconds: int) -> None:
-        """Let the code of the Lambda that runs take so long."""
+        """Let the running Lambda's code take so long."""
         raise ConfigurationError("a function in a process of its own takes the time that it takes")
 
     def drive(self) -> None:
-        """Until nothing runs, and nothing is ready."""
+        """Run until nothing runs, and nothing is ready."""
         raise NotImplementedError
 
     def attempt(self, function: Function, invocation: Invocation) -> Any:
-        """One attempt, as Lambda makes it; raises as the function does, or what says that it died."""
+        """Make one attempt, as Lambda does. Raises the function's error, or one that says that it died."""
         raise NotImplementedError
 
     def fault(self, operation: object, when: str) -> None:
-        """Before and after each operation of an engine in this process, the test's own included."""
+        """Called before and after each operation of an engine in this process, the test's own included."""
 
     def kill(self, kill: Kill) -> None:
-        """Remember it until its moment comes."""
+        """Remember the kill until it comes about."""
         self.kills.append(kill)
 
     def kill_midway(self, fn: str, once: Callable[[], bool]) -> None:
@@ -105,17 +105,17 @@ class Driver:
     # What is ready.
 
     def invocation(self, taken: Invocation) -> Work:
-        """One that was ready, and was taken."""
+        """The work of an invocation that is ready."""
         return Work(function=taken.function, code=lambda: self.service.invoke(taken))
 
     def changes(self) -> list[Work]:
-        """Read the streams; a batch from each of their lanes that has one."""
+        """Read the streams, and take a batch from each lane that has one."""
         for poller in self.world.pollers:
             for lane, added in poller.fetch():
                 fresh = added - self._drop(lane, added)
                 lane.not_before = self.now() + self.dice.late()
                 if fresh and self.dice.draw("duplicate"):
-                    # Drawn once for what is new: a copy of a copy would never come to an end.
+                    # The duplicate is drawn once, when records are new: copies of copies would never end.
                     lane.backlog.extend(lane.backlog[-fresh:])
         lanes = [lane for lane in self.lanes() if lane.ready_at <= self.now()]
         if lanes and self.dice.faults.reorder:
@@ -137,7 +137,7 @@ class Driver:
         return Work(function=lane.mapping.function, code=deliver, source=lane)
 
     def messages(self) -> list[Work]:
-        """A batch from each of the queues in which something is due."""
+        """A batch from each queue in which a message is due."""
         now = self.now()
         due = [poller for poller in self.world.queues if (at := poller.next_at()) is not None and at <= now]
         return [self._received(poller) for poller in due]
@@ -148,11 +148,11 @@ class Driver:
         return Work(function=poller.mapping.function, code=deliver, source=poller)
 
     def lanes(self) -> list[Lane]:
-        """Those that have something to hand over, and a function free to take it."""
+        """The lanes that have a batch, and whose function is free to take it."""
         return [lane for poller in self.world.pollers for lane in poller.lanes if lane.backlog and not lane.busy]
 
     def next_at(self) -> int | None:
-        """The next moment at which any of this, or what a retry waits for, falls due."""
+        """When the next of all this falls due, retries included."""
         moments = [self.service.next_at()]
         moments += [poller.next_at() for poller in self.world.queues]
         moments += [lane.ready_at for lane in self.lanes()]
@@ -161,7 +161,7 @@ class Driver:
     # Wiring.
 
     def ports(self, function: str = DEFAULT_FUNCTION) -> LocalPorts:
-        """Those of an engine in this process, as if in a Lambda."""
+        """The ports of an engine in this process, as if it were in a Lambda."""
         clock = SkewedClock(self.now, self._skew(function))
         bucket = self.bucket()
         store = self.store(None if bucket is None else LocalPayloads(bucket, self.cloud.stats, self.fault))
@@ -181,7 +181,7 @@ class Driver:
         )
 
     def bucket(self) -> Payloads | None:
-        """Where large values are, if the template has such a place."""
+        """The bucket of large values, if the template has one."""
         name = self.cloud.template.variable("DURABLE_BUCKET")
         return self.world.bucket(name) if name else None
 

@@ -1,4 +1,4 @@
-"""What happens in a local cloud, as a watcher hears of it."""
+"""The events of a local cloud, as a watcher hears of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from adapter.testing.happenings import Happening
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """Something that happened, for every watcher: at (microseconds), what, in which Lambda, to which promise."""
+    """An event for every watcher: when (microseconds), what, in which Lambda, to which promise."""
 
     at: int
     what: What | Happening
@@ -23,7 +23,7 @@ class Event:
 
 
 class WatcherFailed(BaseException):
-    """A watcher raised; carries its exception past everything that a Lambda's failure would meet."""
+    """A watcher raised. This carries its exception past all code that handles a Lambda's failure."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error))

@@ -10,11 +10,11 @@ from typing import Any
 from adapter.errors import ConfigurationError
 
 SKEW = 2_000_000
-"""Microseconds by which the clock of a Lambda may be wrong."""
+"""A Lambda's clock may be wrong by so many microseconds."""
 
 
 class Killed(BaseException):
-    """The Lambda died: no handler of user code may catch it and go on. What Lambda tells of it is ``type``."""
+    """The Lambda died. No `except` of user code may catch it and go on. What Lambda tells of it is ``type``."""
 
     type = "Runtime.ExitError"
     message = "Runtime exited with error: signal: killed"
@@ -32,8 +32,8 @@ class Faults:
     """Probabilities per opportunity, drawn from the cloud's seed.
 
     Args:
-        crash: a Lambda dies before or after one of its calls to the outside. An invocation's third attempt is spared,
-            so that a function's outcome doesn't depend on the weather: who dies for good settles as `FunctionCrashed`.
+        crash: a Lambda dies before or after one of its calls to the outside. An invocation's third attempt is spared: a
+            function that dies for good settles as `FunctionCrashed`, and its outcome mustn't depend on the seed.
         duplicate: an invocation, a batch of stream records or the messages of a queue come twice.
         reorder: an invocation or a batch overtakes those before it; a run is interrupted by others between two of its
             calls; the stream's shards are out of step; a queue's messages come in other batches than before.
@@ -41,9 +41,9 @@ class Faults:
         lose: an invocation never comes. The watchdog notices, after a while.
         drop: a stream record never comes: its mapping puts it aside, and tells its on-failure queue where it was.
 
-    Where functions are processes, a Lambda dies by SIGKILL around one of its calls of AWS. Runs overlap of themselves,
-    are not interrupted between two calls, and all see one clock. What happens at the same time draws from the same
-    dice, so one seed gives many runs.
+    Where functions are processes, a Lambda dies by SIGKILL around one of its calls of AWS. Runs overlap by themselves,
+    aren't interrupted between two calls, and all see one clock. Concurrent runs draw from the same dice, so one seed
+    gives different runs.
     """
 
     crash: float = 0.0
@@ -74,22 +74,22 @@ class Dice:
         return hit
 
     def late(self) -> int:
-        """How late something is: microseconds, mostly 0."""
+        """By how many microseconds something is late, mostly 0."""
         return self.random.randrange(5_000_000) if self.draw("delay") else 0
 
     def skew(self) -> int:
-        """How wrong a Lambda's clock is: microseconds."""
+        """By how many microseconds a Lambda's clock is wrong."""
         return self.random.randint(-SKEW, SKEW) if self.faults.delay else 0
 
 
 @dataclass
 class Kill:
-    """A Lambda, by its function or handler, is to die once, ``"before"`` or ``"after"`` its next such operation."""
+    """A Lambda, named by its function or handler, dies once, ``"before"`` or ``"after"`` its next such operation."""
 
     fn: str
     operation: type[Any]
     when: str
 
     def meets(self, names: Collection[str], operation: object, when: str) -> bool:
-        """Whether this is the moment, for a Lambda that goes by these names."""
+        """Whether a Lambda that goes by these names dies here."""
         return self.fn in names and when == self.when and isinstance(operation, self.operation)

@@ -1,4 +1,4 @@
-"""What happens on a `LocalCloud` that no engine tells: what befalls invocations and records; that time passes."""
+"""Events of a `LocalCloud` that no engine tells: what befalls invocations and records, and that time passes."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from adapter.engine.telling import Progress
 
 
 class Happening(StrEnum):
-    """A word of the cloud's own; those of the engine are `adapter.engine.telling.What`."""
+    """An event of the cloud's own. The engine's events are `adapter.engine.telling.What`."""
 
     FAILED = "failed"
     """An invocation's handler raised."""
     KILLED = "killed"
     """An invocation's Lambda died."""
     LOST = "lost"
-    """An invocation was accepted and never made."""
+    """Lambda accepted an invocation and never made it."""
     THROTTLED = "throttled"
     """An invocation stays in Lambda's queue: there is no concurrency for it."""
     DROPPED = "dropped"
     """A stream record was put aside by its mapping."""
     LATER = "later"
-    """Time passed, with nothing running."""
+    """Time passed, and nothing ran."""
 
     @property
     def progress(self) -> Progress:

@@ -1,4 +1,4 @@
-"""The engine inside a local cloud: ports with faults around each call, and a host whose waiting drives the cloud."""
+"""The engine in a local cloud: ports with faults around each call, and a host that drives the cloud while it waits."""
 
 from __future__ import annotations
 
@@ -31,28 +31,28 @@ class LocalPorts(Ports):
 
 @dataclass(frozen=True, slots=True)
 class PutPayload:
-    """A call to the bucket, to write an object: where a Lambda may die, as at any operation of the engine."""
+    """A call that writes an object to the bucket. A Lambda may die around it, as around any operation of the engine."""
 
     key: str
 
 
 @dataclass(frozen=True, slots=True)
 class GetPayload:
-    """A call to the bucket, to read an object."""
+    """A call that reads an object from the bucket."""
 
     key: str
 
 
 @dataclass(frozen=True, slots=True)
 class ClearPayloads:
-    """Calls to the bucket, to remove objects."""
+    """Calls that remove objects from the bucket."""
 
     prefix: str
 
 
 @dataclass(frozen=True)
 class LocalPayloads:
-    """`adapter.engine.ports.Payloads` with a fault before and after each call; counts what AWS would charge."""
+    """`adapter.engine.ports.Payloads` with a fault before and after each call. It counts what AWS would charge."""
 
     payloads: Payloads
     stats: Stats
@@ -76,7 +76,7 @@ class LocalPayloads:
     def clear(self, prefix: str, before: int) -> None:
         with self._around(ClearPayloads(prefix)):
             self.payloads.clear(prefix, before)
-            # To be listed costs as much as to be put; to be deleted costs nothing.
+            # Listing costs as much as putting; deleting costs nothing.
             self.stats.puts += 1
 
     @contextmanager
@@ -105,7 +105,7 @@ class SkewedClock:
 
 
 class LocalHost(EngineHost):
-    """The engine inside the cloud; whoever waits makes the cloud go on."""
+    """The engine inside the cloud. Waiting for a promise drives the cloud."""
 
     def __init__(self, cloud: Waiting, ports: Ports, memory: Memory | None = None) -> None:
         super().__init__(ports, memory)

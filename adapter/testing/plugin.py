@@ -1,6 +1,6 @@
 """The pytest plugin: the fixture ``cloud``, a fresh `LocalCloud` for each test.
 
-``--durable-chaos=SEEDS`` runs each test that uses it again, under faults drawn from so many seeds.
+``--durable-chaos=SEEDS`` runs each test that uses the fixture again, under faults drawn from so many seeds.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     seeds = metafunc.config.getoption(OPTION)
     if seeds > 0 and "cloud" in metafunc.fixturenames:
-        # The seed is part of the test's name: whoever sees it fail can run it alone.
+        # The seed is part of the test's name, so a failure can be run alone.
         names = ["calm", *(f"seed-{seed}" for seed in range(1, seeds + 1))]
         metafunc.parametrize("cloud", range(seeds + 1), indirect=True, ids=names)
 

@@ -1,4 +1,4 @@
-"""What the drivers and hosts of a local cloud ask of it, and tell it. They know nothing else of it."""
+"""What the drivers and hosts of a local cloud call on it. They know nothing else of it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from adapter.testing.stats import Stats
 
 
 class Waiting(Protocol):
-    """For a host: ids and records; and time, which passes until a promise settles."""
+    """What a host calls: it needs ids, records, and time, which passes until a promise settles."""
 
     def new_id(self) -> str: ...
 
     def peek(self, promise: str, *, opened: bool = True) -> Record | None:
-        """Read a record at no cost; with its arguments and outcome where it is to be ``opened``."""
+        """Read a record without counting the read. ``opened``: with its arguments and its outcome."""
         ...
 
     def wait(self, promise: str, timeout: float | None) -> Record | None:
@@ -31,13 +31,13 @@ class Waiting(Protocol):
 
 
 class Cloud(Waiting, Watcher, Protocol):
-    """For a driver: what there is to run, what to count it by, and where to tell of it."""
+    """What a driver calls: it needs the functions to run, the counters, and the watchers."""
 
     @property
     def template(self) -> Template: ...
     @property
     def directory(self) -> Path:
-        """Where the code is."""
+        """The directory of the code."""
         ...
 
     @property
@@ -52,5 +52,5 @@ class Cloud(Waiting, Watcher, Protocol):
         ...
 
     def emit(self, what: What | Happening, promise: str, fn: str, detail: Mapping[str, Any]) -> None:
-        """Tell every watcher of something that the engine itself can't tell: it died, say."""
+        """Tell every watcher of an event that the engine can't tell, for instance that it died."""
         ...

@@ -1,4 +1,4 @@
-"""What happens on a `LocalCloud`, in words: one event, one sentence; how it is shown is not decided here.
+"""Events of a `LocalCloud` in words: one sentence for each event. `adapter.testing.show` shows them.
 
 A scene takes no part in what happens: it reads records without counting the reads.
 """
@@ -21,14 +21,14 @@ from adapter.testing.simulated_aws.lambdas import RETRY_DELAYS
 Peek = Callable[[str], Record | None]
 
 SHOWN = 4
-"""Of the calls of one function by one caller, this many are shown line by line; the others are counted."""
+"""So many calls of one function by one caller are shown line by line. The others are counted."""
 COUNTED = 50
-"""A line for this many of the counted ones."""
+"""So many counted calls share a line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the log: when (seconds since the first), whose, which promise, what; the tone is for colors."""
+    """One line of the log. ``at`` is in seconds since the first event; ``tone`` chooses the color."""
 
     at: int
     who: str
@@ -44,7 +44,7 @@ class Line:
 
 @dataclass(slots=True)
 class Actor:
-    """What is known of one promise; its phase is a state, or what its Lambda does while it is pending."""
+    """A promise. Its ``phase`` is its state; while it is pending, what its Lambda does."""
 
     id: str
     fn: str = ""
@@ -59,7 +59,7 @@ class Actor:
 
 @dataclass(slots=True)
 class Crowd:
-    """The calls of one function by one caller: those beyond `SHOWN` are only counted."""
+    """The calls of one function by one caller. Calls beyond `SHOWN` are only counted."""
 
     name: str
     members: dict[str, int] = field(default_factory=dict)
@@ -68,7 +68,7 @@ class Crowd:
 
 
 class Scene:
-    """All promises that were heard of, and sentences about what happens to them."""
+    """All promises that events have named, and sentences about what happens to them."""
 
     def __init__(self, peek: Peek) -> None:
         self.actors: dict[str, Actor] = {}
@@ -81,13 +81,13 @@ class Scene:
         self._current = ""
 
     def observe(self, event: Event) -> list[Line]:
-        """What the event means, in words; nothing for what is only counted."""
+        """The event in words; no line if it is only counted."""
         self._began, self._now = self._began or event.at, event.at
         if event.what is Happening.LATER:
             self._skipped += int(event.detail["seconds"])
             return []
         lines = self._pass_time()
-        # A Lambda that dies says nothing of its own; one runs at a time, so it is the last that began.
+        # A Lambda that dies names no promise. One runs at a time, so the promise is the last one that began.
         promise = event.promise or self._current
         actor = self._actor(promise, event.fn) if promise else Actor("", event.function)
         said = self._say(event, actor)
@@ -100,12 +100,12 @@ class Scene:
         return [*lines, *self.untold(), Line(self._elapsed(), actor.name, actor.id, text, tone)]
 
     def untold(self) -> list[Line]:
-        """What was counted and not yet told."""
+        """Lines for the calls that were counted and not yet shown."""
         grown, self._grown = self._grown, []
         return [self._tally(crowd) for crowd in grown]
 
     def children(self) -> dict[str, list[Actor]]:
-        """The promises by their parent, in order; those whose parent is unknown under the empty id."""
+        """The promises by their parent, in order. If a parent is unknown, its children are under the empty id."""
         family: dict[str, list[Actor]] = {}
         for actor in sorted(self.actors.values(), key=lambda actor: ordinal_of(actor.id)):
             parent = parent_of(actor.id)
@@ -188,7 +188,7 @@ class Scene:
         return actor
 
     def _refresh(self, actor: Actor) -> None:
-        """From its record: not every settlement is an event of its own."""
+        """Read the promise's state from its record, since not every settlement has an event of its own."""
         record = self._peek(actor.id)
         if record is not None:
             actor.fn = record.fn

@@ -4,7 +4,7 @@
         view.heading("An order")
         cloud.run(checkout, order)
 
-A view takes no part in what happens: it moves no clock.
+A view changes nothing, and moves no clock.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _COLORS = {
 
 
 class View(Protocol):
-    """Shows events, and what else there is to say."""
+    """Shows events, headings and tables."""
 
     def __call__(self, event: Event) -> None: ...
 
@@ -57,7 +57,7 @@ class View(Protocol):
     def say(self, text: str) -> None: ...
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """A chapter that is a table; columns of numbers are aligned to the right."""
+        """A chapter that is a table. Columns of numbers are aligned to the right."""
 
     def __enter__(self) -> Self: ...
 
@@ -112,7 +112,7 @@ class LiveView:
     """The tree of promises with their states, redrawn at every event, below a running log.
 
     Args:
-        pace: seconds of real time that a line stays before the next; the cloud is faster than the eye.
+        pace: seconds of real time between two lines, since the cloud is faster than the eye.
     """
 
     def __init__(self, peek: Peek, out: TextIO, pace: float) -> None:
@@ -206,7 +206,7 @@ def _colored(text: str, tone: str = "") -> Text:
 
 
 def _numeric(rows: Sequence[Sequence[str]]) -> list[bool]:
-    """Which columns hold numbers, the first aside."""
+    """Which columns, after the first one, hold numbers."""
     columns = list(zip(*rows, strict=True))
     return [
         position > 0 and all(cell.lstrip("$")[:1].isdigit() for cell in column)
@@ -222,7 +222,7 @@ def show(
 
     Args:
         out: standard output by default.
-        live: the live view, which needs rich; by default where ``out`` is a terminal.
+        live: show the live view, which needs rich. By default it is shown if ``out`` is a terminal.
         pace: seconds that the live view pauses at each line.
     """
     out = sys.stdout if out is None else out

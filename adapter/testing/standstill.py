@@ -1,4 +1,4 @@
-"""Whether a cloud still moves, and what it says when it can't: how each function stands, which invocations failed."""
+"""Whether a cloud still moves; and if it can't, how each function stands, and which invocations failed."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from adapter.testing.happenings import Happening
 from adapter.testing.simulated_aws.lambdas import Invocation
 
 MAX_IDLE = 1_000
-"""Moments in a row at which only schedules, and what they start, moved."""
+"""Jumps of time in a row at which only schedules, and the executions that they start, moved."""
 
 MAX_LOOKS = 3
-"""Of the watchdog at one function in a row, with nothing else done in between."""
+"""Looks of the watchdog at one function in a row, with nothing else done in between."""
 
 LINES = 20
-"""Functions, each with a line of its own; others are counted."""
+"""So many functions have a line of their own; the others are counted."""
 
 
 @dataclass
 class Failures:
-    """Of each Lambda, the invocations that have failed since one of them got on."""
+    """For each Lambda, the invocations that have failed since one of them got on."""
 
     told: dict[str, list[str]] = field(default_factory=dict)
 
@@ -53,9 +53,9 @@ def _line(function: str, texts: Sequence[str]) -> str:
 
 
 class Movement:
-    """What has moved of late, what the watchdog looked at in vain, and what failed.
+    """What moved recently, what the watchdog looked at in vain, and which invocations failed.
 
-    Schedules go on for ever, and so do looks at what doesn't move: neither is progress of an execution.
+    Schedules go on for ever, and so do the watchdog's looks. Neither is progress of an execution.
     """
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ class Movement:
         self._idle = 0
 
     def begin(self) -> None:
-        """From here on somebody waits for an execution."""
+        """A caller begins to wait for an execution."""
         self.looks.clear()
         self._idle = 0
 
@@ -76,30 +76,30 @@ class Movement:
         self._idle = 0 if root_of(promise) in self._moved else self._idle + 1
 
     def tell(self, told: Tell) -> None:
-        """What the engine tells."""
+        """Take an event of the engine."""
         if told.what is What.LOOKED:
             self.looks[told.id] += 1
         elif told.what.progress is not Progress.NONE:
             self.looks.clear()
 
     def observe(self, event: Event) -> None:
-        """What every watcher hears of."""
+        """Take an event, as every watcher does."""
         if event.what.progress > Progress.AGAIN:
             self._moved.add(root_of(event.promise))
         self.failures.observe(event.what, event.function, event.detail)
 
     def is_over(self, records: Callable[[], Sequence[Record]], now: int) -> bool:
-        """Whether nothing of what somebody waits for will move; ``records`` reads all that the table holds."""
+        """Whether nothing that the caller waits for will move any more. ``records`` reads the whole table."""
         return self._idle > MAX_IDLE or self.looks_in_vain(records, now)
 
     def looks_in_vain(self, records: Callable[[], Sequence[Record]], now: int) -> bool:
-        """The watchdog, which never gives up, finds nothing to mend, and time won't move anything either."""
+        """Whether the watchdog, which never gives up, finds nothing lost, and time won't move anything either."""
         if max(self.looks.values(), default=0) <= MAX_LOOKS:
             return False
         promises = [record for record in records() if record.kind is not Kind.SCHEDULE]
         watched = [record for record in promises if record.due_at is not None and not record.over]
         if any(self.looks[record.id] <= MAX_LOOKS for record in watched):
-            # Each root is looked at on its own, some of them once a day: the next look may mend it.
+            # The watchdog looks at each root by itself, at some only once a day: its next look may help.
             return False
         pending = [record for record in promises if record.pending]
         asleep = any(record.expects is not None and record.wake_at is not None for record in pending)
@@ -107,7 +107,7 @@ class Movement:
 
 
 def stuck(record: Record, records: Sequence[Record], now: int, failures: Failures, lost: Sequence[Invocation]) -> Stuck:
-    """The error for whoever waits for ``record``; ``records`` is all that the table holds."""
+    """The error for the caller that waits for ``record``. ``records`` are all records of the table."""
     family = [one for one in records if root_of(one.id) == root_of(record.id)]
     unsettled = [one for one in family if one.id == record.id or (one.kind is Kind.CALL and one.runnable)]
     standings = _standings(unsettled, records, now)

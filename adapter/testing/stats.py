@@ -1,4 +1,4 @@
-"""What a run cost: requests, units, dollars; and how often each function ran."""
+"""What runs cost (requests, units, dollars), and how often each function ran."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-# us-east-1, on demand, November 2026; compute time isn't included: it is user code's.
+# us-east-1, on demand, November 2026. Compute time isn't included: it depends on user code.
 DOLLARS_PER_WRITE_UNIT = 0.625e-6
 DOLLARS_PER_READ_UNIT = 0.125e-6
 DOLLARS_PER_INVOCATION = 0.20e-6
@@ -20,7 +20,7 @@ _READS = frozenset({"GetItem", "Query"})
 
 
 class ByFunction(Counter[str]):
-    """Counts by durable function, or by its name; 0 where it never ran."""
+    """Counts by durable function, or by its name; 0 for one that never ran."""
 
     def __getitem__(self, key: Any) -> int:
         return super().__getitem__(getattr(key, "name", key))
@@ -51,12 +51,12 @@ class Stats:
 
     @property
     def dollars(self) -> float:
-        """Of requests and units of the table, Lambda, SQS and S3; no compute time, and not the index's own writes."""
+        """The price of the table, Lambda, SQS and S3, without compute time and the index's own writes."""
         return (
             self.write_units * DOLLARS_PER_WRITE_UNIT
             + self.read_units * DOLLARS_PER_READ_UNIT
             + self.invocations * DOLLARS_PER_INVOCATION
-            # Sent, received, deleted.
+            # Each message is sent, received and deleted.
             + 3 * self.messages * DOLLARS_PER_MESSAGE_REQUEST
             + self.puts * DOLLARS_PER_PUT
             + self.gets * DOLLARS_PER_GET

@@ -1,1 +1,1 @@
-"""Functions run in this process: one after the other, or one within the other where the seed has it so."""
+"""Functions in this process: they run one after the other, or overlap where the seed decides so."""

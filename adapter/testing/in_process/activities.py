@@ -1,4 +1,4 @@
-"""Code that can be interrupted between two operations, so that invocations overlap: one at a time, in a known order."""
+"""Code that can pause between two operations, so that invocations overlap. One runs at a time, in a known order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from adapter.testing.faults import Killed
 
 
 class Activity:
-    """Runs code in a thread of its own, which only ever runs while somebody waits in `resume`."""
+    """Runs code in a thread of its own. The thread only runs while another one waits in `resume`."""
 
     def __init__(self, code: Callable[[], object]) -> None:
         self._code = code
@@ -21,7 +21,7 @@ class Activity:
         self.done = False
 
     def resume(self) -> None:
-        """Go on until it pauses or ends; raises what the code raised."""
+        """Run the code until it pauses or ends. Raises what the code raised."""
         if self._thread.ident is None:
             self._thread.start()
         self._go.release()
@@ -30,14 +30,14 @@ class Activity:
             raise self._error
 
     def pause(self) -> None:
-        """Called by the code itself: let others go on, until `resume`."""
+        """The code calls this: let others go on until `resume`."""
         self._back.release()
         self._go.acquire()
         if self._dropped:
             raise Killed
 
     def drop(self) -> None:
-        """End it where it stands, as a crash would."""
+        """End the code where it stands, as a crash would."""
         self._dropped = True
         while not self.done:
             self.resume()

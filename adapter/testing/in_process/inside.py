@@ -1,4 +1,4 @@
-"""Functions in this process, in virtual time: one after the other, or, where the seed has it so, one within the other.
+"""Functions in this process, in virtual time. They run one after the other, or overlap where the seed decides so.
 
 Time stands still while anything runs. The same seed gives the same run.
 """
@@ -22,7 +22,7 @@ from adapter.testing.simulated_aws.lambdas import RETRY_DELAYS, Function, Invoca
 
 
 class Inside(Driver):
-    """Calls handlers here."""
+    """Calls handlers in this process."""
 
     def __init__(self, cloud: Cloud, world: AnyWorld, kills: list[Kill], beginning: int) -> None:
         super().__init__(cloud, world, kills)
@@ -98,7 +98,7 @@ class Inside(Driver):
                 self.kills.remove(kill)
                 raise Killed
         if run.ran > run.function.spec.timeout_s * SECOND:
-            # Lambda ends it in the middle of what it does; here that is where it next shows.
+            # Lambda would end it in the middle of its code. Here it ends at its next operation.
             raise KilledForTime
         if run.invocation.attempt <= len(RETRY_DELAYS) and self.dice.draw("crash"):
             raise Killed
@@ -130,7 +130,7 @@ class Inside(Driver):
         return True
 
     def _begin(self, work: Work) -> None:
-        """Run it to its end; or, where invocations overtake each other, until it is interrupted."""
+        """Run it to its end; or, where invocations overlap, until it is interrupted."""
         if self.dice.faults.reorder:
             self._resume(Activity(work.code))
         else:

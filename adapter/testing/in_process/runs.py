@@ -1,4 +1,4 @@
-"""One attempt of an invocation, while this process is its Lambda."""
+"""One attempt of an invocation: while it runs, this process is its Lambda."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from adapter.testing.simulated_aws.lambdas import Function, Invocation, environm
 
 @dataclass(eq=False)
 class Run:
-    """One attempt of an invocation, in a function; ``promise`` and ``fn`` once it runs one.
+    """One attempt of an invocation. ``promise`` and ``fn`` are known once it runs one.
 
-    ``ran``: for how many microseconds its code has run.
+    ``ran`` is for how many microseconds its code has run.
     """
 
     function: Function
@@ -28,7 +28,7 @@ class Run:
     _stack: ExitStack = field(default_factory=ExitStack)
 
     def enter(self, running: list[Run]) -> None:
-        """From here on this process is the Lambda: its host, its environment."""
+        """From here on this process is the Lambda, with its host and its environment."""
         self._stack = ExitStack()
         self._stack.enter_context(environment(self.function.spec.environment))
         hosts.enter(self.host)
@@ -37,5 +37,5 @@ class Run:
         self._stack.callback(running.remove, self)
 
     def leave(self) -> None:
-        """It isn't any more, or for a while."""
+        """This process isn't the Lambda any more, or for a while."""
         self._stack.close()

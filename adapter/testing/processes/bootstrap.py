@@ -1,4 +1,4 @@
-"""How a function's process starts: its clock shifted if told so, then AWS's runtime interface client.
+"""How a function's process starts: it shifts its clock if told to, and then runs AWS's runtime interface client.
 
 ``python -m adapter.testing.processes.bootstrap module.handler`` differs from ``python -m awslambdaric module.handler``
 in nothing else, except that it replays each execution when it ends, if told so.
@@ -21,8 +21,8 @@ VERIFY = "LOCAL_CLOUD_VERIFY"
 
 
 def shift_clock(offset: ClockOffset) -> None:
-    """Let the engine's clock run ``offset`` ahead. Lambda's deadline and user code see the machine's time."""
-    # Not imported in vain: the first message of any durable function needs it.
+    """Let the engine's clock run ahead by ``offset``. Lambda's deadline and user code see the machine's time."""
+    # The first message of any durable function imports it anyway.
     from adapter.aws.wiring import SystemClock
 
     real = SystemClock.now

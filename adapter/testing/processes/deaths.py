@@ -1,6 +1,7 @@
-"""Which process dies, and when: around one of its calls of AWS, as told or drawn; or in the middle of its own code.
+"""Which process dies, and when. It dies around one of its calls of AWS, as a test or the dice decide, or in its own
+code.
 
-A process is seen from outside only. It dies by SIGKILL; this module says which one, and counts it as killed.
+This module sees a process only from outside. It says which process dies by SIGKILL, and counts it as killed.
 """
 
 from __future__ import annotations
@@ -38,12 +39,12 @@ CALLS: dict[type[Any], str] = {
     Invoke: "Invoke",
     SendAt: "SendMessage",
 }
-"""What an operation of the engine looks like from outside. `LocalCloud.kill` kills at the first call that looks so."""
+"""The calls of AWS that an operation of the engine makes. `LocalCloud.kill` kills at the first such call."""
 
 
 @dataclass(eq=False)
 class Attempt:
-    """An invocation under way; ``promise`` is whose it is, if it is a promise's."""
+    """An invocation under way. ``promise`` is the promise that it runs, if it runs one."""
 
     function: Function
     invocation: Invocation
@@ -52,10 +53,10 @@ class Attempt:
 
 
 class Deaths:
-    """Those that are to come, for the invocations that are under way.
+    """The deaths that are planned for the invocations under way.
 
     Args:
-        kills: what tests asked for; one is removed when it comes about.
+        kills: the kills that tests asked for. One is removed when it comes about.
         running: the processes that have an invocation.
     """
 
@@ -67,7 +68,7 @@ class Deaths:
         self._midway: list[tuple[str, Callable[[], bool]]] = []
 
     def plan(self, kill: Kill) -> None:
-        """Raises ConfigurationError: it has no call by which it could be seen."""
+        """Plan a kill. Raises ConfigurationError: its operation makes no call of AWS of its own."""
         if kill.operation not in CALLS:
             raise ConfigurationError(
                 f"a process is seen by what it calls, and {kill.operation.__name__} has no call of its own:"
@@ -79,7 +80,7 @@ class Deaths:
         self._midway.append((fn, once))
 
     def around(self, call: Call, when: str) -> int | None:
-        """The process that dies by this call, which is its own; None where it lives."""
+        """The process that dies at this call, which it made; None if it lives."""
         if not self._kills and not self._cloud.dice.faults.crash:
             return None
         for attempt, running in self._processes():
@@ -89,7 +90,7 @@ class Deaths:
         return None
 
     def midway(self) -> list[int]:
-        """The processes that die now, wherever their code is."""
+        """The processes that die now, in the middle of their code."""
         found: list[int] = []
         for fn, once in [entry for entry in self._midway if entry[1]()]:
             for attempt, running in self._processes():
@@ -107,7 +108,7 @@ class Deaths:
 
     def _dies(self, attempt: Attempt, call: Call, when: str) -> bool:
         if attempt.killed:
-            # Another of its threads: nothing that it does takes effect any more.
+            # Another thread of a killed process made this call, and it takes no effect any more.
             return True
         for kill in self._kills:
             if (CALLS[kill.operation], kill.when) == (call.operation, when) and self._runs(attempt, kill.fn):
@@ -116,7 +117,7 @@ class Deaths:
         return attempt.invocation.attempt <= len(RETRY_DELAYS) and self._cloud.dice.draw("crash")
 
     def _runs(self, attempt: Attempt, fn: str) -> bool:
-        """Whether it is a durable function's, by its name, or a Lambda's, by its handler's."""
+        """Whether this attempt runs the durable function of that name, or is a Lambda with that handler."""
         if fn == attempt.function.spec.handler:
             return True
         record = self._cloud.peek(attempt.promise)

@@ -1,6 +1,6 @@
-"""The handler of durable functions that no template places: runs envelopes and nothing else.
+"""The handler of durable functions that no template places. It only runs envelopes.
 
-``DURABLE_MODULES`` names the modules that define them, with commas between; imported here, they are known by name.
+``DURABLE_MODULES`` names the modules that define them, separated by commas. Importing them registers their functions.
 """
 
 from __future__ import annotations

@@ -23,8 +23,8 @@ from adapter.testing.simulated_aws.intrinsics import ACCOUNT, REGION
 from adapter.testing.simulated_aws.template import FunctionSpec
 
 INIT_SECONDS = 60.0
-"""For importing the handler's module. It isn't counted against the function's timeout; Lambda gives it ten seconds, but
-more than a loaded machine's share of a processor."""
+"""Seconds for importing the handler's module. They don't count against the function's timeout. Lambda gives ten, but a
+loaded machine needs more."""
 
 _LAST_LINES = 15
 _INHERITED = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONPATH", "TMPDIR")
@@ -32,7 +32,7 @@ _RUNTIME = "/2018-06-01/runtime"
 
 
 class InvocationFailed(Exception):
-    """The invocation has no response; to Lambda's retries all of these are alike. ``type``: what Lambda calls it."""
+    """The invocation has no response. Lambda's retries treat all of these alike. ``type``: what Lambda calls it."""
 
     type = "Runtime.ExitError"
 
@@ -47,7 +47,7 @@ class HandlerFailed(InvocationFailed):
 
 
 class EnvironmentDied(InvocationFailed):
-    """The process ended: killed, out of memory, by its own doing, or at once, since its module can't be imported."""
+    """The process ended: it was killed, ran out of memory, exited, or couldn't import its module."""
 
 
 class OutOfMemory(EnvironmentDied):
@@ -69,11 +69,11 @@ class TimedOut(InvocationFailed):
 
 
 class Environment:
-    """Started at its creation, gone at `close`. One thread calls; `kill` may be called by any.
+    """A process, from its creation to `close`. One thread calls it; any thread may `kill` it.
 
-    Memory is measured, not limited in advance: past the function's size the process is killed, as Lambda does it. A
-    limited address space (``RLIMIT_AS``) would instead raise ``MemoryError``, which user code may catch and the engine
-    would store as an outcome; and it counts what was only reserved: 32 threads are 256 MB of stacks.
+    Memory is measured, not limited in advance: a process that exceeds the function's size is killed, as Lambda does it.
+    A limited address space (``RLIMIT_AS``) would raise ``MemoryError`` instead, which user code may catch, and which
+    the engine would store as an outcome. It would also count reserved memory: the stacks of 32 threads are 256 MB.
     """
 
     def __init__(self, spec: FunctionSpec, variables: Mapping[str, str], directory: Path, number: int) -> None:
@@ -94,7 +94,7 @@ class Environment:
                 stdin=subprocess.DEVNULL,
                 stdout=self._output,
                 stderr=subprocess.STDOUT,
-                # A group of its own: what it starts is killed with it.
+                # A process group of its own, so the processes that it starts are killed with it.
                 start_new_session=True,
             )
         except BaseException:
@@ -110,7 +110,7 @@ class Environment:
             return not self._closed and self._has_ended(os.WNOHANG) is None
 
     def call(self, payload: str, request_id: str) -> Any:
-        """Hand over one event and wait for what becomes of it."""
+        """Hand over one event, and wait for the response."""
         self.request_id = request_id
         try:
             self._await_readiness()
@@ -118,7 +118,7 @@ class Environment:
             self._api.answer(HTTPStatus.OK, payload.encode(), self._headers(request_id))
             return self._outcome(self._api.receive(deadline, self._check_memory), request_id)
         except Ended:
-            # One that merely doesn't listen any more is of no use either.
+            # A process that only doesn't listen any more is of no use either.
             self.kill()
             raise EnvironmentDied(self._describe(self._ending())) from None
         except TimeoutError:
@@ -128,14 +128,14 @@ class Environment:
             self.request_id = ""
 
     def printed(self) -> str:
-        """What it has printed since this was last asked; of a process that has ended, too, until `close`."""
+        """The text that it has printed since the last call. It works until `close`, even if the process has ended."""
         size = os.fstat(self._output.fileno()).st_size
         text = os.pread(self._output.fileno(), size - self._read, self._read).decode(errors="replace")
         self._read = size
         return text
 
     def kill(self) -> bool:
-        """SIGKILL to the process and what it started; True where it was alive. Returns when it has ended."""
+        """Send SIGKILL to the process and to those that it started, and wait for its end. True if it was alive."""
         with self._lock:
             if self._closed:
                 return False
@@ -145,7 +145,7 @@ class Environment:
             return alive
 
     def close(self) -> None:
-        """Kill it, and give back everything that it held here."""
+        """Kill the process, and free its resources."""
         self.kill()
         with self._lock:
             if not self._closed:
@@ -155,7 +155,7 @@ class Environment:
                 self._output.close()
 
     def _has_ended(self, flags: int) -> Any:
-        # WNOWAIT: until it is closed nobody else can get its number, so that no other process is killed for it.
+        # WNOWAIT: no other process can get its number until it is closed, so no other process is killed in its place.
         return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | flags)
 
     def _await_readiness(self) -> None:
@@ -175,7 +175,7 @@ class Environment:
     def _outcome(self, request: Request, request_id: str) -> Any:
         self._check_memory()
         with contextlib.suppress(Ended):
-            # Died since: what it said stands.
+            # It died after its response, which stands.
             self._api.answer(HTTPStatus.ACCEPTED)
         if request.path == f"{_RUNTIME}/invocation/{request_id}/response":
             return json.loads(request.body)
@@ -217,7 +217,7 @@ class Environment:
         }
 
     def _environment(self, variables: Mapping[str, str], directory: Path, handler: str) -> dict[str, str]:
-        """What Lambda sets, and nothing that could reach AWS itself."""
+        """The variables that Lambda sets, and none by which a process could reach AWS itself."""
         return {
             **{name: os.environ[name] for name in _INHERITED if name in os.environ},
             "AWS_CONFIG_FILE": os.devnull,
@@ -245,7 +245,7 @@ class Environment:
 
 
 def _peak_memory(pid: int) -> int:
-    """The most that was resident at any time, in KB: what Lambda reports as used. Zero of a process that has ended."""
+    """The peak of resident memory in KB, which Lambda reports as used; 0 for a process that has ended."""
     try:
         found = re.search(r"^VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
     except OSError:

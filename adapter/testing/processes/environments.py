@@ -1,7 +1,7 @@
 """Lambda's execution environments as processes of this machine: started when needed, reused, killed.
 
-Each runs the runtime interface client that AWS runs, over the function's own handler. An environment serves one
-invocation at a time; nothing here runs while nobody calls.
+Each runs AWS's runtime interface client over the function's own handler. An environment serves one invocation at a
+time. Between calls, nothing in this module runs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Printed = Callable[[str, str, str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Running:
-    """An invocation under way. ``access_key`` is what its process signs requests with: no other process has it."""
+    """An invocation under way. Its process signs requests with ``access_key``, and no other process does."""
 
     pid: int
     function: str
@@ -33,16 +33,16 @@ class Running:
 
 
 class Environments:
-    """A Lambda service that only calls: retries, queues and throttling are its user's affair.
+    """A Lambda service that only calls functions. Its caller does retries, queues and throttling.
 
     Args:
-        variables: for every process, unless the function has its own: ``AWS_ENDPOINT_URL``, and what functions
-            that no template defines need. Nothing else of this process's environment is handed on, so that no
-            credentials are.
-        directory: where the code is: the processes' working directory and ``LAMBDA_TASK_ROOT``.
-        limit: how many environments one function has at most; further calls wait for a free one.
-        printed: is handed what an invocation has printed, however it ended: the function's name, the request id, the
-            text. Called by the thread that called.
+        variables: for every process, unless the function sets them itself: ``AWS_ENDPOINT_URL``, and what functions
+            that no template defines need. Nothing else of this process's environment is handed on, so no credentials
+            are.
+        directory: the directory of the code: the processes' working directory and ``LAMBDA_TASK_ROOT``.
+        limit: one function has at most so many environments. Further calls wait for a free one.
+        printed: takes what an invocation printed, however it ended: the function's name, the request id, and the text.
+            The calling thread calls it.
 
     Raises:
         ConfigurationError: awslambdaric isn't installed, or this isn't Linux.
@@ -83,7 +83,7 @@ class Environments:
         Raises:
             HandlerFailed: the handler raised.
             TimedOut: it ran longer than the function's timeout, and was killed.
-            EnvironmentDied: its process ended or was killed; or couldn't begin, since its module can't be imported.
+            EnvironmentDied: its process ended or was killed, or it couldn't import its module.
         """
         environment = self._take(spec)
         healthy = False
@@ -118,7 +118,7 @@ class Environments:
         return [environment.pid for name, environment in named if function in ("", name) and environment.alive]
 
     def running(self) -> list[Running]:
-        """The invocations under way; those that still wait for their process to start are among them."""
+        """The invocations under way, including those whose process is still starting."""
         with self._changed:
             busy = [
                 (name, environment, environment.request_id)
@@ -133,7 +133,7 @@ class Environments:
         ]
 
     def close(self) -> None:
-        """Kill every process and wait for their ends; calls under way raise `EnvironmentDied`."""
+        """Kill every process, and wait for their ends. Calls under way raise `EnvironmentDied`."""
         with self._changed:
             self._closed = True
             for every in self._all.values():
@@ -152,7 +152,7 @@ class Environments:
                 if self._closed:
                     raise EnvironmentDied(f"{spec.name}: the environments are closed")
                 while idle:
-                    # The one that was used last: the others get old unused.
+                    # The environment that was used last is taken, as Lambda does; the others stay idle.
                     environment = idle.pop()
                     if environment.alive:
                         return environment

@@ -1,8 +1,8 @@
 """Functions in processes: several invocations at the same time, under AWS's runtime interface client.
 
-One lock orders everything in this process. Whoever runs here holds it: the test's own thread all the time except while
-it waits in `Fleet.drive`, a thread that makes an invocation except while the function runs, the gateway for each
-request. Only what is said to be called without it takes it.
+One lock orders everything in this process, and a thread that runs here holds it. The test's own thread holds it except
+while it waits in `Fleet.drive`; a thread that makes an invocation, except while the function runs; the gateway, for
+each request. A function takes the lock only if its docstring says that it is called without it.
 """
 
 from __future__ import annotations
@@ -35,16 +35,17 @@ from adapter.testing.simulated_aws.gateway import Call, Gateway, HangUp
 from adapter.testing.simulated_aws.lambdas import Function, Invocation
 
 LIMIT = 8
-"""Invocations at the same time; those that streams and queues make aren't counted."""
+"""Invocations at the same time. Those that streams and queues make aren't counted."""
 
 LIMIT_PER_FUNCTION = 4
 
 _TICK_SECONDS = 0.05
-"""Time passes meanwhile: something may have fallen due, or a function have come to where it is to be killed."""
+"""The pause between two looks: meanwhile something may have fallen due, or a function may have reached the point of its
+death."""
 
 
 class Fleet(Driver):
-    """Calls handlers in processes; time is the machine's, and ahead of it by what was jumped over."""
+    """Calls handlers in processes. Time is the machine's time plus the jumps."""
 
     def __init__(self, cloud: Cloud, world: AnyWorld, kills: list[Kill], beginning: int) -> None:
         super().__init__(cloud, world, kills)
@@ -80,12 +81,13 @@ class Fleet(Driver):
                 printed=self._keep_printed,
             )
         )
-        # Given up first of all when it closes: calls under way fail then, and what makes them comes to its end.
+        # Closing releases the lock first: calls under way fail then, and their threads need the lock to come to their
+        # end.
         self._stack.enter_context(self._lock)
 
     def close(self) -> None:
         self._stack.close()
-        # What was ended by that.
+        # Closing made calls fail: their errors mean nothing.
         self._errors.clear()
 
     def check(self) -> None:
@@ -110,7 +112,7 @@ class Fleet(Driver):
         self._deaths.plan_midway(fn, once)
 
     def fault(self, operation: object, when: str) -> None:
-        """Nothing fails here: it is the test's own engine. What it starts has to be known in processes, too."""
+        """The test's own engine has no faults. But processes have to know the function that it starts."""
         if isinstance(operation, Create) and operation.record.fn and when == "before":
             module = placing.module_of(operation.record.fn)
             if module not in self._modules:
@@ -156,7 +158,7 @@ class Fleet(Driver):
             try:
                 work.code()
             except BaseException as error:
-                # A watcher's, or of this package: raised where the test waits.
+                # The error of a watcher, or of this package: the test's thread raises it where it waits.
                 self._errors.append(error)
             finally:
                 self._busy[work.function] -= 1
@@ -179,7 +181,7 @@ class Fleet(Driver):
                 self._deaths.under_way.remove(attempt)
                 self._tell(function.spec.name)
         except CannotBegin as broken:
-            # No weather that Lambda's retries would see to, but the test's mistake.
+            # No fault that Lambda's retries would overcome, but a mistake of the test.
             self._errors.append(ConfigurationError(str(broken)))
             raise
         except InvocationFailed as failed:
@@ -211,7 +213,10 @@ class Fleet(Driver):
             raise HangUp
 
     def _renew(self) -> None:
-        """Processes that were started without a module can't run its functions. A test's start finds them all idle."""
+        """Replace processes that were started without a module: they can't run its functions.
+
+        When a test starts a function, all of them are idle.
+        """
         for name in [name for name, function in self.service.functions.items() if not function.spec.handler]:
             self._environments.kill(name)
 
@@ -259,7 +264,7 @@ class Fleet(Driver):
 
 
 def _promise_of(invocation: Invocation) -> str:
-    """The promise that it runs; nothing for a batch, or an event that starts a root."""
+    """The promise that it runs; empty for a batch, or for an event that starts a root."""
     try:
         return parse(json.loads(invocation.payload)).id
     except BadMessage:

@@ -1,4 +1,4 @@
-"""How far the clocks of functions in other processes are ahead of the machine's: one number in shared memory."""
+"""How far the clocks of functions in other processes are ahead of the machine's clock: one number in shared memory."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import mmap
 from pathlib import Path
 
 VARIABLE = "DURABLE_CLOCK_OFFSET"
-"""Names the file, in a process's environment."""
+"""The environment variable that names the file."""
 
 _BYTES = 8
 
 
 class ClockOffset:
-    """Microseconds in a file that several processes map; a change is seen by all of them at once.
+    """Microseconds in a file that several processes map. All of them see a change at once.
 
-    ``create`` is for the one that made up the file's name; without it, the file must be there.
+    The process that made up the file's name sets ``create``. Without it, the file must exist.
     """
 
     def __init__(self, path: Path, *, create: bool = False) -> None:

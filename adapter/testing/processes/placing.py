@@ -1,4 +1,4 @@
-"""What a process needs to run durable functions: modules to import, variables to find the cloud by."""
+"""What a process needs to run durable functions: the modules to import, and variables that lead to the cloud."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OF_PROMISES = ("DURABLE_BUCKET", "DURABLE_CIPHER", "DURABLE_RETENTION_DAYS")
 
 
 def variables(template: Template, table: str, endpoint: str, clock: Path, *, verify: bool) -> dict[str, str]:
-    """For every process; those of a template's functions have more of their own."""
+    """The environment variables of every process. Functions of a template have more of their own."""
     found = {
         "AWS_ENDPOINT_URL": endpoint,
         "DURABLE_TABLE": table,
@@ -26,16 +26,16 @@ def variables(template: Template, table: str, endpoint: str, clock: Path, *, ver
         "DURABLE_TIMERS": template.timers_url,
         offset.VARIABLE: str(clock),
         bootstrap.VERIFY: "1" if verify else "",
-        # What this process can import, they can.
+        # The processes can import whatever this one can.
         "PYTHONPATH": os.pathsep.join(str(Path(place).resolve()) for place in sys.path),
     }
     return {name: value for name, value in found.items() if value}
 
 
 def placed(spec: FunctionSpec, template: Template, modules: Iterable[str]) -> FunctionSpec:
-    """The function, told to log all that the engine tells, and to know the functions of these modules.
+    """The function, with variables that make it log all events and import these modules.
 
-    One that the template doesn't place keeps its promises as those do that it places.
+    A function that the template doesn't place uses the same table, queue and bucket as those that it places.
     """
     more = {"POWERTOOLS_LOG_LEVEL": "DEBUG", entry.VARIABLE: ",".join(sorted(modules))}
     if not spec.handler:
@@ -44,10 +44,10 @@ def placed(spec: FunctionSpec, template: Template, modules: Iterable[str]) -> Fu
 
 
 def module_of(fn: str) -> str:
-    """The module by which another process gets a durable function of this one.
+    """The module that another process imports to get a durable function of this one.
 
     Raises:
-        ConfigurationError: no other process can.
+        ConfigurationError: no other process can import it.
     """
     function = registry.find(fn).function
     module, name = function.__module__, function.__qualname__

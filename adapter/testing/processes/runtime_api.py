@@ -1,6 +1,6 @@
-"""Lambda's Runtime API towards one process, spoken by whichever thread waits for it: no server, no thread of its own.
+"""Lambda's Runtime API for one process. The thread that waits for the process serves it; there is no other server.
 
-Between two invocations nobody reads: the process's question for the next one stays in the socket until there is one.
+Between two invocations nothing reads: the process's request for the next one stays in the socket until there is one.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from typing import Any
 
 _TICK_SECONDS = 0.02
 _STALLED_SECONDS = 10.0
-"""How long half a request may wait for its other half."""
+"""Seconds that half a request may wait for its other half."""
 
 
 class Ended(Exception):
-    """The process is no more, or doesn't listen."""
+    """The process has ended, or doesn't listen."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What the process says."""
+    """A request of the process."""
 
     method: str
     path: str
@@ -43,12 +43,12 @@ class _Connection:
 
     def __post_init__(self) -> None:
         self.socket.settimeout(_STALLED_SECONDS)
-        # An answer is one segment; it shouldn't wait for the last one's receipt.
+        # An answer is one segment, and shouldn't wait until the last one is acknowledged.
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.file = self.socket.makefile("rb")
 
     def read(self) -> Request | None:
-        """The next request; None where the other side has hung up, though it be in the middle of one."""
+        """The next request; None if the other side has hung up, even in the middle of one."""
         try:
             line = self.file.readline(65_537).decode("latin-1").split()
             if len(line) != 3:
@@ -68,7 +68,7 @@ class _Connection:
 
 
 class RuntimeApi:
-    """The address that one process is given, and what it says there."""
+    """The address that one process is given, and its requests there."""
 
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -79,7 +79,7 @@ class RuntimeApi:
         self._asking: _Connection | None = None
 
     def watch(self, pid: int) -> None:
-        """From now on the process's end is noticed."""
+        """Notice the process's end from now on."""
         self._pidfd = os.pidfd_open(pid)
         self._selector.register(self._pidfd, selectors.EVENT_READ)
 
@@ -88,11 +88,11 @@ class RuntimeApi:
 
         Args:
             deadline: by the monotonic clock.
-            tick: called often while waiting; whatever it raises ends the wait.
+            tick: called often during the wait. If it raises, the wait ends.
 
         Raises:
             TimeoutError: the deadline has passed first.
-            Ended: the process has ended, and said nothing more before.
+            Ended: the process has ended without a further request.
         """
         while True:
             tick()
@@ -110,7 +110,7 @@ class RuntimeApi:
             if self._listener in files:
                 self._accept()
             elif files == [self._pidfd]:
-                # Only now: the last words of one that ended were read first.
+                # Checked last: an ended process's last request was read first.
                 raise Ended
 
     def answer(self, status: HTTPStatus, body: bytes = b"", headers: Mapping[str, str] | None = None) -> None:

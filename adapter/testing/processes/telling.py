@@ -1,4 +1,4 @@
-"""What a process tells of its engine: the log lines of `adapter.aws.logs`, read back; and what didn't replay there."""
+"""The events of a process's engine, read back from the log lines of `adapter.aws.logs`; and drifts that it found."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def line_of(drift: NonDeterminismError) -> str:
 
 
 def read(text: str) -> Iterator[Tell | NonDeterminismError]:
-    """The engine's lines, and drifts; all others are printed here, as if the function ran in this process."""
+    """The engine's lines, and drifts. All others are printed here, as if the function ran in this process."""
     for line in text.splitlines():
         if line.startswith(DRIFTED):
             told, brief = json.loads(line.removeprefix(DRIFTED))
@@ -37,7 +37,7 @@ def read(text: str) -> Iterator[Tell | NonDeterminismError]:
 
 
 def _fields(line: str) -> dict[str, Any] | None:
-    """Of a line that `LogWatcher.tell` logged."""
+    """The fields of a line that `LogWatcher.tell` logged."""
     if not line.startswith("{"):
         return None
     try:

@@ -1,6 +1,6 @@
-"""A DynamoDB that is running somewhere, for the table and its stream; everything else is in memory.
+"""A running DynamoDB for the table and its stream. Everything else is in memory.
 
-ministack, for one, or DynamoDB Local: ``LocalCloud(engine="http://127.0.0.1:4566")``.
+It may be ministack or DynamoDB Local: ``LocalCloud(engine="http://127.0.0.1:4566")``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ from adapter.testing.stats import Stats
 
 
 class EndpointWorld(ScannedTable):
-    """Its table has a name of its own, since others may use the same server; it is deleted at the end."""
+    """The world of an engine that is a URL.
+
+    Its table has a name of its own, since others may use the server, and is deleted at the end.
+    """
 
     def __init__(
         self,

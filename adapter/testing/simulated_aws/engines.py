@@ -1,4 +1,4 @@
-"""What plays DynamoDB and the services around it: moto, our own store in memory, or a server that is running."""
+"""The engines that play DynamoDB and the services around it: moto, our own store in memory, or a running server."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ ENGINES: dict[str, Callable[..., AnyWorld]] = {"moto": World, "memory": MemoryWo
 
 
 def engine_named(name: str) -> Callable[..., AnyWorld]:
-    """What makes the world of an engine.
+    """The class of an engine's world.
 
     Raises:
-        ConfigurationError: there is none of that name, and it is no URL.
+        ConfigurationError: there is no engine of that name, and it is no URL.
     """
     if name.startswith(("http://", "https://")):
         return functools.partial(EndpointWorld, name)

@@ -1,5 +1,5 @@
-"""Lambda's event filter patterns, decided as AWS documents them. A pattern is compiled first, so a typo never passes
-for a record that doesn't match.
+"""Lambda's event filter patterns, as AWS documents them. A pattern is compiled first, so a typo in it is an error, and
+not a record that doesn't match.
 
 The rules of a pattern: all its fields must match; a field lists alternatives; ``$or`` lists whole patterns. ``exists``
 looks at leaves only, and numbers that DynamoDB wrote as strings are strings, as on AWS.

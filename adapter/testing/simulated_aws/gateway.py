@@ -1,7 +1,8 @@
-"""AWS at a loopback address: what functions in other processes find under ``AWS_ENDPOINT_URL``.
+"""AWS at a loopback address. Functions in other processes find it under ``AWS_ENDPOINT_URL``.
 
-Requests go where those of this process's own boto3 clients go, to moto; Lambda's Invoke is a callback. Clients are used
-one request at a time, under a lock that whoever else uses them must hold, too: moto isn't safe under threads.
+Requests go to moto, as those of this process's own boto3 clients do; Lambda's Invoke is a callback. moto isn't safe
+under threads, so the gateway uses clients one request at a time, under a lock. All other users of the clients must hold
+the lock, too.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from adapter.testing.simulated_aws.outages import InvokeRefused
 from adapter.testing.simulated_aws.wire import TARGET, Answer, Request, operation_of, perform
 
 Invoked = Callable[[str, str], None]
-"""Takes an asynchronous invocation: the function's name and the payload; raises `InvokeRefused`. Called without the
-lock, from many threads."""
+"""Takes an asynchronous invocation: the function's name and the payload. Raises `InvokeRefused`. Many threads call it,
+without the lock."""
 
 _INVOKE = re.compile(r"/2015-03-31/functions/([^/]+)/invocations")
 _CREDENTIAL = re.compile(r"Credential=([^/,]+)/[^/]+/[^/]+/([^/]+)/")
@@ -34,7 +35,7 @@ _CREDENTIAL = re.compile(r"Credential=([^/,]+)/[^/]+/[^/]+/([^/]+)/")
 
 
 class HangUp(Exception):
-    """There is no answer: the connection ends, and what hasn't taken effect never will."""
+    """The connection ends without an answer. If the request hasn't taken effect, it never will."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +48,8 @@ class Call:
 
 
 Seen = Callable[[Call, str], None]
-"""Told of a call twice: ``"before"`` it takes effect, and ``"after"``, with the answer still unsent. Whoever kills the
-caller and raises `HangUp` has killed it exactly there."""
+"""The gateway tells it of a call twice: ``"before"`` the call takes effect, and ``"after"``, with the answer still
+unsent. If it kills the caller and raises `HangUp`, the caller has died exactly there."""
 
 
 class Gateway:
@@ -56,12 +57,12 @@ class Gateway:
 
     Args:
         clients: boto3 clients by the service's name: ``"dynamodb"``, ``"sqs"``, ``"s3"``, or others that speak JSON or
-            REST. Their hooks hear of requests as of calls: see `wire.perform`.
+            REST. Their hooks hear of requests as if the client had made them: see `wire.perform`.
         invoked: what Invoke does; the caller gets 202, or what `InvokeRefused` says.
         lock: held around every use of a client.
         seen: is told of every call.
 
-    `failures` keeps what a client or a callback raised that AWS wouldn't answer; the caller saw a 500, and may have
+    `failures` keeps the errors of clients and callbacks that are no answer of AWS's. The caller saw a 500, and may have
     tried again.
     """
 
@@ -84,7 +85,7 @@ class Gateway:
 
     @property
     def url(self) -> str:
-        """What ``AWS_ENDPOINT_URL`` is to be."""
+        """The value for ``AWS_ENDPOINT_URL``."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> Self:
@@ -94,36 +95,36 @@ class Gateway:
         self.close()
 
     def close(self) -> None:
-        """Answer no more; requests under way end first."""
+        """Stop answering. Requests under way end first."""
         self._server.shutdown()
         self._thread.join()
         self._server.hang_up()
         self._server.server_close()
 
     def answer(self, request: Request) -> Answer:
-        """One request, whichever service it is for.
+        """Answer one request, for any service.
 
         Raises:
-            HangUp: whoever watches wants no answer.
+            HangUp: the callback ``seen`` wants no answer.
         """
         try:
             return self._route(request)
         except HangUp:
             raise
         except Exception as error:
-            # moto's ValueError at some bad conditions, say.
+            # For instance moto's ValueError at some bad conditions.
             self.failures.append(error)
             return _refusal(500, "InternalServerError", f"{type(error).__name__}: {error}")
 
     def _route(self, request: Request) -> Answer:
         signed = _CREDENTIAL.search(request.headers.get("Authorization", ""))
-        # What isn't signed, or in its URL, is for an object.
+        # A request that isn't signed, or that is signed in its URL, is for an object.
         caller, scope = (signed[1], signed[2]) if signed else ("", "s3")
         if found := _INVOKE.fullmatch(urlsplit(request.url).path):
             call = Call(service="lambda", operation="Invoke", caller=caller)
             return self._watched(call, lambda: self._invoke(unquote(found[1]), request))
         target = request.headers.get(TARGET)
-        # A table and its stream are signed for by the same name.
+        # Requests for a table and for its stream are signed for the same service.
         service = self._prefixes.get(target.rpartition(".")[0], "") if target else scope
         client = self._clients.get(service)
         operation = operation_of(client, request) if client else None
@@ -160,7 +161,7 @@ class Gateway:
 
 
 def _refusal(status: int, code: str, message: str) -> Answer:
-    """Lambda's form of an error, which clients of the JSON protocols read as well."""
+    """An error in Lambda's form, which clients of the JSON protocols read as well."""
     body = json.dumps({"Type": "User", "Message": message, "__type": code}).encode()
     return Answer(status=status, body=body, headers={"Content-Type": "application/json", "x-amzn-ErrorType": code})
 
@@ -191,14 +192,14 @@ class _Server(ThreadingHTTPServer):
                 connection.shutdown(socket.SHUT_RD)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        # A process that was killed in the middle of a request: what it asked for has been done, or not.
+        # The process was killed in the middle of a request, which has been done, or not.
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    # One segment for each answer, sent at once: otherwise each takes 40 ms.
+    # Each answer is one segment, sent at once: otherwise each would take 40 ms.
     wbufsize = -1
     disable_nagle_algorithm = True
     server: _Server
@@ -214,7 +215,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response_only(answer.status)
         headers = HeadersDict(answer.headers)
         if self.command != "HEAD":
-            # What HEAD asks for has a length, and is not sent.
+            # The answer to HEAD has a length, and no body.
             headers["Content-Length"] = len(answer.body)
         for name, value in headers.items():
             self.send_header(name, value)

@@ -1,6 +1,6 @@
 """The services in memory: a table with its stream and index, queues, and a Lambda service that is ours.
 
-The clients of SQS and Lambda are as small as product code needs them: the adapters of `adapter.aws` run over them.
+The clients of SQS and Lambda have only what the adapters of `adapter.aws` call.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class Services:
         self.queues = [QueuePoller(self._queues[mapping.queue], mapping) for mapping in template.queue_mappings]
 
     def send(self, queue: str, body: str) -> None:
-        """As another service does, at the price of a request."""
+        """Send a message as another service does, at the price of a request."""
         self.sqs.send_message(QueueUrl=queue, MessageBody=body)
 
     def _move(self, queue: str, body: str) -> None:
-        """As SQS does with what was received too often, at no price."""
+        """Move a message that was received too often, as SQS does, at no price."""
         self._queues[queue].put(body)
 
     def bucket(self, name: str) -> MemoryBucket:
@@ -53,7 +53,7 @@ class Services:
 
 
 class MemoryWorld(Services):
-    """What `adapter.testing.simulated_aws.world.World` is on moto."""
+    """The counterpart of `adapter.testing.simulated_aws.world.World`, in memory."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class MemoryWorld(Services):
         ]
 
     def open(self) -> None:
-        # User code may make clients of its own: they must not reach an account.
+        # User code may make clients of its own, and they must not reach an AWS account.
         self._stack.enter_context(environment({k: v for k, v in ENVIRONMENT.items() if k not in os.environ}))
 
     def close(self) -> None:
@@ -114,7 +114,7 @@ class MemoryBucket:
 
 
 class _Tail:
-    """What is new in a list that only grows."""
+    """Reads the new elements of a list that only grows."""
 
     def __init__(self, changes: list[dict[str, Any]]) -> None:
         self._changes = changes

@@ -22,7 +22,7 @@ PARTITION: Final = "aws"
 _APPLICATION: Final = "AWS::Serverless::Application"
 _NO_VALUE: Final = object()
 
-# The property that names a resource, by type; without it, AWS makes a name up from the stack's and the logical id.
+# The property that names a resource, by type. Without it, AWS makes up a name from the stack's and the logical id.
 _NAME_PROPERTIES: Final = {
     "AWS::DynamoDB::Table": "TableName",
     "AWS::Serverless::Function": "FunctionName",
@@ -33,7 +33,7 @@ _NAME_PROPERTIES: Final = {
     "AWS::IAM::Role": "RoleName",
 }
 
-# What an ARN has after the partition, by type.
+# The part of an ARN after the partition, by type.
 _ARNS: Final = {
     "AWS::DynamoDB::Table": "dynamodb:{region}:{account}:table/{name}",
     "AWS::Serverless::Function": "lambda:{region}:{account}:function:{name}",
@@ -46,13 +46,13 @@ _ARNS: Final = {
 
 
 def parse(path: Path) -> dict[str, Any]:
-    """The template as a mapping; ``!Sub`` and its like in their long forms."""
+    """The template as a mapping, with ``!Sub`` and the like in their long forms."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(f"can't read the template {path}: {error.strerror}") from error
     try:
-        # A subclass of the safe loader: no tag of it creates an object of a class that the file names.
+        # A subclass of the safe loader, so no tag creates an object of a class that the file names.
         body = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         raise ConfigurationError(f"{path}: {error}") from error
@@ -132,7 +132,7 @@ class Stack:
         return {key: each for key, each in resolved.items() if each is not _NO_VALUE}
 
     def ref(self, name: str) -> Any:
-        """What ``!Ref name`` is."""
+        """The value of ``!Ref name``."""
         if name in self._pseudo:
             return self._pseudo[name]
         if name in self._body.get("Parameters", {}):
@@ -143,7 +143,7 @@ class Stack:
         return self._arn(name) if kind == "AWS::SNS::Topic" else self.physical_id(name)
 
     def attribute(self, logical_id: str, attribute: str) -> Any:
-        """What ``!GetAtt logical_id.attribute`` is."""
+        """The value of ``!GetAtt logical_id.attribute``."""
         kind = self._resource(logical_id)["Type"]
         if kind == _APPLICATION and attribute.startswith("Outputs."):
             return self._application(logical_id).output(attribute.removeprefix("Outputs."))

@@ -21,7 +21,7 @@ RETRY_DELAYS = (60_000_000, 120_000_000)
 
 @dataclass(kw_only=True)
 class Invocation:
-    """One asynchronous invocation, with its attempts; accepted ``at`` (microseconds), throttled so often in a row."""
+    """One asynchronous invocation. Lambda accepted it ``at``, and ``throttled`` it so often in a row."""
 
     function: str
     payload: str
@@ -33,7 +33,7 @@ class Invocation:
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What Lambda hands to a handler as its context. ``ran``: for how many microseconds it has run."""
+    """The context that Lambda hands to a handler. ``ran`` is for how many microseconds it has run."""
 
     aws_request_id: str
     function_name: str
@@ -56,7 +56,7 @@ class Context:
 
 @dataclass
 class Function:
-    """A Lambda function: its handler, and what its warm sandbox remembers."""
+    """A Lambda function: its handler, and the memory of its warm sandbox."""
 
     spec: FunctionSpec
     handler: Callable[[Any, Any], Any] | None = None

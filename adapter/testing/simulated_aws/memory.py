@@ -1,7 +1,8 @@
 """The table in memory: the protocol's transitions on a dict, an index of what is due, and a stream of changes.
 
-Linear in the number of promises, and a hundred times as fast as an emulator: for thousands of runs. What DynamoDB
-itself can refuse (an item's size, an expression) isn't here; the store's contract is held by the same tests.
+It takes time linear in the number of promises, and is a hundred times as fast as an emulator: it is for thousands of
+runs. It doesn't refuse what only DynamoDB can refuse (an item's size, an expression). The contract tests of the store
+run on it, too.
 """
 
 from __future__ import annotations
@@ -45,19 +46,22 @@ class _Partition:
 
 
 class Transitions(ABC):
-    """The writes of `adapter.engine.ports.Store`: each a pure transition of what stands, kept unless it is refused."""
+    """The writes of `adapter.engine.ports.Store`.
+
+    Each applies a pure transition to the record that stands, and keeps the result unless it is refused.
+    """
 
     @abstractmethod
     def peek(self, promise: str) -> Record | None:
-        """What stands, at no cost."""
+        """The record that stands. This read isn't counted."""
 
     @abstractmethod
     def write(self, promise: str, written: Written) -> Written:
-        """Keep what a transition made of a record; return it, or its refusal."""
+        """Keep the result of a transition, and return it; or return the refusal."""
 
     @abstractmethod
     def drop(self, record: Record) -> Record:
-        """Remove a record that stands; return it."""
+        """Remove a record, and return it."""
 
     def create(self, record: Record) -> Written:
         check_size(record.id, *(getattr(record, name) for name in SEALED))
@@ -99,7 +103,7 @@ class Transitions(ABC):
 
 
 class MemoryStore(Partitions, Transitions):
-    """`adapter.engine.ports.Store` in memory. ``changes`` is its stream: as Lambda hands its records over."""
+    """`adapter.engine.ports.Store` in memory. ``changes`` is its stream, with records as Lambda hands them over."""
 
     def __init__(self, stats: Stats | None = None) -> None:
         self.changes: list[dict[str, Any]] = []
@@ -141,7 +145,7 @@ class MemoryStore(Partitions, Transitions):
         return bool(self._due.get(SCHEDULES))
 
     def records(self) -> list[Record]:
-        """Everything, by key."""
+        """All records, by key."""
         return [partition.records[key] for _, partition in sorted(self._partitions.items()) for key in partition.keys]
 
     # Writes.

@@ -17,14 +17,14 @@ from adapter.testing.simulated_aws.streams import Deliver
 from adapter.testing.simulated_aws.template import QueueMapping, QueueSpec
 
 MILLISECOND = 1_000
-"""In microseconds: as exactly as moto counts."""
+"""A millisecond, in microseconds: moto counts no finer."""
 
 SECOND = 1_000_000
 MAX_DELAY_S = 900
 
 
 class Queue(Protocol):
-    """What an event source mapping asks of a queue. A message is what SQS's ``ReceiveMessage`` gives."""
+    """What an event source mapping calls on a queue. A message is one of SQS's ``ReceiveMessage``."""
 
     def next_at(self) -> int | None:
         """When its first message can be received: microseconds."""
@@ -39,7 +39,7 @@ class Queue(Protocol):
 
 @contextmanager
 def virtual_time(clock: Callable[[], int]) -> Iterator[None]:
-    """moto counts delays and visibility by the real clock, which stands still in comparison."""
+    """Let moto count delays and visibility in virtual time, rather than by the real clock."""
     from moto.sqs import models
 
     with (
@@ -50,7 +50,7 @@ def virtual_time(clock: Callable[[], int]) -> Iterator[None]:
 
 
 def create(client: Any, queues: tuple[QueueSpec, ...]) -> None:
-    """Create the template's queues; those that others put their failures into come first."""
+    """Create the template's queues. Queues that take other queues' failures come first."""
     for queue in sorted(queues, key=lambda queue: queue.dead_letters is not None):
         attributes = {"VisibilityTimeout": str(queue.visibility_s), "MessageRetentionPeriod": str(queue.retention_s)}
         if queue.dead_letters is not None:
@@ -69,7 +69,7 @@ def url_of(queue: str) -> str:
 
 @dataclass
 class MotoQueue:
-    """A queue of moto's."""
+    """A queue on moto."""
 
     client: Any
     name: str
@@ -98,7 +98,7 @@ class MotoQueue:
 
 @dataclass
 class MemoryQueue:
-    """A queue in memory. ``send`` puts what was received too often into another."""
+    """A queue in memory. ``send`` puts a message that was received too often into another queue."""
 
     spec: QueueSpec
     clock: Callable[[], int]
@@ -134,7 +134,7 @@ class MemoryQueue:
                 self.send(self.spec.dead_letters, message["Body"])
                 continue
             message = {**message, "Attributes": {"ApproximateReceiveCount": str(received)}}
-            # After its timeout, not at it: on moto, too, so that a seed brings the same weather on both.
+            # Later than its timeout, as on moto: so a seed brings the same weather on both.
             visible_at = now + self.spec.visibility_s * SECOND + MILLISECOND
             self._taken[message["ReceiptHandle"]] = (visible_at, number, message)
             found.append(message)
@@ -149,7 +149,7 @@ class MemoryQueue:
             self._taken[message["ReceiptHandle"]] = (self.clock() + MILLISECOND, number, standing)
 
     def bodies(self) -> list[str]:
-        """What is in it, for a look."""
+        """The messages in it, for a test to look at."""
         return [message["Body"] for _, _, message in (*self._waiting, *self._taken.values())]
 
 
@@ -166,10 +166,10 @@ class QueuePoller:
         return self.queue.next_at()
 
     def deliver(self, deliver: Deliver, limit: int | None = None, again: bool = False) -> None:
-        """Hand one batch to the function; what it doesn't acknowledge comes again after the queue's timeout.
+        """Hand one batch to the function. Messages that it doesn't acknowledge come again after the queue's timeout.
 
-        AWS puts batches together anew at each delivery: one of ``limit`` messages at most. A standard queue delivers at
-        least once: ``again`` has what was acknowledged come a second time.
+        AWS puts batches together anew at each delivery; ``limit`` bounds this one. A standard queue delivers at least
+        once: with ``again``, acknowledged messages come a second time.
         """
         received = self.queue.receive(min(limit or self.mapping.batch_size, self.mapping.batch_size))
         if not received:
@@ -178,7 +178,7 @@ class QueuePoller:
         for message in received:
             if message["MessageId"] in failed:
                 continue
-            # Once: a copy of a copy would never come to an end.
+            # Only once: copies of copies would never end.
             is_copied = again and message["Attributes"]["ApproximateReceiveCount"] == "1"
             (self.queue.release if is_copied else self.queue.delete)(message)
 
@@ -193,7 +193,7 @@ class QueuePoller:
         if not self.mapping.report_item_failures:
             return set()
         failed = {entry.get("itemIdentifier") for entry in (response or {}).get("batchItemFailures") or ()}
-        # An identifier that isn't in the batch: Lambda takes the whole batch for failed.
+        # The identifier isn't in the batch, so Lambda takes the whole batch for failed.
         return failed if failed <= every else every
 
     def _record(self, message: dict[str, Any]) -> dict[str, Any]:

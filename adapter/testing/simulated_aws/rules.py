@@ -1,4 +1,4 @@
-"""EventBridge's rules that invoke a function once a minute. A firing that would find nothing is left out."""
+"""EventBridge's rules that invoke a function once a minute. A firing that would find nothing to send is left out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 class Minutely:
-    """The functions that are invoked each minute, and until when that was done.
+    """The functions that are invoked each minute, and the last minute that was done.
 
     Args:
         due_minutes: the minutes in which the index has anything due, in order.
@@ -32,12 +32,12 @@ class Minutely:
         if not self.functions:
             return None
         minutes = self._due_minutes()
-        # What lies ahead is sent in its order; what is overdue, each at a minute of its own.
+        # Entries that lie ahead are sent in order. Each overdue entry has a minute of its own.
         overdue = bisect.bisect_right(minutes, self.fired // MINUTE + 1)
         return min((next_sweep(minute * MINUTE, self.fired) for minute in minutes[: overdue + 1]), default=None)
 
     def fire(self, at: int) -> Iterator[tuple[str, str]]:
-        """The functions that are invoked at this minute, each with its event."""
+        """The functions to invoke at this minute, each with its event."""
         self.fired = at
         time = (_EPOCH + dt.timedelta(microseconds=at)).strftime("%Y-%m-%dT%H:%M:%SZ")
         event = {"source": "aws.events", "detail-type": "Scheduled Event", "time": time, "detail": {}}

@@ -1,4 +1,4 @@
-"""Lambda as a local cloud plays it: accepted events, attempts, retries, and what becomes of what fails for good."""
+"""Lambda as a local cloud plays it: it accepts events, makes attempts, retries, and gives up."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from adapter.testing.simulated_aws.outages import CannotImport, NoSuchFunction, 
 from adapter.testing.simulated_aws.template import FunctionSpec, Template
 
 Attempt = Callable[[Function, Invocation], Any]
-"""Makes one attempt; raises as the function does, or Killed."""
+"""Makes one attempt. Raises the function's error, or Killed."""
 
 
 class Surroundings(Protocol):
-    """What the service asks of the cloud."""
+    """What the service calls on the cloud."""
 
     def clock(self) -> int: ...
     def told(self, what: Happening, detail: dict[str, Any]) -> None: ...
@@ -35,8 +35,8 @@ class Surroundings(Protocol):
 class Service:
     """The functions, and the events that wait for them.
 
-    ``lost``: what failed for good, and nothing caught. ``losses``: which of the accepted events never come, counted
-    from 1, besides those that the dice lose.
+    ``lost`` has the invocations that failed for good, and that no queue caught. ``losses`` says which accepted events
+    never come, counted from 1; the dice may lose more.
     """
 
     def __init__(self, template: Template, dice: Dice, cloud: Surroundings) -> None:
@@ -53,7 +53,7 @@ class Service:
         self._count = 0
 
     def function(self, name: str) -> Function:
-        """A function, made up where no template defines it."""
+        """A function; made up if no template defines it."""
         if name not in self.functions:
             spec = FunctionSpec(
                 logical_id=name, name=name, handler="", memory_mb=512, timeout_s=60, environment={}, max_retries=2
@@ -62,7 +62,7 @@ class Service:
         return self.functions[name]
 
     def enqueue(self, function: str, payload: str) -> None:
-        """Lambda's Invoke: the event is accepted, and run some time.
+        """Lambda's Invoke: accept the event, to run it at some time.
 
         Raises:
             InvokeRefused: it isn't.
@@ -87,7 +87,7 @@ class Service:
         return Invocation(function=function, payload=payload, request_id=number, attempt=attempt, at=now)
 
     def next_at(self) -> int | None:
-        """When the next event comes that waits for its time."""
+        """When the next waiting event comes."""
         return self._later[0][0] if self._later else None
 
     def pass_time(self) -> None:
@@ -101,7 +101,7 @@ class Service:
         return self.ready.popleft()
 
     def invoke(self, invocation: Invocation) -> None:
-        """Make an attempt; what fails is repeated as Lambda repeats it."""
+        """Make an attempt. If it fails, repeat it as Lambda does."""
         try:
             self._attempt(invocation)
         except Throttled as throttled:
@@ -110,7 +110,7 @@ class Service:
             self._retry(invocation, error)
 
     def deliver(self, name: str, event: dict[str, Any], attempt: int) -> Any:
-        """Call a function as an event source mapping does; raises as it does."""
+        """Call a function as an event source mapping does. Raises the function's error."""
         return self._attempt(self.invocation(name, json.dumps(event), attempt))
 
     @contextmanager
@@ -155,7 +155,7 @@ class Service:
 
     def _retry(self, invocation: Invocation, error: BaseException) -> None:
         function = self.functions[invocation.function]
-        # The sandbox is gone, and what it remembered.
+        # The sandbox is gone, with its memory.
         function.memory.clear()
         delay = RETRY_DELAYS[min(invocation.attempt, len(RETRY_DELAYS)) - 1]
         at = self._cloud.clock() + delay

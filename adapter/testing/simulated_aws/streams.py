@@ -20,29 +20,29 @@ from adapter.testing.simulated_aws.intrinsics import ACCOUNT, REGION
 from adapter.testing.simulated_aws.template import StreamMapping
 
 Deliver = Callable[[str, dict[str, Any], int], Any]
-"""Calls a function with an event, at an attempt; returns its response, raises as it does."""
+"""Calls a function with an event, at this attempt. Returns its response, or raises its error."""
 
 Send = Callable[[str, str], None]
 """Puts a text into a queue, by its name."""
 
 SECOND = 1_000_000
-"""In microseconds, as all times here."""
+"""In microseconds, as are all times here."""
 
 FIRST_PAUSE, LONGEST_PAUSE = SECOND, 60 * SECOND
-"""Before a batch that failed comes again: doubled each time."""
+"""The pause before a batch that failed comes again. It doubles each time."""
 
 RETENTION = 86_400 * SECOND
 """A stream keeps nothing for longer."""
 
 
 SHARD = "shardId-00000001735689600000-local"
-"""What is told of where a record was; the lanes of a local cloud are none that a stream would know."""
+"""The shard that an error names: the lanes of a local cloud are no shards of the stream."""
 
 WRITTEN_AT = "ApproximateCreationDateTime"
 
 
 def _nowhere(queue: str, body: str) -> None:
-    """Nobody is told."""
+    """Tells no queue."""
 
 
 @dataclass
@@ -54,7 +54,7 @@ class TableStream:
     iterators: dict[str, str | None] = field(default_factory=dict)
 
     def read(self) -> list[dict[str, Any]]:
-        """What is new, as Lambda hands it over, in the order of each shard."""
+        """The new records, as Lambda hands them over, in the order of each shard."""
         found: list[dict[str, Any]] = []
         shards = self.client.describe_stream(StreamArn=self.arn)["StreamDescription"]["Shards"]
         for shard in (shard["ShardId"] for shard in shards):
@@ -78,9 +78,9 @@ class TableStream:
 
 @dataclass
 class Lane:
-    """One shard for one event source mapping: in order, and stopped by what fails.
+    """One shard for one event source mapping. It keeps the order, and a record that fails stops it.
 
-    ``not_before``: until when its next batch is late; ``retry_at``: when what failed comes again (microseconds).
+    ``not_before``: when a late batch comes; ``retry_at``: when a batch that failed comes again (microseconds).
     """
 
     mapping: StreamMapping
@@ -101,7 +101,7 @@ class Lane:
         return max(self.not_before, self.retry_at)
 
     def deliver(self, deliver: Deliver, limit: int | None = None) -> bool:
-        """Hand one batch to the function; False where there is none. What failed stays until its retries end."""
+        """Hand one batch to the function; False if there is none. Failed records stay until their retries end."""
         self._expire()
         batch = self.backlog[: limit or self.size or self.mapping.batch_size]
         if not batch:
@@ -113,7 +113,7 @@ class Lane:
             self.busy = False
         self.backlog = self.backlog[done:]
         if done:
-            # Progress: what failed after it has failed for the first time.
+            # There was progress, so the next record fails for the first time.
             self._begin()
         if done < len(batch):
             self._failed(len(batch) - done)
@@ -155,7 +155,7 @@ class Lane:
         failed = {entry.get("itemIdentifier") for entry in (response or {}).get("batchItemFailures") or ()}
         numbers = [record["dynamodb"]["SequenceNumber"] for record in batch]
         if not failed <= set(numbers):
-            # An identifier that isn't in the batch: Lambda takes the whole batch for failed.
+            # The identifier isn't in the batch, so Lambda takes the whole batch for failed.
             return 0
         return next((position for position, number in enumerate(numbers) if number in failed), len(batch))
 
@@ -167,12 +167,12 @@ class Lane:
         """``size``: how many records are to come again."""
         self.retry_at, self._pause = self.clock() + self._pause, min(2 * self._pause, LONGEST_PAUSE)
         if self.mapping.bisect and size > 1:
-            # Halves are tried until the record that fails is alone; splitting uses up no retry.
+            # Lambda halves the batch until the failing record is alone. Splitting uses up no retry.
             self.size = max(1, size // 2)
             return
         self.failures += 1
         if self.mapping.max_retries is not None and self.failures > self.mapping.max_retries:
-            # All that came again and again, whichever of it failed.
+            # The whole batch that came again and again, whichever record of it failed.
             failed, self.backlog = self.backlog[:size], self.backlog[size:]
             self._put_aside(failed, "RetryAttemptsExhausted")
             self._begin()
@@ -182,10 +182,10 @@ class Poller:
     """Follows a stream for one event source mapping.
 
     Args:
-        read: gives what is new, oldest first.
-        lanes: into how many shards the items are spread. Each is handled in as many lanes as the mapping has it; what
-            is in one partition of the table stays in order.
-        clock: microseconds; none: time stands still.
+        read: gives the new records, oldest first.
+        lanes: into how many shards the items are spread. Each shard has as many lanes as the mapping says; the records
+            of one partition of the table stay in order.
+        clock: gives the time in microseconds; without one, time stands still.
         send: how the on-failure queue is told.
     """
 
@@ -205,16 +205,16 @@ class Poller:
 
     @property
     def backlog(self) -> list[dict[str, Any]]:
-        """What waits for the function."""
+        """The records that wait for the function."""
         return [record for lane in self.lanes for record in lane.backlog]
 
     @property
     def discarded(self) -> list[dict[str, Any]]:
-        """What the function failed at too often."""
+        """The records that the function failed at too often."""
         return [record for lane in self.lanes for record in lane.discarded]
 
     def fetch(self) -> list[tuple[Lane, int]]:
-        """Read what is new: the lanes in which any of it is wanted, and how much."""
+        """Read the new records. Returns the lanes that want any of them, and how many."""
         before = [len(lane.backlog) for lane in self.lanes]
         for record in self._read():
             if not self._patterns or any(match(record) for match in self._patterns):

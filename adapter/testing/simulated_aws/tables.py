@@ -1,4 +1,4 @@
-"""A table on whatever plays DynamoDB, as a cloud looks at it: read without counting; the product's requests counted."""
+"""A table, as a local cloud reads it. The cloud's reads aren't counted, and the library's requests are."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from adapter.testing.stats import WRITES, Stats
 
 
 class ScannedTable:
-    """What a local cloud asks of its table. A subclass makes ``store`` and ``table`` in `_open`, then calls `meter`."""
+    """The table of a local cloud. A subclass makes ``store`` and ``table`` in `_open`, then calls `meter`."""
 
     store: DynamoStore
     table: str
@@ -35,7 +35,7 @@ class ScannedTable:
         self._stack.close()
 
     def _open(self) -> None:
-        """Make it all; `close` undoes what has been made."""
+        """Make everything. `close` undoes it."""
         raise NotImplementedError
 
     def due_minutes(self) -> list[int]:
@@ -46,11 +46,11 @@ class ScannedTable:
         return any(shard == SCHEDULES for shard, _ in self._entries())
 
     def records(self) -> list[Record]:
-        """Everything in the table, by id; read without counting."""
+        """All records of the table, by id. The reads aren't counted."""
         return sorted((to_record(item) for item in self._scan()), key=lambda record: record.id)
 
     def _entries(self) -> list[tuple[str, int]]:
-        """The index of due records; read without counting, and again only after a write."""
+        """The entries of the index. The reads aren't counted, and are repeated only after a write."""
         if self._due is None:
             # One scan in place of a query for each shard.
             items = self._scan(IndexName="due")

@@ -1,7 +1,7 @@
-"""What a SAM template defines, as frozen records: tables, functions, and what the stream of a table triggers.
+"""What a SAM template defines, as frozen records: tables, functions, queues, and what they trigger.
 
-Read as CloudFormation would resolve it for a stack called ``local``; nothing is created here. An attribute that only
-AWS could know (the URL of an API, say) resolves to a placeholder that names it.
+This module resolves a template as CloudFormation would for a stack called ``local``, and creates nothing. An attribute
+that only AWS could know, for instance the URL of an API, resolves to a placeholder that names it.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class TableSpec:
 class FunctionSpec:
     """A Lambda function; ``max_retries`` is how often Lambda repeats a failed asynchronous invocation.
 
-    ``max_age_s``: until when it does. ``on_failure``: the queue that gets what failed for good. ``minutely``: a
-    schedule invokes it once a minute.
+    ``max_age_s`` is how long it does. ``on_failure`` is the queue that gets events that failed for good. ``minutely``:
+    a schedule invokes it once a minute.
     """
 
     logical_id: str
@@ -74,7 +74,7 @@ class StreamMapping:
 
 @dataclass(frozen=True, kw_only=True)
 class QueueSpec:
-    """An SQS queue; what was received ``max_receives`` times in vain goes to ``dead_letters``."""
+    """An SQS queue. A message that was received ``max_receives`` times in vain goes to ``dead_letters``."""
 
     name: str
     visibility_s: int
@@ -105,17 +105,17 @@ class Template:
     buckets: tuple[str, ...]
 
     def variable(self, name: str) -> str:
-        """An environment variable of its functions; empty where none has it."""
+        """An environment variable of its functions; empty if none has it."""
         return max((function.environment.get(name, "") for function in self.functions), default="")
 
     @property
     def prefix(self) -> str:
-        """How the names of durable functions' Lambdas begin."""
+        """The prefix of the names of durable functions' Lambdas."""
         return max((spec.environment.get("DURABLE_PREFIX", "") for spec in self.functions), default="")
 
     @property
     def timers_url(self) -> str:
-        """The URL of the timers' queue; nothing where there is none."""
+        """The URL of the timers' queue; empty if there is none."""
         return max((spec.environment.get("DURABLE_TIMERS", "") for spec in self.functions), default="")
 
 
@@ -137,7 +137,7 @@ def load(path: Path) -> Template:
 
 
 def load_cached(path: Path) -> Template:
-    """As `load`, at once where the files are as they were: reading YAML takes longer than most runs."""
+    """The same as `load`, but kept as long as the files don't change: reading YAML takes longer than most runs."""
     around = (*path.parent.glob("*.yaml"), *path.parent.glob("infra/*.yaml"))
     return _loaded(path, tuple(file.stat().st_mtime_ns for file in sorted({path, *around})))
 
@@ -155,7 +155,7 @@ def find_template(start: Path) -> Path | None:
 
 
 def default_template() -> Path:
-    """The infrastructure that ships with the package, without any functions of a user."""
+    """The infrastructure that ships with the package, without user functions."""
     package = Path(__file__).resolve().parents[2]
     # In a wheel it is inside the package; in a checkout, beside it.
     for directory in (package / "_infra", package.parent / "infra"):
@@ -173,12 +173,12 @@ def _table(stack: Stack, logical_id: str) -> TableSpec:
     arguments: dict[str, Any] = {key: properties[key] for key in _PASSED_ON if key in properties}
     arguments["TableName"] = name = stack.physical_id(logical_id)
     if stream := properties.get("StreamSpecification"):
-        # CloudFormation says that a stream is wanted by naming its view; the API wants to be told.
+        # CloudFormation asks for a stream by naming its view; the API needs a flag, too.
         arguments["StreamSpecification"] = {"StreamEnabled": True, **stream}
     return TableSpec(logical_id=logical_id, name=name, create_table_arguments=arguments)
 
 
-# What the template and the API call by the same name. Encryption, recovery and tags have no counterpart locally.
+# Properties that have the same name in the API. Encryption, recovery and tags have no counterpart locally.
 _PASSED_ON: Final = (
     "AttributeDefinitions",
     "KeySchema",
@@ -291,7 +291,7 @@ def _filters(stack: Stack, where: str, filters: Sequence[Mapping[str, Any]]) -> 
 
 
 def _bounded(value: object) -> int | None:
-    # -1 is AWS's way to say: without a bound.
+    # AWS writes -1 for no bound.
     number = int(str(value))
     return None if number < 0 else number
 

@@ -1,7 +1,7 @@
-"""A request that came over the wire, answered by whatever a boto3 client of this process asks: moto, that is.
+"""A request that came over the wire. moto answers it, as it answers this process's own boto3 clients.
 
-It isn't taken apart and put together again: it goes as it is to where the client's own requests go, botocore's event
-``before-send``, and is never sent. So there is an answer to whatever moto knows.
+The request isn't taken apart and put together again. It goes unchanged to botocore's event ``before-send``, where the
+client's own requests go, too, and is never sent. So every request that moto knows gets an answer.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ class Answer:
 
 
 def operation_of(client: Any, request: Request) -> str | None:
-    """The operation of the client's service that is asked for; None: it has no such."""
+    """The operation that the request asks for; None if the client's service has no such operation."""
     model = client.meta.service_model
     if target := request.headers.get(TARGET):
         name = target.rpartition(".")[2]
         return name if name in model.operation_names else None
-    # REST says it by the path, and by whatever else is there. The operation that needs most of that is the one.
+    # REST names the operation by the path, the query and headers. The one that needs most of them is meant.
     asked = urlsplit(request.url)
     given = {("querystring", name) for name in _query(asked.query)} | {("header", n.lower()) for n in request.headers}
     operations = (model.operation_model(name) for name in model.operation_names)
@@ -57,13 +57,14 @@ def operation_of(client: Any, request: Request) -> str | None:
 
 
 def perform(client: Any, operation: str, request: Request) -> Answer:
-    """Have the request answered, and tell the client's hooks of it as of a call that the client made.
+    """Have the request answered, and tell the client's hooks of it, as if the client had made the call.
 
-    They are told before and after it where the service speaks JSON, and otherwise not: nobody counts such calls.
+    The hooks hear of it before and after if the service speaks JSON. Other services' calls aren't counted, so they
+    don't.
 
     Raises:
-        ValueError: the body isn't JSON, where it should be.
-        LookupError: there is no answer in this process.
+        ValueError: the body should be JSON, and isn't.
+        LookupError: nothing in this process answers it.
     """
     model = client.meta.service_model.operation_model(operation)
     event = f"{model.service_model.service_id.hyphenize()}.{operation}"
@@ -99,7 +100,7 @@ def _is_at(model: Any, path: str) -> bool:
 
 
 def _needed(model: Any) -> set[tuple[str, str]]:
-    """What a request for the operation has in its query and headers."""
+    """The query parameters and headers that a request for the operation has."""
     shape = model.input_shape
     places = [shape.members[name].serialization for name in shape.required_members] if shape else []
     needed = {(place.get("location", ""), place.get("name", "").lower()) for place in places}

@@ -1,6 +1,6 @@
 """AWS as moto plays it in this process: the template's table with its stream, and a Lambda service that is ours.
 
-Product code keeps its own boto3 clients: the table is moto's, and `Invoke` is answered before it is sent.
+The library keeps its own boto3 clients. The table is moto's, and this module answers `Invoke` before it is sent.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ ENVIRONMENT = {
     "AWS_SESSION_TOKEN": "testing",
     "AWS_DEFAULT_REGION": REGION,
     "AWS_REGION": REGION,
-    # moto doesn't answer the account-based hosts that newer botocore sends stream calls to.
+    # Newer botocore sends stream calls to hosts by account, which moto doesn't answer.
     "AWS_ACCOUNT_ID_ENDPOINT_MODE": "disabled",
 }
 
@@ -66,7 +66,7 @@ class World(ScannedTable):
         self._stack.enter_context(
             environment({k: v for k, v in ENVIRONMENT.items() if k not in os.environ or "ENDPOINT" in k})
         )
-        # Each cloud makes clients of its own; parsing botocore's megabytes again would be most of its start.
+        # Each cloud makes clients of its own, and parsing botocore's megabytes again would take most of its start.
         self._stack.enter_context(patch.object(botocore.session, "create_loader", _loader))
         self._stack.enter_context(mock_aws())
         self._stack.enter_context(queues.virtual_time(self._clock))
@@ -144,7 +144,7 @@ def only_table(template: Template) -> str:
 
 
 class _Answer(AWSResponse):  # type: ignore[misc]
-    """``raw`` is its body: there is no socket behind it."""
+    """An answer whose body is ``raw``, since there is no socket behind it."""
 
     @property
     def content(self) -> bytes:
