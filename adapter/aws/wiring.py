@@ -1,7 +1,8 @@
 """The ports of a Lambda, from its environment.
 
 ``DURABLE_TABLE`` names the table, ``DURABLE_TIMERS`` is the URL of the timers' queue, and ``DURABLE_PREFIX`` begins the
-names of the stack's Lambdas. ``DURABLE_BUCKET`` names the bucket for texts that are too large for the table, and
+names of the stack's Lambdas. ``DURABLE_UPKEEP`` is the URL of the queue of looks and removals, which only the timers'
+own Lambdas send. ``DURABLE_BUCKET`` names the bucket for texts that are too large for the table, and
 ``DURABLE_CIPHER`` the cipher of all user data (``module:name``); both may be missing. ``DURABLE_RETENTION_DAYS`` says
 for how many days an execution that is over is kept: 30 by default; 0: for ever.
 """
@@ -29,6 +30,7 @@ from adapter.aws.sealing import Sealing, cipher_named
 from adapter.aws.store import DynamoStore
 from adapter.aws.timers import SqsTimers
 from adapter.engine.host import EngineHost
+from adapter.engine.operations import SendAt
 from adapter.engine.runner import CodeRunner
 from adapter.errors import ConfigurationError, Paused
 from adapter.protocol.messages import Timed
@@ -64,8 +66,12 @@ class Threads:
 class NoTimers:
     """The timers of a host without a queue. It refuses, since otherwise a function would sleep for ever."""
 
-    def send_at(self, target: str, message: Timed, at: int) -> None:
+    def send_at(self, target: str, message: Timed, at: int, upkeep: bool = False) -> None:
         raise ConfigurationError("set DURABLE_TIMERS to the URL of the timers' queue: this needs a timer")
+
+    def send_batch(self, sends: Sequence[SendAt]) -> None:
+        for send in sends:
+            self.send_at(send.target, send.message, send.at)
 
 
 class AwsHost(EngineHost):
@@ -125,7 +131,7 @@ def connect(environment: Mapping[str, str]) -> AwsHost:
         patience=Patience(),
         store=SealedStore(store, sealing, pool),
         invoker=LambdaInvoker(client("lambda")),
-        timers=SqsTimers(client("sqs"), queue, clock) if queue else NoTimers(),
+        timers=SqsTimers(client("sqs"), queue, clock, environment.get("DURABLE_UPKEEP", "")) if queue else NoTimers(),
         clock=clock,
         runner=CodeRunner(),
         watcher=LogWatcher(Logger()),

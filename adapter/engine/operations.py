@@ -7,7 +7,7 @@ the interleaving check, which stops it between any two of them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -173,11 +173,22 @@ class Invoke:
 
 @dataclass(frozen=True, slots=True)
 class SendAt:
-    """Invoke the Lambda ``target`` at a time (microseconds): not earlier, and at least once."""
+    """Invoke the Lambda ``target`` at a time (microseconds): not earlier, and at least once.
+
+    ``upkeep``: nobody waits for it to the second, and it may take long. It never holds up what somebody waits for.
+    """
 
     target: str
     message: Timed
     at: int
+    upkeep: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SendBatch:
+    """Some `SendAt` in one call: at most `BATCH` of them, and either all are upkeep or none is."""
+
+    sends: tuple[SendAt, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +230,18 @@ class Many:
     operations: tuple[Operation, ...]
 
 
+BATCH = 10
+"""Messages that one call sends: the most that SQS takes."""
+
+
+def batched(sends: Sequence[SendAt]) -> Many:
+    """The same messages in as few calls as they can be sent by. What somebody waits for comes first."""
+    kinds = [[send for send in sends if send.upkeep is upkeep] for upkeep in (False, True)]
+    return Many(
+        tuple(SendBatch(tuple(kind[first : first + BATCH])) for kind in kinds for first in range(0, len(kind), BATCH))
+    )
+
+
 Operation = (
     Now
     | Remaining
@@ -242,6 +265,7 @@ Operation = (
     | Pause
     | Invoke
     | SendAt
+    | SendBatch
     | RunCode
     | RunLeft
     | Tell

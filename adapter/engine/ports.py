@@ -32,6 +32,7 @@ from adapter.engine.operations import (
     RunCode,
     RunLeft,
     SendAt,
+    SendBatch,
     Settle,
     Tell,
 )
@@ -112,9 +113,13 @@ class Invoker(Protocol):
 
 
 class Timers(Protocol):
-    """Delivers a message at a time, however far off: at least once, rarely early, at most seconds late."""
+    """Delivers a message at a time, however far off: at least once, rarely early, at most seconds late.
 
-    def send_at(self, target: str, message: Timed, at: int) -> None: ...
+    Upkeep may come later than that, and doesn't delay anything else.
+    """
+
+    def send_at(self, target: str, message: Timed, at: int, upkeep: bool = False) -> None: ...
+    def send_batch(self, sends: Sequence[SendAt]) -> None: ...
 
 
 class Clock(Protocol):
@@ -220,7 +225,8 @@ CALLS: dict[type[Any], tuple[str, str, tuple[str, ...] | None]] = {
     Remove: ("store", "remove", ("id", "created_at")),
     Clear: ("store", "clear", ("id", "before")),
     Invoke: ("invoker", "invoke", ("target", "message")),
-    SendAt: ("timers", "send_at", ("target", "message", "at")),
+    SendAt: ("timers", "send_at", ("target", "message", "at", "upkeep")),
+    SendBatch: ("timers", "send_batch", ("sends",)),
     RunLeft: ("runner", "run_left", None),
     Tell: ("watcher", "tell", None),
 }

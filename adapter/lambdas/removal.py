@@ -25,7 +25,7 @@ from adapter.protocol.timing import MIN_RETENTION, kept_until
 Removing = Generator[Operation, Any, str]
 
 PORTION = 1_000
-"""Records that one look removes. Timers wait in the same queue, and some must fire on the second."""
+"""Records that one look removes. Others wait in the same queue."""
 
 DEEP = 500
 """Levels that one look goes down, one request after the other, before it removes anything."""
@@ -61,7 +61,7 @@ def retire(own: Record, children: Sequence[Record], now: int, retention: int | N
         yield Postpone(own.id, own.due_at, now + DAY)
         return "kept"
     if any(tree.levels):
-        yield SendAt(own.target, Look(id=tree.deep or own.id), own.due_at)
+        yield SendAt(own.target, Look(id=tree.deep or own.id), own.due_at, upkeep=True)
         return "removing"
     if own.objects:
         # The objects go before the root's record: without the record nothing would find them.
@@ -86,7 +86,7 @@ def retire_below(own: Record, children: Sequence[Record], now: int, at: int) -> 
         yield Postpone(root.id, at, now + DAY)
         return "kept"
     following = (tree.deep or own.id) if any(tree.levels) else _above(own.id)
-    yield SendAt(own.target, Look(id=following), at)
+    yield SendAt(own.target, Look(id=following), at, upkeep=True)
     return "removing"
 
 

@@ -1,4 +1,7 @@
-"""The sweeper turns entries of the index into messages, and fires the messages that fall due. It runs no user code.
+"""The sweeper turns entries of the index into messages, and acts on the messages that fall due. It runs no user code.
+
+There are two queues. `fire` serves the one in which somebody waits for each message to the second, `tend` that of
+upkeep: looks and removals, which may take long. Both understand every message.
 
 `sweep` only sends: an entry stays in the index until its function claims or settles. So a sweep may die anywhere.
 Lambda's retry of the same event, or a later sweep, sends the rest.
@@ -16,7 +19,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from adapter.engine import hosts
 from adapter.engine.host import EngineHost
-from adapter.engine.operations import Invoke, Many, SendAt, Tell
+from adapter.engine.operations import Invoke, SendAt, Tell, batched
 from adapter.engine.ports import drive
 from adapter.engine.telling import What
 from adapter.errors import BadMessage
@@ -37,7 +40,7 @@ def sweep(event: dict[str, Any], context: Any) -> dict[str, int]:
     minute = _minute(event)
     sent = 0
     for page in _pages(host, minute):
-        host.ports.perform(Many(tuple(_schedule(due) for due in page)))
+        host.ports.perform(batched([_schedule(due) for due in page]))
         sent += len(page)
     return {"sent": sent}
 
@@ -72,21 +75,27 @@ def _schedule(due: Due) -> SendAt:
         message = Occur(id=due.id, at=due.at)
     elif due.wakes:
         message = Resume(id=due.id, cause=Cause.TIMER, firing=Firing(due.at))
-    return SendAt(due.target, message, due.at)
+    return SendAt(due.target, message, due.at, due.upkeep)
 
 
 def fire(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Lambda's entry for the queue of timers: invoke what is due. It reports each message that failed."""
     host = hosts.current()
-    return process(host, EventType.SQS, event, context, lambda record: _fire(host, record))
+    return process(host, EventType.SQS, event, context, lambda record: _act(host, record, upkeep=False))
 
 
-def _fire(host: EngineHost, record: SQSRecord) -> None:
+def tend(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Lambda's entry for the queue of upkeep: look at what may be lost, remove what is over. It reports as `fire`."""
+    host = hosts.current()
+    return process(host, EventType.SQS, event, context, lambda record: _act(host, record, upkeep=True))
+
+
+def _act(host: EngineHost, record: SQSRecord, *, upkeep: bool) -> None:
     target, message, at = read(record.body)
     if at > host.ports.clock.now() + SECOND:
         # It is due later than one message can be delayed, or clocks differ: send it on.
         host.ports.perform(Tell(What.SENT_ON, message.id, "", {"at": at}))
-        host.ports.perform(SendAt(target, message, at))
+        host.ports.perform(SendAt(target, message, at, upkeep))
         return
     match message:
         case Look():

@@ -34,6 +34,7 @@ from adapter.engine.operations import (
     SendAt,
     Settle,
     Tell,
+    batched,
 )
 from adapter.engine.telling import What
 from adapter.lambdas.removal import retire, retire_below
@@ -97,9 +98,10 @@ def _mend(own: Record, children: Sequence[Record], now: int, at: int) -> Watchin
             pass
         case _:
             assert_never(found)
-    for child in children:
-        if child.kind is Kind.CALL and child.pending and now - child.created_at >= QUIET and not sleeps(child, now):
-            yield SendAt(child.target, Look(id=child.id), now)
+    calls = [one for one in children if one.kind is Kind.CALL and one.pending and now - one.created_at >= QUIET]
+    looks = [SendAt(call.target, Look(id=call.id), now, upkeep=True) for call in calls if not sleeps(call, now)]
+    if looks:
+        yield batched(looks)
     # A look that came by way of the caller may coincide with a timer. It must not move the timer's entry.
     if own.due_at == at != own.wake_at:
         yield Tell(What.LOOKED, own.id, own.fn, {})

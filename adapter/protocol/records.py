@@ -156,7 +156,7 @@ class Record:
     due_at: Annotated[int | None, Mark.INDEXED] = None
     """When the sweeper has to send a message for it, in microseconds since the epoch; none: it isn't in the index."""
 
-    deadline: int | None = None
+    deadline: Annotated[int | None, Mark.INDEXED] = None
     """When it times out, in microseconds since the epoch; none: never."""
 
     retry: str = ""

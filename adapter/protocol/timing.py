@@ -49,6 +49,7 @@ class Due:
     target: str
     at: int
     wake_at: int | None = None
+    deadline: int | None = None
     over: bool = False
 
     @property
@@ -56,12 +57,24 @@ class Due:
         """Whether the function waits for this time. Otherwise the watchdog has to look at it then."""
         return self.at == self.wake_at and not self.over
 
+    @property
+    def upkeep(self) -> bool:
+        """Whether nobody waits for this time: the watchdog looks whether the record moves, or removes it."""
+        return self.over or self.at not in (self.wake_at, self.deadline)
+
 
 def due_of(record: Record) -> Due | None:
     """The entry of a record, if it has one."""
     if record.due_at is None:
         return None
-    return Due(id=record.id, target=record.target, at=record.due_at, wake_at=record.wake_at, over=record.over)
+    return Due(
+        id=record.id,
+        target=record.target,
+        at=record.due_at,
+        wake_at=record.wake_at,
+        deadline=record.deadline,
+        over=record.over,
+    )
 
 
 def retention_of(days: str) -> int | None:
@@ -85,7 +98,7 @@ def kept_until(root: str, ended_at: int, retention: int | None) -> int | None:
     """When the watchdog removes a root that ended; None: never.
 
     The id spreads these times over an hour: a night's fan-out may end in one minute, and its removals would hold up
-    other timers in the same queue.
+    each other.
     """
     spread = zlib.crc32(root.encode("utf-8", "surrogatepass")) % (60 * MINUTE // SECOND) * SECOND
     return None if retention is None else ended_at + retention + spread

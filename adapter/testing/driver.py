@@ -196,4 +196,4 @@ class Driver:
 
     def _timers(self, clock: Clock) -> Timers:
         url = self.cloud.template.timers_url
-        return SqsTimers(self.world.sqs, url, clock) if url else NoTimers()
+        return SqsTimers(self.world.sqs, url, clock, self.cloud.template.upkeep_url) if url else NoTimers()

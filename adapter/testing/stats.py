@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 # us-east-1, on demand, November 2026. Compute time isn't included: it depends on user code.
@@ -12,6 +12,9 @@ DOLLARS_PER_WRITE_UNIT = 0.625e-6
 DOLLARS_PER_READ_UNIT = 0.125e-6
 DOLLARS_PER_INVOCATION = 0.20e-6
 DOLLARS_PER_MESSAGE_REQUEST = 0.40e-6
+MESSAGE_CHUNK = 64 * 1024
+"""Bytes that SQS bills as one request, whether they are one message or a batch."""
+
 DOLLARS_PER_PUT = 5e-6
 DOLLARS_PER_GET = 0.4e-6
 
@@ -44,6 +47,7 @@ class Stats:
         self.read_units = 0
         self.invocations = 0
         self.messages = 0
+        self.message_requests = 0
         self.puts = 0
         self.gets = 0
         self.bodies = ByFunction()
@@ -56,8 +60,7 @@ class Stats:
             self.write_units * DOLLARS_PER_WRITE_UNIT
             + self.read_units * DOLLARS_PER_READ_UNIT
             + self.invocations * DOLLARS_PER_INVOCATION
-            # Each message is sent, received and deleted.
-            + 3 * self.messages * DOLLARS_PER_MESSAGE_REQUEST
+            + self.message_requests * DOLLARS_PER_MESSAGE_REQUEST
             + self.puts * DOLLARS_PER_PUT
             + self.gets * DOLLARS_PER_GET
         )
@@ -72,6 +75,13 @@ class Stats:
         elif operation in _READS:
             items = parsed.get("Items") or [parsed.get("Item") or {}]
             self.count_read(sum(item_size(item) for item in items))
+
+    def count_messages(self, bodies: Sequence[str]) -> None:
+        """One request that sends these; and, for each, that it is received and deleted."""
+        sizes = [len(body.encode("utf-8", "surrogatepass")) for body in bodies]
+        self.messages += len(bodies)
+        self.message_requests += max(1, math.ceil(sum(sizes) / MESSAGE_CHUNK))
+        self.message_requests += sum(max(1, math.ceil(size / MESSAGE_CHUNK)) + 1 for size in sizes)
 
     def count_write(self, size: int) -> None:
         """One write of an item of so many bytes."""

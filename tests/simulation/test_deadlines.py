@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from adapter import attach, durable, errors, promise, resolve, run
-from adapter.engine.operations import Invoke, PeekFunction, RunCode, SendAt, Settle
+from adapter.engine.operations import Invoke, PeekFunction, RunCode, SendBatch, Settle
 from adapter.testing import LocalCloud
 from tests.support.laws import HOUR, awaited, slow, step
 
@@ -185,7 +185,7 @@ def test_an_outcome_that_came_first_is_what_the_caller_sees(cloud: LocalCloud) -
         (60, "adapter.lambdas.sweeper.fire", Settle),
         (60, "adapter.lambdas.sweeper.fire", Invoke),
         (HOUR, "adapter.lambdas.sweeper.fire", Invoke),
-        (HOUR, "adapter.lambdas.sweeper.sweep", SendAt),
+        (HOUR, "adapter.lambdas.sweeper.sweep", SendBatch),
     ],
 )
 def test_a_deadline_survives_the_death_of_who_enforces_it(

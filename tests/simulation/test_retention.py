@@ -552,7 +552,7 @@ def test_a_replay_reads_nothing_of_what_is_being_removed(fast: LocalCloud) -> No
     fast.drive()
     handle = attaches.start()
     fast.advance(MONTH - HOUR)
-    fast.kill("adapter.lambdas.sweeper.fire", ClearPayloads)
+    fast.kill("adapter.lambdas.sweeper.tend", ClearPayloads)
     fast.advance(HOUR + 30)
     resolve(f"{handle.id}~1", "!")
     for function in fast.service.functions.values():
@@ -678,7 +678,7 @@ class Nth(Kill):
     met: list[str] = field(default_factory=list)
 
     def meets(self, names: Collection[str], operation: object, when: str) -> bool:
-        looks = "adapter.lambdas.sweeper.fire" in names or "adapter.lambdas.sweeper.sweep" in names
+        looks = "adapter.lambdas.sweeper.tend" in names or "adapter.lambdas.sweeper.sweep" in names
         if not looks or when != self.when or isinstance(operation, (ReadPromise, PeekFunction, PeekPromise, Many, Now)):
             return False
         self.left -= 1
@@ -706,7 +706,7 @@ def test_whoever_removes_may_die_anywhere(when: str) -> None:
         if not kill.met:
             break
         points[kill.met[0]] += 1
-    assert {"Remove", "ClearPayloads", "PeekChildren", "SendAt"} <= set(points)
+    assert {"Remove", "ClearPayloads", "PeekChildren", "SendBatch"} <= set(points)
 
 
 @pytest.mark.parametrize("seed", range(12))

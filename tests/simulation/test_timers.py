@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from collections.abc import Collection
 from typing import Any
 
 import pytest
 
 from adapter import durable, errors, promise, resolve
-from adapter.engine.operations import Arm, Claim, Invoke, SendAt
+from adapter.engine.operations import Arm, Claim, Invoke, Remove, SendAt, SendBatch
 from adapter.protocol.records import Record
-from adapter.protocol.times import MINUTE
+from adapter.protocol.times import MINUTE, SECOND
 from adapter.testing import Faults, LocalCloud
 from adapter.testing.driver import DEFAULT_FUNCTION
 from adapter.testing.events import Event
+from adapter.testing.faults import Kill
 from tests.support.effort import ENGINE
 from tests.support.laws import HOUR, awaited, forget
 
@@ -168,7 +170,7 @@ def test_no_timer_is_lost_in_a_storm(seed: int) -> None:
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(
-    ("handler", "operation"), [("adapter.lambdas.sweeper.sweep", SendAt), ("adapter.lambdas.sweeper.fire", Invoke)]
+    ("handler", "operation"), [("adapter.lambdas.sweeper.sweep", SendBatch), ("adapter.lambdas.sweeper.fire", Invoke)]
 )
 def test_a_death_of_the_timers_own_lambdas_half_way_is_made_good(
     handler: str, operation: type[Any], when: str, cloud: LocalCloud
@@ -180,6 +182,56 @@ def test_a_death_of_the_timers_own_lambdas_half_way_is_made_good(
     assert cloud.run(sleepers, 20) == 20
     assert len(deaths) == 1
     assert cloud.stats.resumes[sleeper] <= 20 + 10
+
+
+def test_a_removal_that_dies_delays_no_sleeper(cloud: LocalCloud) -> None:
+    """It is in no batch with what somebody waits for. Its own comes again when the queue's timeout is over."""
+    deaths: list[Event] = []
+    cloud.watchers.append(lambda event: deaths.append(event) if event.what == "killed" else None)
+    over = sleeper.start(1)
+    over.result()
+    removal = removal_of(cloud, over.id)
+    cloud.advance((removal - cloud.clock()) / SECOND - 50)
+    handles = [sleeper.start(50) for _ in range(10)]
+    cloud._driver.kill(Anywhere("", Remove, "before"))
+    assert [handle.result() for handle in handles] == ["awake"] * 10
+    assert cloud.clock() == removal
+    cloud.drive()
+    assert len(deaths) == 1
+
+
+@pytest.mark.parametrize("timeout", [60, HOUR])
+def test_a_removal_that_dies_delays_no_deadline(timeout: int, cloud: LocalCloud) -> None:
+    """The deadline of a root that never ran is met by a look, but one that somebody waits for."""
+    over = sleeper.start(1)
+    over.result()
+    removal = removal_of(cloud, over.id)
+    cloud.advance((removal - cloud.clock()) / SECOND - timeout)
+    # In several shards of the index, so that the removal isn't the last message of its batch.
+    with cloud.outage(sleeper, "throttled"):
+        late = [sleeper.with_options(timeout=timeout).start(DAY) for _ in range(9)]
+        cloud.drive()
+    cloud._driver.kill(Anywhere("", Remove, "before"))
+    with cloud.outage(sleeper, "throttled"):
+        for handle in late:
+            with pytest.raises(errors.PromiseTimeout):
+                handle.result()
+    assert cloud.clock() == removal
+
+
+def test_a_sweep_sends_ten_messages_in_a_call(cloud: LocalCloud) -> None:
+    """They are billed as one request."""
+    cloud.run(sleepers, 80)
+    cloud.stats.reset()
+    handles = [sleeper.start(HOUR) for _ in range(40)]
+    cloud.drive()
+    cloud.stats.reset()
+    cloud.advance(HOUR)
+    assert [handle.status() for handle in handles] == ["resolved"] * 40
+    sent = cloud.stats.message_requests - 2 * cloud.stats.messages
+    # Of each of the index's eight shards: a look after twenty minutes, and the wake.
+    assert cloud.stats.messages <= 2 * 40
+    assert sent <= 2 * (8 + 40 / 10)
 
 
 def test_an_execution_outlives_a_sweeper_that_is_away_for_an_hour(cloud: LocalCloud) -> None:
@@ -200,6 +252,21 @@ def test_a_timer_without_a_queue_is_a_clear_error(cloud: LocalCloud) -> None:
 
     with pytest.raises(errors.ConfigurationError, match="DURABLE_TIMERS"):
         NoTimers().send_at("target", Resume(id="r", cause=Cause.TIMER), 1)
+
+
+class Anywhere(Kill):
+    """Whichever Lambda makes the call."""
+
+    def meets(self, names: Collection[str], operation: object, when: str) -> bool:
+        return super().meets({*names, self.fn}, operation, when)
+
+
+def removal_of(cloud: LocalCloud, root: str) -> int:
+    """When it is removed."""
+    record = cloud.peek(root)
+    assert record is not None
+    assert record.due_at is not None
+    return record.due_at
 
 
 def _message(cloud: LocalCloud) -> dict[str, Any]:

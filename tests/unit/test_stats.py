@@ -86,6 +86,18 @@ def test_what_the_test_itself_reads_is_not_counted() -> None:
     assert stats.reads == 0
 
 
+@pytest.mark.parametrize(
+    ("sizes", "requests"),
+    [([1], 1 + 2), ([64 * KIB], 1 + 2), ([64 * KIB + 1], 2 + 3), ([1] * 10, 1 + 20), ([7 * KIB] * 10, 2 + 20)],
+)
+def test_messages_are_billed_by_chunks_of_64_kilobytes(sizes: list[int], requests: int) -> None:
+    """A batch as one message of its size. Each is received and deleted, too."""
+    stats = Stats()
+    stats.count_messages(["x" * size for size in sizes])
+    assert (stats.messages, stats.message_requests) == (len(sizes), requests)
+    assert stats.dollars == pytest.approx(requests * 0.40e-6)
+
+
 def test_dollars_add_up() -> None:
     """A million of each."""
     stats = Stats()

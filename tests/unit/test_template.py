@@ -352,10 +352,12 @@ def test_the_default_template_has_the_infrastructure_and_no_functions_of_a_user(
     assert [function.handler for function in template.functions] == [
         "adapter.lambdas.resumer.handler",
         "adapter.lambdas.sweeper.fire",
+        "adapter.lambdas.sweeper.tend",
         "adapter.lambdas.sweeper.sweep",
         "adapter.lambdas.deadletters.handler",
     ]
     failures = {queue.name: queue.dead_letters for queue in template.queues}
-    assert failures["local-Time-Timers"] == failures["local-Time-DeadLetters"] == "local-Time-Unhandled"
-    assert [mapping.queue for mapping in template.queue_mappings] == ["local-Time-Timers", "local-Time-DeadLetters"]
+    queues = ["local-Time-Timers", "local-Time-Upkeep", "local-Time-DeadLetters"]
+    assert [failures[queue] for queue in queues] == ["local-Time-Unhandled"] * 3
+    assert [mapping.queue for mapping in template.queue_mappings] == queues
     assert [mapping.table for mapping in template.mappings] == [template.tables[0].name]

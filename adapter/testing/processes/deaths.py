@@ -23,6 +23,7 @@ from adapter.engine.operations import (
     Register,
     Remove,
     SendAt,
+    SendBatch,
     Settle,
 )
 from adapter.errors import ConfigurationError
@@ -38,6 +39,7 @@ CALLS: dict[type[Any], str] = {
     **dict.fromkeys((Delete, Remove), "DeleteItem"),
     Invoke: "Invoke",
     SendAt: "SendMessage",
+    SendBatch: "SendMessageBatch",
 }
 """The calls of AWS that an operation of the engine makes. `LocalCloud.kill` kills at the first such call."""
 

@@ -132,8 +132,14 @@ class _Sqs:
         self._stats = stats
 
     def send_message(self, *, QueueUrl: str, MessageBody: str, DelaySeconds: int = 0) -> None:  # noqa: N803
-        self._stats.messages += 1
+        self._stats.count_messages([MessageBody])
         self._queues[QueueUrl.rsplit("/", 1)[-1]].put(MessageBody, DelaySeconds)
+
+    def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
+        self._stats.count_messages([entry["MessageBody"] for entry in Entries])
+        for entry in Entries:
+            self._queues[QueueUrl.rsplit("/", 1)[-1]].put(entry["MessageBody"], entry["DelaySeconds"])
+        return {"Successful": [{"Id": entry["Id"]} for entry in Entries]}
 
 
 class _Lambda:

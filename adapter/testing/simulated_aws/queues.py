@@ -15,6 +15,7 @@ from adapter.testing.faults import Killed
 from adapter.testing.simulated_aws.intrinsics import ACCOUNT, REGION
 from adapter.testing.simulated_aws.streams import Deliver
 from adapter.testing.simulated_aws.template import QueueMapping, QueueSpec
+from adapter.testing.stats import Stats
 
 MILLISECOND = 1_000
 """A millisecond, in microseconds: moto counts no finer."""
@@ -57,6 +58,20 @@ def create(client: Any, queues: tuple[QueueSpec, ...]) -> None:
             redrive = {"deadLetterTargetArn": arn_of(queue.dead_letters), "maxReceiveCount": queue.max_receives}
             attributes["RedrivePolicy"] = json.dumps(redrive)
         client.create_queue(QueueName=queue.name, Attributes=attributes)
+
+
+def count(client: Any, stats: Stats) -> None:
+    """Count the messages that this client sends."""
+
+    def remember(params: Any, context: Any, **_: Any) -> None:
+        context["bodies"] = [entry["MessageBody"] for entry in params.get("Entries", [params])]
+
+    def counted(context: Any, **_: Any) -> None:
+        stats.count_messages(context["bodies"])
+
+    for operation in ("SendMessage", "SendMessageBatch"):
+        client.meta.events.register(f"before-parameter-build.sqs.{operation}", remember)
+        client.meta.events.register(f"after-call.sqs.{operation}", counted)
 
 
 def arn_of(queue: str) -> str:

@@ -116,7 +116,12 @@ class Template:
     @property
     def timers_url(self) -> str:
         """The URL of the timers' queue; empty if there is none."""
-        return max((spec.environment.get("DURABLE_TIMERS", "") for spec in self.functions), default="")
+        return self.variable("DURABLE_TIMERS")
+
+    @property
+    def upkeep_url(self) -> str:
+        """The URL of the queue of looks and removals; empty if timers and they share one."""
+        return self.variable("DURABLE_UPKEEP")
 
 
 def load(path: Path) -> Template:

@@ -91,7 +91,7 @@ class World(ScannedTable):
             for mapping in self._template.mappings
         ]
         self.sqs = boto3.client("sqs", region_name=REGION)
-        self.sqs.meta.events.register("after-call.sqs.SendMessage", self._count_message)
+        queues.count(self.sqs, self._stats)
         queues.create(self.sqs, self._template.queues)
         self.queues = [
             QueuePoller(MotoQueue(self.sqs, mapping.queue), mapping) for mapping in self._template.queue_mappings
@@ -115,9 +115,6 @@ class World(ScannedTable):
 
     def send(self, queue: str, body: str) -> None:
         self.sqs.send_message(QueueUrl=queues.url_of(queue), MessageBody=body)
-
-    def _count_message(self, **_: Any) -> None:
-        self._stats.messages += 1
 
     def _answer_invoke(self, request: Any, **_: Any) -> AWSResponse:
         function = request.url.split("/functions/")[1].split("/")[0]

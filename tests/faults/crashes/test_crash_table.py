@@ -28,6 +28,7 @@ from adapter.engine.operations import (
     RunCode,
     RunLeft,
     SendAt,
+    SendBatch,
     Settle,
 )
 from adapter.protocol.ids import SCHEDULE, parent_of
@@ -43,6 +44,7 @@ LAMBDA = DEFAULT_FUNCTION
 RESUMER = "adapter.lambdas.resumer.handler"
 SWEEP = "adapter.lambdas.sweeper.sweep"
 FIRE = "adapter.lambdas.sweeper.fire"
+TEND = "adapter.lambdas.sweeper.tend"
 BURY = "adapter.lambdas.deadletters.handler"
 
 
@@ -157,19 +159,19 @@ ROWS = {
     "bury": Row("dies", BURY, sent(SendAt, Start)),
     "cancel-children-of-the-crashed": Row("crashes", LAMBDA, of_a_child(State.CANCELED, by_parent=True)),
     "settle-as-crashed": Row("crashes", LAMBDA, of(Settle, state=State.REJECTED)),
-    "sweep": Row("waits", SWEEP, of(SendAt)),
+    "sweep": Row("waits", SWEEP, of(SendBatch)),
     "fire": Row("waits", FIRE, sent(Invoke, Resume, Cause.TIMER)),
     "send-on": Row("retries", FIRE, sent(SendAt, Start)),
     "look-time-out": Row("late", FIRE, of(Settle, state=State.TIMEDOUT)),
-    "look-invoke": Row("lost", FIRE, sent(Invoke, Resume, Cause.CHECK)),
+    "look-invoke": Row("lost", TEND, sent(Invoke, Resume, Cause.CHECK)),
     "make-up": Row("uncounted", LAMBDA, of(Arrive)),
-    "look-at-calls": Row("lost below", FIRE, lambda found: sent(SendAt, Look)(found) and "~" in found.message.id),
-    "look-send-time": Row("between looks", FIRE, to_root(SendAt, Look)),
-    "postpone": Row("between looks", FIRE, of(Postpone)),
-    "remove-record": Row("is removed", FIRE, lambda found: isinstance(found, Remove) and "~" in found.id),
-    "remove-objects": Row("is removed", FIRE, of(ClearPayloads)),
-    "remove-root": Row("is removed", FIRE, lambda found: isinstance(found, Remove) and "~" not in found.id),
-    "remove-rest": Row("is removed", FIRE, to_root(SendAt, Look)),
+    "look-at-calls": Row("lost below", TEND, of(SendBatch)),
+    "look-send-time": Row("between looks", TEND, to_root(SendAt, Look)),
+    "postpone": Row("between looks", TEND, of(Postpone)),
+    "remove-record": Row("is removed", TEND, lambda found: isinstance(found, Remove) and "~" in found.id),
+    "remove-objects": Row("is removed", TEND, of(ClearPayloads)),
+    "remove-root": Row("is removed", TEND, lambda found: isinstance(found, Remove) and "~" not in found.id),
+    "remove-rest": Row("is removed", TEND, to_root(SendAt, Look)),
     "make-schedule": Row("schedules", ":keeps_time", created(root=True, kind=Kind.SCHEDULE)),
     "send-first-occurrence": Row("schedules", ":keeps_time", sent(SendAt, Occur)),
     "begin-occurrence": Row("schedules", FIRE, created(root=True)),

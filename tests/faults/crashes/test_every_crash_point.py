@@ -34,6 +34,7 @@ from adapter.engine.operations import (
     RunCode,
     RunLeft,
     SendAt,
+    SendBatch,
     Settle,
 )
 from adapter.testing.faults import Kill
@@ -98,6 +99,7 @@ WRITES = (
     RunCode,
     RunLeft,
     SendAt,
+    SendBatch,
     Settle,
 )
 

@@ -107,7 +107,10 @@ POISON = [
 ]
 
 
-@pytest.mark.parametrize("handler", ["adapter.lambdas.sweeper.fire", "adapter.lambdas.deadletters.handler"])
+@pytest.mark.parametrize(
+    "handler",
+    [f"adapter.lambdas.{name}" for name in ("sweeper.fire", "sweeper.tend", "deadletters.handler")],
+)
 def test_a_poison_message_ends_in_the_queue_of_what_nobody_could_handle(table: Table, handler: str) -> None:
     """After ten receives; it is there to be looked at, and whoever waits for time isn't kept waiting."""
     queue, unhandled = mapped(table, handler)

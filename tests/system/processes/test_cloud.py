@@ -86,7 +86,7 @@ def test_what_is_over_is_removed_after_its_retention(fleet: LocalCloud) -> None:
     assert fleet.run(brew, 1) == 3
     assert fleet.run(wrap, 20_000) == 20_000
     assert fleet._world.objects()
-    fleet.kill("adapter.lambdas.sweeper.fire", Remove)
+    fleet.kill("adapter.lambdas.sweeper.tend", Remove)
     fleet.advance(32 * DAY)
     assert fleet.records() == []
     assert fleet._world.objects() == {}
