@@ -16,7 +16,7 @@ class Partitions(ABC):
     def read_promise(self, promise: str) -> Record | None: ...
 
     @abstractmethod
-    def query(self, partition: str, first: int) -> list[Record]:
+    def query(self, partition: str, first: int, last: int | None = None) -> list[Record]:
         """The partition's records from the sort key ``first`` on, in order, strongly consistent."""
 
     def read_function(self, promise: str) -> tuple[Record | None, Sequence[Record]]:
@@ -63,8 +63,12 @@ class Partitions(ABC):
         # This store keeps nothing outside of the table.
         return
 
-    def read_children(self, promise: str, first: int = 0) -> Sequence[Record]:
+    def read_children(self, promise: str, first: int = 0, last: int | None = None) -> Sequence[Record]:
         bucket = first // BUCKET
+        if last is not None:
+            buckets = range(bucket, last // BUCKET + 1)
+            within = [self.query(partition_of(promise, one), max(first, one * BUCKET), last) for one in buckets]
+            return [record for found in within for record in found]
         found = self.query(partition_of(promise, bucket), first)
         return [*found, *self._further(promise, bucket, found)]
 

@@ -46,8 +46,8 @@ class SealedStore:
     def peek_children(self, promise: str) -> Sequence[Record]:
         return [self.sealing.opened(child) for child in self.inner.peek_children(promise)]
 
-    def read_children(self, promise: str, first: int = 0) -> Sequence[Record]:
-        return self._outcomes(self.inner.read_children(promise, first))
+    def read_children(self, promise: str, first: int = 0, last: int | None = None) -> Sequence[Record]:
+        return self._outcomes(self.inner.read_children(promise, first, last))
 
     def create(self, record: Record) -> Written:
         is_root = parent_of(record.id) is None

@@ -50,11 +50,12 @@ class DynamoStore(Partitions):
         found = self.client.get_item(TableName=self._table, Key=key(promise), ConsistentRead=True).get("Item")
         return None if found is None else to_record(found)
 
-    def query(self, partition: str, first: int) -> list[Record]:
+    def query(self, partition: str, first: int, last: int | None = None) -> list[Record]:
+        values = {":pk": {"S": partition}, ":first": {"N": str(first)}}
         pages = self.client.get_paginator("query").paginate(
             TableName=self._table,
-            KeyConditionExpression="pk = :pk AND sk >= :first",
-            ExpressionAttributeValues={":pk": {"S": partition}, ":first": {"N": str(first)}},
+            KeyConditionExpression=f"pk = :pk AND sk {'>= :first' if last is None else 'BETWEEN :first AND :last'}",
+            ExpressionAttributeValues=values if last is None else {**values, ":last": {"N": str(last)}},
             ConsistentRead=True,
         )
         return [to_record(raw) for page in pages for raw in page["Items"]]
@@ -149,12 +150,13 @@ class DynamoStore(Partitions):
             lambda standing: promises.arm(standing, arming),
             changes,
             add={"epoch": 1, **({"arrivals": arming.made_up} if arming.made_up else {})},
-            condition=f"{_equals('epoch', arming.epoch)} AND {_equals('arrivals', arming.arrivals)}"
-            " AND #state = :state AND attribute_not_exists(#closed)",
+            condition=f"{_equals('epoch', arming.epoch)} AND {_not_arrived(arming)}#state = :state"
+            " AND attribute_not_exists(#closed)",
             values={
                 ":state": {"S": arming.state.value},
                 ":epoch_is": {"N": str(arming.epoch)},
                 ":arrivals_is": {"N": str(arming.arrivals)},
+                ":arrivals_below": {"N": str((arming.threshold or 0) - arming.made_up)},
             },
         )
 
@@ -294,6 +296,15 @@ def _equals(name: str, number: int) -> str:
     """The condition that a number equals this one. Zero isn't stored."""
     equal = f"#{name} = :{name}_is"
     return f"({equal} OR attribute_not_exists(#{name}))" if number == 0 else equal
+
+
+def _not_arrived(arming: Arming) -> str:
+    """The opposite of what `promises.arm` asks, as the beginning of a condition."""
+    same = f"{_equals('arrivals', arming.arrivals)} AND " if arming.on_reject else ""
+    if arming.threshold is None:
+        return same
+    none = " OR attribute_not_exists(#arrivals)" if arming.threshold > arming.made_up else ""
+    return f"{same}(#arrivals < :arrivals_below{none}) AND "
 
 
 def _expression(wanted: Mapping[str, Any], adds: Container[str]) -> tuple[str, dict[str, str], dict[str, Any]]:

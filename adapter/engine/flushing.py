@@ -16,15 +16,13 @@ from adapter.engine.roots import follow
 from adapter.protocol.ids import child_id
 from adapter.protocol.messages import Start
 from adapter.protocol.promises import Refused, Written
-from adapter.protocol.records import Kind, Record, State, Wake
+from adapter.protocol.records import DISPATCHED, Kind, Record, State, Wake
 from adapter.replay.execution import Execution
+from adapter.replay.known import Known
 from adapter.replay.outcomes import Outcome
 from adapter.replay.steps import Flush, Request
 
 Performed = Generator[Operation, Any, None]
-
-DISPATCHED = (Kind.CALL, Kind.FOLLOW, Kind.DETACH)
-"""A promise of these kinds has to be dispatched once it is written."""
 
 CANCELLED = Outcome(State.CANCELED)
 """The outcome of a promise that this function cancels itself. Code recognises it by identity, since a step may have an
@@ -80,9 +78,15 @@ class Flusher:
         """What an earlier attempt of this request created, and may not have invoked before it died."""
         return [record for record in records if self._is_orphaned(record)]
 
+    def orphans_among(self, known: Known) -> list[Record]:
+        """The orphans of all that is known, without a look at what other requests created."""
+        return self.orphans(known.pending() if self._checking else known.idle(self._caller.request_id))
+
     def dispatch(self, execution: Execution, records: Sequence[Record]) -> Performed:
         """Dispatch what is written: invoke calls, start and follow roots."""
-        self._dispatched.update(record.id for record in records)
+        for record in records:
+            self._dispatched.add(record.id)
+            execution.known.set_going(record)
         calls = [Invoke(record.target, Start(id=record.id)) for record in records if record.kind is Kind.CALL]
         if calls:
             yield Many(tuple(calls))

@@ -68,10 +68,11 @@ class PeekChildren:
 
 @dataclass(frozen=True, slots=True)
 class ReadChildren:
-    """The children's records from an ordinal on, strongly consistent."""
+    """The children's records from an ordinal on, or to the ordinal ``last``, strongly consistent."""
 
     id: str
     first: int = 0
+    last: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

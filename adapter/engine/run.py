@@ -18,6 +18,7 @@ from adapter.engine.caller import Caller
 from adapter.engine.ending import crashed
 from adapter.engine.flushing import Flusher, Stale
 from adapter.engine.memory import Memory
+from adapter.engine.news import read_news
 from adapter.engine.operations import (
     Arm,
     Arrive,
@@ -31,6 +32,7 @@ from adapter.engine.operations import (
     ReadChildren,
     ReadFunction,
     ReadPromise,
+    Remaining,
     RunCode,
     RunLeft,
     SendAt,
@@ -50,6 +52,7 @@ from adapter.protocol.times import MINUTE
 from adapter.protocol.timing import WATCH, is_far
 from adapter.replay.blocks import gathered
 from adapter.replay.execution import Execution
+from adapter.replay.known import Known
 from adapter.replay.loop import DurableLoop
 from adapter.replay.outcomes import Outcome
 from adapter.replay.steps import Behind, Done, Flush, Left, Suspended
@@ -85,6 +88,7 @@ class _Run:
         self.crashes = 0
         self.since = 0
         self.firing: Firing | None = None
+        self.sent: Firing | None = None
 
     # From a message to records.
 
@@ -119,7 +123,7 @@ class _Run:
                 self.own = known.own
             else:
                 return (yield from self._load(message.id, message.cause.value))
-            children: Sequence[Record] = yield ReadChildren(message.id, known.first_open() if known else 0)
+            children = (yield from read_news(known)) if known is not None else (yield ReadChildren(message.id))
             if known is not None and known.resume(self.own, children):
                 self.execution, known = known, None
             elif known is not None:
@@ -160,7 +164,7 @@ class _Run:
         The run goes on from what it loaded. If the resumer has counted anything since, this run hasn't seen what that
         was, and mustn't arm.
         """
-        missed = suspending.missed(self.own, children, (yield Now()))
+        missed = suspending.missed(self.own, Known(children), (yield Now()))
         if missed:
             yield Tell(What.MADE_UP, self.own.id, self.own.fn, {"arrivals": missed})
             yield Arrive(self.own.id, missed)
@@ -229,7 +233,7 @@ class _Run:
             try:
                 # Roots are dispatched before the replay. It may cancel the follower, but others may follow the root by
                 # now.
-                orphans = self.flusher.orphans(self.execution.known.pending())
+                orphans = self.flusher.orphans_among(self.execution.known)
                 yield from self.flusher.dispatch(self.execution, [one for one in orphans if one.kind is not Kind.CALL])
                 return (yield from self._drive(self.execution, function))
             except (Stale, Behind) as news:
@@ -269,12 +273,13 @@ class _Run:
                     return (yield from self._yield())
                 case Flush():
                     yield from self.flusher.flush(execution, step)
-                case Suspended() if orphans := self.flusher.orphans(execution.known.pending()):
+                case Suspended() if orphans := self.flusher.orphans_among(execution.known):
                     # Calls are dispatched only now: the replay has come as far as it can, so it has cancelled what it
                     # cancels.
                     yield from self.flusher.dispatch(execution, orphans)
                 case Suspended():
-                    return (yield from self._suspend(execution, step, now))
+                    if ended := (yield from self._suspend(execution, step, now)):
+                        return ended
                 case Done():
                     return (yield from self._end(execution, function, step.outcome))
                 case Left():
@@ -334,21 +339,40 @@ class _Run:
         return "settled"
 
     def _suspend(self, execution: Execution, step: Suspended, now: int) -> Steps:
+        """How the run ends; an empty text if there was news instead, which the execution has now."""
         at = suspending.wake_at(self.own, step)
         if suspending.needs_arming(self.own, step, at):
             written: Written = yield Arm(self.own.id, (yield from self._arming(execution, step, at)))
             if isinstance(written, Refused):
-                if written.why is Refusal.SETTLED or written.why is Refusal.UNKNOWN:
-                    yield Tell(What.REFUSED, self.own.id, self.own.fn, {"state": written.why.value})
-                    return "refused"
-                # There is news, or another run took over, perhaps with records older than this run's writes. The last
-                # run that arms must have loaded everything, so this one loads again rather than leave.
-                raise Stale
+                return (yield from self._take_news(execution, written))
             execution.own = written
         yield Tell(What.SUSPENDED, self.own.id, self.own.fn, {"waiting": step.waiting, "wake_at": at})
         self.memory.keep(self.own.id, execution, now)
         self.execution = None
         return "suspended" if step.waiting or at is not None else "stuck"
+
+    def _take_news(self, execution: Execution, refused: Refused) -> Steps:
+        """What follows when the arming was refused: an empty text once the execution has the news.
+
+        The last run that arms must know everything. Where only arrivals or the state have moved, no other run has
+        claimed or armed since this one loaded: what it knows is right, and merely behind (I1). So it reads its own
+        record, which the refusal carries, and then what may have changed below, as a run does that goes on from memory.
+        Where another run took over, perhaps with records older than this run's writes, or has written promises that
+        this run doesn't know, it loads everything rather than leave.
+        """
+        if refused.why is Refusal.SETTLED or refused.why is Refusal.UNKNOWN:
+            yield Tell(What.REFUSED, self.own.id, self.own.fn, {"state": refused.why.value})
+            return "refused"
+        if refused.why is not Refusal.MOVED or refused.stands is None:
+            raise Stale
+        # While settlements keep coming, each arming may be refused. A fresh invocation has all its time.
+        if (yield Remaining()) < self.caller.limit // 10:
+            return (yield from self._yield())
+        own = replace(refused.stands, args=self.own.args)
+        if not execution.resume(own, (yield from read_news(execution))):
+            raise Stale
+        self.own = own
+        return ""
 
     def _arming(self, execution: Execution, step: Suspended, at: int | None) -> Generator[Operation, Any, Arming]:
         now: int = yield Now()
@@ -356,8 +380,11 @@ class _Run:
             # The message is sent before arming: a run that finds the function armed relies on it. If the message
             # overtakes the arming, its claim moves the epoch, and this run loads again.
             firing = Firing(at, self.own.epoch)
-            yield SendAt(self.own.target, Resume(id=self.own.id, cause=Cause.TIMER, firing=firing), at)
-        return suspending.arming(self.own, step, execution.known.records.values(), at, now)
+            # Not again after a refused arming: the first message does for any arming from this epoch.
+            if firing != self.sent:
+                yield SendAt(self.own.target, Resume(id=self.own.id, cause=Cause.TIMER, firing=firing), at)
+                self.sent = firing
+        return suspending.arming(self.own, step, execution.known, at, now)
 
 
 def _unknown(promise: str) -> BadMessage:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from adapter.protocol.ids import parent_of
 from adapter.protocol.promises import Arming, Firing, missing, threshold_for
-from adapter.protocol.records import Record, Wake
+from adapter.protocol.records import Record
 from adapter.protocol.times import MINUTE
 from adapter.protocol.timing import is_far, watched
+from adapter.replay.known import Known
 from adapter.replay.steps import Suspended
 
 OVERDUE = MINUTE
@@ -35,21 +34,18 @@ def is_sent(own: Record, at: int, firing: Firing | None) -> bool:
     return own.sent and own.wake_at == at and not came_by_it
 
 
-def missed(own: Record, children: Iterable[Record], now: int) -> int:
+def missed(own: Record, known: Known, now: int) -> int:
     """How many settlements the resumer should have counted by now, and hasn't."""
-    settled = [child for child in children if child.wake is Wake.COUNTED and not child.pending]
-    if len(settled) <= own.arrivals:
-        return 0
-    return missing(sum(child.settled_at <= now - OVERDUE for child in settled), own.arrivals)
+    return 0 if known.consumed <= own.arrivals else missing(known.consumed_by(now - OVERDUE), own.arrivals)
 
 
-def arming(own: Record, step: Suspended, children: Iterable[Record], at: int | None, now: int) -> Arming:
+def arming(own: Record, step: Suspended, known: Known, at: int | None, now: int) -> Arming:
     """How the function suspends. Time resumes it ``at``, if at all."""
     far = at is not None and is_far(at, now)
     return Arming(
         epoch=own.epoch,
         arrivals=own.arrivals,
-        made_up=missed(own, children, now) if step.consumed > own.arrivals else 0,
+        made_up=missed(own, known, now),
         state=own.state,
         threshold=None if step.need is None else threshold_for(step.consumed, own.arrivals, step.need),
         expects=_expected(step),

@@ -174,11 +174,11 @@ class Arming:
 
 
 def arm(standing: Record | None, arming: Arming) -> Written:
-    """Suspend, if nothing has happened since this run loaded.
+    """Suspend, if nothing has happened since this run loaded that could let its code move.
 
-    If ``epoch`` has moved, another run has taken over: `SUPERSEDED`, leave everything to it. If ``arrivals`` or the
-    state has moved, there is news: `MOVED`, load again and go on. Arming moves the epoch itself, so a second run that
-    loaded the same epoch can't overwrite this threshold with what it knew.
+    If ``epoch`` has moved, another run has taken over: `SUPERSEDED`. If the state has moved, or what has arrived since
+    may be what the function waits for, there is news: `MOVED`, read it and go on. Arming moves the epoch itself, so a
+    second run that loaded the same epoch can't overwrite this threshold with what it knew.
     """
     if standing is None:
         return Refused(Refusal.UNKNOWN, None)
@@ -186,7 +186,7 @@ def arm(standing: Record | None, arming: Arming) -> Written:
         return Refused(Refusal.SETTLED, standing)
     if standing.epoch != arming.epoch:
         return Refused(Refusal.SUPERSEDED, standing)
-    if standing.arrivals != arming.arrivals or standing.state is not arming.state:
+    if _has_arrived(standing, arming) or standing.state is not arming.state:
         return Refused(Refusal.MOVED, standing)
     return replace(
         standing,
@@ -201,6 +201,17 @@ def arm(standing: Record | None, arming: Arming) -> Written:
         due_at=arming.due_at,
         paused="",
     )
+
+
+def _has_arrived(standing: Record, arming: Arming) -> bool:
+    """Whether what was counted since the run loaded may be what it wants to wait for.
+
+    While the count is below the threshold, the settlement that reaches the threshold is still to be counted, and wakes
+    the function. Only where one rejection is to wake it, whatever the count, may any arrival be that rejection.
+    """
+    if arming.on_reject and standing.arrivals != arming.arrivals:
+        return True
+    return arming.threshold is not None and standing.arrivals + arming.made_up >= arming.threshold
 
 
 def arrive(standing: Record | None, count: int) -> Written:

@@ -58,6 +58,10 @@ class Kind(StrEnum):
     SCHEDULE = "schedule"
 
 
+DISPATCHED = (Kind.CALL, Kind.FOLLOW, Kind.DETACH)
+"""A promise of these kinds has to be dispatched once it is written."""
+
+
 class Wake(StrEnum):
     """How the settlement of a child resumes its parent."""
 

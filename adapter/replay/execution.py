@@ -221,9 +221,9 @@ class Execution(Scope):
         """The deliveries that no leader carries yet."""
         return self._journal.seen
 
-    def first_open(self) -> int:
-        """The lowest ordinal that may have news."""
-        return self.known.first_pending(otherwise=self._next_ordinal)
+    def news(self) -> list[tuple[int, int | None]]:
+        """The ranges of ordinals that may have news."""
+        return self.known.news(self._next_ordinal)
 
     # A turn.
 

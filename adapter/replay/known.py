@@ -5,14 +5,19 @@ It only ever grows. A settled record never changes again (I1), so a record that 
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import pairwise
 
-from adapter.protocol.records import BLOCK_FUNCTION, Record, State, Wake
+from adapter.protocol.records import BLOCK_FUNCTION, DISPATCHED, Record, State, Wake
+
+NEAR = 16
+"""DynamoDB reads so many records for about the price of one: to skip fewer saves nothing, and costs a request."""
 
 
 class Known:
-    """Records by ordinal, and what they add up to.
+    """Records by ordinal, and what they add up to. A resume asks for what is kept here, and never looks at all records.
 
     ``consumed`` is the number of counted settlements among them, and ``refusals`` how many of these are rejections.
     ``latest`` is the time of the latest settlement. ``last`` is the highest ordinal that is stored, -1 if there is
@@ -21,12 +26,14 @@ class Known:
 
     def __init__(self, records: Iterable[Record]) -> None:
         self.records: dict[int, Record] = {}
-        self._pending: dict[int, Record] = {}
         self.consumed = 0
         self.refusals = 0
         self.latest = 0
         self.last = -1
         self._unread: list[int] = []
+        self._recent: list[int] = []
+        self._pending: dict[int, Record] = {}
+        self._idle: dict[str, dict[int, Record]] = {}
         for record in records:
             self.learn(record)
 
@@ -38,16 +45,24 @@ class Known:
         self.records[ordinal] = record
         self.last = max(self.last, ordinal)
         if record.pending:
-            self._pending[ordinal] = record
+            self._wait_for(record, ordinal)
             return False
-        self._pending.pop(ordinal, None)
+        if ordinal in self._pending:
+            self._wait_no_more(ordinal)
         self.latest = max(self.latest, record.settled_at)
         if record.fn == BLOCK_FUNCTION and record.state is State.RESOLVED:
             self._unread.append(ordinal)
         if record.wake is Wake.COUNTED:
             self.consumed += 1
+            heapq.heappush(self._recent, record.settled_at)
             self.refusals += record.rejected
         return True
+
+    def consumed_by(self, at: int) -> int:
+        """How many counted settlements happened until a time, which is never earlier than when this was last asked."""
+        while self._recent and self._recent[0] <= at:
+            heapq.heappop(self._recent)
+        return self.consumed - len(self._recent)
 
     def is_pending(self, ordinal: int) -> bool:
         return ordinal in self._pending
@@ -55,8 +70,28 @@ class Known:
     def pending(self) -> list[Record]:
         return list(self._pending.values())
 
-    def first_pending(self, otherwise: int) -> int:
-        return min(self._pending, default=otherwise)
+    def news(self, end: int) -> list[tuple[int, int | None]]:
+        """The ranges of ordinals that may have news: all that is pending, and whatever is from ``end`` on.
+
+        A range is (first, last), and goes on over a few settled records where that saves a request. The last range has
+        no end.
+        """
+        ranges: list[tuple[int, int | None]] = []
+        pending = sorted(self._pending)
+        first = pending[0] if pending else end
+        for ordinal, following in pairwise([*pending, end]):
+            if following - ordinal > NEAR:
+                ranges.append((first, ordinal))
+                first = following
+        return [*ranges, (first, None)]
+
+    def idle(self, request: str) -> list[Record]:
+        """The pending promises that a request created, and that no run in this memory has dispatched."""
+        return list(self._idle.get(request, {}).values())
+
+    def set_going(self, record: Record) -> None:
+        """A run has dispatched the promise, or is about to."""
+        self._busy(record.by, record.ordinal)
 
     def unread(self) -> list[int]:
         """The blocks of a map that have ended, but whose outcomes haven't been read yet: `fill` takes them."""
@@ -66,3 +101,17 @@ class Known:
     def fill(self, ordinal: int, outcomes: str) -> None:
         """Give a block the outcomes of its calls: its settlement delivers them."""
         self.records[ordinal] = replace(self.records[ordinal], value=outcomes)
+
+    def _wait_for(self, record: Record, ordinal: int) -> None:
+        if ordinal not in self._pending and record.kind in DISPATCHED:
+            self._idle.setdefault(record.by, {})[ordinal] = record
+        self._pending[ordinal] = record
+
+    def _wait_no_more(self, ordinal: int) -> None:
+        self._busy(self._pending.pop(ordinal).by, ordinal)
+
+    def _busy(self, request: str, ordinal: int) -> None:
+        idle = self._idle.get(request, {})
+        idle.pop(ordinal, None)
+        if not idle:
+            self._idle.pop(request, None)

@@ -25,7 +25,7 @@ from adapter.protocol.records import SEALED, Record
 from adapter.protocol.times import SECOND
 from adapter.testing.driver import DEFAULT_FUNCTION, Driver
 from adapter.testing.events import Event, WatcherFailed
-from adapter.testing.faults import Dice, Faults, Kill
+from adapter.testing.faults import Dice, Faults, Kill, Meanwhile
 from adapter.testing.happenings import Happening
 from adapter.testing.hosting import LocalHost
 from adapter.testing.in_process.inside import Inside
@@ -209,6 +209,18 @@ class LocalCloud:
                 f" not {operation!r} and {when!r}"
             )
         self._driver.kill(Kill(getattr(fn, "name", str(fn)), operation, when))
+
+    def meanwhile(self, fn: Durable[..., Any] | str, operation: type[Any], then: Callable[[], object]) -> None:
+        """Each time a run of a function is about to perform such an operation, call ``then`` first.
+
+        What it does happens while the run's invocation is under way: ``lambda: (resolve(id, 1), cloud.drive())`` lets a
+        settlement reach the function's record between two of its operations. Time that passes meanwhile passes for the
+        run, too. Functions are named as for `kill`.
+
+        Args:
+            operation: a class of `adapter.engine.operations`, ``Arm`` for instance.
+        """
+        self._driver.meanwhile(Meanwhile(getattr(fn, "name", str(fn)), operation, then))
 
     def kill_midway(self, fn: Durable[..., Any] | str, once: Callable[[], bool]) -> None:
         """Kill one run of a function, once, in the middle of its code: as soon as ``once()`` is true while it runs.

@@ -21,7 +21,7 @@ from adapter.engine.ports import Clock, Payloads, Timers
 from adapter.engine.runner import CodeRunner
 from adapter.errors import ConfigurationError
 from adapter.protocol.timing import retention_of
-from adapter.testing.faults import Kill
+from adapter.testing.faults import Kill, Meanwhile
 from adapter.testing.happenings import Happening
 from adapter.testing.hosting import InOrder, LocalPayloads, LocalPorts, SkewedClock
 from adapter.testing.ports import Cloud
@@ -96,6 +96,10 @@ class Driver:
     def kill(self, kill: Kill) -> None:
         """Remember the kill until it comes about."""
         self.kills.append(kill)
+
+    def meanwhile(self, meanwhile: Meanwhile) -> None:
+        """Keep it: it holds as long as the cloud."""
+        raise ConfigurationError("functions in processes run side by side of themselves: only in this process")
 
     def kill_midway(self, fn: str, once: Callable[[], bool]) -> None:
         raise ConfigurationError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -80,6 +80,18 @@ class Dice:
     def skew(self) -> int:
         """By how many microseconds a Lambda's clock is wrong."""
         return self.random.randint(-SKEW, SKEW) if self.faults.delay else 0
+
+
+@dataclass(frozen=True)
+class Meanwhile:
+    """``then`` is called each time a Lambda, by its function or handler, is about to perform such an operation."""
+
+    fn: str
+    operation: type[Any]
+    then: Callable[[], object]
+
+    def meets(self, names: Collection[str], operation: object, when: str) -> bool:
+        return self.fn in names and when == "before" and isinstance(operation, self.operation)
 
 
 @dataclass

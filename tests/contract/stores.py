@@ -44,8 +44,9 @@ class ModelStore(Transitions):
     def drop(self, record: Record) -> Record:
         return self.records.pop(record.id)
 
-    def read_children(self, promise: str, first: int = 0) -> Sequence[Record]:
+    def read_children(self, promise: str, first: int = 0, last: int | None = None) -> Sequence[Record]:
         found = [r for r in self.records.values() if parent_of(r.id) == promise and r.ordinal >= first]
+        found = [record for record in found if last is None or record.ordinal <= last]
         return sorted(found, key=lambda record: record.ordinal)
 
     def peek(self, promise: str) -> Record | None:

@@ -158,6 +158,9 @@ def test_the_children_of_many_partitions_are_all_read_in_order(store: Store, roo
     assert [child.ordinal for child in children] == list(range(total))
     for first in (BUCKET - 1, BUCKET, BUCKET + 1, total - 1, total, 3 * BUCKET):
         assert [child.ordinal for child in store.read_children(root, first)] == list(range(first, total))
+    for first, last in ((3, 3), (BUCKET - 1, BUCKET), (5, 2 * BUCKET + 5), (total - 1, total), (total, total)):
+        found = [child.ordinal for child in store.read_children(root, first, last)]
+        assert found == list(range(first, min(last + 1, total)))
 
 
 @pytest.mark.parametrize("total", [BUCKET - 1, BUCKET, BUCKET + 1])

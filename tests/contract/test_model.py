@@ -152,11 +152,13 @@ class Agreement(RuleBasedStateMachine):
         own, found = self.store.peek_function(promise)
         assert (own, list(found)) == (self.model.read_promise(promise), children)
 
-    @rule(data=st.data(), first=st.integers(0, 6))
-    def children(self, data: st.DataObject, first: int) -> None:
-        """From an ordinal on, in order."""
+    @rule(data=st.data(), first=st.integers(0, 6), last=st.none() | st.integers(0, 6))
+    def children(self, data: st.DataObject, first: int, last: int | None) -> None:
+        """From an ordinal on, in order; all of them, or to another ordinal."""
         promise = self.one(data)
-        assert list(self.store.read_children(promise, first)) == list(self.model.read_children(promise, first))
+        if last is None or first <= last:
+            found = self.store.read_children(promise, first, last)
+            assert list(found) == list(self.model.read_children(promise, first, last))
 
     @rule(data=st.data())
     def load(self, data: st.DataObject) -> None:

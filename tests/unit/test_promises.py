@@ -223,13 +223,22 @@ def test_a_firing_that_comes_twice_claims_twice() -> None:
     assert isinstance(claim(once, Firing(5)), Record)
 
 
+@pytest.mark.parametrize("threshold", [None, 4, 9])
+def test_arrivals_below_the_threshold_refuse_no_arming(threshold: int | None) -> None:
+    """The one that reaches it is still to be counted, and wakes the function."""
+    armed = arm(Record(id="r", arrivals=3), Arming(epoch=0, arrivals=0, threshold=threshold))
+    assert armed == Record(id="r", arrivals=3, epoch=1, threshold=threshold)
+
+
 @pytest.mark.parametrize(
     ("arming", "why"),
     [
         (Arming(epoch=0, arrivals=3), Refusal.SUPERSEDED),
         (Arming(epoch=2, arrivals=3), Refusal.SUPERSEDED),
         (Arming(epoch=0, arrivals=0), Refusal.SUPERSEDED),
-        (Arming(epoch=1, arrivals=2), Refusal.MOVED),
+        (Arming(epoch=1, arrivals=2, threshold=3), Refusal.MOVED),
+        (Arming(epoch=1, arrivals=2, threshold=4, on_reject=True), Refusal.MOVED),
+        (Arming(epoch=1, arrivals=2, made_up=2, threshold=5), Refusal.MOVED),
         (Arming(epoch=1, arrivals=3, state=State.CANCELED), Refusal.MOVED),
     ],
 )

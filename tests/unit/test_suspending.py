@@ -7,6 +7,7 @@ import pytest
 from adapter.engine.suspending import OVERDUE, missed
 from adapter.protocol.ids import child_id
 from adapter.protocol.records import Record, State, Wake
+from adapter.replay.known import Known
 
 NOW = 1_000_000_000_000_000
 
@@ -19,14 +20,14 @@ def settled(ordinal: int, ago: int, wake: Wake | None = Wake.COUNTED) -> Record:
 def test_what_settled_long_ago_and_was_not_counted_is_missing(arrivals: int, missing: int) -> None:
     """Which of them it was, the count doesn't say."""
     children = [settled(n, OVERDUE + n) for n in range(3)]
-    assert missed(Record(id="r", arrivals=arrivals), children, NOW) == missing
+    assert missed(Record(id="r", arrivals=arrivals), Known(children), NOW) == missing
 
 
 def test_what_settled_just_now_is_not_missing() -> None:
     """Its record is about to be counted."""
     children = [settled(0, OVERDUE), settled(1, OVERDUE - 1), settled(2, 0)]
-    assert missed(Record(id="r"), children, NOW) == 1
-    assert missed(Record(id="r", arrivals=1), children, NOW) == 0
+    assert missed(Record(id="r"), Known(children), NOW) == 1
+    assert missed(Record(id="r", arrivals=1), Known(children), NOW) == 0
 
 
 def test_only_counted_settlements_are_ever_missing() -> None:
@@ -36,4 +37,4 @@ def test_only_counted_settlements_are_ever_missing() -> None:
         settled(1, OVERDUE, None),
         Record(id="r~2", wake=Wake.COUNTED),
     ]
-    assert missed(Record(id="r"), children, NOW) == 0
+    assert missed(Record(id="r"), Known(children), NOW) == 0

@@ -11,7 +11,7 @@ from adapter.engine.operations import Tell
 from adapter.engine.telling import What
 from adapter.protocol.times import SECOND
 from adapter.testing.driver import Driver, Work
-from adapter.testing.faults import Kill, Killed, KilledForTime
+from adapter.testing.faults import Kill, Killed, KilledForTime, Meanwhile
 from adapter.testing.happenings import Happening
 from adapter.testing.hosting import LocalHost
 from adapter.testing.in_process.activities import Activity
@@ -31,6 +31,7 @@ class Inside(Driver):
         self._runs: list[Run] = []
         self._active: list[Activity] = []
         self._paused: list[tuple[int, Activity]] = []
+        self._meanwhile: list[Meanwhile] = []
 
     @property
     def running(self) -> str:  # type: ignore[override]
@@ -85,6 +86,9 @@ class Inside(Driver):
             self._hosts[name] = LocalHost(self.cloud, self.ports(name), function.memory)
         return self._hosts[name]
 
+    def meanwhile(self, meanwhile: Meanwhile) -> None:
+        self._meanwhile.append(meanwhile)
+
     def fault(self, operation: object, when: str) -> None:
         run = self._runs[-1] if self._runs else None
         if run is None:
@@ -93,8 +97,10 @@ class Inside(Driver):
             if operation.what is What.RUNNING:
                 run.promise, run.fn = operation.id, operation.fn
             return
+        names = (run.fn, run.function.spec.handler, run.function.spec.name)
+        self._let_others(run, [each for each in self._meanwhile if each.meets(names, operation, when)])
         for kill in self.kills:
-            if kill.meets((run.fn, run.function.spec.handler, run.function.spec.name), operation, when):
+            if kill.meets(names, operation, when):
                 self.kills.remove(kill)
                 raise Killed
         if run.ran > run.function.spec.timeout_s * SECOND:
@@ -106,6 +112,16 @@ class Inside(Driver):
             run.leave()
             run.activity.pause()
             run.enter(self._runs)
+
+    def _let_others(self, run: Run, scripted: list[Meanwhile]) -> None:
+        for meanwhile in scripted:
+            begun = self._now
+            run.leave()
+            try:
+                meanwhile.then()
+            finally:
+                run.enter(self._runs)
+                run.ran += self._now - begun
 
     def _step(self) -> bool:
         resumable = [entry for entry in self._paused if entry[0] <= self._now]

@@ -123,11 +123,12 @@ class MemoryStore(Partitions, Transitions):
         self._read([found] if found else [])
         return found
 
-    def query(self, partition: str, first: int) -> list[Record]:
+    def query(self, partition: str, first: int, last: int | None = None) -> list[Record]:
         known = self._partitions.get(partition)
         found: list[Record] = []
         if known is not None:
-            found = [known.records[key] for key in known.keys[bisect.bisect_left(known.keys, first) :]]
+            end = None if last is None else bisect.bisect_right(known.keys, last)
+            found = [known.records[key] for key in known.keys[bisect.bisect_left(known.keys, first) : end]]
         self._read(found)
         return found
 

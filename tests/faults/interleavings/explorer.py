@@ -529,6 +529,7 @@ def _assembled(operation: Operation, results: list[Any]) -> Any:
 
 def _children(records: dict[str, Record], operation: ReadChildren) -> tuple[Record, ...]:
     found = [r for r in records.values() if parent_of(r.id) == operation.id and r.ordinal >= operation.first]
+    found = [record for record in found if operation.last is None or record.ordinal <= operation.last]
     return tuple(sorted(found, key=lambda record: record.ordinal))
 
 

@@ -24,6 +24,26 @@ async def gather() -> list[str]:
     return list(await asyncio.gather(leaf("a"), leaf("b"), leaf("c")))
 
 
+@durable(name="explored.outcomes")
+async def outcomes() -> list[str]:
+    """All of them, whatever they come to: no rejection wakes it early."""
+    return [str(one) for one in await asyncio.gather(leaf("a"), leaf("b"), leaf("c"), return_exceptions=True)]
+
+
+@durable(name="explored.tasks")
+async def tasks() -> list[str]:
+    """Whichever settles moves it, and it waits again."""
+    found: list[str] = []
+
+    async def one(x: str) -> None:
+        found.append(await leaf(x))
+
+    async with asyncio.TaskGroup() as group:
+        for x in "abc":
+            group.create_task(one(x))
+    return found
+
+
 @durable(name="explored.two_waves")
 async def two_waves() -> list[str]:
     first = await asyncio.gather(leaf("a"), leaf("b"))

@@ -30,6 +30,12 @@ EXPLORED = [
     (programs.gather, 1, 1, 0),
     (programs.gather, 1, 0, 1),
     (programs.gather, 0, 1, 1),
+    (programs.outcomes, 0, 0, ANY_NUMBER),
+    (programs.outcomes, 1, 0, 1),
+    (programs.outcomes, 0, 1, 1),
+    (programs.tasks, 0, 0, 1),
+    (programs.tasks, 1, 0, 0),
+    (programs.tasks, 0, 1, 0),
     (programs.race, 0, 0, ANY_NUMBER),
     (programs.race, 2, 0, 0),
     (programs.race, 1, 0, 1),
@@ -113,7 +119,10 @@ def test_a_race_can_go_either_way() -> None:
 
 
 def _arm_whatever_arrived(standing: Record | None, arming: Any) -> Any:
-    return promises.arm(standing, replace(arming, arrivals=standing.arrivals if standing else 0))
+    if standing is None:
+        return promises.arm(standing, arming)
+    armed = promises.arm(replace(standing, arrivals=0), replace(arming, arrivals=0))
+    return Refused(armed.why, standing) if isinstance(armed, Refused) else replace(armed, arrivals=standing.arrivals)
 
 
 def _kept(standing: Record | None, registered: Any) -> Any:
