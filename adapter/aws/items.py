@@ -39,6 +39,10 @@ _ATTRIBUTES: dict[Form, type[Attribute[Any]]] = {
 }
 
 
+PROJECTED = frozenset({"pk", "sk", "due_shard", "due_at", *INDEXED})
+"""The attributes of an entry of the index."""
+
+
 class Item(Model):
     """One promise."""
 

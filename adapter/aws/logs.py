@@ -6,6 +6,7 @@ Payloads never get into a line. User code has logged before it is replayed, so t
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from aws_lambda_powertools import Logger
 
@@ -13,6 +14,9 @@ from adapter.engine.operations import Tell
 from adapter.engine.telling import What
 from adapter.replay.execution import Execution
 from adapter.replay.steps import current
+
+MOST_IDS = 10
+"""Of the promises that a line names."""
 
 
 class ReplayFilter(logging.Filter):
@@ -33,12 +37,19 @@ class LogWatcher:
     def tell(self, told: Tell) -> None:
         if told.what is What.RUNNING:
             self.attempt = told.detail.get("attempt", 1)
-        details = {key: value for key, value in told.detail.items() if key in told.what.keeps}
+        details = {key: _bounded(value) for key, value in told.detail.items() if key in told.what.keeps}
         log = getattr(self.logger, told.what.level)
         log(
             told.what.value,
             extra={"promise": told.id, "function": told.fn, "attempt": self.attempt, **details},
         )
+
+
+def _bounded(detail: Any) -> Any:
+    """A detail as a line keeps it. A wide fan-out waits for thousands, and each line is billed by its bytes."""
+    if not isinstance(detail, tuple | list) or len(detail) <= MOST_IDS:
+        return detail
+    return [*detail[:MOST_IDS], f"and {len(detail) - MOST_IDS} more"]
 
 
 def silence_replays() -> None:

@@ -44,7 +44,7 @@ class What(StrEnum):
     Only the watchers of a `LocalCloud` see the other details. A drift's, for instance, shows arguments.
     """
 
-    RUNNING = "running", Level.INFO, ("why",)
+    RUNNING = "running", Level.DEBUG, ("why",)
     BODY = "body", Level.DEBUG
     SUSPENDED = "suspended", Level.INFO, ("waiting", "wake_at"), Progress.GOT_ON
     YIELDED = "yielded", Level.INFO, (), Progress.GOT_ON
@@ -56,11 +56,11 @@ class What(StrEnum):
     UNHEARD = "unheard", Level.WARNING, ("error",)
     CRASHED = "crashed", Level.ERROR
     DEAD_LETTER = "dead letter", Level.ERROR, ("crashes",)
-    WAKING = "waking", Level.INFO, ("by",), Progress.GOT_ON
+    WAKING = "waking", Level.DEBUG, ("by",), Progress.GOT_ON
     OCCURRED = "occurred", Level.INFO, ("schedule",)
-    FIRING = "firing", Level.INFO, ("at",), Progress.GOT_ON
-    SENT_ON = "sent on", Level.INFO, ("at",), Progress.NONE
-    LOOKED = "looked", Level.INFO, (), Progress.NONE
+    FIRING = "firing", Level.DEBUG, ("at",), Progress.GOT_ON
+    SENT_ON = "sent on", Level.DEBUG, ("at",), Progress.NONE
+    LOOKED = "looked", Level.DEBUG, (), Progress.NONE
     MISSED = "missed", Level.WARNING, (), Progress.AGAIN
     MADE_UP = "made up", Level.WARNING, ("arrivals",), Progress.AGAIN
     KEPT = "kept", Level.WARNING, ("why",), Progress.NONE

@@ -18,7 +18,7 @@ from typing import Any, ParamSpec, Self, TypeVar
 from adapter.api.durable import Durable
 from adapter.engine import hosts
 from adapter.engine.operations import Tell
-from adapter.engine.telling import What
+from adapter.engine.telling import Level, What
 from adapter.errors import ConfigurationError, Stuck
 from adapter.protocol.ids import is_id
 from adapter.protocol.records import SEALED, Record
@@ -301,6 +301,8 @@ class LocalCloud:
             self.stats.bodies[told.fn] += 1
         elif told.what is What.RUNNING and told.detail["why"] != "started":
             self.stats.resumes[told.fn] += 1
+        if told.what.level is not Level.DEBUG:
+            self.stats.count_line(told.id, told.fn)
         self._progress.tell(told)
         if self.verify:
             self._verifier.tell(told)

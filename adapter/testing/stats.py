@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-# us-east-1, on demand, November 2026. Compute time isn't included: it depends on user code.
+# us-east-1, on demand, November 2026.
 DOLLARS_PER_WRITE_UNIT = 0.625e-6
 DOLLARS_PER_READ_UNIT = 0.125e-6
 DOLLARS_PER_INVOCATION = 0.20e-6
+DOLLARS_PER_GIGABYTE_SECOND = 13.3334e-6
+"""On arm64."""
 DOLLARS_PER_MESSAGE_REQUEST = 0.40e-6
 MESSAGE_CHUNK = 64 * 1024
 """Bytes that SQS bills as one request, whether they are one message or a batch."""
 
 DOLLARS_PER_PUT = 5e-6
 DOLLARS_PER_GET = 0.4e-6
+DOLLARS_PER_LOG_BYTE = 0.50e-9
+
+OVERHEAD_SECONDS = 0.03
+"""What an invocation is taken to be billed for beside the user's own code: five calls of DynamoDB, SQS or Lambda. An
+assumption, since nothing has run on AWS."""
+
+LOG_LINE_BYTES = 350
+"""Of a line of the library's log, the promise's id and the function's name aside; CloudWatch adds 26 to each."""
 
 WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem"})
 _READS = frozenset({"GetItem", "Query"})
@@ -45,25 +55,35 @@ class Stats:
         self.reads = 0
         self.write_units = 0
         self.read_units = 0
+        self.index_units = 0
         self.invocations = 0
+        self.gigabyte_seconds = 0.0
         self.messages = 0
         self.message_requests = 0
+        self.log_bytes = 0
         self.puts = 0
         self.gets = 0
         self.bodies = ByFunction()
         self.resumes = ByFunction()
 
     @property
+    def bill(self) -> dict[str, float]:
+        """The dollars for each thing that AWS bills, storage aside."""
+        return {
+            "table writes": self.write_units * DOLLARS_PER_WRITE_UNIT,
+            "index writes": self.index_units * DOLLARS_PER_WRITE_UNIT,
+            "reads": self.read_units * DOLLARS_PER_READ_UNIT,
+            "invocations": self.invocations * DOLLARS_PER_INVOCATION,
+            "compute": self.gigabyte_seconds * DOLLARS_PER_GIGABYTE_SECOND,
+            "queues": self.message_requests * DOLLARS_PER_MESSAGE_REQUEST,
+            "objects": self.puts * DOLLARS_PER_PUT + self.gets * DOLLARS_PER_GET,
+            "logs": self.log_bytes * DOLLARS_PER_LOG_BYTE,
+        }
+
+    @property
     def dollars(self) -> float:
-        """The price of the table, Lambda, SQS and S3, without compute time and the index's own writes."""
-        return (
-            self.write_units * DOLLARS_PER_WRITE_UNIT
-            + self.read_units * DOLLARS_PER_READ_UNIT
-            + self.invocations * DOLLARS_PER_INVOCATION
-            + self.message_requests * DOLLARS_PER_MESSAGE_REQUEST
-            + self.puts * DOLLARS_PER_PUT
-            + self.gets * DOLLARS_PER_GET
-        )
+        """All of the bill. Each invocation is taken to last 30 ms, and as long as `LocalCloud.elapse` let it."""
+        return sum(self.bill.values())
 
     def __repr__(self) -> str:
         return f"<Stats {self.writes} writes, {self.reads} reads, {self.invocations} invocations, ${self.dollars:.7f}>"
@@ -89,11 +109,44 @@ class Stats:
             self.writes += 1
             self.write_units += max(1, math.ceil(size / 1024))
 
+    def count_change(self, old: Mapping[str, Any], new: Mapping[str, Any], projected: Collection[str]) -> None:
+        """What a change of an item costs in the index: each of its entries that is removed, put or changed.
+
+        Args:
+            projected: the names of the attributes that an entry has, its keys included.
+        """
+        before, after = _entry(old, projected), _entry(new, projected)
+        if before == after:
+            return
+        moved = before.get("due_at") != after.get("due_at") or before.get("due_shard") != after.get("due_shard")
+        sizes = [item_size(before), item_size(after)] if moved else [max(item_size(before), item_size(after))]
+        self.index_units += sum(math.ceil(size / 1024) for size in sizes)
+
+    def count_invocation(self, memory_mb: int) -> None:
+        """One attempt of an invocation, the code that the user's functions run aside."""
+        self.invocations += 1
+        self.count_seconds(OVERHEAD_SECONDS, memory_mb)
+
+    def count_seconds(self, seconds: float, memory_mb: int) -> None:
+        """An invocation ran for so long."""
+        self.gigabyte_seconds += seconds * memory_mb / 1024
+
+    def count_line(self, promise: str, fn: str) -> None:
+        """One line of the library's log."""
+        self.log_bytes += LOG_LINE_BYTES + len(promise) + len(fn)
+
     def count_read(self, size: int) -> None:
         """One consistent read of so many bytes."""
         if self.metered:
             self.reads += 1
             self.read_units += max(1, math.ceil(size / 4096))
+
+
+def _entry(item: Mapping[str, Any], projected: Collection[str]) -> dict[str, Any]:
+    """The entry that an item has in the index; empty where it has none."""
+    if "due_at" not in item or "due_shard" not in item:
+        return {}
+    return {name: typed for name, typed in item.items() if name in projected}
 
 
 def item_size(item: Mapping[str, Any]) -> int:

@@ -18,6 +18,7 @@ from adapter.engine.telling import What
 from adapter.replay.steps import Scope, current
 from adapter.testing import LocalCloud
 from adapter.testing.events import Event
+from adapter.testing.stats import LOG_LINE_BYTES
 
 
 class Lines:
@@ -54,7 +55,7 @@ def test_every_line_names_the_promise_the_function_and_the_attempt(lines: Lines,
     ("what", "level"),
     [
         (What.BODY, "DEBUG"),
-        (What.RUNNING, "INFO"),
+        (What.RUNNING, "DEBUG"),
         (What.SETTLED, "INFO"),
         (What.REFUSED, "WARNING"),
         (What.PAUSED, "ERROR"),
@@ -73,6 +74,24 @@ def test_a_line_keeps_what_explains_and_drops_everything_else(lines: Lines, what
     assert {name: line[name] for name in kept} == kept
     assert "secret" not in json.dumps(line)
     assert {"args", "value", "drift"}.isdisjoint(line)
+
+
+def test_a_line_names_ten_promises_at_most(lines: Lines) -> None:
+    """A wide fan-out suspends again and again, waiting for thousands."""
+    assert lines.tell(What.SUSPENDED, waiting=("a", "b"), wake_at=None)["waiting"] == ["a", "b"]
+    named = lines.tell(What.SUSPENDED, waiting=tuple(map(str, range(1_000))), wake_at=None)["waiting"]
+    assert named == [*map(str, range(10)), "and 990 more"]
+
+
+def test_a_line_is_as_long_as_the_bill_takes_it_to_be(lines: Lines) -> None:
+    """Within a fifth, by what each ordinary invocation logs."""
+    for what, detail in [
+        (What.SETTLED, {"state": "resolved"}),
+        (What.SUSPENDED, {"waiting": ("run-1~0",), "wake_at": None}),
+    ]:
+        line = json.dumps(lines.tell(what, **detail), separators=(",", ":"))
+        names = len("order-7~2") + len("shop:charge")
+        assert len(line) + 26 == pytest.approx(LOG_LINE_BYTES + names, rel=0.2)
 
 
 def test_a_payload_is_in_no_line_of_a_whole_run(cloud: LocalCloud, lines: Lines) -> None:

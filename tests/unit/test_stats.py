@@ -99,10 +99,41 @@ def test_messages_are_billed_by_chunks_of_64_kilobytes(sizes: list[int], request
 
 
 def test_dollars_add_up() -> None:
-    """A million of each."""
+    """A million of each, for nothing in which a user's code runs."""
     stats = Stats()
-    stats.write_units = stats.read_units = stats.invocations = 1_000_000
-    assert stats.dollars == pytest.approx(0.625 + 0.125 + 0.20)
+    stats.write_units = stats.read_units = stats.index_units = stats.invocations = 1_000_000
+    assert stats.dollars == pytest.approx(0.625 + 0.125 + 0.625 + 0.20) == sum(stats.bill.values())
+
+
+DUE = {"pk": {"S": "a"}, "due_shard": {"S": "0"}, "due_at": {"N": "1"}, "state": {"S": "pending"}}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "units"),
+    [
+        ({}, DUE, 1),
+        (DUE, {"pk": {"S": "a"}}, 1),
+        (DUE, {}, 1),
+        (DUE, DUE | {"due_at": {"N": "2"}}, 2),
+        (DUE, DUE | {"state": {"S": "resolved"}}, 1),
+        (DUE, DUE | {"value": {"S": "not projected"}}, 0),
+        ({"pk": {"S": "a"}}, {"pk": {"S": "a"}, "state": {"S": "resolved"}}, 0),
+        ({}, DUE | {"state": {"S": "x" * KIB}}, 2),
+    ],
+)
+def test_an_index_is_billed_for_each_entry_that_changes(old: dict[str, Any], new: dict[str, Any], units: int) -> None:
+    """An entry whose time changes is removed and put again."""
+    stats = Stats()
+    stats.count_change(old, new, {"pk", "due_shard", "due_at", "state"})
+    assert stats.index_units == units
+
+
+def test_an_invocation_is_billed_by_its_time_and_memory() -> None:
+    """Thirty milliseconds of its own, and as long as the code let it take."""
+    stats = Stats()
+    stats.count_invocation(512)
+    stats.count_seconds(2, 512)
+    assert (stats.invocations, stats.gigabyte_seconds) == (1, pytest.approx(1.015))
 
 
 def test_counting_starts_afresh() -> None:

@@ -49,7 +49,9 @@ class Inside(Driver):
     def elapse(self, microseconds: int) -> None:
         self._now += microseconds
         if self._runs:
-            self._runs[-1].ran += microseconds
+            run = self._runs[-1]
+            run.ran += microseconds
+            self.cloud.stats.count_seconds(microseconds / SECOND, run.function.spec.memory_mb)
 
     def reach(self, at: int) -> None:
         self._now = max(self._now, at)
@@ -63,7 +65,7 @@ class Inside(Driver):
         return min((at for at in moments if at is not None), default=None)
 
     def attempt(self, function: Function, invocation: Invocation) -> Any:
-        self.cloud.stats.invocations += 1
+        self.cloud.stats.count_invocation(function.spec.memory_mb)
         host = self._host(function)
         run = Run(function, invocation, host, self._active[-1] if self._active else None)
         run.enter(self._runs)

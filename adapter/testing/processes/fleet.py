@@ -169,7 +169,7 @@ class Fleet(Driver):
                 self._changed.notify_all()
 
     def attempt(self, function: Function, invocation: Invocation) -> Any:
-        self.cloud.stats.invocations += 1
+        self.cloud.stats.count_invocation(function.spec.memory_mb)
         attempt = Attempt(function, invocation, _promise_of(invocation))
         spec = placing.placed(function.spec, self.cloud.template, self._modules)
         self._deaths.under_way.append(attempt)

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from adapter.aws.items import check_size, to_item
+from adapter.aws.items import PROJECTED, check_size, to_item
 from adapter.aws.partitions import Partitions
 from adapter.errors import ConfigurationError
 from adapter.protocol import promises
@@ -215,6 +215,7 @@ class MemoryStore(Partitions, Transitions):
             bisect.insort(self._minutes, minute)
 
     def _stream(self, promise: str, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
+        self._stats.count_change(old or {}, new or {}, PROJECTED)
         self._number += 1
         name = "INSERT" if old is None else "REMOVE" if new is None else "MODIFY"
         image = new or old or {}

@@ -17,6 +17,7 @@ import botocore.session
 from botocore.awsrequest import AWSResponse
 from moto import mock_aws
 
+from adapter.aws.items import PROJECTED
 from adapter.aws.payloads import S3Payloads
 from adapter.aws.store import DynamoStore
 from adapter.engine.ports import Payloads
@@ -84,11 +85,12 @@ class World(ScannedTable):
             t.name: dynamodb.describe_table(TableName=t.name)["Table"].get("LatestStreamArn")
             for t in self._template.tables
         }
+        streams = [TableStream(self.streams, str(arns[mapping.table])) for mapping in self._template.mappings]
+        # All mappings read the same changes.
+        reads = [self._counted(stream) if stream is streams[0] else stream.read for stream in streams]
         self.pollers = [
-            Poller(
-                TableStream(self.streams, str(arns[mapping.table])).read, mapping, self._lanes, self._clock, self.send
-            )
-            for mapping in self._template.mappings
+            Poller(read, mapping, self._lanes, self._clock, self.send)
+            for read, mapping in zip(reads, self._template.mappings, strict=True)
         ]
         self.sqs = boto3.client("sqs", region_name=REGION)
         queues.count(self.sqs, self._stats)
@@ -115,6 +117,17 @@ class World(ScannedTable):
 
     def send(self, queue: str, body: str) -> None:
         self.sqs.send_message(QueueUrl=queues.url_of(queue), MessageBody=body)
+
+    def _counted(self, stream: TableStream) -> Callable[[], list[dict[str, Any]]]:
+        """Reads a stream, and counts what its changes cost in the table's index."""
+
+        def read() -> list[dict[str, Any]]:
+            found = stream.read()
+            for change in (record["dynamodb"] for record in found):
+                self._stats.count_change(change.get("OldImage", {}), change.get("NewImage", {}), PROJECTED)
+            return found
+
+        return read
 
     def _answer_invoke(self, request: Any, **_: Any) -> AWSResponse:
         function = request.url.split("/functions/")[1].split("/")[0]
