@@ -65,8 +65,8 @@ def schedule(
     host = hosts.current()
     now = host.now()
     when = when if isinstance(when, When) else When(when)
-    rule = Recurrence(when=when, start=now // SECOND * SECOND, timeout=fn.options.timeout)
-    first = rule.after(now)
+    recurs = Recurrence(when=when, start=now // SECOND * SECOND, timeout=fn.options.timeout)
+    first = recurs.after(now)
     encoded = requests.encoded(fn.definition, args, kwargs)
     record = Record(
         id=_id(name),
@@ -78,7 +78,7 @@ def schedule(
         created_at=now,
         wake_at=first,
         due_at=first,
-        recurs=rule.to_text(),
+        recurs=recurs.to_text(),
         retry=fn.options.retry,
         tags=fn.options.tags,
     )
@@ -130,12 +130,12 @@ def _id(name: str) -> str:
 
 
 def _seen(record: Record) -> Scheduled:
-    rule = recurrence(record.recurs, record.id)
+    recurs = recurrence(record.recurs, record.id)
     if not 0 <= (record.wake_at or 0) < LATEST:
         raise BadMessage(f"{record.id} is to occur at {record.wake_at}, which is no time in microseconds")
     return Scheduled(
         name=record.id.removeprefix(SCHEDULE),
         fn=record.fn,
-        when=rule.when,
+        when=recurs.when,
         next_at=_EPOCH + dt.timedelta(microseconds=record.wake_at or 0),
     )

@@ -73,8 +73,8 @@ class Patience:
         self._draw = draw
         self._end: float | None = None
 
-    def begin(self, remaining: float) -> None:
-        """An invocation begins, and may run for so many seconds."""
+    def allow(self, remaining: float) -> None:
+        """Allow the part of so many seconds that an invocation which begins now may spend on asking."""
         self._end = self._clock() + remaining * (1 - MARGIN)
 
     def call(self, code: Callable[[], R]) -> R:

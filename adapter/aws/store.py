@@ -138,7 +138,7 @@ class DynamoStore(Partitions):
         changes = {
             "threshold": arming.threshold,
             "expects": arming.expects,
-            "refusals": arming.refusals,
+            "rejections": arming.rejections,
             "on_reject": arming.on_reject,
             "wake_at": arming.wake_at,
             "sent": arming.sent,

@@ -80,7 +80,7 @@ class AwsHost(EngineHost):
     ports: PatientPorts
 
     def enter_invocation(self, context: Any) -> None:
-        self.ports.patience.begin(context.get_remaining_time_in_millis() / 1_000)
+        self.ports.patience.allow(context.get_remaining_time_in_millis() / 1_000)
 
     def new_id(self) -> str:
         return uuid.uuid4().hex

@@ -49,7 +49,7 @@ def arming(own: Record, step: Suspended, known: Known, at: int | None, now: int)
         state=own.state,
         threshold=None if step.need is None else threshold_for(step.consumed, own.arrivals, step.need),
         expects=_expected(step),
-        refusals=step.refusals,
+        rejections=step.rejections,
         on_reject=step.on_reject,
         wake_at=at,
         sent=at is not None and not far,

@@ -34,7 +34,7 @@ SIDE_BY_SIDE = 32
 """Functions whose children are read at a time. Each may have thousands."""
 
 YOUNG = DAY // 2
-"""A younger object may belong to a new execution under the same id, whose record isn't created yet. This is well below
+"""A younger object may belong to a new execution under the same id, whose record isn't created yet. It is well below
 the shortest retention: a second run may put a function's outcome again, minutes after the first has settled it.
 """
 

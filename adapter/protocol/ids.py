@@ -150,7 +150,7 @@ def key_of(promise: str) -> tuple[str, int]:
     return partition_of(parent, ordinal // BUCKET), ordinal
 
 
-RUN = 8
+WRITTEN_OUT = 8
 """So many equal ordinals in a row are written out."""
 
 _STEP = r"(0|[1-9][0-9]{0,14})(\*[1-9][0-9]{0,5})?"
@@ -159,12 +159,12 @@ _PATH = re.compile(rf"{_STEP}(\.{_STEP})*")
 
 def extend(path: str, ordinal: int) -> str:
     """The path of a child. ``path`` is its parent's; it is empty for a root."""
-    steps = path.split(".")[-RUN:]
+    steps = path.split(".")[-WRITTEN_OUT:]
     same, star, count = steps[-1].partition("*")
     if star and int(same) == ordinal:
         return f"{path.removesuffix(steps[-1])}{same}*{int(count) + 1}"
-    if steps == [str(ordinal)] * RUN:
-        return f"{path.removesuffix('.'.join(steps))}{ordinal}*{RUN + 1}"
+    if steps == [str(ordinal)] * WRITTEN_OUT:
+        return f"{path.removesuffix('.'.join(steps))}{ordinal}*{WRITTEN_OUT + 1}"
     return f"{path}.{ordinal}" if path else str(ordinal)
 
 
@@ -175,7 +175,7 @@ def shorten(path: str) -> str:
     if not star:
         return head
     left = int(count) - 1
-    return f"{head}{dot}{same}*{left}" if left > RUN else f"{head}{dot}{'.'.join([same] * left)}"
+    return f"{head}{dot}{same}*{left}" if left > WRITTEN_OUT else f"{head}{dot}{'.'.join([same] * left)}"
 
 
 def last(path: str) -> int:
@@ -184,14 +184,14 @@ def last(path: str) -> int:
 
 
 def is_path(text: str) -> bool:
-    """Whether this is a path, written in the one way."""
+    """Whether this is a path, written as `extend` writes it."""
     if _PATH.fullmatch(text) is None:
         return False
-    before, run = "", 0
+    before, equal = "", 0
     for step in text.split("."):
         same, star, count = step.partition("*")
-        if (same == before and (star or run >= RUN)) or (star and int(count) <= RUN):
+        if (same == before and (star or equal >= WRITTEN_OUT)) or (star and int(count) <= WRITTEN_OUT):
             return False
-        run = int(count) if star else run + 1 if same == before else 1
+        equal = int(count) if star else equal + 1 if same == before else 1
         before = same
     return True

@@ -157,7 +157,7 @@ class Arming:
     """How a run suspends: what it knew (``epoch``, ``arrivals``, ``state``), and what will wake the function.
 
     With ``threshold`` None, no number of settlements wakes it. With ``on_reject``, one rejection does. ``expects`` and
-    ``refusals`` are as in `Record`. ``made_up``: arrivals that this adds, since the resumer won't count them any more.
+    ``rejections`` are as in `Record`. ``made_up`` arrivals are added, since the resumer won't count them any more.
     """
 
     epoch: int
@@ -166,7 +166,7 @@ class Arming:
     state: State = State.PENDING
     threshold: int | None = None
     expects: int | None = None
-    refusals: int = 0
+    rejections: int = 0
     on_reject: bool = False
     wake_at: int | None = None
     sent: bool = False
@@ -194,7 +194,7 @@ def arm(standing: Record | None, arming: Arming) -> Written:
         arrivals=standing.arrivals + arming.made_up,
         threshold=arming.threshold,
         expects=arming.expects,
-        refusals=arming.refusals,
+        rejections=arming.rejections,
         on_reject=arming.on_reject,
         wake_at=arming.wake_at,
         sent=arming.sent,

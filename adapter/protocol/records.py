@@ -145,7 +145,7 @@ class Record:
     expects: int | None = None
     """It is armed, and moves once so many counted children have settled; -1: only time moves it."""
 
-    refusals: int = 0
+    rejections: int = 0
     """How many rejections of counted children the last arming knew."""
 
     on_reject: bool = False
@@ -173,7 +173,7 @@ class Record:
     """The id of the detached call that started this root."""
 
     recurs: str = ""
-    """The rule of a schedule's occurrences, as JSON."""
+    """When a schedule occurs, as JSON."""
 
     reads: str = ""
     """Of a follower that has no function itself: that of its root, which says how the outcome is read."""

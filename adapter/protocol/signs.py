@@ -188,7 +188,7 @@ def _moving(own: Record, children: Sequence[Record], now: int, roots: Roots) -> 
         return Running(why=Why.TIMER, since=own.wake_at)
     settled = _counted(children, pending=False)
     enough = 0 <= own.expects <= len(settled)
-    if enough or (own.on_reject and sum(child.rejected for child in settled) > own.refusals):
+    if enough or (own.on_reject and sum(child.rejected for child in settled) > own.rejections):
         return _heard(own, settled, Why.ENOUGH)
     return None
 

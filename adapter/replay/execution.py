@@ -394,7 +394,7 @@ class Execution(Scope):
             wake_at=None if timer is None else timer.due,
             direct=direct and timer is None,
             consumed=self.known.consumed,
-            refusals=self.known.refusals,
+            rejections=self.known.rejections,
             need=need,
             on_reject=on_reject,
         )

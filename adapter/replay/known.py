@@ -19,7 +19,7 @@ NEAR = 16
 class Known:
     """Records by ordinal, and what they add up to. A resume asks for what is kept here, and never looks at all records.
 
-    ``consumed`` is the number of counted settlements among them, and ``refusals`` how many of these are rejections.
+    ``consumed`` is the number of counted settlements among them, and ``rejections`` how many of these are rejected.
     ``latest`` is the time of the latest settlement. ``last`` is the highest ordinal that is stored, -1 if there is
     none.
     """
@@ -27,7 +27,7 @@ class Known:
     def __init__(self, records: Iterable[Record]) -> None:
         self.records: dict[int, Record] = {}
         self.consumed = 0
-        self.refusals = 0
+        self.rejections = 0
         self.latest = 0
         self.last = -1
         self._unread: list[int] = []
@@ -55,7 +55,7 @@ class Known:
         if record.wake is Wake.COUNTED:
             self.consumed += 1
             heapq.heappush(self._recent, record.settled_at)
-            self.refusals += record.rejected
+            self.rejections += record.rejected
         return True
 
     def consumed_by(self, at: int) -> int:

@@ -99,14 +99,14 @@ class Suspended:
     """The function waits for the promises ``waiting`` (ids), and until ``wake_at`` (microseconds).
 
     ``direct``: the promise that it waits for resumes it, so nothing needs to be armed. The run knows ``consumed``
-    counted settlements, ``refusals`` of them rejections; ``need`` more could let the code move.
+    counted settlements, ``rejections`` of them rejected; ``need`` more could let the code move.
     """
 
     waiting: tuple[str, ...]
     wake_at: int | None
     direct: bool
     consumed: int
-    refusals: int
+    rejections: int
     need: int | None
     on_reject: bool
 

@@ -262,9 +262,9 @@ class LocalCloud:
         deadline = None if timeout is None else self.clock() + round(timeout * SECOND)
         self._progress.begin()
         while True:
-            self._progress.begin_moment()
+            self._progress.begin_jump()
             self.drive()
-            self._progress.end_moment(promise)
+            self._progress.end_jump(promise)
             record = self.peek(promise)
             if record is None or not record.pending:
                 return record

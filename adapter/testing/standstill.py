@@ -69,10 +69,10 @@ class Movement:
         self.looks.clear()
         self._idle = 0
 
-    def begin_moment(self) -> None:
+    def begin_jump(self) -> None:
         self._moved.clear()
 
-    def end_moment(self, promise: str) -> None:
+    def end_jump(self, promise: str) -> None:
         self._idle = 0 if root_of(promise) in self._moved else self._idle + 1
 
     def tell(self, told: Tell) -> None:

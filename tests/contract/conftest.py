@@ -20,7 +20,7 @@ _roots = itertools.count()
 
 @pytest.fixture(scope="session", autouse=True)
 def _service_models_are_read_once() -> Iterator[None]:
-    """That each world's clients parse megabytes of JSON again would be most of these tests' time."""
+    """Parsing megabytes of JSON again for each world's clients would take most of these tests' time."""
     with pytest.MonkeyPatch.context() as patch:
         loader = botocore.loaders.JSONFileLoader
         patch.setattr(loader, "_load_file", functools.cache(loader._load_file))
@@ -29,7 +29,7 @@ def _service_models_are_read_once() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _servers_end_with_the_tests() -> Iterator[None]:
-    """Those that no test has asked for never started."""
+    """A server that no test has asked for never starts."""
     yield
     servers.stop_all()
 

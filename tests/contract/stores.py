@@ -1,4 +1,4 @@
-"""The stores under contract, and the model that each of them is held against.
+"""The stores under contract, and the model that each of them is compared with.
 
 A further store joins by a line in `STORES`: a context manager that gives an empty one.
 """
@@ -68,7 +68,7 @@ class ModelStore(Transitions):
 
 @contextmanager
 def model() -> Iterator[ModelStore]:
-    """The model itself: what is a law for the stores has to be one for it."""
+    """The model itself: the laws of the stores have to hold for it, too."""
     yield ModelStore()
 
 

@@ -1,4 +1,4 @@
-"""What Hypothesis draws for records and for what is done to them."""
+"""What Hypothesis draws: records, and changes of records."""
 
 from __future__ import annotations
 

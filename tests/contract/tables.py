@@ -47,7 +47,7 @@ class Table:
     _read: dict[str, str | None] = field(default_factory=dict)
 
     def stream(self) -> TableStream:
-        """What happens from now on; the next reader passes over what this one has passed over."""
+        """The stream from now on. The next reader passes over what this one has passed over, too."""
         described = self.store.client.describe_table(TableName=self.name)["Table"]
         stream = TableStream(self.streams, described["LatestStreamArn"], dict(self._read))
         stream.read()

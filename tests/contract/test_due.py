@@ -1,4 +1,4 @@
-"""The laws of what time and other executions ask of a store: the index of what is due, schedules, links."""
+"""The laws of what time and other executions ask of a store: the index of what is due, schedules, followers."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_record_that_waits_for_no_time_has_no_entry(store: Store, root: str) -
 def test_an_entry_vanishes_when_its_wait_has_ended(
     store: Store, root: str, ending: Callable[[Store, str], object]
 ) -> None:
-    """With the write that ends it: nobody sends for it any more."""
+    """With the write that ends it: no sweep sends a message for it any more."""
     armed(store, root)
     assert len(due(store, root)) == 1
     assert isinstance(ending(store, root), Record)
@@ -110,7 +110,7 @@ def test_an_entry_vanishes_when_its_wait_has_ended(
         lambda store, root: store.arm(root, Arming(epoch=0, arrivals=0, due_at=99)),
         lambda store, root: store.claim(root, Firing(at=9)),
     ],
-    ids=["arrival", "pause", "link", "overtaken arming", "firing of another timer"],
+    ids=["arrival", "pause", "follower", "overtaken arming", "firing of another timer"],
 )
 def test_an_entry_stays_as_long_as_its_function_waits(
     store: Store, root: str, between: Callable[[Store, str], object]
@@ -153,7 +153,7 @@ def test_entries_that_fill_more_than_one_page_are_all_found(store: Store, root: 
 
 
 def test_a_schedule_that_is_deleted_is_gone(store: Store, root: str) -> None:
-    """From the table and from the index; who deletes it again is told that there was none."""
+    """From the table and from the index. A second delete is told that there was none."""
     schedule = Record(id=f"{SCHEDULE}{root}", kind=Kind.SCHEDULE, target="f", due_at=5, recurs="[]")
     store.create(schedule)
     assert store.delete(schedule.id) == schedule
@@ -163,11 +163,11 @@ def test_a_schedule_that_is_deleted_is_gone(store: Store, root: str) -> None:
     assert store.create(schedule) == schedule
 
 
-def test_every_link_that_registered_is_on_the_record_once(store: Store, root: str) -> None:
+def test_every_follower_that_registered_is_on_the_record_once(store: Store, root: str) -> None:
     """A retry registers again, and changes nothing."""
     store.create(Record(id=root))
-    for link in ("a~0", "b~1", "a~0"):
-        assert isinstance(store.register(root, link), Record)
+    for follower in ("a~0", "b~1", "a~0"):
+        assert isinstance(store.register(root, follower), Record)
     assert store.read_promise(root) == Record(id=root, awaiters=frozenset({"a~0", "b~1"}))
     settled = store.settle(root, State.RESOLVED, "1", 1)
     assert isinstance(settled, Record)
@@ -175,8 +175,8 @@ def test_every_link_that_registered_is_on_the_record_once(store: Store, root: st
 
 
 @pytest.mark.parametrize("state", [State.RESOLVED, State.REJECTED, State.CANCELED, State.TIMEDOUT])
-def test_a_link_to_what_has_settled_is_told_the_outcome(store: Store, root: str, state: State) -> None:
-    """It settles by that, and nobody would look for it on the record any more."""
+def test_a_follower_of_what_has_settled_is_told_the_outcome(store: Store, root: str, state: State) -> None:
+    """It settles by that outcome, since the settled root wakes no follower any more."""
     store.create(Record(id=root))
     settled = store.settle(root, state, "1", 1)
     assert store.register(root, "a~0") == Refused(Refusal.SETTLED, settled)

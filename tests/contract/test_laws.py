@@ -69,7 +69,7 @@ def test_of_two_runs_that_loaded_the_same_epoch_at_most_one_arms(
 
 
 def test_a_run_that_was_overtaken_is_told_so(store: Store, root: str) -> None:
-    """A claim moves the epoch: whoever loaded before it is superseded."""
+    """A claim moves the epoch: a run that loaded before it is superseded."""
     store.create(Record(id=root))
     claimed = store.claim(root)
     assert isinstance(claimed, Record)
@@ -190,7 +190,7 @@ def test_a_root_is_loaded_with_its_children_and_nobody_elses(store: Store, root:
 
 
 def test_children_are_found_without_their_root(store: Store, root: str) -> None:
-    """Reading tells what is there; whether that makes sense is for others to say."""
+    """Reading tells what is there. The engine decides whether it makes sense."""
     child = Record(id=child_id(root, 0))
     store.create(child)
     assert store.read_function(root) == (None, [child])
@@ -226,7 +226,7 @@ FULL = Record(
     arrivals=4,
     threshold=5,
     expects=6,
-    refusals=7,
+    rejections=7,
     on_reject=True,
     wake_at=1_767_225_600_000_003,
     sent=True,

@@ -85,7 +85,7 @@ class Agreement(RuleBasedStateMachine):
 
     @rule(data=st.data(), awaiter=st.sampled_from(["a~0", "b~1"]))
     def register(self, data: st.DataObject, awaiter: str) -> None:
-        """A link waits for it."""
+        """A follower waits for it."""
         self.both("register", self.one(data), awaiter)
 
     @rule(data=st.data())

@@ -92,16 +92,16 @@ def test_a_refused_write_tells_what_stands(sealed: SealedStore, root: str, text:
 
 
 def test_children_come_with_their_outcomes_and_without_their_arguments(sealed: SealedStore, root: str) -> None:
-    """Nobody but a child itself needs these; but of a link, to start its root."""
+    """Only the child itself needs its arguments; but a caller may have to start a follower's root."""
     text = "x" * 20_000
     sealed.create(Record(id=root, args=text))
     sealed.create(Record(id=child_id(root, 0), args=text, state=State.RESOLVED, value=text))
     sealed.create(Record(id=child_id(root, 1), args=text, kind=Kind.FOLLOW, fn="f", root="other"))
-    own, (call, link) = sealed.read_function(root)
+    own, (call, follower) = sealed.read_function(root)
     assert own is not None
-    assert (own.args, call.value, link.args) == (text, text, text)
+    assert (own.args, call.value, follower.args) == (text, text, text)
     assert isinstance(call.args, Stored)
-    assert sealed.read_children(root) == [call, link]
+    assert sealed.read_children(root) == [call, follower]
 
 
 def test_a_claim_brings_the_arguments_that_a_replay_needs(sealed: SealedStore, root: str) -> None:
@@ -113,7 +113,7 @@ def test_a_claim_brings_the_arguments_that_a_replay_needs(sealed: SealedStore, r
 
 
 def test_whoever_only_counts_reads_no_object(world: Any, root: str) -> None:
-    """The resumer: it has no cipher, and nothing to do with arguments."""
+    """The resumer only counts. It has no cipher, and needs no arguments."""
     over(world, toy).create(Record(id=root, args="x" * 20_000))
     blind = SealedStore(world.store, Sealing(), InOrder())
     for written in (blind.arrive(root, 1), blind.close(root)):
@@ -155,18 +155,18 @@ def test_without_a_bucket_the_item_is_the_limit_and_the_error_says_so(world: Any
 
 
 def test_whoever_carries_an_outcome_on_reads_nothing(world: Any, sealed: SealedStore, root: str) -> None:
-    """And the link has all of it, also when it is told twice."""
-    text, link = "x" * 20_000, child_id(f"other-{root}", 0)
+    """The follower gets all of it, even if it is settled twice."""
+    text, follower = "x" * 20_000, child_id(f"other-{root}", 0)
     sealed.create(Record(id=root))
-    sealed.create(Record(id=link, kind=Kind.FOLLOW, root=root))
+    sealed.create(Record(id=follower, kind=Kind.FOLLOW, root=root))
     sealed.settle(root, State.RESOLVED, text, 1)
     carried = Stored(stored(world, root).value, root)
-    first = sealed.settle(link, State.RESOLVED, carried, 2)
-    second = sealed.settle(link, State.RESOLVED, carried, 3)
+    first = sealed.settle(follower, State.RESOLVED, carried, 2)
+    second = sealed.settle(follower, State.RESOLVED, carried, 3)
     assert isinstance(first, Record)
     assert isinstance(first.value, Stored)
     assert isinstance(second, Refused)
-    found = sealed.read_promise(link)
+    found = sealed.read_promise(follower)
     assert found is not None
     assert found == replace(first, value=text)
 
@@ -197,7 +197,7 @@ class Watchful(MemoryStore):
 
 
 def test_an_object_is_there_before_any_item_names_it() -> None:
-    """Else a crash between the two would leave a promise that nobody can read."""
+    """Otherwise a crash between the two would leave a promise that no run can read."""
     bucket, large = MemoryBucket(), "x" * 20_000
     store = Watchful(bucket)
     sealed = SealedStore(store, Sealing(bucket), InOrder())
@@ -211,7 +211,7 @@ def test_an_object_is_there_before_any_item_names_it() -> None:
 
 
 def test_what_is_put_again_is_as_young_as_its_last_use() -> None:
-    """Whoever removes old objects spares those that a start has just put, and not yet named."""
+    """A removal of old objects spares those that a start has just put, and hasn't named yet."""
     bucket = Puts()
     sealed = SealedStore(MemoryStore(), Sealing(bucket), InOrder())
     for _ in range(2):

@@ -106,7 +106,7 @@ def test_a_settlement_from_outside_is_delivered_to_whom_waits(
 def test_a_call_that_was_settled_from_above_is_delivered_though_nobody_waits(
     dynamo: DynamoStore, delivered: Delivered, root: str, state: State
 ) -> None:
-    """The callee has to clean up. What isn't a call has none."""
+    """The callee has to clean up. A promise that isn't a call has no callee."""
     for promise, kind in ((root, Kind.CALL), (child_id(root, 0), Kind.EXTERNAL), (child_id(root, 1), Kind.FOLLOW)):
         dynamo.create(Record(id=promise, kind=kind, target="callee"))
         dynamo.settle(promise, state, "", 1)
@@ -117,10 +117,10 @@ def test_a_call_that_was_settled_from_above_is_delivered_though_nobody_waits(
 def test_the_settlement_of_a_root_is_delivered_to_all_that_await_it(
     dynamo: DynamoStore, delivered: Delivered, root: str, state: State
 ) -> None:
-    """The links are in the record itself, all of them."""
+    """The followers are in the record itself, all of them."""
     dynamo.create(Record(id=root, target="callee"))
-    for link in ("a~0", "b~1"):
-        dynamo.register(root, link)
+    for follower in ("a~0", "b~1"):
+        dynamo.register(root, follower)
     dynamo.settle(root, state, "1", 1)
     (record,) = delivered()
     assert sorted(read(record).awaiters) == ["a~0", "b~1"]

@@ -121,7 +121,7 @@ def test_of_all_that_arm_with_one_epoch_exactly_one_does(store: Store, root: str
 
 @pytest.mark.parametrize("_", ROUNDS)
 def test_no_arrival_is_lost(store: Store, root: str, at_once: AtOnce, _: int) -> None:
-    """I3: each is told a count of its own, so whichever completes the threshold knows it."""
+    """I3: each is told a count of its own, so the one that completes the threshold knows it."""
     store.create(Record(id=root))
     counts = [record.arrivals for record in written(at_once(lambda _: store.arrive(root, 1)))]
     assert sorted(counts) == list(range(1, THREADS + 1))
@@ -132,7 +132,7 @@ def test_no_arrival_is_lost(store: Store, root: str, at_once: AtOnce, _: int) ->
 def test_a_run_that_arms_hears_of_an_arrival_or_is_woken_by_it(
     store: Store, root: str, at_once: AtOnce, _: int
 ) -> None:
-    """I3: of the two, whichever comes later knows of the other."""
+    """I3: the later of the two knows of the other."""
     store.create(Record(id=root))
     arming = Arming(epoch=0, arrivals=0, threshold=1)
     results = at_once(lambda number: store.arrive(root, 1) if number else store.arm(root, arming))
@@ -150,17 +150,17 @@ def test_a_run_that_arms_hears_of_an_arrival_or_is_woken_by_it(
 def test_a_link_is_registered_before_its_root_settles_or_told_the_outcome(
     store: Store, root: str, at_once: AtOnce, _: int
 ) -> None:
-    """Whoever settles a root passes its outcome on to all who registered; the others are refused, and read it."""
+    """The root's settlement passes the outcome on to registered followers; the others are refused, and read it."""
     store.create(Record(id=root))
-    links = [child_id("elsewhere", number) for number in range(THREADS)]
+    followers = [child_id("elsewhere", number) for number in range(THREADS)]
 
     def race(number: int) -> Written:
-        return store.register(root, links[number]) if number else store.settle(root, State.RESOLVED, "1", 1)
+        return store.register(root, followers[number]) if number else store.settle(root, State.RESOLVED, "1", 1)
 
     settled, *registered = at_once(race)
     assert isinstance(settled, Record)
     assert refused(registered) == [Refused(Refusal.SETTLED, settled)] * len(refused(registered))
-    known = {link for link, result in zip(links[1:], registered, strict=True) if isinstance(result, Record)}
+    known = {follower for follower, result in zip(followers[1:], registered, strict=True) if isinstance(result, Record)}
     assert settled.awaiters == known
     assert store.read_promise(root) == settled
 

@@ -13,7 +13,7 @@ from tests.support.laws import COLD, WEATHERS, Limit, Weather, forget
 
 @pytest.fixture
 def cloud() -> Iterator[LocalCloud]:
-    """A fresh one; if it never comes to rest, that fails its test, and so does a kill that never came about."""
+    """A fresh cloud. A cloud that never comes to rest fails its test, and so does a kill that never came about."""
     with LocalCloud(engine=ENGINE) as cloud:
         cloud.watchers.append(Limit(5_000))
         yield cloud

@@ -1,4 +1,4 @@
-"""Cancellation is asyncio's: whoever cancels a call, its promise is settled at once, and its function may clean up."""
+"""Cancellation is asyncio's: a cancelled call's promise settles at once, and its function may clean up."""
 
 from __future__ import annotations
 
@@ -264,7 +264,7 @@ async def is_impatient() -> str:
 
 
 def test_a_cancellation_reaches_what_a_function_that_has_returned_still_waits_for(any_cloud: LocalCloud) -> None:
-    """Its code is over, so nobody but the engine can cancel the call that it left behind."""
+    """Its code is over, so only the engine can cancel the call that it left behind."""
     handle = is_impatient.with_options(id="r").start()
     assert handle.result() == "timeout"
     any_cloud.advance(HOUR / 2)

@@ -35,7 +35,7 @@ async def cleans_up() -> None:
 
 
 def test_an_invocation_that_cleaned_up_makes_up_for_those_that_failed() -> None:
-    """It got on: whoever is stuck later isn't told of them."""
+    """It got on: a later `Stuck` doesn't tell of them."""
     with LocalCloud(engine="memory") as cloud:
         told: list[Event] = []
         handle = cleans_up.start()
@@ -50,7 +50,7 @@ def test_an_invocation_that_cleaned_up_makes_up_for_those_that_failed() -> None:
 
 @pytest.mark.parametrize(("operation", "when"), [(Settle, "befor"), ("Settle", "before")])
 def test_a_kill_that_could_never_come_about_is_refused(cloud: LocalCloud, operation: Any, when: str) -> None:
-    """Else its test would be green for nothing."""
+    """Otherwise its test would pass for no reason."""
     with pytest.raises(errors.ConfigurationError, match="'before' or 'after'"):
         cloud.kill(step, operation, when)
 

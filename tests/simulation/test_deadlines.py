@@ -82,7 +82,7 @@ def test_a_deadline_holds_in_any_weather(any_cloud: LocalCloud) -> None:
 
 @pytest.mark.parametrize("timeout", [1, 60, 899, 901, HOUR, 30 * 86_400])
 def test_a_root_times_out_to_the_second(timeout: int, cloud: LocalCloud) -> None:
-    """By a message, or by the index; nobody above looks after it."""
+    """By a message, or by the index: a root has no parent that watches its deadline."""
     begun = cloud.now()
     with pytest.raises(errors.PromiseTimeout):
         cloud.run(patient.with_options(timeout=timeout), 400 * 86_400)

@@ -1,4 +1,4 @@
-"""Promises settled over HTTP, by whoever holds a link that only the stack can have made."""
+"""Promises settled over HTTP, by the holder of a link that only the stack can have made."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ async def catches(size: int) -> str:
 
 @durable(name="payloads:shares")
 async def shares(size: int) -> list[int]:
-    """Two links wait for one root, a third comes when it has settled."""
+    """Two followers wait for one root, a third comes when it has settled."""
     root = make.with_options(id=f"shared-{size}")
     early = await asyncio.gather(root(size), root(size))
     return [len(text) for text in (*early, await attach(f"shared-{size}"))]
@@ -151,7 +151,7 @@ def test_a_schedules_large_arguments_reach_each_occurrence(any_cloud: LocalCloud
 
 
 def test_what_another_execution_awaits_stays_when_the_first_ones_objects_go(on_moto: LocalCloud) -> None:
-    """A link's outcome is its own."""
+    """A follower's outcome is its own."""
     handle = shares.start(ABOVE)
     on_moto.drive()
     for key in on_moto._world.objects():
@@ -209,7 +209,7 @@ def test_a_crash_around_a_call_to_the_bucket_loses_nothing(engine: str, when: st
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_crash_while_a_link_is_handed_a_large_outcome_loses_nothing(when: str) -> None:
+def test_a_crash_while_a_follower_is_handed_a_large_outcome_loses_nothing(when: str) -> None:
     """The resumer is given the record again."""
     with LocalCloud(engine="memory") as cloud:
         killed: list[str] = []

@@ -1,4 +1,4 @@
-"""What is over is removed once it was kept for its retention, and nothing that a live run may still read."""
+"""An execution that is over is removed after its retention; a record that a live run may still read never is."""
 
 from __future__ import annotations
 
@@ -314,7 +314,7 @@ ENDED = Record(
 
 @pytest.mark.parametrize("kind", [Kind.FOLLOW, Kind.DETACH])
 def test_a_root_stays_as_long_as_somebody_has_not_heard_of_it(fast: LocalCloud, kind: Kind) -> None:
-    """Else a link would never settle, and a promise to detach would start the root once more."""
+    """Otherwise a follower would never settle, and a promise to detach would start the root once more."""
     root = (
         replace(ENDED, awaiters=frozenset({"other~0"}))
         if kind is Kind.FOLLOW
@@ -331,7 +331,7 @@ def test_a_root_stays_as_long_as_somebody_has_not_heard_of_it(fast: LocalCloud, 
 @pytest.mark.parametrize("state", State)
 @pytest.mark.parametrize("kind", Kind)
 def test_only_what_is_over_goes(fast: LocalCloud, kind: Kind, state: State) -> None:
-    """A function that has yet to clean up keeps its root; a pending promise, of which nobody will hear, is ended."""
+    """A function that has yet to clean up keeps its root. A pending promise that no code will hear of is ended."""
     below = Record(id="ended~0", kind=kind, fn="?", target="?", state=state, created_at=2)
     made(fast, ENDED, below)
     fast.advance(HOUR)
@@ -343,7 +343,7 @@ def test_only_what_is_over_goes(fast: LocalCloud, kind: Kind, state: State) -> N
 
 @pytest.mark.parametrize("error", [None, "no"])
 def test_what_a_function_called_ends_when_that_is_settled_from_outside(fast: LocalCloud, error: str | None) -> None:
-    """Nobody hears of it any more; its clean-up runs, and then all of it goes."""
+    """No code hears of it any more. Its clean-up runs, and then all of it goes."""
     handle = leaves.start(50)
     fast.advance(10)
     resolve(handle.id, "in its place") if error is None else reject(handle.id, error)
@@ -514,7 +514,7 @@ def test_an_outcome_is_not_carried_to_what_is_gone(kept: LocalCloud) -> None:
     assert left(kept) == []
 
 
-def test_what_a_later_execution_has_under_the_id_of_a_link_keeps_no_root(fast: LocalCloud) -> None:
+def test_what_a_later_execution_has_under_the_id_of_a_follower_keeps_no_root(fast: LocalCloud) -> None:
     """It doesn't wait for it."""
     made(fast, replace(ENDED, awaiters=frozenset({"other~0"})), Record(id="other", fn="?"))
     made(fast, Record(id="other~0", kind=Kind.EXTERNAL))
@@ -535,7 +535,7 @@ def test_an_object_that_was_put_again_by_a_second_run_is_not_left(kept: LocalClo
 
 
 def test_a_replay_reads_what_it_attached_to_though_that_is_gone(kept: LocalCloud) -> None:
-    """By the annotation of a function that no record names any more, but the link's own."""
+    """By the annotation of a function that no record names any more, but the follower's own."""
     orders.with_options(id="order").start()
     kept.drive()
     handle = reads.start(60)

@@ -226,7 +226,7 @@ def test_a_death_around_an_attempt_ends_well(operation: type[Any], when: str, cl
 
 @durable
 def oom(times: int) -> int:
-    """Dies as the platform kills: no handler of anybody's sees it."""
+    """Dies as Lambda kills: no `except` of user code sees it."""
     ATTEMPTS.append(now())
     if len(ATTEMPTS) <= times:
         raise Killed
@@ -258,7 +258,7 @@ def test_deaths_that_the_platform_gives_up_count_as_one_attempt(cloud: LocalClou
 
 
 def test_deaths_without_end_end_as_a_crash(cloud: LocalCloud) -> None:
-    """Three attempts of three invocations; whoever awaits it hears of it."""
+    """Three attempts of three invocations; then its caller hears of it."""
     assert "its Lambda died" in cloud.run(calls_oom, 99)
     assert len(ATTEMPTS) == 9
 
@@ -271,7 +271,7 @@ def test_an_orchestrator_that_dies_at_each_resume_ends_as_a_crash(cloud: LocalCl
 
 
 def test_what_a_function_was_waiting_for_when_it_was_given_up_is_cancelled(cloud: LocalCloud) -> None:
-    """Nobody else would end it."""
+    """Nothing else would end it."""
 
     @durable
     async def dies_beside_a_call() -> None:

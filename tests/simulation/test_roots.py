@@ -58,7 +58,7 @@ def test_work_of_an_id_is_done_once_and_shared(any_cloud: LocalCloud) -> None:
     assert any_cloud.run(factorial, 6) == 720
     created = len(items(any_cloud))
     assert any_cloud.run(factorial, 7) == 5040
-    # The root, its link, and factorial-6 with its own.
+    # The root, its follower, and factorial-6 with its own.
     assert len(items(any_cloud)) <= created + 4
 
 
@@ -79,7 +79,7 @@ def test_other_arguments_under_the_same_id_are_a_conflict(any_cloud: LocalCloud)
 
 
 def test_cancelling_one_who_shares_leaves_the_root_to_the_others(any_cloud: LocalCloud) -> None:
-    """Only the link is cancelled."""
+    """Only the follower is cancelled."""
     first, second = sharer.start(3), sharer.start(3)
     any_cloud.advance(600)
     first.cancel()
@@ -187,7 +187,7 @@ def test_a_handle_is_awaited_inside_only(cloud: LocalCloud) -> None:
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("operation", [Create, Invoke, Settle])
 def test_a_death_on_the_way_to_a_shared_root_is_made_good(operation: type, when: str, cloud: LocalCloud) -> None:
-    """The link is written first; the retry does the rest again."""
+    """The follower is written first; the retry does the rest again."""
     cloud.kill(sharer, operation, when)
     assert cloud.run(sharer, 3) == 3
 

@@ -1,4 +1,4 @@
-"""Executions that begin by the clock: each occurrence once, whatever dies, and after an outage as was said."""
+"""Executions that begin by the clock. Each occurrence starts once, whatever dies, or as `catch_up` says."""
 
 from __future__ import annotations
 

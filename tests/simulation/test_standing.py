@@ -1,4 +1,4 @@
-"""Whatever the table holds at whatever moment, how each promise stands can be said, and what it waits for named."""
+"""After every write, there are words for how each promise stands, and for what it waits for."""
 
 from __future__ import annotations
 

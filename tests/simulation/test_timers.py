@@ -93,7 +93,7 @@ def test_what_has_settled_leaves_the_index(cloud: LocalCloud) -> None:
 
 
 def test_one_message_is_sent_for_a_timer_however_often_its_function_wakes(cloud: LocalCloud) -> None:
-    """It stays armed; who is woken by something else relies on the message that is on its way."""
+    """It stays armed. A function that something else wakes relies on the message that is on its way."""
     handle = alarm.start()
     for number in range(5):
         cloud.advance(30)

@@ -213,7 +213,7 @@ def test_whoever_has_a_link_may_call_its_function_by_its_url_alone() -> None:
 
 
 def test_the_function_of_links_reads_and_settles_and_does_nothing_else() -> None:
-    """It is the one that anybody can call."""
+    """Anyone can call this function."""
     allowed = [
         (statement["Action"], statement["Resource"]) for statement in statements(parse(ROOT / "infra" / "links.yaml"))
     ]

@@ -28,7 +28,7 @@ def test_two_activities_take_turns_where_they_pause() -> None:
 
 
 def test_what_the_code_raises_is_raised_where_it_is_resumed() -> None:
-    """Whoever drives the cloud hears of it."""
+    """The driver of the cloud hears of it."""
 
     def code() -> None:
         activity.pause()

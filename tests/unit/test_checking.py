@@ -158,7 +158,7 @@ def test_any_schema_of_known_words_means_what_json_schema_means(schema: Any, val
     ids=lambda value: str(value)[:60],
 )
 def test_what_is_wrong_is_named_by_its_path(annotation: Any, value: Any, found: str) -> None:
-    """For whoever sent it."""
+    """So the sender knows what to change."""
     assert problems(describe(annotation), value) == [found]
 
 

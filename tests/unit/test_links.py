@@ -324,7 +324,7 @@ def test_a_link_is_for_an_id(promise: Any, table: Table) -> None:
 @on_one_table
 @given(now=st.integers(0, 10**16), expires_in=st.floats(0.001, 10**8))
 def test_no_link_is_born_expired(now: int, expires_in: float, table: Table) -> None:
-    """Fractions of seconds are rounded in favour of whoever holds it."""
+    """Fractions of seconds are rounded in favour of the link's holder."""
     table.reset()
     table.time = now
     _, expires = verify(token_of(link(PROMISE, expires_in=expires_in)), KEY.encode())

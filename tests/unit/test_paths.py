@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter.protocol.ids import RUN, extend, is_path, last, shorten
+from adapter.protocol.ids import WRITTEN_OUT, extend, is_path, last, shorten
 
-runs = st.lists(st.tuples(st.integers(0, 12), st.integers(1, 3 * RUN)), max_size=6)
+runs = st.lists(st.tuples(st.integers(0, 12), st.integers(1, 3 * WRITTEN_OUT)), max_size=6)
 
 
 def ordinals_of(runs: list[tuple[int, int]]) -> list[int]:

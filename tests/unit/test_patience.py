@@ -67,7 +67,7 @@ class Refusing:
 def test_what_is_refused_in_passing_is_asked_again(error: Exception) -> None:
     """Each pause may be twice as long as the one before."""
     time = Time()
-    time.patience.begin(60)
+    time.patience.allow(60)
     assert time.patience.call(Refusing(error, 4)) == "done"
     assert time.pauses == [0.1, 0.2, 0.4, 0.8]
 
@@ -78,7 +78,7 @@ def test_what_is_refused_in_passing_is_asked_again(error: Exception) -> None:
 def test_what_stays_refused_is_asked_once(error: Exception) -> None:
     """Time would change nothing."""
     time = Time()
-    time.patience.begin(60)
+    time.patience.allow(60)
     with pytest.raises(type(error)):
         time.patience.call(Refusing(error, 1))
     assert time.pauses == []
@@ -88,7 +88,7 @@ def test_what_stays_refused_is_asked_once(error: Exception) -> None:
 def test_patience_ends_before_the_invocation_does() -> None:
     """The failure is raised while there is time: Lambda repeats the invocation, and isn't the one to end it."""
     time = Time()
-    time.patience.begin(60)
+    time.patience.allow(60)
     with pytest.raises(ClientError, match="Throttling"):
         time.patience.call(Refusing(refusal("ThrottlingException"), 10_000))
     assert 40 < time.now < 54
@@ -96,7 +96,7 @@ def test_patience_ends_before_the_invocation_does() -> None:
 
 
 def test_outside_of_a_lambda_patience_ends_too() -> None:
-    """Who starts an execution from a script wants an answer."""
+    """A script that starts an execution needs an answer."""
     time = Time()
     with pytest.raises(ClientError):
         time.patience.call(Refusing(refusal("ThrottlingException"), 10_000))
@@ -112,7 +112,7 @@ def test_pauses_are_drawn_so_that_many_do_not_ask_at_once() -> None:
         return most / 2
 
     time = Time(draw)
-    time.patience.begin(60)
+    time.patience.allow(60)
     time.patience.call(Refusing(refusal("ThrottlingException"), 3))
     assert bounds == [(0, 0.1), (0, 0.2), (0, 0.4)]
     assert time.pauses == [0.05, 0.1, 0.2]
@@ -163,7 +163,7 @@ def ports(cloud: LocalCloud, time: Time) -> PatientPorts:
 def test_a_throttled_table_is_asked_until_it_answers(cloud: LocalCloud) -> None:
     """By DynamoDB's own words, through the product's own client; each of many operations has its own patience."""
     time = Time()
-    time.patience.begin(60)
+    time.patience.allow(60)
     patient = ports(cloud, time)
     throttled = Throttled(cloud._world.store.client, 9)
     written = patient.perform(Many(tuple(Create(Record(id=f"r~{n}")) for n in range(3))))
@@ -178,7 +178,7 @@ def test_a_throttled_table_is_asked_until_it_answers(cloud: LocalCloud) -> None:
 def test_the_failures_of_a_users_code_are_its_own_affair(cloud: LocalCloud) -> None:
     """Their policy is `Retry`; asking again here would run a step twice."""
     time = Time()
-    time.patience.begin(60)
+    time.patience.allow(60)
     calls: list[int] = []
 
     def step() -> None:

@@ -192,7 +192,7 @@ def test_no_transition_changes_how_a_settled_promise_ended(standing: Record) -> 
 
 
 def test_a_claim_takes_what_an_arming_set() -> None:
-    """Whoever loaded before can't arm any more."""
+    """A run that loaded before can't arm any more."""
     armed = arm(Record(id="r"), Arming(epoch=0, arrivals=0, threshold=1, on_reject=True, wake_at=5, due_at=5))
     assert armed == Record(id="r", epoch=1, threshold=1, on_reject=True, wake_at=5, due_at=5)
     assert claim(armed) == Record(id="r", epoch=2, wake_at=5)

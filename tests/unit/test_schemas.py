@@ -110,7 +110,7 @@ TYPES: list[Any] = [
     Any,
 ]
 TAGGED: list[Any] = [int | list[int], dt.date | str | None, Address | Options, Address | dict[str, int]]
-"""The codec stores the member's name, too. Whoever settles from outside need not, and `resolve` doesn't."""
+"""The codec stores the member's name, too. A caller outside need not, and `resolve` doesn't."""
 
 
 def comparable(value: Any) -> bool:
@@ -134,7 +134,7 @@ CASES = st.one_of(annotated_values, *(values.map(lambda value, kind=kind: (kind,
 @settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_whatever_is_written_fits_the_schema(annotation: Any, data: st.DataObject) -> None:
-    """Else a right answer would be refused: a link takes what `resolve` writes, and what the codec stores."""
+    """Otherwise a link would refuse a right answer. It takes what `resolve` writes, and what the codec stores."""
     value = data.draw(values_of(annotation))
     for text in (encode(value, annotation), encode_natural(value)):
         assert problems(describe(annotation), json.loads(text)) == []
@@ -202,7 +202,7 @@ def decodes_if_it_fits(annotation: Any, value: Any) -> None:
 @settings(max_examples=50, deadline=None)
 @given(data=st.data())
 def test_whatever_fits_the_schema_can_be_decoded(annotation: Any, data: st.DataObject) -> None:
-    """Else a promise would be settled with a value that nobody can read: what the codec refuses, a link refuses."""
+    """A link refuses what the codec refuses: no promise settles with a value that its function can't read."""
     natural = json.loads(encode(data.draw(values_of(annotation)), annotation))
     decodes_if_it_fits(annotation, data.draw(changed(natural)))
 

@@ -1,4 +1,4 @@
-"""Texts on their way into the table and back: objects, encryption, and what a link carries on."""
+"""Texts on their way into the table and back: objects, encryption, and what a follower takes over."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_what_was_put_is_got_and_copied(payloads: Payloads) -> None:
 
 
 def test_a_missing_object_is_named(payloads: Payloads) -> None:
-    """Whoever reads it can tell what to restore."""
+    """So an operator knows what to restore."""
     with pytest.raises(BadMessage, match=r"a/1 is gone.*restore"):
         payloads.get("a/1")
     with pytest.raises(BadMessage, match="a/1 is gone"):
@@ -129,8 +129,8 @@ def test_what_was_read_is_kept_while_there_is_room_for_it() -> None:
 
 @pytest.mark.parametrize("cipher", [None, toy], ids=["plain", "encrypted"])
 @pytest.mark.parametrize("text", ["1", "=like a mark", LARGE])
-def test_a_link_reads_what_was_carried_on_to_it(text: str, cipher: object) -> None:
-    """Whoever carries it needs no cipher; and a link of a link reads it, too."""
+def test_a_follower_reads_what_was_carried_on_to_it(text: str, cipher: object) -> None:
+    """The resumer needs no cipher to carry it on; and a follower of a follower reads it, too."""
     bucket = MemoryBucket()
     whole = Sealing(bucket, cipher)  # type: ignore[arg-type]
     carrier = Sealing(bucket)
@@ -141,7 +141,7 @@ def test_a_link_reads_what_was_carried_on_to_it(text: str, cipher: object) -> No
         assert whole.open(carried, Record(id=promise, kind=Kind.FOLLOW), "value") == text
 
 
-def test_what_a_link_carries_is_an_object_of_its_own_execution() -> None:
+def test_what_a_follower_takes_over_is_an_object_of_its_own_execution() -> None:
     """The other execution may be removed first."""
     bucket = MemoryBucket()
     sealing = Sealing(bucket)
@@ -153,7 +153,7 @@ def test_what_a_link_carries_is_an_object_of_its_own_execution() -> None:
 
 
 def test_what_is_encrypted_for_one_promise_is_no_others() -> None:
-    """Whoever writes to the table can't hand one promise what was said to another."""
+    """A writer of the table can't hand one promise the text of another."""
     sealing = Sealing(cipher=toy)
     stored = sealing.seal('"secret"', "a~0", "value")
     for promise, part in [("a~1", "value"), ("a~0", "args")]:

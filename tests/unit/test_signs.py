@@ -1,4 +1,4 @@
-"""What tells that a function is alive, waiting, lost or over: each sign, by hand."""
+"""Whether a function is alive, waiting, lost or over: each sign, by hand."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_what_should_be_at_work_and_is_silent_is_lost(record: Record, children: 
         (own(expects=2), [child(0), child(1)], ["r~0", "r~1"], 2),
         (own(expects=2), [settled(0, BEGUN), child(1), child(2)], ["r~1", "r~2"], 1),
         (own(expects=2), [settled(0, BEGUN, State.REJECTED), child(1)], ["r~1"], 1),
-        (own(expects=2, on_reject=True, refusals=1), [settled(0, BEGUN, State.REJECTED), child(1)], ["r~1"], 1),
+        (own(expects=2, on_reject=True, rejections=1), [settled(0, BEGUN, State.REJECTED), child(1)], ["r~1"], 1),
     ],
     ids=range(8),
 )
@@ -145,7 +145,7 @@ def test_what_waits_is_never_lost_however_long_it_is_silent(
 
 @pytest.mark.parametrize("waiting", [{"wake": Wake.DIRECT}, {"wake": Wake.COUNTED}], ids=["direct", "counted"])
 def test_a_follower_waits_only_where_its_root_knows_of_it(waiting: dict[str, Any]) -> None:
-    """Else no settlement reaches it: its function has to register it, or is lost; so is one whose root has settled."""
+    """Otherwise no settlement reaches it: its function has to register it, or is lost."""
     function = own(expects=None if waiting["wake"] is Wake.DIRECT else 1)
     children = [follower(**waiting)]
     done: dict[str, Any] = {"state": State.RESOLVED}

@@ -91,7 +91,7 @@ WAYS: list[tuple[Record, list[Record], Way, str]] = [
 
 @pytest.mark.parametrize(("record", "children", "way", "text"), WAYS, ids=range(len(WAYS)))
 def test_each_way_to_stand_has_words_of_its_own(record: Record, children: list[Record], way: Way, text: str) -> None:
-    """And whoever waits names what for."""
+    """And a function that waits says for what."""
     found = standing(record, children, NOW)
     assert found.way is way
     assert text in found.text

@@ -61,12 +61,12 @@ def test_every_word_has_a_level_and_a_progress(what: What) -> None:
 
 
 def test_every_word_is_told_somewhere() -> None:
-    """A word that nobody tells is waited for in vain."""
+    """A watcher would wait in vain for a word that is never told."""
     assert set(told()) == set(What)
 
 
 def test_a_line_keeps_the_details_that_are_told_and_no_other() -> None:
-    """A name that nobody fills explains nothing; a new detail is either kept or named here."""
+    """A detail that is never told explains nothing. A new detail is either kept or named here."""
     assert {what: names - SILENT.get(what, set()) for what, names in told().items()} == {
         what: set(what.keeps) for what in What
     }

@@ -1,4 +1,4 @@
-"""The sweeper's windows tile time: each entry is sent once, and what was missed is sent again, less and less often."""
+"""The sweeps' windows leave no gap: each entry is sent once, and an overdue one again, less and less often."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_every_id_has_a_shard(promise: str) -> None:
 
 
 def test_a_root_is_indexed_to_be_looked_at_or_by_an_earlier_deadline() -> None:
-    """Nobody above would miss it."""
+    """A root has no parent that would miss it."""
     assert indexed(Record(id="r", created_at=1)).due_at == 1 + WATCH
     assert indexed(Record(id="r", created_at=1, deadline=2 + WATCH)).due_at == 1 + WATCH
     assert indexed(Record(id="r", created_at=1, deadline=WATCH)).due_at == WATCH

@@ -119,15 +119,15 @@ class InAsyncio:
 
     def call(self, node: Node) -> asyncio.Future[Any]:
         if node.get("id") is not None:
-            link = Call(self._linked(node))
-            self._outside.append(link)
-            return link
+            follower = Call(self._followed(node))
+            self._outside.append(follower)
+            return follower
         shifts = node.get("timeout")
         body = self._world.function(node["of"][0], bool(node.get("retry")))
         return self._begun(Call(body, shifts * SHIFT if shifts else None))
 
-    async def _linked(self, node: Node) -> Any:
-        """As the root of the id ends. A cancelled link leaves it alone; cancelled at once, it hasn't begun it."""
+    async def _followed(self, node: Node) -> Any:
+        """Ends as the root of the id does. Cancelled, it leaves the root alone; if at once, it never begins it."""
         await self._world.latency()
         if node["id"] not in self._world.roots:
             self._world.roots[node["id"]] = Call(self._world.function(node["of"][0], bool(node.get("retry"))))

@@ -61,7 +61,7 @@ async def waits() -> str:
 
 
 @durable
-async def links() -> int:
+async def follows() -> int:
     detached = leaf.with_options(id="apart").detach(5)
     shared = await asyncio.gather(*(leaf.with_options(id="shared")(6) for _ in range(2)))
     return sum(shared) + len(detached.id)
@@ -106,7 +106,7 @@ async def relies() -> int:
 
 @durable
 def answer(asked: str) -> None:
-    """As whoever has an answer: told that it is kept, it doesn't send it again."""
+    """A sender with an answer: once it is told that the answer is kept, it doesn't send it again."""
     try:
         resolve(asked, 41)
     except errors.AlreadySettled:
@@ -248,7 +248,7 @@ def answered(cloud: LocalCloud) -> object:
 
 
 def posted(cloud: LocalCloud) -> object:
-    """A person answers, by the Lambda behind the link; who has no answer sends it again."""
+    """A person answers through the Lambda behind the link. If the sender gets no answer, it sends the request again."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DURABLE_LINK_SECRET", "k" * 32)
         handle = asks_by_link.start()
@@ -265,7 +265,7 @@ def posted(cloud: LocalCloud) -> object:
 
 
 def start_again(event: object, context: object) -> None:
-    """Any Lambda: the old code is back, and what was paused is started again."""
+    """In any Lambda: the old code is back, and the paused function is started again."""
     BODY[0] = "old"
     drifts.with_options(id="drifts").start()
 
@@ -358,7 +358,7 @@ PLAYS = {
     "calls": ran(calls, 10),
     "announces": ran(announces, 3),
     "waits": ran(waits, "slept"),
-    "links": ran(links, 17),
+    "follows": ran(follows, 17),
     "asks": Play(answered, 42),
     "link": Play(posted, 41),
     "fails": ran(fails, "caught"),
@@ -408,4 +408,4 @@ def staged(name: str, cloud: LocalCloud) -> object:
 
 
 WRONG = (What.MISSED, Happening.FAILED, What.UNHANDLED)
-"""What no single death brings about: it is made good without the watchdog, and nobody meets what isn't there."""
+"""Events that no single death causes: a death is made good without the watchdog, and no run meets a missing record."""

@@ -15,7 +15,7 @@ from tests.faults.fuzz.guided.targets import TARGETS
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_a_target_begins_with_inputs_that_its_law_is_for_and_holds_of(name: str) -> None:
-    """Else the search would begin nowhere; or end there."""
+    """Otherwise the search would begin nowhere, or end there."""
     seeds = TARGETS[name].seeds()
     assert seeds
     for seed in seeds:

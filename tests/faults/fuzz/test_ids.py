@@ -184,7 +184,7 @@ def test_every_id_a_user_may_pick_names_one_execution_of_its_own(
 
 @pytest.mark.parametrize("root", BAD, ids=lambda root: ascii(root[:12]))
 def test_an_id_that_cannot_be_one_is_refused_before_anything_is_written(cloud: LocalCloud, root: str) -> None:
-    """And nobody can be asked for it."""
+    """And no call can ask for it."""
     cloud.stats.reset()
     with pytest.raises(InvalidId):
         identified.with_options(id=root).start()

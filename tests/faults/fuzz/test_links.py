@@ -1,4 +1,4 @@
-"""Whatever is sent to the links' address, and whatever stands in the table: an answer, and at most one settlement."""
+"""Any request at the links' address, with anything in the table, gets an answer, and settles at most one promise."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ SHAPES += [{"type": "object", "properties": {"a": {"type": "integer"}}, "require
 @quick
 @given(request=mutated(EVENTS) | mutated(EVENTS, deep) | anything)
 def test_every_request_is_answered(table: Table, request: Any) -> None:
-    """Whoever holds a token may send anything."""
+    """The holder of a token may send anything."""
     before = table.reset(json.dumps(describe(bool)))
     answered(table, swollen(request), before)
 
@@ -119,7 +119,7 @@ def test_a_record_that_cannot_be_read_fails_with_an_error_of_ours(
 @quick
 @given(which=st.sampled_from(range(len(entries.SHAPES))), value=mutated(entries.FITTING) | anything)
 def test_what_fits_the_description_of_a_type_can_be_decoded(which: int, value: Any) -> None:
-    """Whoever settles the promise is told at once what its function couldn't read."""
+    """The sender is told at once about a value that the promise's function couldn't read."""
     entries.shape(which, swollen(value))
 
 

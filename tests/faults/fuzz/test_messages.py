@@ -1,4 +1,6 @@
-"""Whatever a queue, a stream or another Lambda brings: a message of ours, or an error of ours. Nothing third."""
+"""Anything that a queue, a stream or another Lambda brings is read as a message of ours, or refused by an error of
+ours.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +78,7 @@ def test_a_dead_letter_is_read_or_refused(body: str) -> None:
 @quick
 @given(change=mutated(CHANGES).filter(lambda change: isinstance(change, dict)))
 def test_a_change_of_the_stream_is_read_or_refused(change: dict[str, Any]) -> None:
-    """What is read names promises only, and whom it wakes can be invoked."""
+    """A change that is read names only promises, and the Lambda that it wakes can be invoked."""
     laws.change(swollen(change))
 
 
@@ -148,7 +150,7 @@ EVENTS = [
 @quick
 @given(event=mutated(EVENTS) | mutated(EVENTS, deep) | anything)
 def test_every_event_identifies_a_root_with_an_id_that_can_be_one(event: Any) -> None:
-    """Whoever sends it chooses the key: a lone surrogate raised UnicodeEncodeError."""
+    """The sender chooses the key: a lone surrogate raised UnicodeEncodeError."""
     laws.identity(swollen(event))
 
 

@@ -98,7 +98,7 @@ def test_neither_arguments_nor_results_are_logged(log: Log) -> None:
 
 
 def test_neither_failures_nor_retries_tell_what_was_raised(log: Log) -> None:
-    """The exception is in the table; whoever may read that reads it there."""
+    """The exception is in the table, for those who may read it."""
     with pytest.raises(ValueError, match=SECRET):
         log.cloud.run(checkout, SECRET, True)
     assert log.of("retrying")
@@ -125,7 +125,7 @@ def test_a_failure_that_nobody_heard_of_is_logged_by_its_class(log: Log) -> None
 
 
 def test_a_drift_is_logged_by_functions_and_ordinals_and_shown_with_arguments(log: Log) -> None:
-    """Who may read the table sees both arguments, in `Paused`; who reads the log sees where it drifted."""
+    """A reader of the table sees both arguments, in `Paused`; a reader of the log sees where the code drifted."""
     suffix = "stored"
 
     @durable(name="secrets:drifts")
@@ -199,7 +199,7 @@ def test_a_message_that_nobody_can_handle_is_logged_by_its_error(log: Log) -> No
 
 
 def test_links_log_neither_token_nor_body(log: Log, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    """Refusals included: what is wrong with a body goes to whoever sent it."""
+    """Refusals included: only the sender is told what is wrong with a body."""
     monkeypatch.setenv("DURABLE_LINK_SECRET", KEY)
 
     @durable(name="secrets:asks")

@@ -87,7 +87,7 @@ def test_an_item_that_this_version_never_wrote_is_refused(wrong: dict[str, Any])
 @quick
 @given(item=items())
 def test_an_entry_of_the_index_is_due_or_is_named(item: dict[str, Any]) -> None:
-    """By its key, for whoever has to mend it."""
+    """By its key, for the person who has to mend it."""
     laws.index_entry(item)
 
 

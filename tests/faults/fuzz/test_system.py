@@ -112,7 +112,7 @@ POISON = [
     [f"adapter.lambdas.{name}" for name in ("sweeper.fire", "sweeper.tend", "deadletters.handler")],
 )
 def test_a_poison_message_ends_in_the_queue_of_what_nobody_could_handle(table: Table, handler: str) -> None:
-    """After ten receives; it is there to be looked at, and whoever waits for time isn't kept waiting."""
+    """After ten receives. It stays there for a person to look at, and doesn't hold up other timers."""
     queue, unhandled = mapped(table, handler)
     table.put(to_item(Record(id="waiting", fn="fuzz:step", target="durable", args='{"value": 1}')))
     before = table.items()
@@ -150,7 +150,7 @@ def test_a_bad_envelope_of_a_known_promise_ends(table: Table, envelope: dict[str
 
 
 def test_a_change_that_no_resumer_can_read_does_not_block_its_shard(table: Table) -> None:
-    """It is isolated, retried, and put aside; those before and after it wake whom they should."""
+    """It is isolated, retried, and put aside. The records before and after it wake their parents."""
     bad = to_item(Record(id="parent~0", kind=Kind.EXTERNAL, wake=Wake.DIRECT, reply_to="durable"))
     table.put({**bad, "id": {"S": "parent~zero"}})
     handle = steps.start(1)
@@ -201,7 +201,7 @@ def test_a_childs_failure_that_cannot_be_read_is_the_callers_failure(table: Tabl
     "damage", [{"kind": {"S": "saga"}}, {"v": {"N": "2"}}, {"epoch": {"N": "0.5"}}, {"closed": {"BOOL": False}}]
 )
 def test_a_record_that_cannot_be_read_ends_every_message_and_stays(table: Table, damage: dict[str, Any]) -> None:
-    """Whoever waits for it is told; mended, it runs."""
+    """The caller that waits for it is told. Once it is mended, it runs."""
     good = to_item(Record(id="damaged", fn="fuzz:step", target="durable", args='{"value": 4}'))
     table.put({**good, **damage})
     before = table.items()

@@ -82,7 +82,7 @@ class Right:
 
 @pytest.mark.parametrize("innermost", ["null", "5"], ids=["valid", "invalid"])
 def test_guessing_the_members_of_nested_unions_is_linear(innermost: str) -> None:
-    """Whoever holds a link can send this: 90 levels took 2 ** 90 attempts."""
+    """The holder of a link can send this: 90 levels took 2 ** 90 attempts."""
     depth = 90
     _BUILT.clear()
     text = '{"next": ' * depth + innermost + ', "y": 1}' * depth

@@ -79,7 +79,7 @@ async def shared() -> list[str]:
 
 @durable(name="explored.diverging")
 async def diverging() -> list[str]:
-    """Whoever sees only ``a`` waits for the outside world; whoever sees ``b``, too, goes on without it."""
+    """A run that sees only ``a`` waits for the outside world. A run that also sees ``b`` goes on without it."""
     outside = [promise(str) for _ in range(3)]
     a, b = leaf("a"), leaf("b")
     done, _ = await asyncio.wait([a, b], return_when=asyncio.FIRST_COMPLETED)

@@ -153,7 +153,7 @@ def _leave_when_superseded(message: Any, caller: Any, memory: Any) -> Any:
 
 
 def _never_dispatch_again(message: Any, caller: Any, memory: Any) -> Any:
-    """A retry that takes what its dead attempt created for somebody else's."""
+    """A retry that takes the promises of its dead attempt for another run's."""
     steps = respond(message, caller, memory)
     answer = None
     while True:
@@ -182,7 +182,7 @@ def _never_make_up(message: Any, caller: Any, memory: Any) -> Any:
 
 
 def _acknowledge_before_invoking(parent: str, settled: Any) -> Any:
-    """Invokes only at the very arrival that reaches the threshold: a resumer that died after counting never does."""
+    """It invokes only at the arrival that reaches the threshold. A resumer that died after counting never does."""
     steps = resume_counted(parent, settled)
     arrive = next(steps)
     assert isinstance(arrive, Arrive)

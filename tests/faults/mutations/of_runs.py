@@ -16,7 +16,7 @@ OF_RUNS = [
         file="adapter/engine/roots.py",
         old="    written: Written = yield Create(root)\n",
         new="    yield Invoke(root.target, Start(id=root.id))\n    written: Written = yield Create(root)\n",
-        check=(f"{CRASHES}[links-after]",),
+        check=(f"{CRASHES}[follows-after]",),
     ),
     Mutation(
         name="near-deadline-not-sent",

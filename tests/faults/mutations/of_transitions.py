@@ -144,7 +144,7 @@ OF_TRANSITIONS = [
     ),
     Mutation(
         name="register-with-what-has-settled",
-        bug="A link registers with a root that has settled, and is told nothing.",
+        bug="A follower registers with a root that has settled, and is told nothing.",
         breaks="I3",
         file="adapter/protocol/promises.py",
         old="        return Refused(Refusal.SETTLED, standing)\n    return replace(standing, awaiters=",

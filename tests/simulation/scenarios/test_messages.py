@@ -1,4 +1,4 @@
-"""What comes from outside, one message after the other: entities, heartbeats, batches, callbacks."""
+"""Messages from outside, one after the other: entities, heartbeats, batches, callbacks."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ def test_a_slow_quote_is_left_out(stage: LocalCloud) -> None:
 
 
 def test_a_poller_that_runs_for_weeks_is_a_chain_of_short_histories(stage: LocalCloud, outside: Outside) -> None:
-    """Each link of it polls once, and starts the next."""
+    """Each execution polls once, and starts the next."""
 
     @durable
     async def poll(round_: int) -> int:

@@ -227,7 +227,7 @@ def test_objects_are_listed_by_their_beginning_and_deleted(aws: Aws) -> None:
 
 
 def test_whoever_watches_is_told_before_and_after_with_the_callers_key(aws: Aws) -> None:
-    """By its access key a process is known: whoever kills it then has killed it at that call."""
+    """The access key identifies the process, so a test can kill it exactly at that call."""
     url = aws.behind["sqs"].create_queue(QueueName="timers")["QueueUrl"]
     aws.client("sqs").send_message(QueueUrl=url, MessageBody="m")
     aws.client("lambda").invoke(FunctionName="ship", InvocationType="Event", Payload=b"{}")
@@ -275,7 +275,7 @@ def test_no_client_is_used_without_the_lock_and_lambda_never_under_it(aws: Aws) 
 
 
 def test_what_a_callback_raises_is_kept_and_told_as_the_services_failure(aws: Aws) -> None:
-    """A client would take it for a passing fault of AWS, so whoever made the gateway has to hear of it."""
+    """A client would take it for a passing fault of AWS, so the gateway's owner has to hear of it."""
     broken = LookupError("no queue for it")
 
     def invoked(function: str, payload: str) -> None:
