@@ -16,4 +16,6 @@ class LambdaInvoker:
 
     def invoke(self, target: str, message: Message) -> None:
         payload = json.dumps(to_event(message), separators=(",", ":"), ensure_ascii=False).encode()
-        self.client.invoke(FunctionName=target, InvocationType="Event", Payload=payload)
+        answer = self.client.invoke(FunctionName=target, InvocationType="Event", Payload=payload)
+        # It is empty. Unread, it would keep its connection for ever, and each invocation would open another.
+        answer["Payload"].read()

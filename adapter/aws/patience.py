@@ -72,10 +72,18 @@ class Patience:
         self._sleep = sleep
         self._draw = draw
         self._end: float | None = None
+        self._over = 0.0
 
     def allow(self, remaining: float) -> None:
         """Allow the part of so many seconds that an invocation which begins now may spend on asking."""
+        self._over = self._clock() + remaining
         self._end = self._clock() + remaining * (1 - MARGIN)
+
+    def left(self) -> float:
+        """How many seconds a call may take that is made now, so that some are left of the invocation when it fails."""
+        left = (self._over - self._clock()) * (1 - MARGIN)
+        # No invocation of ours is under way, though one may have been: a handler of the user's own may call us, too.
+        return left if left > 0 else OUTSIDE
 
     def call(self, code: Callable[[], R]) -> R:
         """Call, and call again after a failure that may pass. When the time is up, raise the last failure."""

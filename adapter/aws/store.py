@@ -11,6 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from adapter.aws import clients
 from adapter.aws.items import Item, attributes, check_size, key, to_entry, to_item, to_record
 from adapter.aws.partitions import Partitions
 from adapter.errors import BadMessage
@@ -27,16 +28,14 @@ _STATES = {":pending": {"S": State.PENDING}, ":canceled": {"S": State.CANCELED},
 class DynamoStore(Partitions):
     """`adapter.engine.ports.Store` on a table."""
 
-    def __init__(
-        self, table: str, region: str | None = None, endpoint: str | None = None, connections: int = 32
-    ) -> None:
-        # PynamoDB itself makes few and short attempts: `adapter.aws.patience` goes on as long as there is time.
+    def __init__(self, table: str, region: str | None = None, endpoint: str | None = None) -> None:
         meta: dict[str, Any] = {
             "table_name": table,
-            "max_pool_connections": connections,
-            "connect_timeout_seconds": 2,
-            "read_timeout_seconds": 10,
-            "max_retry_attempts": 1,
+            "max_pool_connections": clients.THREADS,
+            "connect_timeout_seconds": clients.CONNECT,
+            "read_timeout_seconds": clients.READ,
+            # PynamoDB counts those after the first.
+            "max_retry_attempts": clients.ATTEMPTS - 1,
         }
         if region:
             meta["region"] = region

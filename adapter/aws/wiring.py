@@ -17,10 +17,9 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
-import boto3
 from aws_lambda_powertools import Logger
-from botocore.config import Config
 
+from adapter.aws import clients
 from adapter.aws.invoker import LambdaInvoker
 from adapter.aws.logs import LogWatcher, silence_replays
 from adapter.aws.patience import Patience, PatientPorts
@@ -38,9 +37,6 @@ from adapter.protocol.records import Record
 from adapter.protocol.timing import retention_of
 
 POLL_SECONDS = (0.05, 2.0)
-
-# botocore itself makes few attempts. It doesn't know how much time the Lambda has, and `patience` does.
-_BRIEF = Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
 
 
 class SystemClock:
@@ -121,14 +117,13 @@ def connect(environment: Mapping[str, str]) -> AwsHost:
     if not table:
         raise ConfigurationError("set DURABLE_TABLE to the name of the promises' table, or enter a LocalCloud")
     clock, queue, region = SystemClock(), environment.get("DURABLE_TIMERS"), environment.get("AWS_REGION")
-    pool, sealing = Threads(32), _sealing(environment)
+    patience, pool = Patience(), Threads(clients.THREADS)
+    sealing = _sealing(environment, patience)
     store = DynamoStore(table, region, environment.get("AWS_ENDPOINT_URL_DYNAMODB"))
-
-    def client(service: str) -> Any:
-        return boto3.client(service, region_name=region, config=_BRIEF)
-
+    clients.bounded(store.client, patience.left)
+    client = functools.partial(clients.make, region=region, left=patience.left)
     ports = PatientPorts(
-        patience=Patience(),
+        patience=patience,
         store=SealedStore(store, sealing, pool),
         invoker=LambdaInvoker(client("lambda")),
         timers=SqsTimers(client("sqs"), queue, clock, environment.get("DURABLE_UPKEEP", "")) if queue else NoTimers(),
@@ -144,8 +139,8 @@ def connect(environment: Mapping[str, str]) -> AwsHost:
     return AwsHost(ports)
 
 
-def _sealing(environment: Mapping[str, str]) -> Sealing:
+def _sealing(environment: Mapping[str, str], patience: Patience) -> Sealing:
     bucket, region = environment.get("DURABLE_BUCKET"), environment.get("AWS_REGION")
     # The client is made when it is needed: most Lambdas never see a large payload.
-    payloads = Cached(S3Payloads(bucket, lambda: boto3.client("s3", region_name=region))) if bucket else None
+    payloads = Cached(S3Payloads(bucket, lambda: clients.make("s3", region, patience.left))) if bucket else None
     return Sealing(payloads, cipher_named(environment.get("DURABLE_CIPHER", "")))

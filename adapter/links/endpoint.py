@@ -35,6 +35,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     logged.
     """
     try:
+        hosts.current().enter_invocation(context)
         return _answer(HTTPStatus.OK, *_handled(event))
     except HttpError as refusal:
         return _answer(refusal.status, {"error": str(refusal), **refusal.more})

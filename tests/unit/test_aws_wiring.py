@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import threading
 from collections.abc import Iterator
@@ -31,9 +32,12 @@ class Lambda:
 
     def __init__(self) -> None:
         self.calls: list[dict[str, Any]] = []
+        self.answers: list[io.BytesIO] = []
 
-    def invoke(self, **call: Any) -> None:
+    def invoke(self, **call: Any) -> dict[str, Any]:
         self.calls.append(call)
+        self.answers.append(io.BytesIO(b"{}"))
+        return {"StatusCode": 202, "Payload": self.answers[-1]}
 
     @property
     def messages(self) -> list[Any]:
@@ -248,6 +252,7 @@ def test_an_invocation_is_asynchronous_and_carries_the_envelope() -> None:
     assert (call["FunctionName"], call["InvocationType"]) == ("shop-checkout", "Event")
     assert client.messages == [message]
     assert "€".encode() in call["Payload"]
+    assert client.answers[0].read() == b"", "the answer's stream keeps its connection"
     assert b": " not in call["Payload"]
 
 

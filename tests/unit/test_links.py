@@ -44,6 +44,7 @@ class Table:
 
     records: dict[str, Record] = field(default_factory=dict)
     time: int = 1_000 * SECOND
+    entered: list[Any] = field(default_factory=list)
 
     def reset(self, type_: Any = Decision) -> None:
         self.time = 1_000 * SECOND
@@ -51,6 +52,9 @@ class Table:
             PROMISE: Record(id=PROMISE, kind=Kind.EXTERNAL, args=json.dumps(describe(type_))),
             "order-7": Record(id="order-7"),
         }
+
+    def enter_invocation(self, context: Any) -> None:
+        self.entered.append(context)
 
     def read_promise(self, promise: str) -> Record | None:
         return self.records.get(promise)
@@ -271,6 +275,13 @@ def test_what_stands_is_told_and_no_more(table: Table) -> None:
         answer = json.dumps(handler(request, None))
         assert "resolved" in answer
         assert "confidential" not in answer
+
+
+def test_the_host_is_told_how_much_time_the_lambda_has(table: Table) -> None:
+    """Else its patience might be longer than the Lambda lives."""
+    context = object()
+    handler(event("GET", token_of(link(PROMISE, expires_in=60))), context)
+    assert table.entered == [context]
 
 
 def test_neither_token_nor_body_is_logged(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
@@ -188,12 +187,3 @@ def test_the_failures_of_a_users_code_are_its_own_affair(cloud: LocalCloud) -> N
     outcome = ports(cloud, time).perform(RunCode("r~0", 0, step, str))
     assert outcome.state is State.REJECTED
     assert (len(calls), time.pauses) == (1, [])
-
-
-def test_the_services_clients_do_not_wait_for_long_on_their_own(cloud: LocalCloud) -> None:
-    """Else the time would be theirs to waste."""
-    from adapter.aws.wiring import _BRIEF
-
-    client = boto3.client("lambda", config=_BRIEF, region_name="us-east-1")
-    assert client.meta.config.retries["total_max_attempts"] == 2
-    assert cloud._world.store.client.meta.config.connect_timeout == 2

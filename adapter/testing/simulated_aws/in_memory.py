@@ -5,6 +5,7 @@ The clients of SQS and Lambda have only what the adapters of `adapter.aws` call.
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -146,9 +147,10 @@ class _Lambda:
     def __init__(self, invoked: Callable[[str, str], None]) -> None:
         self._invoked = invoked
 
-    def invoke(self, *, FunctionName: str, InvocationType: str, Payload: bytes) -> None:  # noqa: N803
+    def invoke(self, *, FunctionName: str, InvocationType: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803
         try:
             self._invoked(FunctionName, Payload.decode())
         except InvokeRefused as refused:
             error = {"Error": {"Code": refused.code, "Message": refused.message}}
             raise ClientError({**error, "ResponseMetadata": {"HTTPStatusCode": refused.status}}, "Invoke") from None
+        return {"StatusCode": 202, "Payload": io.BytesIO()}

@@ -6,6 +6,7 @@ The library keeps its own boto3 clients. The table is moto's, and this module an
 from __future__ import annotations
 
 import functools
+import io
 import json
 import os
 from collections.abc import Callable
@@ -137,8 +138,8 @@ class World(ScannedTable):
             self._invoked(function, bytes(body).decode())
         except InvokeRefused as refused:
             answer = json.dumps({"Type": "User", "Message": refused.message}).encode()
-            return _Answer(request.url, refused.status, {"x-amzn-ErrorType": refused.code}, answer)
-        return _Answer(request.url, 202, {}, b"")
+            return _Answer(request.url, refused.status, {"x-amzn-ErrorType": refused.code}, io.BytesIO(answer))
+        return _Answer(request.url, 202, {}, io.BytesIO())
 
 
 def only_table(template: Template) -> str:
@@ -154,9 +155,9 @@ def only_table(template: Template) -> str:
 
 
 class _Answer(AWSResponse):  # type: ignore[misc]
-    """An answer whose body is ``raw``, since there is no socket behind it."""
+    """An answer whose body is in ``raw``, since there is no socket behind it."""
 
     @property
     def content(self) -> bytes:
-        body: bytes = self.raw
+        body: bytes = self.raw.getvalue()
         return body

@@ -50,6 +50,9 @@ class Table:
         self.records = {record.id: record}
         return record
 
+    def enter_invocation(self, context: Any) -> None:
+        """It has no time of its own."""
+
     def read_promise(self, promise: str) -> Record | None:
         return self.records.get(promise)
 
