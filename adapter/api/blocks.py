@@ -1,5 +1,6 @@
-"""Blocks of a wide map. A function of its own runs each block, since one parent would have to write, invoke and read
-all calls.
+"""Blocks of a wide map, each run by a function of its own.
+
+One parent alone would have to write, invoke and read all calls.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Timers as delayed messages of two SQS queues. They trigger `adapter.lambdas.sweeper.fire` and ``tend``.
 
-What somebody waits for to the second never shares a queue with upkeep. A batch is one invocation: if a removal in it
-took longer than the invocation may run, all of the batch would come again, minutes later.
+A timer that must fire on the second never shares a queue with upkeep. A batch is one invocation: if a removal in it
+took longer than the invocation may run, the whole batch would come again, minutes later.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What Lambda's caller is answered about the roots that an event starts. Pure.
+"""The answer to Lambda's caller about the roots that an event starts. Pure.
 
-A gateway is given an HTTP response, an event source mapping the items of its batch that failed, and everybody else the
-root's id and state. What a caller got wrong is raised where the platform keeps what failed, and told where somebody
-waits for a response.
+A gateway gets an HTTP response, an event source mapping gets the failed items of its batch, and any other caller gets
+the root's id and state. A caller's mistake is raised where the platform keeps failed events, and is told where a caller
+waits for the response.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ class Arrival:
 
 
 def arrivals(event: Any, request_id: str) -> tuple[Arrival, ...]:
-    """What is to be started: by each record of a batch, or by the event as it is."""
+    """The arrivals that start roots: one for each record of a batch, or the event as a whole."""
     if not isinstance(event, Mapping):
         return (_by_request(event, request_id),)
     return _by_key(event) or _by_records(event) or _by_rule(event) or (_by_request(event, request_id),)
@@ -119,7 +119,7 @@ def _header(headers: Any) -> list[str]:
 
 
 def _by_rule(event: Mapping[str, Any]) -> tuple[Arrival, ...]:
-    """EventBridge's. Whoever replays an archive wants its events to be handled anew."""
+    """An event of EventBridge. A replay of an archive should handle its events anew."""
     if not isinstance(event.get("detail-type"), str) or not _text(event, "id"):
         return ()
     identity = tuple(_text(event, name) for name in ("id", "source", "account", "region", "replay-name"))
@@ -141,7 +141,7 @@ def _by_records(event: Mapping[str, Any]) -> tuple[Arrival, ...]:
 def _of_record(record: Any) -> Arrival | None:
     if not isinstance(record, Mapping):
         return None
-    # SQS where nothing is said: who calls a handler by hand leaves it out.
+    # SQS if the record doesn't say: a person who calls a handler by hand leaves it out.
     named = record.get("eventSource", record.get("EventSource", "aws:sqs"))
     reader = _READERS.get(named) if isinstance(named, str) else None
     return None if reader is None else reader(record)

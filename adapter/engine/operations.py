@@ -176,7 +176,7 @@ class Invoke:
 class SendAt:
     """Invoke the Lambda ``target`` at a time (microseconds): not earlier, and at least once.
 
-    ``upkeep``: nobody waits for it to the second, and it may take long. It never holds up what somebody waits for.
+    ``upkeep``: it may come late, and may take long. It never holds up a timer that must fire on the second.
     """
 
     target: str
@@ -236,7 +236,7 @@ BATCH = 10
 
 
 def batched(sends: Sequence[SendAt]) -> Many:
-    """The same messages in as few calls as they can be sent by. What somebody waits for comes first."""
+    """The same messages in as few calls as possible. Timers come first, upkeep last."""
     kinds = [[send for send in sends if send.upkeep is upkeep] for upkeep in (False, True)]
     return Many(
         tuple(SendBatch(tuple(kind[first : first + BATCH])) for kind in kinds for first in range(0, len(kind), BATCH))

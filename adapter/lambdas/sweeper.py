@@ -1,6 +1,6 @@
 """The sweeper turns entries of the index into messages, and acts on the messages that fall due. It runs no user code.
 
-There are two queues. `fire` serves the one in which somebody waits for each message to the second, `tend` that of
+There are two queues. `fire` serves the queue of timers, which must fire on the second. `tend` serves the queue of
 upkeep: looks and removals, which may take long. Both understand every message.
 
 `sweep` only sends: an entry stays in the index until its function claims or settles. So a sweep may die anywhere.

@@ -71,8 +71,9 @@ def occurrence_id(name: str, at: int) -> str:
 def event_id(fn: str, source: str, *identity: str) -> str:
     """The root that an event starts: ``event:orders:ship:sqs:059f36b4-87a3``.
 
-    Another function, source or identity makes another id, whoever chose the texts: ``:`` and ``,`` of the parts of an
-    identity are written as ``%3A`` and ``%2C``, and what is too long becomes ``#`` and a digest, which begins no other.
+    Another function, source or identity always makes another id. ``:`` and ``,`` in the parts of an identity are
+    written as ``%3A`` and ``%2C``. An identity that is too long becomes ``#`` and a digest; no other identity begins
+    with ``#``.
 
     Args:
         source: a word without ``:``.
@@ -87,7 +88,7 @@ MAX_WORD = 200
 
 
 def _word(text: str, also: str) -> str:
-    """ASCII that can be read, and never ``#``, ``~`` or, unless ``also`` has them, ``:`` and ``,``."""
+    """Readable ASCII. It never has ``#`` or ``~``, and has ``:`` and ``,`` only if ``also`` does."""
     return quote(text, safe=f"@/+=;!$'()* {also}", errors="surrogatepass").replace("~", "%7E")
 
 
