@@ -17,6 +17,9 @@ DOLLARS_PER_MESSAGE_REQUEST = 0.40e-6
 MESSAGE_CHUNK = 64 * 1024
 """Bytes that SQS bills as one request, whether they are one message or a batch."""
 
+MESSAGES_TOGETHER = 10
+"""What SQS takes in one request."""
+
 DOLLARS_PER_PUT = 5e-6
 DOLLARS_PER_GET = 0.4e-6
 DOLLARS_PER_LOG_BYTE = 0.50e-9
@@ -97,11 +100,14 @@ class Stats:
             self.count_read(sum(item_size(item) for item in items))
 
     def count_messages(self, bodies: Sequence[str]) -> None:
-        """One request that sends these; and, for each, that it is received and deleted."""
-        sizes = [len(body.encode("utf-8", "surrogatepass")) for body in bodies]
+        """One request that sends these."""
         self.messages += len(bodies)
-        self.message_requests += max(1, math.ceil(sum(sizes) / MESSAGE_CHUNK))
-        self.message_requests += sum(max(1, math.ceil(size / MESSAGE_CHUNK)) + 1 for size in sizes)
+        self.message_requests += _chunks(bodies)
+
+    def count_batch(self, bodies: Sequence[str]) -> None:
+        """These are received together by an event source mapping, and then deleted together, ten in each request."""
+        for first in range(0, len(bodies), MESSAGES_TOGETHER):
+            self.message_requests += _chunks(bodies[first : first + MESSAGES_TOGETHER]) + 1
 
     def count_write(self, size: int) -> None:
         """One write of an item of so many bytes."""
@@ -140,6 +146,10 @@ class Stats:
         if self.metered:
             self.reads += 1
             self.read_units += max(1, math.ceil(size / 4096))
+
+
+def _chunks(bodies: Sequence[str]) -> int:
+    return max(1, math.ceil(sum(len(body.encode("utf-8", "surrogatepass")) for body in bodies) / MESSAGE_CHUNK))
 
 
 def _entry(item: Mapping[str, Any], projected: Collection[str]) -> dict[str, Any]:

@@ -88,14 +88,16 @@ def test_what_the_test_itself_reads_is_not_counted() -> None:
 
 @pytest.mark.parametrize(
     ("sizes", "requests"),
-    [([1], 1 + 2), ([64 * KIB], 1 + 2), ([64 * KIB + 1], 2 + 3), ([1] * 10, 1 + 20), ([7 * KIB] * 10, 2 + 20)],
+    [([1], 1), ([64 * KIB], 1), ([64 * KIB + 1], 2), ([1] * 10, 1), ([7 * KIB] * 10, 2)],
 )
 def test_messages_are_billed_by_chunks_of_64_kilobytes(sizes: list[int], requests: int) -> None:
-    """A batch as one message of its size. Each is received and deleted, too."""
-    stats = Stats()
-    stats.count_messages(["x" * size for size in sizes])
+    """A batch that is sent, or received, is billed as one message of its size; and a batch is deleted together."""
+    stats, texts = Stats(), ["x" * size for size in sizes]
+    stats.count_messages(texts)
     assert (stats.messages, stats.message_requests) == (len(sizes), requests)
-    assert stats.dollars == pytest.approx(requests * 0.40e-6)
+    stats.count_batch(texts)
+    assert stats.message_requests == 2 * requests + 1
+    assert stats.dollars == pytest.approx(stats.message_requests * 0.40e-6)
 
 
 def test_dollars_add_up() -> None:

@@ -174,6 +174,7 @@ class QueuePoller:
 
     queue: Queue
     mapping: QueueMapping
+    stats: Stats
     busy: bool = False
 
     def next_at(self) -> int | None:
@@ -189,6 +190,7 @@ class QueuePoller:
         received = self.queue.receive(min(limit or self.mapping.batch_size, self.mapping.batch_size))
         if not received:
             return
+        self.stats.count_batch([message["Body"] for message in received])
         failed = self._failed(received, deliver)
         for message in received:
             if message["MessageId"] in failed:

@@ -97,7 +97,8 @@ class World(ScannedTable):
         queues.count(self.sqs, self._stats)
         queues.create(self.sqs, self._template.queues)
         self.queues = [
-            QueuePoller(MotoQueue(self.sqs, mapping.queue), mapping) for mapping in self._template.queue_mappings
+            QueuePoller(MotoQueue(self.sqs, mapping.queue), mapping, self._stats)
+            for mapping in self._template.queue_mappings
         ]
 
         self.s3 = boto3.client("s3", region_name=REGION)
