@@ -35,10 +35,12 @@ $(MINISTACK_STAMP): constraints-ministack.txt
 demo: $(STAMP)  ## Run the example on a local cloud, crashes included
 	$(BIN)/python -m handlers.demo
 
+# The one test that the type checker reads shows which mistakes about times it finds.
 lint: $(STAMP)  ## Style, types and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy tests/unit/test_times.py
 	$(BIN)/lint-imports
 
 # What searches, storms and plays whole applications isn't measured: it would take half as long again.

@@ -14,13 +14,12 @@ from adapter.codec import Signature, decode
 from adapter.engine.hosts import storable
 from adapter.errors import CodecError
 from adapter.protocol.records import Kind, digest_of
+from adapter.protocol.times import datetime_of
 from adapter.replay.steps import Promise, Request
 
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
-
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 @overload
@@ -96,7 +95,7 @@ def promise(type_: Any = Any, /, *, timeout: float | None = None) -> Promise[Any
 
 def now() -> dt.datetime:
     """The time of the last delivery, aware, in UTC. It is the same at every replay."""
-    return _EPOCH + dt.timedelta(microseconds=scope_of("now()").now())
+    return datetime_of(scope_of("now()").now())
 
 
 def uuid4() -> uuid_module.UUID:

@@ -11,7 +11,7 @@ from adapter.engine.hosts import storable
 from adapter.engine.registry import Definition
 from adapter.errors import ConfigurationError, NotDurable
 from adapter.protocol.records import Kind, digest_of
-from adapter.protocol.times import SECOND
+from adapter.protocol.times import Instant, span_of
 from adapter.replay.steps import Promise, Request, Scope, current
 
 _LONGEST = 100 * 365 * 86_400
@@ -38,8 +38,8 @@ def seconds(timeout: float | None) -> float | None:
     raise ConfigurationError(f"timeout is a positive number of seconds, at most 100 years of them, got {timeout!r}")
 
 
-def deadline(scope: Scope, timeout: float | None) -> int | None:
-    return None if timeout is None else scope.now() + round(timeout * SECOND)
+def deadline(scope: Scope, timeout: float | None) -> Instant | None:
+    return None if timeout is None else scope.now() + span_of(timeout)
 
 
 def scope_of(what: str) -> Scope:

@@ -21,12 +21,11 @@ from adapter.protocol.messages import Occur
 from adapter.protocol.promises import Refused, Written
 from adapter.protocol.records import Kind, Record, digest_of
 from adapter.protocol.recurrence import Recurrence, When, recurrence
-from adapter.protocol.times import LATEST, SECOND
+from adapter.protocol.times import EPOCH, LATEST, SECOND, datetime_of, floor
 from adapter.protocol.timing import is_far
 
 P = ParamSpec("P")
 
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 MAX_NAME = 200
 
@@ -65,7 +64,7 @@ def schedule(
     host = hosts.current()
     now = host.now()
     when = when if isinstance(when, When) else When(when)
-    recurs = Recurrence(when=when, start=now // SECOND * SECOND, timeout=fn.options.timeout)
+    recurs = Recurrence(when=when, start=floor(now, SECOND), timeout=fn.options.timeout)
     first = recurs.after(now)
     encoded = requests.encoded(fn.definition, args, kwargs)
     record = Record(
@@ -131,11 +130,12 @@ def _id(name: str) -> str:
 
 def _seen(record: Record) -> Scheduled:
     recurs = recurrence(record.recurs, record.id)
-    if not 0 <= (record.wake_at or 0) < LATEST:
+    next_at = record.wake_at or EPOCH
+    if not 0 <= next_at < LATEST:
         raise BadMessage(f"{record.id} is to occur at {record.wake_at}, which is no time in microseconds")
     return Scheduled(
         name=record.id.removeprefix(SCHEDULE),
         fn=record.fn,
         when=recurs.when,
-        next_at=_EPOCH + dt.timedelta(microseconds=record.wake_at or 0),
+        next_at=datetime_of(next_at),
     )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from adapter.protocol.ids import BUCKET, ROOT_ORDINAL, parent_of, partition_of
 from adapter.protocol.records import Record
+from adapter.protocol.times import Instant
 
 
 class Partitions(ABC):
@@ -59,7 +60,7 @@ class Partitions(ABC):
             found.extend(more)
         return found
 
-    def clear(self, promise: str, before: int) -> None:
+    def clear(self, promise: str, before: Instant) -> None:
         # This store keeps nothing outside of the table.
         return
 

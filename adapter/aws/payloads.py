@@ -20,6 +20,7 @@ from botocore.exceptions import ClientError
 from adapter.engine.ports import Payloads
 from adapter.errors import BadMessage
 from adapter.protocol.ids import root_of
+from adapter.protocol.times import Instant
 
 CACHE_BYTES = 64 * 1024 * 1024
 """Bytes of objects that a sandbox keeps: the largest one fits in."""
@@ -111,7 +112,7 @@ class S3Payloads:
             self._explain(error, key)
             raise
 
-    def clear(self, prefix: str, before: int) -> None:
+    def clear(self, prefix: str, before: Instant) -> None:
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
         for page in pages:
             old = [each["Key"] for each in page.get("Contents", ()) if each["LastModified"].timestamp() * 1e6 < before]
@@ -156,7 +157,7 @@ class Cached:
     def copy(self, key: str, to: str) -> None:
         self._payloads.copy(key, to)
 
-    def clear(self, prefix: str, before: int) -> None:
+    def clear(self, prefix: str, before: Instant) -> None:
         # A kept text may stay after its object is gone: its key follows from its content, and it is checked.
         self._payloads.clear(prefix, before)
 

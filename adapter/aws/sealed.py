@@ -16,6 +16,7 @@ from adapter.engine.ports import Pool, Store
 from adapter.protocol.ids import parent_of, root_of
 from adapter.protocol.promises import Arming, Firing, Refused, Written
 from adapter.protocol.records import SEALED, Kind, Record, State, Stored
+from adapter.protocol.times import EPOCH, Instant
 from adapter.protocol.timing import Due
 
 
@@ -65,7 +66,13 @@ class SealedStore:
         return replace(record, objects=True) if objects else record
 
     def settle(
-        self, promise: str, state: State, value: str, at: int, due_at: int | None = None, by_parent: bool = False
+        self,
+        promise: str,
+        state: State,
+        value: str,
+        at: Instant,
+        due_at: Instant | None = None,
+        by_parent: bool = False,
     ) -> Written:
         sealed = self.sealing.seal(value, promise, "value", self._mark)
         written = self.inner.settle(promise, state, sealed, at, due_at, by_parent)
@@ -76,12 +83,12 @@ class SealedStore:
             return self._stands(written)
         return replace(self.sealing.opened(written), value=value)
 
-    def claim(self, promise: str, firing: Firing | None = None, due_at: int | None = None) -> Written:
+    def claim(self, promise: str, firing: Firing | None = None, due_at: Instant | None = None) -> Written:
         written = self.inner.claim(promise, firing, due_at)
         # A replay may need the function's arguments.
         return self._unread(written) if isinstance(written, Refused) else self.sealing.opened(written, ("args",))
 
-    def postpone(self, promise: str, was: int, due_at: int | None) -> Written:
+    def postpone(self, promise: str, was: Instant, due_at: Instant | None) -> Written:
         return self._unread(self.inner.postpone(promise, was, due_at))
 
     def register(self, promise: str, awaiter: str) -> Written:
@@ -94,13 +101,13 @@ class SealedStore:
     def arrive(self, promise: str, count: int) -> Written:
         return self._unread(self.inner.arrive(promise, count))
 
-    def close(self, promise: str, due_at: int | None = None, at: int = 0) -> Written:
+    def close(self, promise: str, due_at: Instant | None = None, at: Instant = EPOCH) -> Written:
         return self._unread(self.inner.close(promise, due_at, at))
 
-    def remove(self, promise: str, created_at: int) -> Written:
+    def remove(self, promise: str, created_at: Instant) -> Written:
         return self._unread(self.inner.remove(promise, created_at))
 
-    def clear(self, promise: str, before: int) -> None:
+    def clear(self, promise: str, before: Instant) -> None:
         if self.sealing.payloads is not None:
             self.sealing.payloads.clear(prefix_of(promise), before)
 
@@ -112,7 +119,7 @@ class SealedStore:
         # A drift shows arguments.
         return self._unread(self.inner.pause(promise, self.sealing.seal(why, promise, "paused", self._mark)))
 
-    def due(self, shard: str, until: int) -> Iterator[Sequence[Due]]:
+    def due(self, shard: str, until: Instant) -> Iterator[Sequence[Due]]:
         return self.inner.due(shard, until)
 
     def mark_objects(self, promise: str) -> Written:

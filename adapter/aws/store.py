@@ -18,6 +18,7 @@ from adapter.errors import BadMessage
 from adapter.protocol import promises, records
 from adapter.protocol.promises import Arming, Firing, Refusal, Refused, Written
 from adapter.protocol.records import SEALED, Kind, Record, State
+from adapter.protocol.times import EPOCH, Instant
 from adapter.protocol.timing import Due, due_of
 
 _RUNNABLE = "(#state = :pending OR (#state IN (:canceled, :timedout) AND attribute_not_exists(#closed)))"
@@ -73,7 +74,13 @@ class DynamoStore(Partitions):
         return record
 
     def settle(
-        self, promise: str, state: State, value: str, at: int, due_at: int | None = None, by_parent: bool = False
+        self,
+        promise: str,
+        state: State,
+        value: str,
+        at: Instant,
+        due_at: Instant | None = None,
+        by_parent: bool = False,
     ) -> Written:
         check_size(promise, value)
         changes = {
@@ -93,7 +100,7 @@ class DynamoStore(Partitions):
             values={":pending": {"S": State.PENDING}},
         )
 
-    def claim(self, promise: str, firing: Firing | None = None, due_at: int | None = None) -> Written:
+    def claim(self, promise: str, firing: Firing | None = None, due_at: Instant | None = None) -> Written:
         condition = _RUNNABLE
         values: dict[str, Any] = dict(_STATES)
         if firing is not None:
@@ -109,7 +116,7 @@ class DynamoStore(Partitions):
             values=values,
         )
 
-    def postpone(self, promise: str, was: int, due_at: int | None) -> Written:
+    def postpone(self, promise: str, was: Instant, due_at: Instant | None) -> Written:
         return self._update(
             promise,
             lambda standing: promises.postpone(standing, was, due_at),
@@ -169,7 +176,7 @@ class DynamoStore(Partitions):
             values=_STATES,
         )
 
-    def close(self, promise: str, due_at: int | None = None, at: int = 0) -> Written:
+    def close(self, promise: str, due_at: Instant | None = None, at: Instant = EPOCH) -> Written:
         return self._update(
             promise,
             lambda standing: promises.close(standing, due_at, at),
@@ -178,7 +185,7 @@ class DynamoStore(Partitions):
             values={},
         )
 
-    def remove(self, promise: str, created_at: int) -> Written:
+    def remove(self, promise: str, created_at: Instant) -> Written:
         condition = f"#created_at = :created_at_is AND {_OVER}"
         readable = _readable()
         try:
@@ -224,7 +231,7 @@ class DynamoStore(Partitions):
             values=_STATES,
         )
 
-    def due(self, shard: str, until: int) -> Iterator[Sequence[Due]]:
+    def due(self, shard: str, until: Instant) -> Iterator[Sequence[Due]]:
         pages = self.client.get_paginator("query").paginate(
             TableName=self._table,
             IndexName="due",

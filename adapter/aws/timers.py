@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from adapter.engine.operations import SendAt
 from adapter.engine.ports import Clock
 from adapter.protocol.messages import Timed, to_event
-from adapter.protocol.times import SECOND
+from adapter.protocol.times import SECOND, Instant
 from adapter.protocol.timing import HORIZON
 
 
@@ -32,7 +32,7 @@ class SqsTimers:
         self._upkeep_url = upkeep_url or queue_url
         self._clock = clock
 
-    def send_at(self, target: str, message: Timed, at: int, upkeep: bool = False) -> None:
+    def send_at(self, target: str, message: Timed, at: Instant, upkeep: bool = False) -> None:
         send = SendAt(target, message, at, upkeep)
         self.client.send_message(QueueUrl=self._url(upkeep), **self._entry(send, self._clock.now()))
 
@@ -54,7 +54,7 @@ class SqsTimers:
     def _url(self, upkeep: bool) -> str:
         return self._upkeep_url if upkeep else self._queue_url
 
-    def _entry(self, send: SendAt, now: int) -> dict[str, Any]:
+    def _entry(self, send: SendAt, now: Instant) -> dict[str, Any]:
         wait = min(max(send.at - now, 0), HORIZON)
         body = {"at": send.at, "target": send.target, "message": to_event(send.message)}
         return {

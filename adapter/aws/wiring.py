@@ -34,14 +34,15 @@ from adapter.engine.runner import CodeRunner
 from adapter.errors import ConfigurationError, Paused
 from adapter.protocol.messages import Timed
 from adapter.protocol.records import Record
+from adapter.protocol.times import Instant
 from adapter.protocol.timing import retention_of
 
 POLL_SECONDS = (0.05, 2.0)
 
 
 class SystemClock:
-    def now(self) -> int:
-        return time.time_ns() // 1_000
+    def now(self) -> Instant:
+        return Instant(time.time_ns() // 1_000)
 
 
 class Threads:
@@ -62,7 +63,7 @@ class Threads:
 class NoTimers:
     """The timers of a host without a queue. It refuses, since otherwise a function would sleep for ever."""
 
-    def send_at(self, target: str, message: Timed, at: int, upkeep: bool = False) -> None:
+    def send_at(self, target: str, message: Timed, at: Instant, upkeep: bool = False) -> None:
         raise ConfigurationError("set DURABLE_TIMERS to the URL of the timers' queue: this needs a timer")
 
     def send_batch(self, sends: Sequence[SendAt]) -> None:

@@ -17,6 +17,7 @@ from adapter.protocol.ids import is_id, parent_of
 from adapter.protocol.records import Kind, Record, Stored
 from adapter.protocol.signs import Roots, followed
 from adapter.protocol.standing import Standing, Way, standing
+from adapter.protocol.times import NEVER, Instant
 from adapter.protocol.timing import SCHEDULES, SHARDS, Due
 
 LOOKED_AT = 1_000
@@ -25,7 +26,6 @@ LOOKED_AT = 1_000
 TOGETHER = 50
 """Requests side by side."""
 
-_EVER = 2**62
 
 Peeked = tuple[Record, Sequence[Record]]
 
@@ -69,7 +69,7 @@ class Reader:
     def __init__(self, host: EngineHost) -> None:
         self._perform = host.ports.perform
         self._due = host.ports.store.due
-        self.now: int = self._perform(Now())
+        self.now: Instant = self._perform(Now())
 
     def family(self, promise: str) -> Family:
         """A promise with its children, arguments and outcomes unread.
@@ -177,7 +177,7 @@ class Reader:
 
     def _entries(self, shard: str, unreadable: list[str]) -> Iterator[Due]:
         try:
-            for page in self._due(shard, _EVER):
+            for page in self._due(shard, NEVER):
                 yield from page
         except BadMessage as error:
             # One that can't be read must not hide the others.

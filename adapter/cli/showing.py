@@ -19,6 +19,7 @@ from rich.tree import Tree
 from adapter.cli.reading import Node, Overview
 from adapter.protocol.records import Kind, Record
 from adapter.protocol.standing import Way, function_of, span
+from adapter.protocol.times import Instant
 
 WIDE = 100_000
 """Columns where the output is no terminal: so nothing is wrapped."""
@@ -50,14 +51,14 @@ def shown(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
-def tree(node: Node, now: int) -> Tree:
+def tree(node: Node, now: Instant) -> Tree:
     """A promise, with the promises that it made below it."""
     grown = Tree(_label(node, now))
     _grow(grown, node, now)
     return grown
 
 
-def _grow(tree: Tree, node: Node, now: int) -> None:
+def _grow(tree: Tree, node: Node, now: Instant) -> None:
     for name, text in node.values.items():
         tree.add(Text(shown(f"{name}: {text if len(text) <= LONGEST else text[:LONGEST] + '…'}")))
     for child in node.children:
@@ -67,7 +68,7 @@ def _grow(tree: Tree, node: Node, now: int) -> None:
         tree.add(Text(f"and {sum(node.hidden.values()):,} {'more' if node.children else 'below'}: {counts}"))
 
 
-def _label(node: Node, now: int) -> Text:
+def _label(node: Node, now: Instant) -> Text:
     record, stands = node.record, node.standing
     label = Text(f"{shown(record.id)}  {shown(_what(record))}  ")
     label.append(record.state.value, _COLORS[stands.way])
@@ -88,7 +89,7 @@ def _what(record: Record) -> str:
             return f"schedule of {function_of(record.fn)}"
 
 
-def listing(overview: Overview, now: int) -> Table:
+def listing(overview: Overview, now: Instant) -> Table:
     """A row for each execution."""
     table = Table(box=None, pad_edge=False, header_style="")
     for column in ("ID", "FUNCTION", "STATE", "AGE", "HOW IT STANDS"):

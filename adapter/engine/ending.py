@@ -1,8 +1,12 @@
-"""Ending what a function started, when the function's code can't hear of it any more. Pure: it yields operations."""
+"""How a run ends; and how what a function started ends, when its code can't hear of it any more.
+
+Pure: it yields operations. Every run of a function returns an `Ending`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from enum import StrEnum
 from typing import Any
 
 from adapter.codec.exceptions import encode_exception
@@ -12,6 +16,38 @@ from adapter.errors import FunctionCrashed
 from adapter.protocol.records import Kind, Record, State
 
 
+class Ending(StrEnum):
+    """What came of a run. The Lambda answers an envelope with it."""
+
+    SETTLED = "settled"
+    """The function is over, and its promise has its outcome."""
+
+    SUSPENDED = "suspended"
+    """The function waits; what it waits for resumes it."""
+
+    YIELDED = "yielded"
+    """A fresh invocation goes on, since this one had too little time left."""
+
+    RETRYING = "retrying"
+    """The function failed. A message begins its next attempt."""
+
+    REFUSED = "refused"
+    """There was nothing to do: the promise was over, another run had taken over, or an earlier execution was meant."""
+
+    PAUSED = "paused"
+    """The function's code drifted from its history."""
+
+    CLOSED = "closed"
+    """The function was settled from above, and has cleaned up."""
+
+    STUCK = "stuck"
+    """The function waits for nothing that could settle, and for no time."""
+
+
+Steps = Generator[Operation, Any, Ending]
+"""A run, as the operations that it asks for."""
+
+
 def end(children: Sequence[Record]) -> Generator[Operation, Any, None]:
     """Cancel the promises whose outcome no code will hear."""
     for child in children:
@@ -19,13 +55,13 @@ def end(children: Sequence[Record]) -> Generator[Operation, Any, None]:
             yield Settle(child.id, State.CANCELED, "", guarded=child.kind is Kind.CALL, by_parent=True)
 
 
-def crashed(own: Record, children: Sequence[Record]) -> Generator[Operation, Any, str]:
+def crashed(own: Record, children: Sequence[Record]) -> Steps:
     """Settle a function whose Lambda died too often. Its children end first: nothing else would end them."""
     yield from end(children)
     if not own.pending:
         yield Close(own.id)
-        return "closed"
+        return Ending.CLOSED
     error = FunctionCrashed(f"{own.fn} ({own.id}): its Lambda died, or failed outside of the function, too often")
     yield Settle(own.id, State.REJECTED, encode_exception(error))
     yield Tell(What.CRASHED, own.id, own.fn, {})
-    return "settled"
+    return Ending.SETTLED

@@ -17,6 +17,7 @@ from adapter.protocol.ids import child_id
 from adapter.protocol.messages import Start
 from adapter.protocol.promises import Refused, Written
 from adapter.protocol.records import DISPATCHED, Kind, Record, State, Wake
+from adapter.protocol.times import NO_TIME, Instant, Span
 from adapter.replay.execution import Execution
 from adapter.replay.known import Known
 from adapter.replay.outcomes import Outcome
@@ -46,7 +47,7 @@ class Flusher:
         self._checking = checking
         self._dispatched: set[str] = set()
         self._flushed = False
-        self._longest = 0
+        self._longest = NO_TIME
 
     def is_late(self, flush: Flush) -> Generator[Operation, Any, bool]:
         """Whether the flush has inline steps that this invocation can hardly finish. A fresh invocation has all its
@@ -56,7 +57,7 @@ class Flusher:
         """
         if not self._flushed or not any(request.kind is Kind.INLINE for request in flush.requests):
             return False
-        left: int = yield Remaining()
+        left: Span = yield Remaining()
         return left < max(self._caller.limit // 10, self._longest * 3 // 2)
 
     def flush(self, execution: Execution, flush: Flush) -> Performed:
@@ -99,7 +100,7 @@ class Flusher:
     # What runs elsewhere.
 
     def _remote(self, execution: Execution, flush: Flush, requests: list[Request]) -> Performed:
-        now: int = yield Now()
+        now: Instant = yield Now()
         leader = flush.leader
         if leader is not None:
             # The leader is written first. So an inline step that leads others is announced before it runs.
@@ -145,7 +146,7 @@ class Flusher:
                 # This run announced it, or one that died.
                 yield from self._settle_child(execution, request.ordinal, outcome)
                 continue
-            now: int = yield Now()
+            now: Instant = yield Now()
             record = self._inline_record(execution.own, request, flush, now)
             own = outcome is CANCELLED
             settled = replace(record, state=outcome.state, value=outcome.text, settled_at=now, by_parent=own)
@@ -159,7 +160,7 @@ class Flusher:
             assert request.inline is not None
             assert request.encode is not None
             codes.append(RunCode(request.id, execution.now(), request.inline, request.encode))
-        begun: int = yield Now()
+        begun: Instant = yield Now()
         outcomes: list[Outcome] = yield Many(tuple(codes))
         self._longest = max(self._longest, (yield Now()) - begun)
         return dict(zip((request.ordinal for request in requests), outcomes, strict=True))
@@ -177,7 +178,7 @@ class Flusher:
 
     # Records.
 
-    def _inline_record(self, own: Record, request: Request, flush: Flush, now: int) -> Record:
+    def _inline_record(self, own: Record, request: Request, flush: Flush, now: Instant) -> Record:
         """The record of an inline step. Its parent runs it, so it wakes no function."""
         return Record(
             id=request.id,
@@ -190,7 +191,7 @@ class Flusher:
             seen=flush.seen if request is flush.leader else None,
         )
 
-    def _remote_record(self, own: Record, request: Request, flush: Flush, now: int) -> Record:
+    def _remote_record(self, own: Record, request: Request, flush: Flush, now: Instant) -> Record:
         return Record(
             id=request.id,
             kind=request.kind,

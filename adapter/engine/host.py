@@ -23,7 +23,7 @@ from adapter.protocol.ids import SCHEDULE, is_id
 from adapter.protocol.messages import Cause, Resume, is_envelope, parse
 from adapter.protocol.promises import Refusal, Refused, Written
 from adapter.protocol.records import Kind, Record, State
-from adapter.protocol.times import SECOND
+from adapter.protocol.times import MILLISECOND, NEVER, Instant, Span, span_of
 from adapter.protocol.timing import SCHEDULES
 
 T = TypeVar("T")
@@ -63,8 +63,8 @@ class EngineHost:
             remaining = functools.partial(_remaining, context)
             # Almost none of its time is used up by now.
             caller = Caller(request_id, self.ports.prefix, remaining())
-            state = drive(respond(message, caller, self.memory), self.ports.perform, remaining)
-            return {"id": promise, "state": state}
+            ended = drive(respond(message, caller, self.memory), self.ports.perform, remaining)
+            return {"id": promise, "state": ended.value}
         if root is None:
             raise ConfigurationError("this entry only runs envelopes; start a durable function by its own handler")
         begin = functools.partial(self._begin, request_id=request_id, root=root, timeout=timeout)
@@ -94,7 +94,7 @@ class EngineHost:
 
     def start(self, record: Record, timeout: float | None = None) -> Record:
         now = self.ports.clock.now()
-        deadline = None if timeout is None else now + round(timeout * SECOND)
+        deadline = None if timeout is None else now + span_of(timeout)
         _, stands = drive(start_root(replace(record, created_at=now, deadline=deadline)), self.ports.perform)
         if stands.pending and stands.digest == record.digest and stands.paused:
             self.ports.perform(Invoke(stands.target, Resume(id=stands.id, cause=Cause.AGAIN)))
@@ -104,9 +104,9 @@ class EngineHost:
         return drive(steps, self.ports.perform)
 
     def scheduled(self) -> list[str]:
-        return [due.id for page in self.ports.store.due(SCHEDULES, 2**62) for due in page]
+        return [due.id for page in self.ports.store.due(SCHEDULES, NEVER) for due in page]
 
-    def now(self) -> int:
+    def now(self) -> Instant:
         return self.ports.clock.now()
 
     def largest(self) -> int:
@@ -139,5 +139,5 @@ class EngineHost:
         return name
 
 
-def _remaining(context: Any) -> int:
-    return int(context.get_remaining_time_in_millis()) * 1_000
+def _remaining(context: Any) -> Span:
+    return int(context.get_remaining_time_in_millis()) * MILLISECOND

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
+from adapter.protocol.times import EPOCH, Instant
 from adapter.protocol.timing import MIN_RETENTION
 from adapter.replay.execution import Execution
 
@@ -18,16 +19,16 @@ class Memory:
     """
 
     size: int = 64
-    kept: OrderedDict[str, tuple[Execution, int]] = field(default_factory=OrderedDict)
+    kept: OrderedDict[str, tuple[Execution, Instant]] = field(default_factory=OrderedDict)
 
-    def take(self, promise: str, now: int) -> Execution | None:
-        execution, since = self.kept.pop(promise, (None, 0))
+    def take(self, promise: str, now: Instant) -> Execution | None:
+        execution, since = self.kept.pop(promise, (None, EPOCH))
         if execution is not None and now - since > MIN_RETENTION // 2:
             execution.abandon()
             return None
         return execution
 
-    def keep(self, promise: str, execution: Execution, now: int) -> None:
+    def keep(self, promise: str, execution: Execution, now: Instant) -> None:
         if promise in self.kept:
             self.kept.pop(promise)[0].abandon()
         self.kept[promise] = execution, now

@@ -15,12 +15,13 @@ from adapter.engine.telling import What
 from adapter.protocol.messages import Message, Timed
 from adapter.protocol.promises import Arming, Firing
 from adapter.protocol.records import Record, State
+from adapter.protocol.times import Instant
 from adapter.replay.loop import DurableLoop
 
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """The time, in microseconds since the epoch."""
+    """The time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class ReadFunction:
 
 @dataclass(frozen=True, slots=True)
 class Remaining:
-    """How long this invocation may still run, in microseconds. The host answers it, not a port."""
+    """How long this invocation may still run. The host answers it, not a port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ class ReadChildren:
 class Claim:
     id: str
     firing: Firing | None = None
-    due_at: int | None = None
+    due_at: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +88,8 @@ class Postpone:
     """Set the watchdog's next look."""
 
     id: str
-    was: int
-    due_at: int | None
+    was: Instant
+    due_at: Instant | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,7 @@ class Remove:
     """Remove a record that is over, if it was created at this time."""
 
     id: str
-    created_at: int
+    created_at: Instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,7 @@ class Clear:
     """Remove the objects of a root's execution that were last put before a time."""
 
     id: str
-    before: int
+    before: Instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +182,7 @@ class SendAt:
 
     target: str
     message: Timed
-    at: int
+    at: Instant
     upkeep: bool = False
 
 
@@ -200,7 +201,7 @@ class RunCode:
     """
 
     scope: str
-    now: int
+    now: Instant
     code: Callable[[], Any]
     encode: Callable[[Any], str]
 

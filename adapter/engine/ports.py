@@ -40,6 +40,7 @@ from adapter.protocol.ids import parent_of
 from adapter.protocol.messages import Message, Timed
 from adapter.protocol.promises import Arming, Firing, Written
 from adapter.protocol.records import MAX_PAYLOAD_BYTES, Record, State
+from adapter.protocol.times import EPOCH, Instant, Span
 from adapter.protocol.timing import RETENTION, WATCH, Due, kept_until
 from adapter.replay.outcomes import Outcome
 
@@ -57,20 +58,26 @@ class Store(Protocol):
     def read_children(self, promise: str, first: int = 0, last: int | None = None) -> Sequence[Record]: ...
     def create(self, record: Record) -> Written: ...
     def settle(
-        self, promise: str, state: State, value: str, at: int, due_at: int | None = None, by_parent: bool = False
+        self,
+        promise: str,
+        state: State,
+        value: str,
+        at: Instant,
+        due_at: Instant | None = None,
+        by_parent: bool = False,
     ) -> Written: ...
-    def claim(self, promise: str, firing: Firing | None = None, due_at: int | None = None) -> Written: ...
-    def postpone(self, promise: str, was: int, due_at: int | None) -> Written: ...
+    def claim(self, promise: str, firing: Firing | None = None, due_at: Instant | None = None) -> Written: ...
+    def postpone(self, promise: str, was: Instant, due_at: Instant | None) -> Written: ...
     def mark_objects(self, promise: str) -> Written: ...
     def register(self, promise: str, awaiter: str) -> Written: ...
     def arm(self, promise: str, arming: Arming) -> Written: ...
     def arrive(self, promise: str, count: int) -> Written: ...
-    def close(self, promise: str, due_at: int | None = None, at: int = 0) -> Written: ...
+    def close(self, promise: str, due_at: Instant | None = None, at: Instant = EPOCH) -> Written: ...
     def delete(self, promise: str) -> Record | None: ...
-    def remove(self, promise: str, created_at: int) -> Written: ...
-    def clear(self, promise: str, before: int) -> None: ...
+    def remove(self, promise: str, created_at: Instant) -> Written: ...
+    def clear(self, promise: str, before: Instant) -> None: ...
     def pause(self, promise: str, why: str) -> Written: ...
-    def due(self, shard: str, until: int) -> Iterator[Sequence[Due]]:
+    def due(self, shard: str, until: Instant) -> Iterator[Sequence[Due]]:
         """Pages of the index's entries that are due before ``until``. Entries of the last seconds may be missing."""
         ...
 
@@ -91,8 +98,8 @@ class Payloads(Protocol):
         """Copy the text of one key to another. Raises as `get` does."""
         ...
 
-    def clear(self, prefix: str, before: int) -> None:
-        """Remove the texts under a prefix that were last put before a time (microseconds)."""
+    def clear(self, prefix: str, before: Instant) -> None:
+        """Remove the texts under a prefix that were last put before a time."""
         ...
 
 
@@ -118,14 +125,12 @@ class Timers(Protocol):
     Upkeep may come later than that, and doesn't delay anything else.
     """
 
-    def send_at(self, target: str, message: Timed, at: int, upkeep: bool = False) -> None: ...
+    def send_at(self, target: str, message: Timed, at: Instant, upkeep: bool = False) -> None: ...
     def send_batch(self, sends: Sequence[SendAt]) -> None: ...
 
 
 class Clock(Protocol):
-    def now(self) -> int:
-        """Microseconds since the epoch."""
-        ...
+    def now(self) -> Instant: ...
 
 
 class Runner(Protocol):
@@ -154,7 +159,7 @@ class Ports:
 
     ``prefix`` turns the target ``charge`` into the Lambda's name ``mystack-charge``. ``default_target`` is the Lambda
     of a function that has no target, where no Lambda called it. ``largest`` is how many bytes arguments, or an outcome,
-    may have. ``retention`` is for how many microseconds an execution that is over is kept; None: for ever.
+    may have. ``retention`` is for how long an execution that is over is kept; None: for ever.
     """
 
     store: Store
@@ -167,7 +172,7 @@ class Ports:
     prefix: str = ""
     default_target: str = ""
     largest: int = MAX_PAYLOAD_BYTES
-    retention: int | None = RETENTION
+    retention: Span | None = RETENTION
 
     def perform(self, operation: Operation) -> Any:
         """Perform one operation. It is one call to the outside, which either happens or raises."""
@@ -201,7 +206,7 @@ class Ports:
             case _:
                 raise TypeError(f"{operation!r} is no operation")
 
-    def _kept_until(self, promise: str, now: int) -> int | None:
+    def _kept_until(self, promise: str, now: Instant) -> Instant | None:
         """When the watchdog looks whether a root that ends now can be removed, with all below it."""
         return None if parent_of(promise) is not None else kept_until(promise, now, self.retention)
 
@@ -237,12 +242,12 @@ CALLS: dict[type[Any], tuple[str, str, tuple[str, ...] | None]] = {
 def drive(
     steps: Generator[Operation, Any, T],
     perform: Callable[[Operation], Any],
-    remaining: Callable[[], int] | None = None,
+    remaining: Callable[[], Span] | None = None,
 ) -> T:
     """Perform the operations that a generator yields, until it ends.
 
     Args:
-        remaining: the microseconds that this invocation still has; None where no Lambda's time runs out.
+        remaining: how long this invocation may still run; None where no Lambda's time runs out.
     """
     result: Any = None
     try:

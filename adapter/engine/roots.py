@@ -12,6 +12,7 @@ from adapter.errors import IdConflict, UnknownPromise
 from adapter.protocol.messages import Look, Start
 from adapter.protocol.promises import Refused, Written, copied
 from adapter.protocol.records import Kind, Record, digest_of
+from adapter.protocol.times import Instant
 from adapter.protocol.timing import indexed, is_far
 from adapter.replay.outcomes import Outcome, rejected, resolved
 
@@ -62,7 +63,7 @@ def follow(child: Record, caller: Caller, dispatched: MutableSet[str]) -> Genera
     return Outcome(*copied(written.stands.state, written.stands.value))
 
 
-def _root_of(child: Record, caller: Caller, now: int) -> Record:
+def _root_of(child: Record, caller: Caller, now: Instant) -> Record:
     return Record(
         id=child.root,
         fn=child.fn,

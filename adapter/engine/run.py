@@ -15,7 +15,7 @@ from typing import Any, assert_never
 from adapter.codec.exceptions import decode_exception
 from adapter.engine import registry, suspending
 from adapter.engine.caller import Caller
-from adapter.engine.ending import crashed
+from adapter.engine.ending import Ending, Steps, crashed
 from adapter.engine.flushing import Flusher, Stale
 from adapter.engine.memory import Memory
 from adapter.engine.news import read_news
@@ -48,7 +48,7 @@ from adapter.protocol.ids import child_id, parent_of
 from adapter.protocol.messages import Cause, Message, Resume, Start
 from adapter.protocol.promises import Arming, Firing, Refusal, Refused, Written
 from adapter.protocol.records import Kind, Record, State
-from adapter.protocol.times import MINUTE
+from adapter.protocol.times import EPOCH, MINUTE, NO_TIME, Instant
 from adapter.protocol.timing import WATCH, is_far
 from adapter.replay.blocks import gathered
 from adapter.replay.execution import Execution
@@ -56,10 +56,6 @@ from adapter.replay.known import Known
 from adapter.replay.loop import DurableLoop
 from adapter.replay.outcomes import Outcome
 from adapter.replay.steps import Behind, Done, Flush, Left, Suspended
-
-Steps = Generator[Operation, Any, str]
-"""Returns a word for how the run ended: ``settled``, ``suspended``, ``yielded`` (to a fresh invocation), ``retrying``,
-``refused``, ``paused``, ``closed`` or ``stuck``."""
 
 
 def respond(message: Message, caller: Caller, memory: Memory) -> Steps:
@@ -86,7 +82,7 @@ class _Run:
         self.execution: Execution | None = None
         self.attempt = 1
         self.crashes = 0
-        self.since = 0
+        self.since = EPOCH
         self.firing: Firing | None = None
         self.sent: Firing | None = None
 
@@ -100,7 +96,7 @@ class _Run:
         if own is None:
             raise _unknown(message.id)
         if not self._is_meant(own):
-            return "refused"
+            return Ending.REFUSED
         self.own = own
         # A plain function has no children, and most calls are such leaves.
         children = (yield ReadChildren(message.id)) if registry.find(own.fn).is_async else ()
@@ -108,7 +104,7 @@ class _Run:
 
     def resume(self, message: Resume) -> Steps:
         self.firing, self.crashes = message.firing, message.crashes
-        now: int = yield Now()
+        now: Instant = yield Now()
         known = self.memory.take(message.id, now)
         try:
             if message.cause.claims:
@@ -140,10 +136,10 @@ class _Run:
         """
         own = refused.stands
         if refused.why is not Refusal.SUPERSEDED or own is None:
-            return "refused"
+            return Ending.REFUSED
         children = yield ReadChildren(own.id)
         if not self.flusher.orphans(children):
-            return "refused"
+            return Ending.REFUSED
         self.own = own
         return (yield from self._run(children, Cause.AGAIN.value))
 
@@ -152,7 +148,7 @@ class _Run:
         if own is None:
             raise _unknown(promise)
         if not self._is_meant(own):
-            return "refused"
+            return Ending.REFUSED
         self.own = own
         if self.checking:
             yield from self._make_up(children)
@@ -187,9 +183,9 @@ class _Run:
                 # Cancelled before it began, or a plain function, which runs on to its end: there is nothing to clean
                 # up.
                 yield Close(self.own.id)
-                return "closed"
+                return Ending.CLOSED
             if self.checking and never_ran and not self._is_given_up(function, (yield Now())):
-                return "refused"
+                return Ending.REFUSED
             yield Tell(What.RUNNING, self.own.id, self.own.fn, {"why": why, "attempt": self.attempt})
             if not function.is_async:
                 return (yield from self._leaf(function))
@@ -198,7 +194,7 @@ class _Run:
         except NonDeterminismError as drift:
             yield Pause(self.own.id, str(drift))
             yield Tell(What.PAUSED, self.own.id, self.own.fn, {"drift": str(drift), "why": drift.brief})
-            return "paused"
+            return Ending.PAUSED
         finally:
             if self.execution is not None:
                 self.execution.abandon()
@@ -217,13 +213,13 @@ class _Run:
     def _policy(self, function: Definition) -> retries.Retry:
         return policy_of(function, self.own)
 
-    def _is_given_up(self, function: Definition, now: int) -> bool:
+    def _is_given_up(self, function: Definition, now: Instant) -> bool:
         """Whether a function that left no trace has had time for all its attempts: then it isn't between two."""
         policy = self._policy(function)
         if policy.attempts == math.inf:
             return False
         attempts = int(policy.attempts)
-        delays = sum(policy.delay(attempt, self.own.id) for attempt in range(1, attempts))
+        delays = sum((policy.delay(attempt, self.own.id) for attempt in range(1, attempts)), NO_TIME)
         return now > self.own.created_at + delays + attempts * self.caller.limit + 5 * MINUTE
 
     def _until_rest(self, function: Definition) -> Steps:
@@ -244,7 +240,7 @@ class _Run:
                     behind = str(news)
                 own, children = yield ReadFunction(self.own.id)
                 if own is None or not own.runnable:
-                    return "refused"
+                    return Ending.REFUSED
                 self.own = own
                 self.execution = self._execution(function, children)
 
@@ -266,7 +262,7 @@ class _Run:
             yield Tell(What.BODY, self.own.id, self.own.fn, {})
         while True:
             yield from self._read_blocks(execution)
-            now: int = yield Now()
+            now: Instant = yield Now()
             step = execution.advance(now)
             match step:
                 case Flush() if (yield from self.flusher.is_late(step)):
@@ -305,7 +301,7 @@ class _Run:
         """Go on in a fresh invocation. If this one dies before, Lambda's retry of it goes on just so."""
         yield Invoke(self.own.target, Resume(id=self.own.id, cause=Cause.AGAIN))
         yield Tell(What.YIELDED, self.own.id, self.own.fn, {})
-        return "yielded"
+        return Ending.YIELDED
 
     def _settle_leaf(self, function: Definition, outcome: Outcome) -> Steps:
         """Settle a function that made no durable call. If it failed, its policy may send another attempt instead."""
@@ -321,25 +317,25 @@ class _Run:
         again = Start(id=self.own.id, attempt=self.attempt + 1, crashes=self.crashes, since=self.own.created_at)
         yield SendAt(self.own.target, again, at)
         yield Tell(What.RETRYING, self.own.id, self.own.fn, {"attempt": self.attempt, "at": at})
-        return "retrying"
+        return Ending.RETRYING
 
     def _settle(self, outcome: Outcome, ended: Ended | None = None) -> Steps:
         if not self.own.pending:
             # It was cancelled before: that outcome stands, and its clean-up is complete.
             yield Close(self.own.id)
             yield Tell(What.CLEANED_UP, self.own.id, self.own.fn, {"ended": ended})
-            return "closed"
+            return Ending.CLOSED
         written: Written = yield Settle(self.own.id, outcome.state, outcome.text)
         if isinstance(written, Refused):
             if written.stands is not None and written.stands.runnable and registry.find(self.own.fn).is_async:
                 raise Stale
             yield Tell(What.REFUSED, self.own.id, self.own.fn, {"state": written.why.value})
-            return "refused"
+            return Ending.REFUSED
         yield Tell(What.SETTLED, self.own.id, self.own.fn, {"state": outcome.state.value, "ended": ended})
-        return "settled"
+        return Ending.SETTLED
 
-    def _suspend(self, execution: Execution, step: Suspended, now: int) -> Steps:
-        """How the run ends; an empty text if there was news instead, which the execution has now."""
+    def _suspend(self, execution: Execution, step: Suspended, now: Instant) -> Generator[Operation, Any, Ending | None]:
+        """How the run ends; None if there was news instead, which the execution has now."""
         at = suspending.wake_at(self.own, step)
         if suspending.needs_arming(self.own, step, at):
             written: Written = yield Arm(self.own.id, (yield from self._arming(execution, step, at)))
@@ -349,10 +345,10 @@ class _Run:
         yield Tell(What.SUSPENDED, self.own.id, self.own.fn, {"waiting": step.waiting, "wake_at": at})
         self.memory.keep(self.own.id, execution, now)
         self.execution = None
-        return "suspended" if step.waiting or at is not None else "stuck"
+        return Ending.SUSPENDED if step.waiting or at is not None else Ending.STUCK
 
-    def _take_news(self, execution: Execution, refused: Refused) -> Steps:
-        """What follows when the arming was refused: an empty text once the execution has the news.
+    def _take_news(self, execution: Execution, refused: Refused) -> Generator[Operation, Any, Ending | None]:
+        """What follows when the arming was refused: None once the execution has the news.
 
         The last run that arms must know everything. Where only arrivals or the state have moved, no other run has
         claimed or armed since this one loaded: what it knows is right, and merely behind (I1). So it reads its own
@@ -362,7 +358,7 @@ class _Run:
         """
         if refused.why is Refusal.SETTLED or refused.why is Refusal.UNKNOWN:
             yield Tell(What.REFUSED, self.own.id, self.own.fn, {"state": refused.why.value})
-            return "refused"
+            return Ending.REFUSED
         if refused.why is not Refusal.MOVED or refused.stands is None:
             raise Stale
         # While settlements keep coming, each arming may be refused. A fresh invocation has all its time.
@@ -372,10 +368,10 @@ class _Run:
         if not execution.resume(own, (yield from read_news(execution))):
             raise Stale
         self.own = own
-        return ""
+        return None
 
-    def _arming(self, execution: Execution, step: Suspended, at: int | None) -> Generator[Operation, Any, Arming]:
-        now: int = yield Now()
+    def _arming(self, execution: Execution, step: Suspended, at: Instant | None) -> Generator[Operation, Any, Arming]:
+        now: Instant = yield Now()
         if at is not None and not is_far(at, now) and not suspending.is_sent(self.own, at, self.firing):
             # The message is sent before arming: a run that finds the function armed relies on it. If the message
             # overtakes the arming, its claim moves the epoch, and this run loads again.

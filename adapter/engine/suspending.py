@@ -5,7 +5,7 @@ from __future__ import annotations
 from adapter.protocol.ids import parent_of
 from adapter.protocol.promises import Arming, Firing, missing, threshold_for
 from adapter.protocol.records import Record
-from adapter.protocol.times import MINUTE
+from adapter.protocol.times import MINUTE, Instant
 from adapter.protocol.timing import is_far, watched
 from adapter.replay.known import Known
 from adapter.replay.steps import Suspended
@@ -15,31 +15,31 @@ OVERDUE = MINUTE
 the function is woken in vain."""
 
 
-def wake_at(own: Record, step: Suspended) -> int | None:
+def wake_at(own: Record, step: Suspended) -> Instant | None:
     """When time resumes the function. A suspended root watches its own deadline, since it has no parent that does."""
     if own.deadline is None or not own.pending or parent_of(own.id) is not None:
         return step.wake_at
     return own.deadline if step.wake_at is None else min(step.wake_at, own.deadline)
 
 
-def needs_arming(own: Record, step: Suspended, at: int | None) -> bool:
+def needs_arming(own: Record, step: Suspended, at: Instant | None) -> bool:
     """Whether the function has to be armed. If it waits for one child alone, that child's record resumes it."""
     stale = own.expects is not None or bool(own.paused)
     return not step.direct or at is not None or stale or _is_timed(own, own.due_at)
 
 
-def is_sent(own: Record, at: int, firing: Firing | None) -> bool:
+def is_sent(own: Record, at: Instant, firing: Firing | None) -> bool:
     """Whether a message for this time is on its way. The message that started this run (``firing``) isn't any more."""
     came_by_it = firing is not None and firing.at == at
     return own.sent and own.wake_at == at and not came_by_it
 
 
-def missed(own: Record, known: Known, now: int) -> int:
+def missed(own: Record, known: Known, now: Instant) -> int:
     """How many settlements the resumer should have counted by now, and hasn't."""
     return 0 if known.consumed <= own.arrivals else missing(known.consumed_by(now - OVERDUE), own.arrivals)
 
 
-def arming(own: Record, step: Suspended, known: Known, at: int | None, now: int) -> Arming:
+def arming(own: Record, step: Suspended, known: Known, at: Instant | None, now: Instant) -> Arming:
     """How the function suspends. Time resumes it ``at``, if at all."""
     far = at is not None and is_far(at, now)
     return Arming(
@@ -64,7 +64,7 @@ def _expected(step: Suspended) -> int | None:
     return -1 if step.need is None else step.consumed + step.need
 
 
-def _due_at(own: Record, step: Suspended, far: int | None, now: int) -> int | None:
+def _due_at(own: Record, step: Suspended, far: Instant | None, now: Instant) -> Instant | None:
     """The entry in the index: the far time that the function waits for, or the watchdog's next look.
 
     The watchdog looks at a root, since no parent would miss it, and at a cancelled function that cleans up. A function
@@ -77,6 +77,6 @@ def _due_at(own: Record, step: Suspended, far: int | None, now: int) -> int | No
     return watch if far is None else min(watch, far)
 
 
-def _is_timed(own: Record, due_at: int | None) -> bool:
+def _is_timed(own: Record, due_at: Instant | None) -> bool:
     """Whether the entry of the index is for the time that the function waited for."""
     return due_at is not None and due_at == own.wake_at

@@ -18,11 +18,11 @@ from adapter.protocol.messages import Occur
 from adapter.protocol.promises import Arming
 from adapter.protocol.records import Kind, Record, digest_of
 from adapter.protocol.recurrence import recurrence
-from adapter.protocol.times import LATEST, SECOND
+from adapter.protocol.times import LATEST, Instant, span_of
 from adapter.protocol.timing import is_far
 
 
-def occur(promise: str, at: int) -> Generator[Operation, Any, str]:
+def occur(promise: str, at: Instant) -> Generator[Operation, Any, str]:
     """An occurrence has come: start its root, and move the schedule on."""
     record: Record | None = yield ReadPromise(promise)
     if record is None or record.wake_at != at:
@@ -49,7 +49,7 @@ def occur(promise: str, at: int) -> Generator[Operation, Any, str]:
     return "occurred"
 
 
-def _root(record: Record, at: int, now: int, timeout: float | None) -> Record:
+def _root(record: Record, at: Instant, now: Instant, timeout: float | None) -> Record:
     return Record(
         id=occurrence_id(record.id.removeprefix(SCHEDULE), at),
         fn=record.fn,
@@ -59,7 +59,7 @@ def _root(record: Record, at: int, now: int, timeout: float | None) -> Record:
         created_at=now,
         # ``by`` is the occurrence's own: if the message comes again, it invokes the root that it created.
         by=f"{record.id}@{at}",
-        deadline=None if timeout is None else now + round(timeout * SECOND),
+        deadline=None if timeout is None else now + span_of(timeout),
         retry=record.retry,
         tags=record.tags,
     )

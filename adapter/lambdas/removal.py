@@ -19,7 +19,7 @@ from adapter.protocol.ids import parent_of, root_of
 from adapter.protocol.messages import Look
 from adapter.protocol.promises import Refused, Written
 from adapter.protocol.records import Kind, Record
-from adapter.protocol.times import DAY, MINUTE
+from adapter.protocol.times import DAY, HOUR, MINUTE, Instant, Span
 from adapter.protocol.timing import MIN_RETENTION, kept_until
 
 Removing = Generator[Operation, Any, str]
@@ -33,13 +33,13 @@ DEEP = 500
 SIDE_BY_SIDE = 32
 """Functions whose children are read at a time. Each may have thousands."""
 
-YOUNG = DAY // 2
+YOUNG = 12 * HOUR
 """A younger object may belong to a new execution under the same id, whose record isn't created yet. It is well below
 the shortest retention: a second run may put a function's outcome again, minutes after the first has settled it.
 """
 
 
-def retire(own: Record, children: Sequence[Record], now: int, retention: int | None) -> Removing:
+def retire(own: Record, children: Sequence[Record], now: Instant, retention: Span | None) -> Removing:
     """The watchdog looks at a record that is over. A root that was kept for long enough is removed with its tree.
 
     If the look dies anywhere, the index sends it again, and it goes on with the records that are left. If something
@@ -71,7 +71,7 @@ def retire(own: Record, children: Sequence[Record], now: int, retention: int | N
     return "removed"
 
 
-def retire_below(own: Record, children: Sequence[Record], now: int, at: int) -> Removing:
+def retire_below(own: Record, children: Sequence[Record], now: Instant, at: Instant) -> Removing:
     """Remove part of a tree that is too deep for one look: all below ``own`` first. ``at`` is its root's entry.
 
     If it dies anywhere, the root's entry is overdue, and the index sends the root's look again.
@@ -104,7 +104,7 @@ class _Tree:
     """
 
     levels: list[list[Record]]
-    now: int
+    now: Instant
     bare: set[str] = field(default_factory=set)
     removed: int = 0
     deep: str = ""
@@ -153,7 +153,7 @@ class _Tree:
         return moved[0].id if moved else ""
 
 
-def _in_the_way(records: Sequence[Record], now: int) -> Removing:
+def _in_the_way(records: Sequence[Record], now: Instant) -> Removing:
     """The id of a promise that still needs one of the records; empty if none does.
 
     A record that ended within the last day is needed, even if its root ended long ago: a run that read it may be under

@@ -29,7 +29,7 @@ from adapter.lambdas.watchdog import look
 from adapter.protocol.ids import SCHEDULE
 from adapter.protocol.messages import Cause, Look, Occur, Resume, Start, Timed, parse_timed
 from adapter.protocol.promises import Firing
-from adapter.protocol.times import LATEST, MINUTE, SECOND
+from adapter.protocol.times import LATEST, MINUTE, SECOND, Instant, floor, instant_of
 from adapter.protocol.timing import SHARDS, Due, wanted
 
 
@@ -45,7 +45,7 @@ def sweep(event: dict[str, Any], context: Any) -> dict[str, int]:
     return {"sent": sent}
 
 
-def _minute(event: dict[str, Any]) -> int:
+def _minute(event: dict[str, Any]) -> Instant:
     """The minute that this sweep is for. A retry has the same one, however late it comes."""
     try:
         at = datetime.fromisoformat(event["time"])
@@ -55,10 +55,10 @@ def _minute(event: dict[str, Any]) -> int:
         raise BadMessage(
             f"the sweeper is triggered by a schedule, whose events have a time: {repr(unreadable)[:200]}"
         ) from None
-    return int(at.timestamp()) * SECOND // MINUTE * MINUTE
+    return floor(instant_of(at), MINUTE)
 
 
-def _pages(host: EngineHost, minute: int) -> Iterator[list[Due]]:
+def _pages(host: EngineHost, minute: Instant) -> Iterator[list[Due]]:
     for shard in SHARDS:
         try:
             for page in host.ports.store.due(shard, minute + 2 * MINUTE):
@@ -109,7 +109,7 @@ def _act(host: EngineHost, record: SQSRecord, *, upkeep: bool) -> None:
             assert_never(message)
 
 
-def read(body: str) -> tuple[str, Timed, int]:
+def read(body: str) -> tuple[str, Timed, Instant]:
     """The target, the envelope and the time of a message in the queue.
 
     Raises:
@@ -123,6 +123,6 @@ def read(body: str) -> tuple[str, Timed, int]:
         if not 0 <= at < LATEST:
             # Otherwise it would be sent on again and again, until that year.
             raise ValueError("at isn't a time in microseconds, from 1970 on and before the year 10000")
-        return target, parse_timed(data["message"]), at
+        return target, parse_timed(data["message"]), Instant(at)
     except (ValueError, TypeError, KeyError, RecursionError) as unreadable:
         raise BadMessage(f"a message in the queue of timers can't be read: {unreadable!r}") from None

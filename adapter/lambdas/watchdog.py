@@ -56,7 +56,7 @@ from adapter.protocol.signs import (
     sleeps,
     verdict,
 )
-from adapter.protocol.times import MINUTE
+from adapter.protocol.times import MINUTE, NO_TIME, Instant, Span
 from adapter.protocol.timing import MAX_WATCH, QUIET, WATCH
 
 Watching = Generator[Operation, Any, str]
@@ -65,13 +65,13 @@ SOON = 3 * MINUTE
 """If an entry is in the index so long before its time, the sweeper sends it in time."""
 
 
-def look(promise: str, at: int, retention: int | None) -> Watching:
+def look(promise: str, at: Instant, retention: Span | None) -> Watching:
     """Look at a function: its time ``at`` has come (microseconds), or the watchdog has looked at its caller.
 
     The watchdog invokes before it writes the next look: if it dies in between, the index sends this look again.
 
     Args:
-        retention: for how many microseconds an execution is kept that is over; None: for ever.
+        retention: for how long an execution is kept that is over; None: for ever.
     """
     own, children = yield PeekFunction(promise)
     if own is None:
@@ -84,7 +84,7 @@ def look(promise: str, at: int, retention: int | None) -> Watching:
     return "not a function" if own.kind is not Kind.CALL else (yield from _mend(own, children, now, at))
 
 
-def _mend(own: Record, children: Sequence[Record], now: int, at: int) -> Watching:
+def _mend(own: Record, children: Sequence[Record], now: Instant, at: Instant) -> Watching:
     found = yield from _judge(own, children, max(now, at))
     match found:
         case Expired():
@@ -106,18 +106,18 @@ def _mend(own: Record, children: Sequence[Record], now: int, at: int) -> Watchin
     if own.due_at == at != own.wake_at:
         yield Tell(What.LOOKED, own.id, own.fn, {})
         # It is about to move, so look again soon, however long it has waited for that.
-        silence = 0 if isinstance(found, Running) else now - last_news(own, children, now)
+        silence = NO_TIME if isinstance(found, Running) else now - last_news(own, children, now)
         yield from _postpone(own, now, now + min(max(WATCH, silence), MAX_WATCH))
     return "looked"
 
 
-def _judge(own: Record, children: Sequence[Record], now: int) -> Generator[Operation, Any, Verdict]:
+def _judge(own: Record, children: Sequence[Record], now: Instant) -> Generator[Operation, Any, Verdict]:
     ids = followed(own, children, now)
     roots = (yield Many(tuple(PeekPromise(root) for root in ids))) if ids else ()
     return verdict(own, children, now, dict(zip(ids, roots, strict=True)))
 
 
-def _postpone(own: Record, now: int, following: int) -> Generator[Operation, Any, None]:
+def _postpone(own: Record, now: Instant, following: Instant) -> Generator[Operation, Any, None]:
     timed = own.wake_at if own.expects is not None else None
     if timed is None and own.pending:
         timed = own.deadline

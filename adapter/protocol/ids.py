@@ -10,13 +10,13 @@ A run asks for the same few ids again and again, so this module remembers for a 
 
 from __future__ import annotations
 
-import datetime as dt
 import functools
 import hashlib
 import re
 from urllib.parse import quote
 
 from adapter.errors import InvalidId
+from adapter.protocol.times import Instant, datetime_of
 
 REMEMBERED = 4_096
 """Ids."""
@@ -32,7 +32,6 @@ EVENT = "event:"
 """The ids of roots that events start begin so, and no other id does."""
 
 _OCCURRENCE = re.compile(r".*@[0-9]{4,}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", re.DOTALL)
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 MAX_ROOT_ID_BYTES = 512
 MAX_ID_CHARACTERS = 2_000
@@ -62,10 +61,9 @@ def check_root_id(root: str) -> str:
     return root
 
 
-def occurrence_id(name: str, at: int) -> str:
-    """The root of a schedule's occurrence: ``report@2026-01-02T03:00:00Z``. ``at``: microseconds since the epoch."""
-    time = _EPOCH + dt.timedelta(microseconds=at)
-    return f"{name}@{time.strftime('%Y-%m-%dT%H:%M:%S')}Z"
+def occurrence_id(name: str, at: Instant) -> str:
+    """The root of a schedule's occurrence: ``report@2026-01-02T03:00:00Z``."""
+    return f"{name}@{datetime_of(at):%Y-%m-%dT%H:%M:%S}Z"
 
 
 def event_id(fn: str, source: str, *identity: str) -> str:

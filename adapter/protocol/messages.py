@@ -15,6 +15,7 @@ from adapter.errors import BadMessage, OtherVersion
 from adapter.protocol.ids import is_id, parent_of
 from adapter.protocol.promises import Firing
 from adapter.protocol.records import State, Wake
+from adapter.protocol.times import EPOCH, Instant
 
 VERSION = 1
 READABLE = frozenset({VERSION})
@@ -54,7 +55,7 @@ class Start:
     id: str
     attempt: int = 1
     crashes: int = 0
-    since: int = 0
+    since: Instant = EPOCH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +73,7 @@ class Occur:
     """Start a schedule's occurrence, whose time has come. The engine's own Lambda handles it."""
 
     id: str
-    at: int
+    at: Instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,15 +139,16 @@ def parse_timed(event: Mapping[str, Any]) -> Timed:
         raise OtherVersion(f"this code reads envelopes of version {read}, got {got}: deploy one version everywhere")
     if "start" in event:
         attempt, crashes = _whole(event, "attempt", 1, least=1), _whole(event, "crashes", 0, least=0)
-        return Start(id=_id(event, "start"), attempt=attempt, crashes=crashes, since=_whole(event, "since", 0, least=0))
+        since = Instant(_whole(event, "since", EPOCH, least=0))
+        return Start(id=_id(event, "start"), attempt=attempt, crashes=crashes, since=since)
     if "look" in event:
         return Look(id=_id(event, "look"))
     if "occur" in event:
-        return Occur(id=_id(event, "occur"), at=_whole(event, "at"))
+        return Occur(id=_id(event, "occur"), at=Instant(_whole(event, "at")))
     cause = _text(event, "cause")
     if cause not in set(Cause):
         raise BadMessage(f"an envelope resumes for an unknown cause: {named(cause)}")
-    firing = Firing(_whole(event, "at"), _whole(event, "epoch", -1)) if "at" in event else None
+    firing = Firing(Instant(_whole(event, "at")), _whole(event, "epoch", -1)) if "at" in event else None
     crashes = _whole(event, "crashes", 0, least=0)
     return Resume(id=_id(event, "resume"), cause=Cause(cause), firing=firing, crashes=crashes)
 

@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from adapter.protocol.records import Record, State
+from adapter.protocol.times import EPOCH, Instant
 
 
 class Refusal(StrEnum):
@@ -51,13 +52,17 @@ def create(standing: Record | None, new: Record) -> Written:
 
 
 def settle(
-    standing: Record | None, state: State, value: str, at: int, due_at: int | None = None, by_parent: bool = False
+    standing: Record | None,
+    state: State,
+    value: str,
+    at: Instant,
+    due_at: Instant | None = None,
+    by_parent: bool = False,
 ) -> Written:
     """Settle a pending promise. The first settlement stands (I1).
 
-    ``at`` and ``due_at`` are microseconds since 1970. At ``due_at`` the watchdog looks at the record: whether a
-    function that this cancels has cleaned up, or whether a root that this ends can be removed. ``by_parent`` says that
-    the function that made the promise cancels it.
+    At ``due_at`` the watchdog looks at the record: whether a function that this cancels has cleaned up, or whether a
+    root that this ends can be removed. ``by_parent`` says that the function that made the promise cancels it.
     """
     if standing is None:
         return Refused(Refusal.UNKNOWN, None)
@@ -75,7 +80,7 @@ def settle(
     )
 
 
-def close(standing: Record | None, due_at: int | None = None, at: int = 0) -> Written:
+def close(standing: Record | None, due_at: Instant | None = None, at: Instant = EPOCH) -> Written:
     """Record when a cancelled function has cleaned up. Nothing runs under its id any more; its outcome stays.
 
     At ``due_at`` the watchdog looks whether the record can be removed.
@@ -85,7 +90,7 @@ def close(standing: Record | None, due_at: int | None = None, at: int = 0) -> Wr
     return replace(standing, closed=True, closed_at=at, due_at=due_at)
 
 
-def remove(standing: Record | None, created_at: int) -> Written:
+def remove(standing: Record | None, created_at: Instant) -> Written:
     """Remove a record that is over, and return it. A schedule is refused, and so is a promise that may still change.
 
     ``created_at`` says which record is meant: another one may have been created under its id since.
@@ -106,11 +111,11 @@ def copied(state: State, value: str) -> tuple[State, str]:
 class Firing:
     """A timer's message: the time it was set for, and the epoch that its sender knew (-1: the function was armed)."""
 
-    at: int
+    at: Instant
     epoch: int = -1
 
 
-def claim(standing: Record | None, firing: Firing | None = None, due_at: int | None = None) -> Written:
+def claim(standing: Record | None, firing: Firing | None = None, due_at: Instant | None = None) -> Written:
     """A run that a count or a timer woke takes over: no run that loaded an older epoch can arm any more.
 
     A firing is refused once another timer, or none, is armed in its place. If ``epoch`` hasn't moved, the run that sent
@@ -127,7 +132,7 @@ def claim(standing: Record | None, firing: Firing | None = None, due_at: int | N
     return replace(standing, epoch=epoch, threshold=None, expects=None, on_reject=False, due_at=due_at)
 
 
-def postpone(standing: Record | None, was: int, due_at: int | None) -> Written:
+def postpone(standing: Record | None, was: Instant, due_at: Instant | None) -> Written:
     """Set the watchdog's next look; refused if a run has changed the record since the last one."""
     if standing is None:
         return Refused(Refusal.UNKNOWN, None)
@@ -168,9 +173,9 @@ class Arming:
     expects: int | None = None
     rejections: int = 0
     on_reject: bool = False
-    wake_at: int | None = None
+    wake_at: Instant | None = None
     sent: bool = False
-    due_at: int | None = None
+    due_at: Instant | None = None
 
 
 def arm(standing: Record | None, arming: Arming) -> Written:

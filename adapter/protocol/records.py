@@ -16,6 +16,7 @@ from typing import Annotated, Any
 from adapter.errors import PayloadTooLarge
 from adapter.protocol.fields import Form, Mark, fields_of, marked
 from adapter.protocol.ids import ordinal_of
+from adapter.protocol.times import EPOCH, Instant
 
 VERSION = 1
 """The version of the items that this code writes. An item that older code would misread gets the next version."""
@@ -112,10 +113,10 @@ class Record:
     value: Annotated[str, Mark.SEALED] = ""
     """The outcome, as JSON: a value or an exception."""
 
-    created_at: Annotated[int, Mark.ALWAYS] = 0
+    created_at: Annotated[Instant, Mark.ALWAYS] = EPOCH
     """When it was created, in microseconds since the epoch."""
 
-    settled_at: int = 0
+    settled_at: Instant = EPOCH
     """When it settled, in microseconds since the epoch; 0: it is pending."""
 
     by: str = ""
@@ -151,16 +152,16 @@ class Record:
     on_reject: bool = False
     """One more rejection of a counted child resumes the function, whatever the number of arrivals."""
 
-    wake_at: Annotated[int | None, Mark.INDEXED] = None
+    wake_at: Annotated[Instant | None, Mark.INDEXED] = None
     """When time resumes the function, in microseconds since the epoch."""
 
     sent: bool = False
     """A message that resumes it at `wake_at` is on its way."""
 
-    due_at: Annotated[int | None, Mark.INDEXED] = None
+    due_at: Annotated[Instant | None, Mark.INDEXED] = None
     """When the sweeper has to send a message for it, in microseconds since the epoch; none: it isn't in the index."""
 
-    deadline: Annotated[int | None, Mark.INDEXED] = None
+    deadline: Annotated[Instant | None, Mark.INDEXED] = None
     """When it times out, in microseconds since the epoch; none: never."""
 
     retry: str = ""
@@ -187,7 +188,7 @@ class Record:
     closed: Annotated[bool, Mark.INDEXED] = False
     """The function was cancelled, or timed out, and has cleaned up."""
 
-    closed_at: int = 0
+    closed_at: Instant = EPOCH
     """When it had cleaned up, in microseconds since the epoch; 0: it hasn't, or didn't have to."""
 
     objects: bool = False
@@ -205,7 +206,7 @@ class Record:
         return self.state not in (State.PENDING, State.RESOLVED)
 
     @property
-    def ended_at(self) -> int:
+    def ended_at(self) -> Instant:
         """When it ended, if it is over."""
         return max(self.settled_at, self.closed_at)
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import re
 from dataclasses import dataclass
 
 from adapter.errors import BadMessage, ConfigurationError
-from adapter.protocol.times import LATEST, SECOND
+from adapter.protocol.times import LATEST, SECOND, Instant, datetime_of, instant_of
 
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _RATE = re.compile(r"rate\(\s*([1-9][0-9]{0,8})\s+(second|minute|hour|day|week)s?\s*\)")
 _UNITS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}
 
@@ -36,11 +34,11 @@ class Recurrence:
     """A schedule's occurrences as its record keeps them. ``timeout`` is that of each execution."""
 
     when: When
-    start: int
+    start: Instant
     timeout: float | None = None
 
-    def after(self, since: int) -> int:
-        """The first occurrence later than ``since``; both in microseconds.
+    def after(self, since: Instant) -> Instant:
+        """The first occurrence later than ``since``.
 
         Raises:
             ConfigurationError: the expression or the time zone can't be read, or there is no further occurrence.
@@ -54,14 +52,14 @@ class Recurrence:
             raise ConfigurationError(f"{self.when.expression[:80]!r} has no further occurrence before the year 10000")
         return following
 
-    def _cron_after(self, since: int) -> int:
+    def _cron_after(self, since: Instant) -> Instant:
         # Imported only here: every Lambda loads this module, and few ever ask when an occurrence is.
         import zoneinfo
 
         from cronsim import CronSim, CronSimError
 
         try:
-            local = (_EPOCH + dt.timedelta(microseconds=since)).astimezone(zoneinfo.ZoneInfo(self.when.timezone))
+            local = datetime_of(since).astimezone(zoneinfo.ZoneInfo(self.when.timezone))
             found = next(CronSim(self.when.expression, local))
         except (CronSimError, zoneinfo.ZoneInfoNotFoundError, OSError, ValueError, OverflowError) as unreadable:
             # OSError: the package tzdata takes a name for that of a file, whatever there is under it.
@@ -71,7 +69,7 @@ class Recurrence:
             ) from None
         except StopIteration:
             raise ConfigurationError(f"{self.when.expression[:80]!r} has no further occurrence") from None
-        return (found - _EPOCH) // dt.timedelta(microseconds=1)
+        return instant_of(found)
 
     def to_text(self) -> str:
         when = self.when

@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from adapter.errors import BadMessage, CallerError, ConfigurationError, OperatorError
-from adapter.protocol.times import SECOND
+from adapter.protocol.times import SECOND, Span
 
 _MINUTE = 60.0
 
@@ -87,8 +87,8 @@ class Retry:
         names = {_name(kind) for kind in type(error).__mro__ if issubclass(kind, BaseException)}
         return bool(names & {*self.on}) and not names & {*self.never}
 
-    def delay(self, attempt: int, seed: str) -> int:
-        """Microseconds between the ``attempt``-th and the next, whole seconds."""
+    def delay(self, attempt: int, seed: str) -> Span:
+        """Between the ``attempt``-th and the next: whole seconds."""
         try:
             # The exponent is bounded: a huge power of an integer would take for ever to compute.
             grown = self.initial * float(self.backoff) ** min(attempt - 1, 64)
@@ -98,7 +98,7 @@ class Retry:
         longest = min(bound, grown, _LONGEST)
         drawn = int.from_bytes(hashlib.sha256(f"{seed}\0{attempt}".encode()).digest()[:7], "big") / 2**56
         seconds = longest * (1 - self.jitter * drawn)
-        return 0 if seconds < 1 else math.ceil(seconds) * SECOND
+        return (0 if seconds < 1 else math.ceil(seconds)) * SECOND
 
     def to_text(self) -> str:
         """The policy as a record keeps it."""

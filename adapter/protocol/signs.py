@@ -25,7 +25,7 @@ from enum import Enum, auto
 from types import MappingProxyType
 
 from adapter.protocol.records import Kind, Record, Wake
-from adapter.protocol.times import MINUTE
+from adapter.protocol.times import MINUTE, Instant, Span
 from adapter.protocol.timing import QUIET
 
 LATE = 2 * MINUTE
@@ -83,24 +83,24 @@ class Paused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """It is at work, or about to be. ``since`` (microseconds) is when the thing that moves it happened."""
+    """It is at work, or about to be. ``since`` is when the thing that moves it happened."""
 
     why: Why
-    since: int
+    since: Instant
     by: Record | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lost:
-    """It should be at work, as ``expected`` says, and there was no news of it for ``silence`` (microseconds)."""
+    """It should be at work, as ``expected`` says, and there was no news of it for ``silence``."""
 
     expected: Running
-    silence: int
+    silence: Span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """It waits until one of these promises settles, or one of these times comes (microseconds).
+    """It waits until one of these promises settles, or one of these times comes.
 
     ``need`` is how many of the promises have to settle; 0 if that isn't known. No record says which of them the code
     awaits.
@@ -108,8 +108,8 @@ class Waiting:
 
     promises: Sequence[Record] = field(default=())
     need: int = 0
-    timer: int | None = None
-    deadline: int | None = None
+    timer: Instant | None = None
+    deadline: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +121,15 @@ Unsettled = Expired | Paused | Running | Lost | Waiting | Deadlocked
 Verdict = Over | Unsettled
 
 
-def followed(own: Record, children: Sequence[Record], now: int) -> tuple[str, ...]:
+def followed(own: Record, children: Sequence[Record], now: Instant) -> tuple[str, ...]:
     """The roots whose records `verdict` depends on, each once. Read them after ``own`` and ``children``."""
     if _by_itself(own, now) is not None:
         return ()
     return tuple(dict.fromkeys(one.root for one in (own, *children) if one.pending and one.kind is Kind.FOLLOW))
 
 
-def verdict(own: Record, children: Sequence[Record], now: int, roots: Roots = UNREAD) -> Verdict:
-    """How a promise stands at ``now`` (microseconds).
+def verdict(own: Record, children: Sequence[Record], now: Instant, roots: Roots = UNREAD) -> Verdict:
+    """How a promise stands at ``now``.
 
     Args:
         children: all children of a function, read with its own record or after it.
@@ -144,8 +144,8 @@ def verdict(own: Record, children: Sequence[Record], now: int, roots: Roots = UN
     return _waiting(own, children) if moving is None else _unless_lost(moving, last_news(own, children, now), now)
 
 
-def last_news(own: Record, children: Sequence[Record], now: int) -> int:
-    """When the function, or one of its children, was last seen to move (microseconds)."""
+def last_news(own: Record, children: Sequence[Record], now: Instant) -> Instant:
+    """When the function, or one of its children, was last seen to move."""
     times = [max(one.created_at, one.settled_at) for one in (own, *children)]
     if own.expects is None and own.wake_at is not None and own.wake_at <= now:
         # A claim records no time. The run that claimed by this timer began when the timer fell due, or later.
@@ -153,12 +153,12 @@ def last_news(own: Record, children: Sequence[Record], now: int) -> int:
     return max(times)
 
 
-def sleeps(own: Record, now: int) -> bool:
+def sleeps(own: Record, now: Instant) -> bool:
     """Whether only time moves the function, and later. A message or an entry of the index will resume it then."""
     return own.expects == -1 and own.wake_at is not None and own.wake_at > now
 
 
-def _by_itself(own: Record, now: int) -> Over | Expired | Paused | None:
+def _by_itself(own: Record, now: Instant) -> Over | Expired | Paused | None:
     """The verdict that its own record gives, whatever the others say; None where those matter."""
     if own.over:
         return Over()
@@ -169,13 +169,13 @@ def _by_itself(own: Record, now: int) -> Over | Expired | Paused | None:
     return Paused() if own.paused else None
 
 
-def _unless_lost(moving: Running, news: int, now: int) -> Running | Lost:
+def _unless_lost(moving: Running, news: Instant, now: Instant) -> Running | Lost:
     if now - news < QUIET or now - moving.since < LATE:
         return moving
     return Lost(expected=moving, silence=now - news)
 
 
-def _moving(own: Record, children: Sequence[Record], now: int, roots: Roots) -> Running | None:
+def _moving(own: Record, children: Sequence[Record], now: Instant, roots: Roots) -> Running | None:
     """Why a function moves, or is about to; None where it waits."""
     if not own.pending and own.expects is None and all(child.created_at <= own.settled_at for child in children):
         return Running(why=Why.HEARS, since=own.settled_at)
@@ -253,7 +253,7 @@ def _counted(children: Sequence[Record], *, pending: bool) -> list[Record]:
     return [child for child in children if child.wake is Wake.COUNTED and child.pending is pending]
 
 
-def _of_a_promise(own: Record, now: int, roots: Roots) -> Running | Lost | Waiting:
+def _of_a_promise(own: Record, now: Instant, roots: Roots) -> Running | Lost | Waiting:
     """The verdict on a promise that is no function: its caller's run, a root, or the outside world settles it."""
     if own.kind is Kind.SCHEDULE:
         return Waiting(timer=own.wake_at)

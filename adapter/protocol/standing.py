@@ -6,7 +6,6 @@ it right now. So "running" also means that the function is about to be invoked.
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -28,12 +27,11 @@ from adapter.protocol.signs import (
     Why,
     verdict,
 )
-from adapter.protocol.times import LATEST, MINUTE, SECOND
+from adapter.protocol.times import DAY, EPOCH, HOUR, LATEST, MINUTE, SECOND, Instant, Span, datetime_of
 
 NAMED = 3
 """A sentence names so many of the things that a function waits for."""
 
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _ENDS = {
     State.RESOLVED: "resolved",
     State.REJECTED: "rejected",
@@ -61,7 +59,7 @@ class Way(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
-    """One thing that a function waits for: another promise, or a time (``at``, microseconds).
+    """One thing that a function waits for: another promise, or a time (``at``).
 
     ``what``: ``call``, ``external``, ``follow`` (then ``root`` is the other execution), ``timer`` or ``deadline``.
     """
@@ -70,7 +68,7 @@ class Wait:
     id: str = ""
     fn: str = ""
     root: str = ""
-    at: int | None = None
+    at: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,8 +110,8 @@ class Standing:
         return (*promises, *(Wait(what=what, at=at) for what, at in times if at is not None))
 
 
-def standing(own: Record, children: Sequence[Record], now: int, roots: Roots = UNREAD) -> Standing:
-    """How a promise stands at ``now`` (microseconds). The arguments are those of `adapter.protocol.signs.verdict`."""
+def standing(own: Record, children: Sequence[Record], now: Instant, roots: Roots = UNREAD) -> Standing:
+    """How a promise stands at ``now``. The arguments are those of `adapter.protocol.signs.verdict`."""
     found = verdict(own, children, now, roots)
     if isinstance(found, Over):
         return Standing(verdict=found, text=_settled(own, now))
@@ -123,12 +121,12 @@ def standing(own: Record, children: Sequence[Record], now: int, roots: Roots = U
     return Standing(verdict=found, text=lead + said, cleans_up=cleans_up)
 
 
-def _function(own: Record, found: Unsettled, now: int) -> str:
+def _function(own: Record, found: Unsettled, now: Instant) -> str:
     match found:
         case Paused():
             return _paused(own)
         case Expired():
-            due = f"is about to time out: its deadline was {time_in_words(own.deadline or 0, now)}"
+            due = f"is about to time out: its deadline was {time_in_words(own.deadline or EPOCH, now)}"
             return f"{due}; {_remedy(own, now)}" if found.late else due
         case Running():
             return _moves(found, now) + _ends(own, now)
@@ -146,19 +144,19 @@ def _function(own: Record, found: Unsettled, now: int) -> str:
             assert_never(found)
 
 
-def _promise(own: Record, found: Unsettled, now: int) -> str:
+def _promise(own: Record, found: Unsettled, now: Instant) -> str:
     """Of what is no function."""
     if isinstance(found, Lost):
         return f"{_settles(own, found.expected, now)}; but no news for {span(found.silence)}: {_ASK}"
     return _settles(own, found, now) + (_ends(own, now) if isinstance(found, Waiting) else "")
 
 
-def _settles(own: Record, found: Unsettled, now: int) -> str:
+def _settles(own: Record, found: Unsettled, now: Instant) -> str:
     match own.kind:
         case Kind.EXTERNAL:
             return f"to be settled from outside: durable resolve {own.id} JSON, a signed link, or resolve()"
         case Kind.SCHEDULE:
-            return f"next occurs {time_in_words(own.wake_at or 0, now)}"
+            return f"next occurs {time_in_words(own.wake_at or EPOCH, now)}"
         case Kind.DETACH:
             return f"starts the execution {own.root}"
         case Kind.FOLLOW if isinstance(found, Running):
@@ -169,12 +167,12 @@ def _settles(own: Record, found: Unsettled, now: int) -> str:
             return "is run by its caller's Lambda"
 
 
-def _remedy(own: Record, now: int) -> str:
+def _remedy(own: Record, now: Instant) -> str:
     when = "by way of its caller" if own.due_at is None else time_in_words(own.due_at, now)
     return f"the watchdog looks {when}, durable resume {own.id} invokes it now"
 
 
-def _moves(running: Running, now: int) -> str:
+def _moves(running: Running, now: Instant) -> str:
     """Why a function isn't waiting."""
     by = "" if running.by is None else named(running.by)
     match running.why:
@@ -199,13 +197,13 @@ def _moves(running: Running, now: int) -> str:
             assert_never(running.why)
 
 
-def _news(running: Running, now: int) -> str:
+def _news(running: Running, now: Instant) -> str:
     if running.by is None:
         return "what it waited for has settled"
     return f"{named(running.by)} was {_ends_as(running.by)} {_ago(running.by.settled_at, now)}"
 
 
-def _waits(waiting: Waiting, now: int) -> str:
+def _waits(waiting: Waiting, now: Instant) -> str:
     parts = []
     if waiting.promises:
         count = len(waiting.promises)
@@ -217,7 +215,7 @@ def _waits(waiting: Waiting, now: int) -> str:
     if waiting.timer is not None:
         parts.append(f"{'or' if parts else 'sleeps'} until {time_in_words(waiting.timer, now)}")
     if not parts:
-        return f"waits for its deadline: times out {time_in_words(waiting.deadline or 0, now)}"
+        return f"waits for its deadline: times out {time_in_words(waiting.deadline or EPOCH, now)}"
     return ", ".join(parts) + _times_out(waiting.deadline, now)
 
 
@@ -243,8 +241,8 @@ def function_of(fn: str) -> str:
     return "a block of a map" if fn == BLOCK_FUNCTION else fn or "a function"
 
 
-def _settled(own: Record, now: int) -> str:
-    took = span(max(0, own.settled_at - own.created_at))
+def _settled(own: Record, now: Instant) -> str:
+    took = span(own.settled_at - own.created_at)
     return f"{_ends_as(own)} {_ago(own.settled_at, now)}, after {took}"
 
 
@@ -262,30 +260,30 @@ def first_line(text: str) -> str:
     return next((line for line in text.splitlines() if line.strip()), "it doesn't say why").strip()
 
 
-def _ends(own: Record, now: int) -> str:
+def _ends(own: Record, now: Instant) -> str:
     """The deadline, to be put behind another sentence."""
     return _times_out(own.deadline if own.pending else None, now)
 
 
-def _times_out(deadline: int | None, now: int) -> str:
+def _times_out(deadline: Instant | None, now: Instant) -> str:
     return "" if deadline is None or deadline <= now else f"; times out {time_in_words(deadline, now)}"
 
 
-def _ago(at: int, now: int) -> str:
+def _ago(at: Instant, now: Instant) -> str:
     return f"{span(now - at)} ago" if now - at >= SECOND else "just now"
 
 
-def time_in_words(at: int, now: int) -> str:
+def time_in_words(at: Instant, now: Instant) -> str:
     """A time in UTC, and how far away it is."""
     if not 0 <= at < LATEST:
         return "at no time"
-    clock = f"{_EPOCH + dt.timedelta(microseconds=at):%Y-%m-%d %H:%M:%S}Z"
+    clock = f"{datetime_of(at):%Y-%m-%d %H:%M:%S}Z"
     return f"{clock} (in {span(at - now)})" if at > now else f"{clock} ({_ago(at, now)})"
 
 
-def span(microseconds: int) -> str:
+def span(length: Span) -> str:
     """A length of time in its largest unit: ``3 s``, ``12 min``, ``5 h``, ``3 d``."""
-    for unit, name in ((1440 * MINUTE, "d"), (60 * MINUTE, "h"), (MINUTE, "min")):
-        if microseconds >= 2 * unit:
-            return f"{microseconds // unit} {name}"
-    return f"{max(0, microseconds) // SECOND} s"
+    for unit, name in ((DAY, "d"), (HOUR, "h"), (MINUTE, "min")):
+        if length >= 2 * unit:
+            return f"{length // unit} {name}"
+    return f"{max(0, length // SECOND)} s"

@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 from adapter.errors import ConfigurationError
 from adapter.protocol.ids import SCHEDULE
 from adapter.protocol.records import Record
-from adapter.protocol.times import DAY, LATEST, MINUTE, SECOND
+from adapter.protocol.times import DAY, EPOCH, HOUR, LATEST, MINUTE, SECOND, Instant, Span, floor
 
 HORIZON = 15 * MINUTE
-"""Microseconds by which a message can be delayed."""
+"""The longest delay of a message."""
 
 WATCH = 20 * MINUTE
-"""Microseconds without news after which the watchdog looks: somewhat longer than any invocation runs."""
+"""The watchdog looks at what has no news for so long: somewhat longer than any invocation runs."""
 
 QUIET = 16 * MINUTE
 """After so long without news, no invocation is at work on a function: none runs longer than 15 minutes."""
@@ -29,7 +29,7 @@ MAX_WATCH = DAY
 """The longest time between two looks at a root that doesn't move."""
 
 RETENTION = 30 * DAY
-"""Microseconds for which an execution that is over is kept by default."""
+"""An execution that is over is kept for so long by default."""
 
 MIN_RETENTION = DAY
 """The shortest retention. After a day no run is left that loaded the execution, and no event that names it."""
@@ -43,13 +43,13 @@ SHARDS = (*map(str, range(8)), SCHEDULES)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """What the index says of a record: it is due ``at`` (microseconds). ``over``: it waits for its removal."""
+    """What the index says of a record: it is due ``at``. ``over``: it waits for its removal."""
 
     id: str
     target: str
-    at: int
-    wake_at: int | None = None
-    deadline: int | None = None
+    at: Instant
+    wake_at: Instant | None = None
+    deadline: Instant | None = None
     over: bool = False
 
     @property
@@ -77,8 +77,8 @@ def due_of(record: Record) -> Due | None:
     )
 
 
-def retention_of(days: str) -> int | None:
-    """The microseconds of so many days, by default 30; None for 0: executions that are over are kept for ever.
+def retention_of(days: str) -> Span | None:
+    """So many days, by default 30; None for 0: executions that are over are kept for ever.
 
     Raises:
         ConfigurationError: no number, or less than a day.
@@ -86,21 +86,21 @@ def retention_of(days: str) -> int | None:
     if not days:
         return RETENTION
     try:
-        microseconds = round(float(days) * DAY)
+        retention = Span(round(float(days) * DAY))
     except (ValueError, OverflowError):
-        microseconds = -1
-    if microseconds and not MIN_RETENTION <= microseconds < LATEST:
+        retention = Span(-1)
+    if retention and not MIN_RETENTION <= retention < LATEST - EPOCH:
         raise ConfigurationError(f"DURABLE_RETENTION_DAYS is {days!r}: a number of days from 1 on, or 0 for ever")
-    return microseconds or None
+    return retention or None
 
 
-def kept_until(root: str, ended_at: int, retention: int | None) -> int | None:
+def kept_until(root: str, ended_at: Instant, retention: Span | None) -> Instant | None:
     """When the watchdog removes a root that ended; None: never.
 
     The id spreads these times over an hour: a night's fan-out may end in one minute, and its removals would hold up
     each other.
     """
-    spread = zlib.crc32(root.encode("utf-8", "surrogatepass")) % (60 * MINUTE // SECOND) * SECOND
+    spread = zlib.crc32(root.encode("utf-8", "surrogatepass")) % (HOUR // SECOND) * SECOND
     return None if retention is None else ended_at + retention + spread
 
 
@@ -110,7 +110,7 @@ def shard_of(promise: str) -> str:
     return SHARDS[zlib.crc32(promise.encode("utf-8", "surrogatepass")) % 8]
 
 
-def is_far(at: int, now: int) -> bool:
+def is_far(at: Instant, now: Instant) -> bool:
     return at - now > HORIZON
 
 
@@ -119,14 +119,14 @@ def indexed(root: Record) -> Record:
     return replace(root, due_at=watched(root, root.created_at))
 
 
-def watched(own: Record, now: int) -> int:
+def watched(own: Record, now: Instant) -> Instant:
     """When the watchdog first looks at a function that starts ``now``. A near deadline has its own message."""
     if own.deadline is not None and own.pending and is_far(own.deadline, now):
         return min(now + WATCH, own.deadline)
     return now + WATCH
 
 
-def wanted(at: int, minute: int) -> bool:
+def wanted(at: Instant, minute: Instant) -> bool:
     """Whether the sweep of ``minute`` (the time at which it begins) sends an entry that is due ``at``.
 
     The sweeps' windows don't overlap and leave no gap, so without a fault each entry is sent once.
@@ -135,15 +135,15 @@ def wanted(at: int, minute: int) -> bool:
     return ahead == 1 or _is_due_again(-ahead - 1)
 
 
-def next_sweep(at: int, after: int) -> int:
+def next_sweep(at: Instant, after: Instant) -> Instant:
     """The first minute later than ``after`` whose sweep sends an entry that is due ``at``."""
-    minute = (at // MINUTE - 1) * MINUTE
+    minute = floor(at, MINUTE) - MINUTE
     if minute > after:
         return minute
     late = max(1, after // MINUTE - at // MINUTE)
     while not _is_due_again(late):
         late += 1
-    return (at // MINUTE + 1 + late) * MINUTE
+    return floor(at, MINUTE) + (1 + late) * MINUTE
 
 
 def _is_due_again(late: int) -> bool:

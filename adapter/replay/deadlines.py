@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from adapter.protocol.times import SECOND
+from adapter.protocol.times import SECOND, Instant
 from adapter.replay.loop import DurableLoop
 
 
@@ -16,7 +16,7 @@ class Deadlines:
         self._watched: dict[int, asyncio.TimerHandle] = {}
         self.passed: list[int] = []
 
-    def watch(self, ordinal: int, deadline: int) -> None:
+    def watch(self, ordinal: int, deadline: Instant) -> None:
         """``deadline`` in logical microseconds."""
         self._watched[ordinal] = self._loop.call_at(deadline / SECOND, self.passed.append, ordinal)
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from adapter.errors import CodecError
 from adapter.protocol.records import Record
-from adapter.protocol.times import NEVER
+from adapter.protocol.times import NEVER, Instant
 from adapter.replay.outcomes import Outcome
 from adapter.replay.steps import Request
 
 
-def due_for_delivery(record: Record) -> int:
+def due_for_delivery(record: Record) -> Instant:
     """When a settlement is due for delivery.
 
     A promise that this function cancelled itself comes last. The cancellation follows from a delivery that may not be

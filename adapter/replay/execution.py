@@ -26,6 +26,7 @@ from adapter.errors import CodecError, InvalidId, MixedIO, PayloadTooLarge, Prom
 from adapter.protocol.ids import MAX_ID_CHARACTERS, child_id
 from adapter.protocol.records import Kind, Record, State, Wake
 from adapter.protocol.retries import Retry
+from adapter.protocol.times import Instant
 from adapter.replay import waits
 from adapter.replay.attempts import attempts
 from adapter.replay.deadlines import Deadlines
@@ -98,7 +99,7 @@ class Execution(Scope):
         self._asked: list[Request] = []
         self._cancels: list[int] = []
         self._open: dict[int, _Open] = {}
-        self._fresh: list[tuple[int, int]] = []
+        self._fresh: list[tuple[Instant, int]] = []
         self._cancel_delivered = False
         self._cut_short = False
         self._rejected: list[_Open] = []
@@ -107,7 +108,7 @@ class Execution(Scope):
 
     # What the code calls.
 
-    def now(self) -> int:
+    def now(self) -> Instant:
         return self.loop.now
 
     def request(self, asked: Request) -> Promise[Any]:
@@ -162,7 +163,7 @@ class Execution(Scope):
         self.own = own
         return True
 
-    def advance(self, now: int) -> Step:
+    def advance(self, now: Instant) -> Step:
         """Run the code until it needs something performed, or can't go on at ``now`` (microseconds).
 
         Raises:
@@ -242,7 +243,7 @@ class Execution(Scope):
             task.cancel()
         return bool(leftover)
 
-    def _flush(self, now: int) -> Flush | None:
+    def _flush(self, now: Instant) -> Flush | None:
         asked, self._asked = self._asked, []
         cancels, self._cancels = self._cancels, []
         passed = self._deadlines.take_passed()
@@ -279,7 +280,7 @@ class Execution(Scope):
         self._open.pop(ordinal, None)
         self._deadlines.drop(ordinal)
 
-    def _waits_only_for(self, missing: list[Request], now: int) -> bool:
+    def _waits_only_for(self, missing: list[Request], now: Instant) -> bool:
         """Whether the function will wait for this one new promise and nothing else."""
         if len(missing) != 1 or missing[0].kind is Kind.INLINE or self._winding_down:
             return False
@@ -290,7 +291,7 @@ class Execution(Scope):
 
     # Deliveries.
 
-    def _deliver_next(self, now: int) -> bool:
+    def _deliver_next(self, now: Instant) -> bool:
         if self._journal.recorded:
             token = self._journal.follow()
             delivery = Delivery.read(token)
@@ -311,9 +312,9 @@ class Execution(Scope):
                 self._deliver_cancellation()
         return True
 
-    def _candidate(self, now: int) -> Delivery | None:
+    def _candidate(self, now: Instant) -> Delivery | None:
         """The next new delivery, by (time, source, ordinal)."""
-        found: list[tuple[int, Delivery]] = []
+        found: list[tuple[Instant, Delivery]] = []
         while self._fresh and self._fresh[0][1] not in self._open:
             heapq.heappop(self._fresh)
         if self._fresh:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from adapter.protocol.records import BLOCK_FUNCTION, DISPATCHED, Record, State, Wake
+from adapter.protocol.times import EPOCH, Instant
 
 NEAR = 16
 """DynamoDB reads so many records for about the price of one: to skip fewer saves nothing, and costs a request."""
@@ -28,7 +29,7 @@ class Known:
         self.records: dict[int, Record] = {}
         self.consumed = 0
         self.rejections = 0
-        self.latest = 0
+        self.latest = EPOCH
         self.last = -1
         self._unread: list[int] = []
         self._recent: list[int] = []
@@ -58,7 +59,7 @@ class Known:
             self.rejections += record.rejected
         return True
 
-    def consumed_by(self, at: int) -> int:
+    def consumed_by(self, at: Instant) -> int:
         """How many counted settlements happened until a time, which is never earlier than when this was last asked."""
         while self._recent and self._recent[0] <= at:
             heapq.heappop(self._recent)

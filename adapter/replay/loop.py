@@ -21,7 +21,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any, TypeVarTuple
 
-from adapter.protocol.times import NEVER, SECOND
+from adapter.protocol.times import EPOCH, NEVER, SECOND, Instant, span_of
 
 MAX_STEPS = 5_000_000
 """Callbacks in one turn. A turn that takes more is a busy loop, to which nothing could be delivered any more."""
@@ -60,7 +60,7 @@ class DurableTimer(asyncio.TimerHandle):
     """A timer, known by its creation ordinal; ``due`` is in logical microseconds."""
 
     def __init__(
-        self, ordinal: int, due: int, callback: Callable[..., object], args: Any, loop: DurableLoop, context: Any
+        self, ordinal: int, due: Instant, callback: Callable[..., object], args: Any, loop: DurableLoop, context: Any
     ):
         super().__init__(due / SECOND, callback, args, loop, context)
         self.ordinal = ordinal
@@ -86,7 +86,7 @@ class DurableLoop(asyncio.AbstractEventLoop):
     def __init__(
         self,
         name: str,
-        now: int,
+        now: Instant,
         on_io: Callable[[str], None],
         on_error: Callable[[dict[str, Any]], None],
     ) -> None:
@@ -165,7 +165,7 @@ class DurableLoop(asyncio.AbstractEventLoop):
     def call_at(
         self, when: float, callback: Callable[[*_Ts], object], *args: *_Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
-        due = NEVER if math.isinf(when) else round(when * SECOND)
+        due = NEVER if math.isinf(when) else EPOCH + span_of(when)
         timer = DurableTimer(self._timer_count, due, callback, args, self, context)
         self._timer_count += 1
         self._timers[timer.ordinal] = timer
@@ -278,7 +278,7 @@ for _name in REAL_IO:
 
 
 def new_loop(
-    name: str, now: int, on_io: Callable[[str], None], on_error: Callable[[dict[str, Any]], None]
+    name: str, now: Instant, on_io: Callable[[str], None], on_error: Callable[[dict[str, Any]], None]
 ) -> DurableLoop:
     """A loop in which every operation of real I/O asks ``on_io`` first."""
     concrete: Any = DurableLoop

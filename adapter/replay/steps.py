@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from adapter.errors import NotDurable
 from adapter.protocol.records import Kind
+from adapter.protocol.times import Instant
 from adapter.replay.loop import DurableLoop
 from adapter.replay.outcomes import Outcome
 
@@ -66,7 +67,7 @@ class Request:
     target: str = ""
     inline: Callable[[], Any] | None = None
     encode: Callable[[Any], str] | None = None
-    deadline: int | None = None
+    deadline: Instant | None = None
     retry: str = ""
     root: str = ""
     reads: str = ""
@@ -103,7 +104,7 @@ class Suspended:
     """
 
     waiting: tuple[str, ...]
-    wake_at: int | None
+    wake_at: Instant | None
     direct: bool
     consumed: int
     rejections: int
@@ -136,12 +137,12 @@ class Behind(Exception):
 class Scope:
     """What code that runs for a promise may ask without a durable call. The answers are the same at every replay."""
 
-    def __init__(self, promise: str, now: int) -> None:
+    def __init__(self, promise: str, now: Instant) -> None:
         self._promise = promise
         self._now = now
         self._draws = 0
 
-    def now(self) -> int:
+    def now(self) -> Instant:
         """Logical microseconds."""
         return self._now
 

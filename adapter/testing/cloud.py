@@ -22,7 +22,7 @@ from adapter.engine.telling import Level, What
 from adapter.errors import ConfigurationError, Stuck
 from adapter.protocol.ids import is_id
 from adapter.protocol.records import SEALED, Record
-from adapter.protocol.times import SECOND
+from adapter.protocol.times import SECOND, Instant, datetime_of, instant_of, span_of
 from adapter.testing.driver import DEFAULT_FUNCTION, Driver
 from adapter.testing.events import Event, WatcherFailed
 from adapter.testing.faults import Dice, Faults, Kill, Meanwhile
@@ -43,7 +43,6 @@ from adapter.testing.verifying import Verifier
 P = ParamSpec("P")
 R = TypeVar("R")
 
-EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 BEGINNING = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 LANES = 4
 """Shards of the stream, if a fault may put them out of step."""
@@ -94,7 +93,7 @@ class LocalCloud:
         lanes = LANES if self.dice.faults.reorder else 1
         self._world = make_world(self.template, self.stats, self.service.enqueue, self.clock, lanes)
         kind = Fleet if processes else Inside
-        self._driver: Driver = kind(self, self._world, self._kills, _microseconds(BEGINNING))
+        self._driver: Driver = kind(self, self._world, self._kills, instant_of(BEGINNING))
         self._minutely = Minutely(self.template, self._world.due_minutes, self.clock())
         self.verify = verify
         self._verifier = Verifier(self.peek, lambda: self._host.ports)
@@ -170,7 +169,7 @@ class LocalCloud:
 
     def advance(self, seconds: float) -> None:
         """Move time forward, and drive what falls due on the way, in order."""
-        target = self.clock() + round(seconds * SECOND)
+        target = self.clock() + span_of(seconds)
         self.drive()
         while (at := self._next_at()) is not None and at <= target:
             self._jump(at)
@@ -183,11 +182,11 @@ class LocalCloud:
         Nothing else happens meanwhile. What fell due is driven afterwards.
         """
         if not self._verifier.replaying:
-            self._driver.elapse(round(seconds * SECOND))
+            self._driver.elapse(span_of(seconds))
 
     def now(self) -> dt.datetime:
         """The virtual time, aware, in UTC."""
-        return EPOCH + dt.timedelta(microseconds=self.clock())
+        return datetime_of(self.clock())
 
     def kill(self, fn: Durable[..., Any] | str, operation: type[Any], when: str = "after") -> None:
         """Kill one run of a function, once. Its Lambda dies ``"before"`` or ``"after"`` its next operation of this
@@ -259,7 +258,7 @@ class LocalCloud:
 
     def wait(self, promise: str, timeout: float | None) -> Record | None:
         """Drive until the promise settles; None when ``timeout`` seconds of virtual time have passed first."""
-        deadline = None if timeout is None else self.clock() + round(timeout * SECOND)
+        deadline = None if timeout is None else self.clock() + span_of(timeout)
         self._progress.begin()
         while True:
             self._progress.begin_jump()
@@ -292,7 +291,7 @@ class LocalCloud:
         self._ids += 1
         return f"run-{self._ids}"
 
-    def clock(self) -> int:
+    def clock(self) -> Instant:
         return self._driver.now()
 
     def tell(self, told: Tell) -> None:
@@ -340,12 +339,12 @@ class LocalCloud:
 
     # Time.
 
-    def _next_at(self) -> int | None:
+    def _next_at(self) -> Instant | None:
         """When something happens next."""
         moments = (self._driver.next_at(), self._minutely.next_at())
         return min((at for at in moments if at is not None), default=None)
 
-    def _jump(self, at: int) -> None:
+    def _jump(self, at: Instant) -> None:
         fires, passes = self._minutely.next_at() == at, at - self.clock()
         self._driver.reach(at)
         if passes >= SECOND:
@@ -384,7 +383,3 @@ class LocalCloud:
 
     def _stuck(self, record: Record) -> Stuck:
         return stuck(record, self.records(), self.clock(), self._progress.failures, self.service.lost)
-
-
-def _microseconds(time: dt.datetime) -> int:
-    return (time - EPOCH) // dt.timedelta(microseconds=1)

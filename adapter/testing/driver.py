@@ -20,6 +20,7 @@ from adapter.aws.wiring import NoTimers
 from adapter.engine.ports import Clock, Payloads, Timers
 from adapter.engine.runner import CodeRunner
 from adapter.errors import ConfigurationError
+from adapter.protocol.times import Instant, Span
 from adapter.protocol.timing import retention_of
 from adapter.testing.faults import Kill, Meanwhile
 from adapter.testing.happenings import Happening
@@ -57,7 +58,7 @@ class Driver:
         self.dice = cloud.dice
         self.world = world
         self.kills = kills
-        self._skews: dict[str, int] = {}
+        self._skews: dict[str, Span] = {}
 
     # What a subclass does.
 
@@ -70,15 +71,14 @@ class Driver:
     def check(self) -> None:
         """Raise an error of the cloud itself, which no function could notice."""
 
-    def now(self) -> int:
-        """Microseconds since the epoch."""
+    def now(self) -> Instant:
         raise NotImplementedError
 
-    def reach(self, at: int) -> None:
+    def reach(self, at: Instant) -> None:
         """Move the clock forward to this time, never back."""
         raise NotImplementedError
 
-    def elapse(self, microseconds: int) -> None:
+    def elapse(self, time: Span) -> None:
         """Let the running Lambda's code take so long."""
         raise ConfigurationError("a function in a process of its own takes the time that it takes")
 
@@ -155,7 +155,7 @@ class Driver:
         """The lanes that have a batch, and whose function is free to take it."""
         return [lane for poller in self.world.pollers for lane in poller.lanes if lane.backlog and not lane.busy]
 
-    def next_at(self) -> int | None:
+    def next_at(self) -> Instant | None:
         """When the next of all this falls due, retries included."""
         moments = [self.service.next_at()]
         moments += [poller.next_at() for poller in self.world.queues]
@@ -193,7 +193,7 @@ class Driver:
         name = self.cloud.template.variable("DURABLE_CIPHER") or os.environ.get("DURABLE_CIPHER", "")
         return SealedStore(self.world.store, Sealing(payloads, cipher_named(name)), InOrder())
 
-    def _skew(self, function: str) -> int:
+    def _skew(self, function: str) -> Span:
         if function not in self._skews:
             self._skews[function] = self.dice.skew()
         return self._skews[function]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapter.engine.telling import What
+from adapter.protocol.times import Instant
 from adapter.testing.happenings import Happening
 
 
@@ -14,7 +15,7 @@ from adapter.testing.happenings import Happening
 class Event:
     """An event for every watcher: when (microseconds), what, in which Lambda, to which promise."""
 
-    at: int
+    at: Instant
     what: What | Happening
     function: str
     promise: str = ""

@@ -8,9 +8,10 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from adapter.errors import ConfigurationError
+from adapter.protocol.times import SECOND, Span
 
-SKEW = 2_000_000
-"""A Lambda's clock may be wrong by so many microseconds."""
+SKEW = 2 * SECOND
+"""A Lambda's clock may be wrong by so much."""
 
 
 class Killed(BaseException):
@@ -73,13 +74,13 @@ class Dice:
         self.drawn[kind] += hit
         return hit
 
-    def late(self) -> int:
-        """By how many microseconds something is late, mostly 0."""
-        return self.random.randrange(5_000_000) if self.draw("delay") else 0
+    def late(self) -> Span:
+        """How late something is: mostly not at all."""
+        return Span(self.random.randrange(5 * SECOND) if self.draw("delay") else 0)
 
-    def skew(self) -> int:
-        """By how many microseconds a Lambda's clock is wrong."""
-        return self.random.randint(-SKEW, SKEW) if self.faults.delay else 0
+    def skew(self) -> Span:
+        """How wrong a Lambda's clock is."""
+        return Span(self.random.randint(-SKEW, SKEW) if self.faults.delay else 0)
 
 
 @dataclass(frozen=True)

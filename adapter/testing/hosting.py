@@ -12,6 +12,7 @@ from adapter.engine.memory import Memory
 from adapter.engine.operations import Operation
 from adapter.engine.ports import Payloads, Ports
 from adapter.protocol.records import Record
+from adapter.protocol.times import NO_TIME, Instant, Span
 from adapter.testing.ports import Waiting
 from adapter.testing.stats import Stats
 
@@ -73,7 +74,7 @@ class LocalPayloads:
             self.payloads.copy(key, to)
             self.stats.puts += 1
 
-    def clear(self, prefix: str, before: int) -> None:
+    def clear(self, prefix: str, before: Instant) -> None:
         with self._around(ClearPayloads(prefix)):
             self.payloads.clear(prefix, before)
             # Listing costs as much as putting; deleting costs nothing.
@@ -95,12 +96,12 @@ class InOrder:
 
 @dataclass(frozen=True)
 class SkewedClock:
-    """A Lambda's clock: the cloud's, wrong by ``skew`` microseconds."""
+    """A Lambda's clock: the cloud's, wrong by ``skew``."""
 
-    read: Callable[[], int]
-    skew: int = 0
+    read: Callable[[], Instant]
+    skew: Span = NO_TIME
 
-    def now(self) -> int:
+    def now(self) -> Instant:
         return self.read() + self.skew
 
 

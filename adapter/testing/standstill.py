@@ -14,6 +14,7 @@ from adapter.protocol.ids import parent_of, root_of
 from adapter.protocol.records import Kind, Record
 from adapter.protocol.signs import followed
 from adapter.protocol.standing import Standing, Way, named, standing
+from adapter.protocol.times import Instant
 from adapter.testing.events import Event
 from adapter.testing.happenings import Happening
 from adapter.testing.simulated_aws.lambdas import Invocation
@@ -88,11 +89,11 @@ class Movement:
             self._moved.add(root_of(event.promise))
         self.failures.observe(event.what, event.function, event.detail)
 
-    def is_over(self, records: Callable[[], Sequence[Record]], now: int) -> bool:
+    def is_over(self, records: Callable[[], Sequence[Record]], now: Instant) -> bool:
         """Whether nothing that the caller waits for will move any more. ``records`` reads the whole table."""
         return self._idle > MAX_IDLE or self.looks_in_vain(records, now)
 
-    def looks_in_vain(self, records: Callable[[], Sequence[Record]], now: int) -> bool:
+    def looks_in_vain(self, records: Callable[[], Sequence[Record]], now: Instant) -> bool:
         """Whether the watchdog, which never gives up, finds nothing lost, and time won't move anything either."""
         if max(self.looks.values(), default=0) <= MAX_LOOKS:
             return False
@@ -106,7 +107,9 @@ class Movement:
         return not asleep and not any((record.deadline or 0) > now for record in pending)
 
 
-def stuck(record: Record, records: Sequence[Record], now: int, failures: Failures, lost: Sequence[Invocation]) -> Stuck:
+def stuck(
+    record: Record, records: Sequence[Record], now: Instant, failures: Failures, lost: Sequence[Invocation]
+) -> Stuck:
     """The error for the caller that waits for ``record``. ``records`` are all records of the table."""
     family = [one for one in records if root_of(one.id) == root_of(record.id)]
     unsettled = [one for one in family if one.id == record.id or (one.kind is Kind.CALL and one.runnable)]
@@ -122,7 +125,7 @@ def stuck(record: Record, records: Sequence[Record], now: int, failures: Failure
     return Stuck("\n  ".join([f"{named(record)} can't move any more:", *lines]))
 
 
-def _standings(functions: Sequence[Record], records: Sequence[Record], now: int) -> list[Standing]:
+def _standings(functions: Sequence[Record], records: Sequence[Record], now: Instant) -> list[Standing]:
     by_id = {one.id: one for one in records}
     below: dict[str, list[Record]] = {}
     for one in sorted(records, key=lambda one: one.ordinal):

@@ -9,7 +9,7 @@ from typing import Any
 
 from adapter.engine.operations import Tell
 from adapter.engine.telling import What
-from adapter.protocol.times import SECOND
+from adapter.protocol.times import SECOND, Instant, Span
 from adapter.testing.driver import Driver, Work
 from adapter.testing.faults import Kill, Killed, KilledForTime, Meanwhile
 from adapter.testing.happenings import Happening
@@ -24,13 +24,13 @@ from adapter.testing.simulated_aws.lambdas import RETRY_DELAYS, Function, Invoca
 class Inside(Driver):
     """Calls handlers in this process."""
 
-    def __init__(self, cloud: Cloud, world: AnyWorld, kills: list[Kill], beginning: int) -> None:
+    def __init__(self, cloud: Cloud, world: AnyWorld, kills: list[Kill], beginning: Instant) -> None:
         super().__init__(cloud, world, kills)
         self._now = beginning
         self._hosts: dict[str, LocalHost] = {}
         self._runs: list[Run] = []
         self._active: list[Activity] = []
-        self._paused: list[tuple[int, Activity]] = []
+        self._paused: list[tuple[Instant, Activity]] = []
         self._meanwhile: list[Meanwhile] = []
 
     @property
@@ -43,24 +43,24 @@ class Inside(Driver):
         for function in self.service.functions.values():
             function.memory.clear()
 
-    def now(self) -> int:
+    def now(self) -> Instant:
         return self._now
 
-    def elapse(self, microseconds: int) -> None:
-        self._now += microseconds
+    def elapse(self, time: Span) -> None:
+        self._now += time
         if self._runs:
             run = self._runs[-1]
-            run.ran += microseconds
-            self.cloud.stats.count_seconds(microseconds / SECOND, run.function.spec.memory_mb)
+            run.ran += time
+            self.cloud.stats.count_seconds(time / SECOND, run.function.spec.memory_mb)
 
-    def reach(self, at: int) -> None:
+    def reach(self, at: Instant) -> None:
         self._now = max(self._now, at)
 
     def drive(self) -> None:
         while self._step():
             pass
 
-    def next_at(self) -> int | None:
+    def next_at(self) -> Instant | None:
         moments = [super().next_at(), *(at for at, _ in self._paused)]
         return min((at for at in moments if at is not None), default=None)
 
@@ -142,7 +142,7 @@ class Inside(Driver):
     def _invocations(self) -> list[Work]:
         return [self.invocation(self.service.take())] if self.service.ready else []
 
-    def _go_on(self, entry: tuple[int, Activity]) -> bool:
+    def _go_on(self, entry: tuple[Instant, Activity]) -> bool:
         self._paused.remove(entry)
         self._resume(entry[1])
         return True

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from adapter.engine import hosts
+from adapter.protocol.times import NO_TIME, Span
 from adapter.testing.hosting import LocalHost
 from adapter.testing.in_process.activities import Activity
 from adapter.testing.simulated_aws.lambdas import Function, Invocation, environment
@@ -15,7 +16,7 @@ from adapter.testing.simulated_aws.lambdas import Function, Invocation, environm
 class Run:
     """One attempt of an invocation. ``promise`` and ``fn`` are known once it runs one.
 
-    ``ran`` is for how many microseconds its code has run.
+    ``ran`` is for how long its code has run.
     """
 
     function: Function
@@ -24,7 +25,7 @@ class Run:
     activity: Activity | None = None
     promise: str = ""
     fn: str = ""
-    ran: int = 0
+    ran: Span = NO_TIME
     _stack: ExitStack = field(default_factory=ExitStack)
 
     def enter(self, running: list[Run]) -> None:

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from adapter.protocol.times import Instant
 from adapter.testing.processes.offset import VARIABLE, ClockOffset
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def shift_clock(offset: ClockOffset) -> None:
 
     real = SystemClock.now
 
-    def now(self: SystemClock) -> int:
+    def now(self: SystemClock) -> Instant:
         return real(self) + offset.microseconds
 
     SystemClock.now = now  # type: ignore[method-assign]

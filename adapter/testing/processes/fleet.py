@@ -21,6 +21,7 @@ from adapter.aws.wiring import SystemClock
 from adapter.engine.operations import Create
 from adapter.errors import BadMessage, ConfigurationError, NonDeterminismError
 from adapter.protocol.messages import parse
+from adapter.protocol.times import NO_TIME, Instant
 from adapter.testing.driver import Driver, Work
 from adapter.testing.faults import Kill
 from adapter.testing.happenings import Happening
@@ -47,7 +48,7 @@ death."""
 class Fleet(Driver):
     """Calls handlers in processes. Time is the machine's time plus the jumps."""
 
-    def __init__(self, cloud: Cloud, world: AnyWorld, kills: list[Kill], beginning: int) -> None:
+    def __init__(self, cloud: Cloud, world: AnyWorld, kills: list[Kill], beginning: Instant) -> None:
         super().__init__(cloud, world, kills)
         self._still = beginning
         self._offset: ClockOffset | None = None
@@ -96,14 +97,14 @@ class Fleet(Driver):
         if self._gateway is not None and self._gateway.failures:
             raise self._gateway.failures.pop(0)
 
-    def now(self) -> int:
+    def now(self) -> Instant:
         return self._still if self._offset is None else SystemClock().now() + self._offset.microseconds
 
-    def reach(self, at: int) -> None:
+    def reach(self, at: Instant) -> None:
         if self._offset is None:
             self._still = max(self._still, at)
         else:
-            self._offset.microseconds += max(0, at - self.now())
+            self._offset.microseconds += max(NO_TIME, at - self.now())
 
     def kill(self, kill: Kill) -> None:
         self._deaths.plan(kill)

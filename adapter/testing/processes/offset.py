@@ -5,6 +5,8 @@ from __future__ import annotations
 import mmap
 from pathlib import Path
 
+from adapter.protocol.times import Span
+
 VARIABLE = "DURABLE_CLOCK_OFFSET"
 """The environment variable that names the file."""
 
@@ -26,11 +28,11 @@ class ClockOffset:
         self._number = memoryview(self._map).cast("q")
 
     @property
-    def microseconds(self) -> int:
-        return self._number[0]
+    def microseconds(self) -> Span:
+        return Span(self._number[0])
 
     @microseconds.setter
-    def microseconds(self, offset: int) -> None:
+    def microseconds(self, offset: Span) -> None:
         self._number[0] = offset
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import boto3
 
 from adapter.aws.store import DynamoStore
+from adapter.protocol.times import Instant
 from adapter.testing.simulated_aws.in_memory import MemoryBucket, Services
 from adapter.testing.simulated_aws.intrinsics import REGION
 from adapter.testing.simulated_aws.lambdas import environment
@@ -34,7 +35,7 @@ class EndpointWorld(ScannedTable):
         template: Template,
         stats: Stats,
         invoked: Callable[[str, str], None],
-        clock: Callable[[], int],
+        clock: Callable[[], Instant],
         lanes: int = 1,
     ) -> None:
         super().__init__(stats)

@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 
 from adapter.aws.payloads import missing
 from adapter.protocol.records import Record
+from adapter.protocol.times import EPOCH, Instant
 from adapter.testing.simulated_aws.lambdas import environment
 from adapter.testing.simulated_aws.memory import MemoryStore
 from adapter.testing.simulated_aws.outages import InvokeRefused
@@ -29,7 +30,7 @@ class Services:
     """Queues, buckets and Lambda in memory."""
 
     def __init__(
-        self, template: Template, stats: Stats, invoked: Callable[[str, str], None], clock: Callable[[], int]
+        self, template: Template, stats: Stats, invoked: Callable[[str, str], None], clock: Callable[[], Instant]
     ) -> None:
         self._queues = {spec.name: MemoryQueue(spec, clock, self._move) for spec in template.queues}
         self.buckets = {name: MemoryBucket(clock) for name in template.buckets}
@@ -61,7 +62,7 @@ class MemoryWorld(Services):
         template: Template,
         stats: Stats,
         invoked: Callable[[str, str], None],
-        clock: Callable[[], int],
+        clock: Callable[[], Instant],
         lanes: int = 1,
     ) -> None:
         super().__init__(template, stats, invoked, clock)
@@ -92,10 +93,10 @@ class MemoryWorld(Services):
 class MemoryBucket:
     """`adapter.engine.ports.Payloads` on a dict."""
 
-    def __init__(self, clock: Callable[[], int] = lambda: 0) -> None:
+    def __init__(self, clock: Callable[[], Instant] = lambda: EPOCH) -> None:
         self.objects: dict[str, str] = {}
         self._clock = clock
-        self._put_at: dict[str, int] = {}
+        self._put_at: dict[str, Instant] = {}
 
     def put(self, key: str, text: str) -> None:
         self.objects[key] = text
@@ -109,7 +110,7 @@ class MemoryBucket:
     def copy(self, key: str, to: str) -> None:
         self.put(to, self.get(key))
 
-    def clear(self, prefix: str, before: int) -> None:
+    def clear(self, prefix: str, before: Instant) -> None:
         for key in [key for key in self.objects if key.startswith(prefix) and self._put_at[key] < before]:
             del self.objects[key]
 

@@ -13,10 +13,11 @@ from typing import Any
 
 from adapter.engine.memory import Memory
 from adapter.errors import ConfigurationError
+from adapter.protocol.times import EPOCH, MILLISECOND, MINUTE, Instant, Span
 from adapter.testing.simulated_aws.template import FunctionSpec
 
-RETRY_DELAYS = (60_000_000, 120_000_000)
-"""Microseconds until Lambda repeats a failed asynchronous invocation."""
+RETRY_DELAYS = (MINUTE, 2 * MINUTE)
+"""So long it takes until Lambda repeats a failed asynchronous invocation."""
 
 
 @dataclass(kw_only=True)
@@ -27,19 +28,19 @@ class Invocation:
     payload: str
     request_id: str
     attempt: int = 1
-    at: int = 0
+    at: Instant = EPOCH
     throttled: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """The context that Lambda hands to a handler. ``ran`` is for how many microseconds it has run."""
+    """The context that Lambda hands to a handler. ``ran`` is for how long it has run."""
 
     aws_request_id: str
     function_name: str
     memory_limit_in_mb: int
     timeout_s: int
-    ran: Callable[[], int] = int
+    ran: Callable[[], Span] = Span
     function_version: str = "$LATEST"
     log_group_name: str = ""
     log_stream_name: str = ""
@@ -51,7 +52,7 @@ class Context:
         return f"arn:aws:lambda:us-east-1:123456789012:function:{self.function_name}"
 
     def get_remaining_time_in_millis(self) -> int:
-        return max(0, self.timeout_s * 1_000 - self.ran() // 1_000)
+        return max(0, self.timeout_s * 1_000 - self.ran() // MILLISECOND)
 
 
 @dataclass
@@ -68,7 +69,7 @@ class Function:
             self.handler = import_handler(self.spec) if self.spec.handler else fallback
         return self.handler
 
-    def call(self, invocation: Invocation, fallback: Callable[[Any, Any], Any], ran: Callable[[], int]) -> Any:
+    def call(self, invocation: Invocation, fallback: Callable[[Any, Any], Any], ran: Callable[[], Span]) -> Any:
         """One attempt: as Lambda calls a handler, in a fresh context and with the function's environment."""
         context = Context(
             aws_request_id=invocation.request_id,

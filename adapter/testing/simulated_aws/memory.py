@@ -21,7 +21,7 @@ from adapter.protocol import promises
 from adapter.protocol.ids import key_of
 from adapter.protocol.promises import Arming, Firing, Refused, Written
 from adapter.protocol.records import SEALED, Kind, Record, State
-from adapter.protocol.times import MINUTE
+from adapter.protocol.times import EPOCH, MINUTE, Instant
 from adapter.protocol.timing import SCHEDULES, Due, due_of, shard_of
 from adapter.testing.stats import Stats, item_size
 
@@ -68,15 +68,21 @@ class Transitions(ABC):
         return self.write(record.id, promises.create(self.peek(record.id), record))
 
     def settle(
-        self, promise: str, state: State, value: str, at: int, due_at: int | None = None, by_parent: bool = False
+        self,
+        promise: str,
+        state: State,
+        value: str,
+        at: Instant,
+        due_at: Instant | None = None,
+        by_parent: bool = False,
     ) -> Written:
         check_size(promise, value)
         return self.write(promise, promises.settle(self.peek(promise), state, value, at, due_at, by_parent))
 
-    def claim(self, promise: str, firing: Firing | None = None, due_at: int | None = None) -> Written:
+    def claim(self, promise: str, firing: Firing | None = None, due_at: Instant | None = None) -> Written:
         return self.write(promise, promises.claim(self.peek(promise), firing, due_at))
 
-    def postpone(self, promise: str, was: int, due_at: int | None) -> Written:
+    def postpone(self, promise: str, was: Instant, due_at: Instant | None) -> Written:
         return self.write(promise, promises.postpone(self.peek(promise), was, due_at))
 
     def mark_objects(self, promise: str) -> Written:
@@ -91,10 +97,10 @@ class Transitions(ABC):
     def arrive(self, promise: str, count: int) -> Written:
         return self.write(promise, promises.arrive(self.peek(promise), count))
 
-    def close(self, promise: str, due_at: int | None = None, at: int = 0) -> Written:
+    def close(self, promise: str, due_at: Instant | None = None, at: Instant = EPOCH) -> Written:
         return self.write(promise, promises.close(self.peek(promise), due_at, at))
 
-    def remove(self, promise: str, created_at: int) -> Written:
+    def remove(self, promise: str, created_at: Instant) -> Written:
         removed = promises.remove(self.peek(promise), created_at)
         return removed if isinstance(removed, Refused) else self.drop(removed)
 
@@ -111,7 +117,7 @@ class MemoryStore(Partitions, Transitions):
         self._partitions: dict[str, _Partition] = {}
         self._items: dict[str, dict[str, Any]] = {}
         self._sizes: dict[str, int] = {}
-        self._due: dict[str, list[tuple[int, str]]] = {}
+        self._due: dict[str, list[tuple[Instant, str]]] = {}
         self._minutes: list[int] = []
         self._per_minute: Counter[int] = Counter()
         self._number = 0
@@ -132,7 +138,7 @@ class MemoryStore(Partitions, Transitions):
         self._read(found)
         return found
 
-    def due(self, shard: str, until: int) -> Iterator[Sequence[Due]]:
+    def due(self, shard: str, until: Instant) -> Iterator[Sequence[Due]]:
         self._stats.count_read(0)
         entries = self._due.get(shard, [])
         found = [self.peek(promise) for _, promise in entries[: bisect.bisect_left(entries, (until, ""))]]

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from unittest.mock import patch
 
+from adapter.protocol.times import Instant
+
 
 @contextmanager
-def virtual_time(clock: Callable[[], int]) -> Iterator[None]:
+def virtual_time(clock: Callable[[], Instant]) -> Iterator[None]:
     """moto dates objects by the real clock. ``clock``: microseconds since the epoch."""
     from moto.s3 import models
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 from typing import Any
 
+from adapter.protocol.times import Instant, datetime_of
 from adapter.testing.faults import Killed
 from adapter.testing.simulated_aws.lambdas import Invocation
 from adapter.testing.simulated_aws.outages import NoSuchFunction, Throttled, arn_of
@@ -15,10 +15,10 @@ TOO_OLD = "EventAgeExceeded"
 UNRESERVED = "ZeroReservedConcurrency"
 
 
-def told(invocation: Invocation, condition: str, error: BaseException, at: int) -> str:
-    """The text of the message. ``at``: the time in microseconds."""
+def told(invocation: Invocation, condition: str, error: BaseException, at: Instant) -> str:
+    """The text of the message."""
     made = invocation.attempt if not isinstance(error, Throttled) else invocation.attempt - 1
-    moment = (dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=at)).replace(tzinfo=None)
+    moment = datetime_of(at).replace(tzinfo=None)
     record: dict[str, Any] = {
         "version": "1.0",
         "timestamp": f"{moment.isoformat(timespec='milliseconds')}Z",

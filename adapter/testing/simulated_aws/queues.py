@@ -11,24 +11,21 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from unittest.mock import patch
 
+from adapter.protocol.times import MILLISECOND, SECOND, Instant
 from adapter.testing.faults import Killed
 from adapter.testing.simulated_aws.intrinsics import ACCOUNT, REGION
 from adapter.testing.simulated_aws.streams import Deliver
 from adapter.testing.simulated_aws.template import QueueMapping, QueueSpec
 from adapter.testing.stats import Stats
 
-MILLISECOND = 1_000
-"""A millisecond, in microseconds: moto counts no finer."""
-
-SECOND = 1_000_000
 MAX_DELAY_S = 900
 
 
 class Queue(Protocol):
     """What an event source mapping calls on a queue. A message is one of SQS's ``ReceiveMessage``."""
 
-    def next_at(self) -> int | None:
-        """When its first message can be received: microseconds."""
+    def next_at(self) -> Instant | None:
+        """When its first message can be received."""
         ...
 
     def receive(self, most: int) -> list[dict[str, Any]]: ...
@@ -39,7 +36,7 @@ class Queue(Protocol):
 
 
 @contextmanager
-def virtual_time(clock: Callable[[], int]) -> Iterator[None]:
+def virtual_time(clock: Callable[[], Instant]) -> Iterator[None]:
     """Let moto count delays and visibility in virtual time, rather than by the real clock."""
     from moto.sqs import models
 
@@ -89,12 +86,12 @@ class MotoQueue:
     client: Any
     name: str
 
-    def next_at(self) -> int | None:
+    def next_at(self) -> Instant | None:
         from moto.sqs.models import sqs_backends
 
         queue = sqs_backends[ACCOUNT][REGION].queues[self.name]
         moments = [max(message.delayed_until, message.visible_at + 1) for message in queue._messages]
-        return round(min(moments) * MILLISECOND) if moments else None
+        return Instant(round(min(moments) * MILLISECOND)) if moments else None
 
     def receive(self, most: int) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.client.receive_message(
@@ -116,10 +113,10 @@ class MemoryQueue:
     """A queue in memory. ``send`` puts a message that was received too often into another queue."""
 
     spec: QueueSpec
-    clock: Callable[[], int]
+    clock: Callable[[], Instant]
     send: Callable[[str, str], None]
-    _waiting: list[tuple[int, int, dict[str, Any]]] = field(default_factory=list)
-    _taken: dict[str, tuple[int, int, dict[str, Any]]] = field(default_factory=dict)
+    _waiting: list[tuple[Instant, int, dict[str, Any]]] = field(default_factory=list)
+    _taken: dict[str, tuple[Instant, int, dict[str, Any]]] = field(default_factory=dict)
     _count: int = 0
 
     def put(self, body: str, delay_s: int = 0) -> None:
@@ -133,7 +130,7 @@ class MemoryQueue:
         }
         heapq.heappush(self._waiting, (self.clock() + delay_s * SECOND, self._count, message))
 
-    def next_at(self) -> int | None:
+    def next_at(self) -> Instant | None:
         moments = [at for at, _, _ in (*self._waiting[:1], *self._taken.values())]
         return min(moments, default=None)
 
@@ -177,8 +174,8 @@ class QueuePoller:
     stats: Stats
     busy: bool = False
 
-    def next_at(self) -> int | None:
-        """When its first message can be received: microseconds."""
+    def next_at(self) -> Instant | None:
+        """When its first message can be received."""
         return self.queue.next_at()
 
     def deliver(self, deliver: Deliver, limit: int | None = None, again: bool = False) -> None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from adapter.protocol.messages import is_envelope
-from adapter.protocol.times import SECOND
+from adapter.protocol.times import SECOND, Instant
 from adapter.testing.faults import Dice, Killed
 from adapter.testing.happenings import Happening
 from adapter.testing.simulated_aws.lambdas import RETRY_DELAYS, Function, Invocation
@@ -26,7 +26,7 @@ Attempt = Callable[[Function, Invocation], Any]
 class Surroundings(Protocol):
     """What the service calls on the cloud."""
 
-    def clock(self) -> int: ...
+    def clock(self) -> Instant: ...
     def told(self, what: Happening, detail: dict[str, Any]) -> None: ...
     def attempt(self, function: Function, invocation: Invocation) -> Any: ...
     def send(self, queue: str, body: str) -> None: ...
@@ -46,7 +46,7 @@ class Service:
         self.losses: set[int] = set()
         self.accepted = 0
         self.outages = Outages()
-        self._later: list[tuple[int, int, Invocation]] = []
+        self._later: list[tuple[Instant, int, Invocation]] = []
         self._template = template
         self._dice = dice
         self._cloud = cloud
@@ -86,7 +86,7 @@ class Service:
         number, now = f"request-{self._count}", self._cloud.clock()
         return Invocation(function=function, payload=payload, request_id=number, attempt=attempt, at=now)
 
-    def next_at(self) -> int | None:
+    def next_at(self) -> Instant | None:
         """When the next waiting event comes."""
         return self._later[0][0] if self._later else None
 
@@ -135,7 +135,7 @@ class Service:
             raise
         return self._cloud.attempt(function, invocation)
 
-    def _push(self, at: int, invocation: Invocation) -> None:
+    def _push(self, at: Instant, invocation: Invocation) -> None:
         self._count += 1
         heapq.heappush(self._later, (at, self._count, invocation))
 
@@ -149,7 +149,7 @@ class Service:
         else:
             self._push(at, replace(invocation, throttled=invocation.throttled + 1))
 
-    def _oldest(self, invocation: Invocation) -> int:
+    def _oldest(self, invocation: Invocation) -> Instant:
         """Until when Lambda keeps it."""
         return invocation.at + self.functions[invocation.function].spec.max_age_s * SECOND
 

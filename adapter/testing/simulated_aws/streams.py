@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from adapter.protocol.times import EPOCH, SECOND, Instant, Span, span_of
 from adapter.testing.faults import Killed
 from adapter.testing.simulated_aws.filters import compile_pattern
 from adapter.testing.simulated_aws.intrinsics import ACCOUNT, REGION
@@ -24,9 +25,6 @@ Deliver = Callable[[str, dict[str, Any], int], Any]
 
 Send = Callable[[str, str], None]
 """Puts a text into a queue, by its name."""
-
-SECOND = 1_000_000
-"""In microseconds, as are all times here."""
 
 FIRST_PAUSE, LONGEST_PAUSE = SECOND, 60 * SECOND
 """The pause before a batch that failed comes again. It doubles each time."""
@@ -84,20 +82,20 @@ class Lane:
     """
 
     mapping: StreamMapping
-    clock: Callable[[], int] = lambda: 0
+    clock: Callable[[], Instant] = lambda: EPOCH
     send: Send = _nowhere
     backlog: list[dict[str, Any]] = field(default_factory=list)
     failures: int = 0
     size: int = 0
-    not_before: int = 0
-    retry_at: int = 0
+    not_before: Instant = EPOCH
+    retry_at: Instant = EPOCH
     busy: bool = False
     discarded: list[dict[str, Any]] = field(default_factory=list)
-    _pause: int = FIRST_PAUSE
+    _pause: Span = FIRST_PAUSE
 
     @property
-    def ready_at(self) -> int:
-        """When its next batch comes: microseconds."""
+    def ready_at(self) -> Instant:
+        """When its next batch comes."""
         return max(self.not_before, self.retry_at)
 
     def deliver(self, deliver: Deliver, limit: int | None = None) -> bool:
@@ -160,7 +158,8 @@ class Lane:
         return next((position for position, number in enumerate(numbers) if number in failed), len(batch))
 
     def _begin(self) -> None:
-        self.failures = self.size = self.retry_at = 0
+        self.failures = self.size = 0
+        self.retry_at = EPOCH
         self._pause = FIRST_PAUSE
 
     def _failed(self, size: int) -> None:
@@ -194,11 +193,13 @@ class Poller:
         read: Callable[[], list[dict[str, Any]]],
         mapping: StreamMapping,
         lanes: int = 1,
-        clock: Callable[[], int] | None = None,
+        clock: Callable[[], Instant] | None = None,
         send: Send = _nowhere,
     ) -> None:
         self.mapping = mapping
-        self.lanes = [Lane(mapping, clock or (lambda: 0), send) for _ in range(lanes * mapping.parallelization_factor)]
+        self.lanes = [
+            Lane(mapping, clock or (lambda: EPOCH), send) for _ in range(lanes * mapping.parallelization_factor)
+        ]
         self._clock = clock
         self._read = read
         self._patterns = [compile_pattern(pattern) for pattern in mapping.filters]
@@ -244,7 +245,9 @@ def as_event(record: dict[str, Any], arn: str) -> dict[str, Any]:
     return {**record, "dynamodb": change, "eventSource": "aws:dynamodb", "eventSourceARN": arn}
 
 
-def put_aside(records: list[dict[str, Any]], function: str, condition: str, attempts: int, now: int) -> dict[str, Any]:
+def put_aside(
+    records: list[dict[str, Any]], function: str, condition: str, attempts: int, now: Instant
+) -> dict[str, Any]:
     """What Lambda's on-failure destination is told of stream records: where they were, and not what they were."""
     first, last = records[0], records[-1]
     return {
@@ -269,11 +272,10 @@ def put_aside(records: list[dict[str, Any]], function: str, condition: str, atte
     }
 
 
-def _written_at(record: dict[str, Any], otherwise: int) -> int:
-    """Microseconds."""
+def _written_at(record: dict[str, Any], otherwise: Instant) -> Instant:
     written = record["dynamodb"].get(WRITTEN_AT)
-    return round(written * SECOND) if isinstance(written, float | int) else otherwise
+    return EPOCH + span_of(written) if isinstance(written, float | int) else otherwise
 
 
-def _text_of(at: int) -> str:
+def _text_of(at: Instant) -> str:
     return dt.datetime.fromtimestamp(at / SECOND, dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -8,7 +8,7 @@ from typing import Any
 from adapter.aws.items import to_record
 from adapter.aws.store import DynamoStore
 from adapter.protocol.records import Record
-from adapter.protocol.times import MINUTE
+from adapter.protocol.times import MINUTE, Instant
 from adapter.protocol.timing import SCHEDULES
 from adapter.testing.stats import WRITES, Stats
 
@@ -22,7 +22,7 @@ class ScannedTable:
     def __init__(self, stats: Stats) -> None:
         self._stack = ExitStack()
         self._stats = stats
-        self._due: list[tuple[str, int]] | None = None
+        self._due: list[tuple[str, Instant]] | None = None
 
     def open(self) -> None:
         try:
@@ -49,12 +49,12 @@ class ScannedTable:
         """All records of the table, by id. The reads aren't counted."""
         return sorted((to_record(item) for item in self._scan()), key=lambda record: record.id)
 
-    def _entries(self) -> list[tuple[str, int]]:
+    def _entries(self) -> list[tuple[str, Instant]]:
         """The entries of the index. The reads aren't counted, and are repeated only after a write."""
         if self._due is None:
             # One scan in place of a query for each shard.
             items = self._scan(IndexName="due")
-            self._due = [(item["due_shard"]["S"], int(item["due_at"]["N"])) for item in items]
+            self._due = [(item["due_shard"]["S"], Instant(item["due_at"]["N"])) for item in items]
         return self._due
 
     def _scan(self, **index: str) -> list[dict[str, Any]]:

@@ -23,6 +23,7 @@ from adapter.aws.payloads import S3Payloads
 from adapter.aws.store import DynamoStore
 from adapter.engine.ports import Payloads
 from adapter.errors import ConfigurationError
+from adapter.protocol.times import Instant
 from adapter.testing.simulated_aws import objects, queues
 from adapter.testing.simulated_aws.intrinsics import REGION
 from adapter.testing.simulated_aws.lambdas import environment
@@ -55,7 +56,7 @@ class World(ScannedTable):
         template: Template,
         stats: Stats,
         invoked: Callable[[str, str], None],
-        clock: Callable[[], int],
+        clock: Callable[[], Instant],
         lanes: int = 1,
     ) -> None:
         self._template = template
