@@ -5,12 +5,14 @@ names of the stack's Lambdas. ``DURABLE_UPKEEP`` is the URL of the queue of look
 own Lambdas send. ``DURABLE_BUCKET`` names the bucket for texts that are too large for the table, and
 ``DURABLE_CIPHER`` the cipher of all user data (``module:name``); both may be missing. ``DURABLE_RETENTION_DAYS`` says
 for how many days an execution that is over is kept: 30 by default; 0: for ever.
+``DURABLE_AGAIN`` and ``DURABLE_UNHANDLED`` are the URLs of the queues for stream records that were put aside.
 """
 
 from __future__ import annotations
 
 import functools
 import os
+import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +22,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from adapter.aws import clients
+from adapter.aws.aside import SqsAside
 from adapter.aws.invoker import LambdaInvoker
 from adapter.aws.logs import LogWatcher, silence_replays
 from adapter.aws.patience import Patience, PatientPorts
@@ -37,6 +40,8 @@ from adapter.protocol.records import Record
 from adapter.protocol.times import Instant
 from adapter.protocol.timing import retention_of
 
+_THREADS = "durable-pool"
+
 POLL_SECONDS = (0.05, 2.0)
 
 
@@ -49,11 +54,12 @@ class Threads:
     """Maps items side by side, in threads. boto3's clients are safe under threads."""
 
     def __init__(self, workers: int) -> None:
-        self._executor = ThreadPoolExecutor(workers, thread_name_prefix="durable")
+        self._executor = ThreadPoolExecutor(workers, thread_name_prefix=_THREADS)
 
     def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
-        if len(items) == 1:
-            return [function(items[0])]
+        if len(items) == 1 or threading.current_thread().name.startswith(_THREADS):
+            # If all threads waited for others of the same pool, they would wait for ever.
+            return [function(item) for item in items]
         futures = [self._executor.submit(function, item) for item in items]
         # Wait for all threads before a failure ends the invocation: Lambda may freeze the sandbox then.
         wait(futures)
@@ -76,8 +82,9 @@ class AwsHost(EngineHost):
 
     ports: PatientPorts
 
-    def enter_invocation(self, context: Any) -> None:
-        self.ports.patience.allow(context.get_remaining_time_in_millis() / 1_000)
+    def enter_invocation(self, context: Any, patience: float | None = None) -> None:
+        remaining = context.get_remaining_time_in_millis() / 1_000
+        self.ports.patience.allow(remaining if patience is None else min(patience, remaining))
 
     def new_id(self) -> str:
         return uuid.uuid4().hex
@@ -132,6 +139,12 @@ def connect(environment: Mapping[str, str]) -> AwsHost:
         runner=CodeRunner(),
         watcher=LogWatcher(Logger()),
         pool=pool,
+        aside=SqsAside(
+            environment.get("DURABLE_AGAIN", ""),
+            environment.get("DURABLE_UNHANDLED", ""),
+            lambda: client("sqs"),
+            lambda: client("dynamodbstreams"),
+        ),
         prefix=environment.get("DURABLE_PREFIX", ""),
         default_target=environment.get("AWS_LAMBDA_FUNCTION_NAME", ""),
         largest=sealing.largest,

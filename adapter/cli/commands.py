@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from adapter.cli import acting, showing
+from adapter.cli import acting, redriving, showing
 from adapter.cli.reading import LOOKED_AT, Reader
 from adapter.engine import hosts
 from adapter.engine.host import EngineHost
@@ -167,3 +167,15 @@ def resolve(host: EngineHost, promise: str, value: str) -> None:
 def reject(host: EngineHost, promise: str, message: str) -> None:
     """Settle a promise with an error, a RuntimeError."""
     click.echo(showing.shown(acting.reject(host, promise, message)))
+
+
+@durable.command()
+@click.option("--dry-run", is_flag=True, help="Only list them.")
+@click.pass_obj
+def redrive(host: EngineHost, dry_run: bool) -> None:
+    """Send again the stream records that wait for a person.
+
+    The queues are those of DURABLE_UNHANDLED and DURABLE_AGAIN.
+    """
+    for line in redriving.redrive(host, dry_run):
+        click.echo(showing.shown(line))

@@ -36,8 +36,12 @@ class EngineHost:
         self.ports = ports
         self.memory = memory or Memory()
 
-    def enter_invocation(self, context: Any) -> None:
-        """Called when an invocation of Lambda begins; its context says how much time it has."""
+    def enter_invocation(self, context: Any, patience: float | None = None) -> None:
+        """Called when an invocation of Lambda begins; its context says how much time it has.
+
+        Args:
+            patience: for how many seconds at most it asks AWS again for what AWS refuses.
+        """
 
     def new_id(self) -> str:
         """An id that no root has."""

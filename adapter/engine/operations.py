@@ -194,6 +194,14 @@ class SendBatch:
 
 
 @dataclass(frozen=True, slots=True)
+class PutAside:
+    """Put a stream record aside. It comes again in so many seconds; None: once a person sends it."""
+
+    text: str
+    again_in: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class RunCode:
     """Run user code, sync or async. Gives its outcome.
 
@@ -268,6 +276,7 @@ Operation = (
     | Invoke
     | SendAt
     | SendBatch
+    | PutAside
     | RunCode
     | RunLeft
     | Tell

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from adapter.engine.operations import (
@@ -23,6 +23,7 @@ from adapter.engine.operations import (
     PeekFunction,
     PeekPromise,
     Postpone,
+    PutAside,
     ReadChildren,
     ReadFunction,
     ReadPromise,
@@ -36,6 +37,7 @@ from adapter.engine.operations import (
     Settle,
     Tell,
 )
+from adapter.errors import ConfigurationError
 from adapter.protocol.ids import parent_of
 from adapter.protocol.messages import Message, Timed
 from adapter.protocol.promises import Arming, Firing, Written
@@ -129,6 +131,46 @@ class Timers(Protocol):
     def send_batch(self, sends: Sequence[SendAt]) -> None: ...
 
 
+class Aside(Protocol):
+    """Where stream records wait that were put aside: some to come again, others for a person."""
+
+    def put_aside(self, text: str, again_in: int | None) -> None:
+        """Keep a text. It comes again in so many seconds; None: once a person sends it."""
+        ...
+
+    def unhandled(self) -> Iterator[tuple[str, str]]:
+        """What waits for a person: receipts and texts. Others don't see it for two minutes."""
+        ...
+
+    def give_back(self, receipt: str) -> None:
+        """Others may see it again."""
+        ...
+
+    def forget(self, receipt: str) -> None: ...
+    def reread(self, stream: str, shard: str, first: str, last: str) -> list[dict[str, Any]]:
+        """The records of a stream between two numbers, as far as the stream still keeps them."""
+        ...
+
+
+class NoAside:
+    """Without queues. It refuses, so that the stream itself gives the record again."""
+
+    def put_aside(self, text: str, again_in: int | None) -> None:
+        raise ConfigurationError("set DURABLE_AGAIN and DURABLE_UNHANDLED to put stream records aside")
+
+    def unhandled(self) -> Iterator[tuple[str, str]]:
+        raise ConfigurationError("set DURABLE_UNHANDLED to the URL of the queue UnhandledRecords")
+
+    def give_back(self, receipt: str) -> None:
+        self.unhandled()
+
+    def forget(self, receipt: str) -> None:
+        self.unhandled()
+
+    def reread(self, stream: str, shard: str, first: str, last: str) -> list[dict[str, Any]]:
+        return []
+
+
 class Clock(Protocol):
     def now(self) -> Instant: ...
 
@@ -169,6 +211,7 @@ class Ports:
     runner: Runner
     watcher: Watcher
     pool: Pool
+    aside: Aside = field(default_factory=NoAside)
     prefix: str = ""
     default_target: str = ""
     largest: int = MAX_PAYLOAD_BYTES
@@ -232,6 +275,7 @@ CALLS: dict[type[Any], tuple[str, str, tuple[str, ...] | None]] = {
     Invoke: ("invoker", "invoke", ("target", "message")),
     SendAt: ("timers", "send_at", ("target", "message", "at", "upkeep")),
     SendBatch: ("timers", "send_batch", ("sends",)),
+    PutAside: ("aside", "put_aside", ("text", "again_in")),
     RunLeft: ("runner", "run_left", None),
     Tell: ("watcher", "tell", None),
 }

@@ -16,9 +16,17 @@ from adapter.errors import BadMessage
 
 
 def process(
-    host: EngineHost, kind: EventType, event: dict[str, Any], context: Any, handle: Callable[[Any], None]
+    host: EngineHost,
+    kind: EventType,
+    event: dict[str, Any],
+    context: Any,
+    handle: Callable[[Any], None],
+    patience: float | None = None,
 ) -> dict[str, Any]:
     """The partial batch response of ``handle`` over the event's records.
+
+    Args:
+        patience: for how many seconds at most the ports ask AWS again.
 
     Raises:
         BadMessage: no event source sent this event.
@@ -33,7 +41,7 @@ def process(
 
     if not all(_is_whole(kind, record) for record in records_of(event)):
         raise BadMessage("this Lambda is triggered by an event source, whose records have numbers and contents")
-    host.enter_invocation(context)
+    host.enter_invocation(context, patience)
     processor = BatchProcessor(event_type=kind, raise_on_entire_batch_failure=False)
     response: Any = process_partial_response(event=event, record_handler=watched, processor=processor, context=context)
     return dict(response)

@@ -3,23 +3,28 @@ and invokes.
 
 It makes one update for each parent in a batch, then the invocation. If it dies in between, it gets the batch again,
 counts again and invokes. So it may count too many arrivals, which wakes a function in vain; too few would lose a wake.
+
+A stream gives nothing that follows a record before that record is acknowledged. So what fails for one parent is put
+aside, and comes again by a queue: it holds up no other parents (ADR 0021).
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Generator, Iterable
+import contextlib
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from aws_lambda_powertools.utilities.batch import EventType
 from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
 
-from adapter.engine import hosts
+from adapter.engine import hosts, telling
 from adapter.engine.host import EngineHost
-from adapter.engine.operations import Arrive, Invoke, Operation, PeekPromise, Settle, Tell
+from adapter.engine.operations import Arrive, Invoke, Many, Operation, PeekPromise, PutAside, Settle, Tell
 from adapter.engine.ports import drive
 from adapter.engine.telling import What
 from adapter.errors import BadMessage, OtherVersion
+from adapter.lambdas.aside import KEPT, Held, packed, unpacked
 from adapter.lambdas.batches import process, records_of
 from adapter.protocol.ids import is_id
 from adapter.protocol.messages import Cause, Resume, Settlement, named
@@ -27,6 +32,12 @@ from adapter.protocol.promises import Refused, Written, copied, wakes
 from adapter.protocol.records import Kind, Record, State, Stored, Wake, attribute, is_readable, texts_of
 
 Waking = Generator[Operation, Any, str]
+
+PATIENCE = 10.0
+"""Seconds for which AWS is asked again for what it refuses; meanwhile all of the shard waits."""
+
+PORTION = 100
+"""Followers of a root that are settled side by side."""
 
 
 def settlement(record: DynamoDBRecord) -> Settlement:
@@ -102,11 +113,17 @@ def settle_followers(settled: Settlement) -> Waking:
     settles nothing, and copies no object, since nothing would remove the copy.
     """
     state, value = copied(settled.state, settled.value)
-    for awaiter in settled.awaiters:
-        follower: Record | None = yield PeekPromise(awaiter)
-        if follower is not None and follower.pending and follower.kind is Kind.FOLLOW and follower.root == settled.id:
-            yield Settle(awaiter, state, value)
+    for start in range(0, len(settled.awaiters), PORTION):
+        awaiters = settled.awaiters[start : start + PORTION]
+        found: Sequence[Record | None] = yield Many(tuple(PeekPromise(awaiter) for awaiter in awaiters))
+        followers = [one for one in found if one is not None and _follows(one, settled.id)]
+        if followers:
+            yield Many(tuple(Settle(follower.id, state, value) for follower in followers))
     return "settled"
+
+
+def _follows(follower: Record, root: str) -> bool:
+    return follower.pending and follower.kind is Kind.FOLLOW and follower.root == root
 
 
 def resume_direct(parent: str, settled: Settlement) -> Waking:
@@ -128,52 +145,107 @@ def resume_counted(parent: str, settled: Iterable[Settlement]) -> Waking:
     return "counted"
 
 
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is done for some records of a batch, independently of all others; ``numbers`` are theirs."""
+
+    steps: Waking
+    numbers: tuple[str, ...]
+
+
 class Batch:
-    """One batch of the stream. Each parent's arrivals are counted once, with its first record."""
+    """Stream records, handled side by side. Each parent's arrivals are counted once, with all of its records.
 
-    def __init__(self, host: EngineHost, records: Iterable[dict[str, Any]]) -> None:
+    A record that failed is put aside, and so acknowledged: in its place it would hold up those that follow it. If it
+    can't be put aside either, nobody acknowledges it.
+    """
+
+    def __init__(self, host: EngineHost, records: Iterable[Held], context: Any) -> None:
         self._host = host
+        self._context = context
         self._records = records
-        self._ended: dict[str, Exception | None] = {}
+        # By the numbers of the records; None: nothing is done yet.
+        self._failed: dict[str, Exception] | None = None
+        # Their numbers: no code of this version can ever handle them.
+        self._poison: set[str] = set()
 
-    def process(self, record: DynamoDBRecord) -> None:
-        one = settlement(record)
-        parent = one.parent
-        self._perform(follow_up(one, parent))
-        if one.wake is Wake.COUNTED and parent is not None:
-            self._count(parent)
+    def handle(self, held: Held) -> None:
+        """Make sure that one of the records is handled, now or later. Raises what went wrong with putting it aside."""
+        if self._failed is None:
+            self._failed = self._do_all()
+            # What is left of the invocation is for putting aside what failed, perhaps for want of patience.
+            self._host.enter_invocation(self._context)
+        failed = self._failed.get(held.number)
+        if failed is None:
+            return
+        self._host.ports.perform(Tell(What.UNHANDLED, "", "", {"error": telling.told(failed)}))
+        now = self._host.ports.clock.now()
+        aside = Held(record=held.record, tries=held.tries + 1, since=held.since or now, why=telling.told(failed))
+        final = held.number in self._poison or now - aside.since >= KEPT
+        self._host.ports.perform(PutAside(packed(aside), None if final else aside.pause))
 
-    @functools.cached_property
-    def _counted(self) -> dict[str, list[Settlement]]:
-        """Those of the batch that are counted, by their parents."""
-        counted: dict[str, list[Settlement]] = {}
-        for raw in self._records:
+    def _do_all(self) -> dict[str, Exception]:
+        """What went wrong, by the numbers of the records."""
+        failures: dict[str, Exception] = {}
+        settled: list[tuple[str, Settlement]] = []
+        for held in self._records:
             try:
-                one = settlement(DynamoDBRecord(raw))
-            except BadMessage:
-                continue
-            if one.wake is Wake.COUNTED and one.parent is not None:
-                counted.setdefault(one.parent, []).append(one)
-        return counted
+                settled.append((held.number, settlement(DynamoDBRecord(held.record))))
+            except OtherVersion as later:
+                failures[held.number] = later
+            except BadMessage as poison:
+                failures[held.number] = poison
+                self._poison.add(held.number)
+        # Followers first, each root's side by side. All else then has the pool for itself.
+        followed = [Task(settle_followers(one), (number,)) for number, one in settled if one.awaiters]
+        tasks = [*followed, *_wakes(settled)]
+        ended = [*map(self._perform, followed), *self._host.ports.pool.map(self._perform, tasks[len(followed) :])]
+        for task, error in zip(tasks, ended, strict=True):
+            if error is not None:
+                failures.update(dict.fromkeys(task.numbers, error))
+        return failures
 
-    def _count(self, parent: str) -> None:
-        if parent not in self._ended:
-            try:
-                self._perform(resume_counted(parent, self._counted[parent]))
-                self._ended[parent] = None
-            except Exception as error:
-                self._ended[parent] = error
-        failed = self._ended[parent]
-        if failed is not None:
-            # All records of this parent failed together, so none may be acknowledged.
-            raise failed
+    def _perform(self, task: Task) -> Exception | None:
+        try:
+            drive(task.steps, self._host.ports.perform)
+        except Exception as error:
+            return error
+        return None
 
-    def _perform(self, steps: Waking) -> None:
-        drive(steps, self._host.ports.perform)
+
+def _wakes(settled: Sequence[tuple[str, Settlement]]) -> Iterator[Task]:
+    """One task for each parent that is counted, and for each function that is resumed otherwise."""
+    counted: dict[str, list[tuple[str, Settlement]]] = {}
+    for number, one in settled:
+        if one.wake is Wake.COUNTED and one.parent is not None:
+            counted.setdefault(one.parent, []).append((number, one))
+        if one.canceled:
+            yield Task(resume_callee(one), (number,))
+        if one.wake is Wake.DIRECT and one.parent is not None:
+            yield Task(resume_direct(one.parent, one), (number,))
+    for parent, together in counted.items():
+        yield Task(resume_counted(parent, [one for _, one in together]), tuple(number for number, _ in together))
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Lambda's entry for the table's stream. It reports each record that failed."""
+    """Lambda's entry for the table's stream. It reports the records that it could neither handle nor put aside."""
     host = hosts.current()
-    batch = Batch(host, records_of(event))
-    return process(host, EventType.DynamoDBStreams, event, context, batch.process)
+    batch = Batch(host, (Held(record=record) for record in records_of(event)), context)
+
+    def handle(record: DynamoDBRecord) -> None:
+        batch.handle(Held(record=record.raw_event))
+
+    return process(host, EventType.DynamoDBStreams, event, context, handle, PATIENCE)
+
+
+def again(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Lambda's entry for the queue of records that were put aside. It reports each message that it couldn't handle."""
+    host = hosts.current()
+    batch = Batch(host, _readable(records_of(event)), context)
+    return process(host, EventType.SQS, event, context, lambda record: batch.handle(unpacked(record.body)), PATIENCE)
+
+
+def _readable(messages: Iterable[dict[str, Any]]) -> Iterator[Held]:
+    for message in messages:
+        with contextlib.suppress(BadMessage):
+            yield unpacked(message.get("body"))

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from adapter.aws.aside import SqsAside
 from adapter.aws.invoker import LambdaInvoker
 from adapter.aws.sealed import SealedStore
 from adapter.aws.sealing import Sealing, cipher_named
@@ -177,6 +178,12 @@ class Driver:
             runner=CodeRunner(),
             watcher=self.cloud,
             pool=InOrder(),
+            aside=SqsAside(
+                self.cloud.template.variable("DURABLE_AGAIN"),
+                self.cloud.template.variable("DURABLE_UNHANDLED"),
+                lambda: self.world.sqs,
+                lambda: self.world.streams,
+            ),
             prefix=self.cloud.template.prefix,
             default_target=function,
             largest=store.sealing.largest,

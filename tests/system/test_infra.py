@@ -169,12 +169,15 @@ def test_only_a_settlement_that_somebody_must_learn_of_reaches_the_resumer(
 
 
 def test_a_bad_record_never_blocks_its_shard(settled: StreamMapping) -> None:
-    """It is isolated, retried a bounded number of times, then put aside; none is skipped at the start."""
+    """The resumer puts it aside, with the record in it; the mapping never gives up what could be put aside later."""
     assert settled.report_item_failures
     assert settled.bisect
-    assert settled.max_retries is not None
-    assert settled.max_record_age_s is not None
+    assert settled.max_retries is None
+    assert settled.max_record_age_s is None
     assert settled.on_failure is not None
+    (resumer,) = [one for one in FUNCTIONS if one.handler == "adapter.lambdas.resumer.handler"]
+    assert settled.on_failure.rpartition(":")[2] == resumer.environment["DURABLE_UNHANDLED"].rpartition("/")[2]
+    assert resumer.environment["DURABLE_AGAIN"].endswith("RecordsAgain")
     assert settled.starting_position == "TRIM_HORIZON"
 
 
@@ -265,7 +268,7 @@ def test_every_function_but_the_resumer_has_the_layer_of_the_cipher() -> None:
     without = {
         name for name, function in functions.items() if function["Layers"] != ["local-Durable-Library", "theirs"]
     }
-    assert without == {"Resumer"}
+    assert without == {"Resumer", "Again"}
 
 
 def test_functions_are_named_after_the_nested_stack_where_it_is_given_no_prefix() -> None:
@@ -292,7 +295,7 @@ def test_the_bucket_is_encrypted_and_closed_and_outlives_its_stack() -> None:
 def test_every_function_knows_the_bucket_and_all_but_the_resumer_the_cipher() -> None:
     """The resumer carries on what it doesn't read."""
     without = {function.handler for function in FUNCTIONS if "DURABLE_CIPHER" not in function.environment}
-    assert without == {"adapter.lambdas.resumer.handler"}
+    assert without == {"adapter.lambdas.resumer.handler", "adapter.lambdas.resumer.again"}
     (bucket,) = load(ROOT / "template.yaml").buckets
     assert {function.environment["DURABLE_BUCKET"] for function in FUNCTIONS} == {bucket}
 

@@ -13,8 +13,10 @@ from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import 
 
 from adapter.aws.items import to_item
 from adapter.aws.store import DynamoStore
+from adapter.engine import hosts
 from adapter.errors import BadMessage, OtherVersion
 from adapter.lambdas import resumer
+from adapter.lambdas.aside import KEPT, Held, packed, unpacked
 from adapter.protocol.ids import child_id, key_of
 from adapter.protocol.messages import Cause, Resume, parse
 from adapter.protocol.promises import Arming
@@ -32,6 +34,11 @@ class Table:
         self.cloud = cloud
         self.store: DynamoStore = cloud._world.store
         self.numbers = itertools.count(1)
+        self.sent: list[tuple[str, int, str]] = []
+        cloud._world.sqs.meta.events.register("provide-client-params.sqs.SendMessage", self._send)
+
+    def _send(self, params: dict[str, Any], **_: Any) -> None:
+        self.sent.append((params["QueueUrl"].rpartition("-")[2], params["DelaySeconds"], params["MessageBody"]))
 
     def parent(self, name: str, **fields: Any) -> Record:
         """A function that is suspended, armed with a threshold of 1 unless the test says otherwise."""
@@ -68,12 +75,22 @@ class Table:
         }
 
     def handle(self, *records: dict[str, Any]) -> list[dict[str, Any]]:
-        """The records that failed."""
+        """The records that failed: each was put aside, as it came, and so acknowledged."""
+        self.sent.clear()
         response = resumer.handler(json.loads(json.dumps({"Records": list(records)})), CONTEXT)
-        assert set(response) == {"batchItemFailures"}
-        failed = [entry["itemIdentifier"] for entry in response["batchItemFailures"]]
-        by_number = {record["dynamodb"]["SequenceNumber"]: record for record in records}
-        return [by_number[number] for number in failed]
+        assert response == {"batchItemFailures": []}
+        return [unpacked(body).record for _, _, body in self.sent]
+
+    def again(self, *bodies: str) -> list[str]:
+        """The messages that stay in the queue."""
+        self.sent.clear()
+        records = [{"messageId": str(n), "body": body, "eventSource": "aws:sqs"} for n, body in enumerate(bodies)]
+        answer = resumer.again({"Records": records}, CONTEXT)
+        return [bodies[int(entry["itemIdentifier"])] for entry in answer["batchItemFailures"]]
+
+    def queues(self) -> list[str]:
+        """Where they were put."""
+        return [queue for queue, _, _ in self.sent]
 
     def invoked(self) -> list[tuple[str, Resume]]:
         """What was invoked since the last look, in order."""
@@ -115,7 +132,9 @@ def table(local: LocalCloud) -> Iterator[Table]:
     """Nothing invoked yet, nothing counted."""
     local.service.ready.clear()
     local.stats.reset()
-    yield Table(local)
+    made = Table(local)
+    yield made
+    local._world.sqs.meta.events.unregister("provide-client-params.sqs.SendMessage", made._send)
     local.service.ready.clear()
 
 
@@ -273,9 +292,10 @@ def test_a_poison_record_fails_alone(table: Table, which: int) -> None:
 
 
 def test_a_batch_of_poison_alone_is_reported_record_by_record(table: Table) -> None:
-    """The handler itself doesn't fail: that would retry the whole batch without a name."""
+    """And put aside for a person: no code of this version can ever handle it."""
     poisoned = poisons(table)
     assert table.handle(*poisoned) == poisoned
+    assert set(table.queues()) == {"UnhandledRecords"}
     assert table.invoked() == []
 
 
@@ -287,6 +307,7 @@ def test_a_failing_parent_fails_all_of_its_records_and_no_others(table: Table) -
     sick = [table.settled("sick", n) for n in range(3)]
     well = [table.settled("well", n) for n in range(2)]
     assert table.handle(sick[0], well[0], sick[1], well[1], sick[2]) == sick
+    assert table.queues() == ["RecordsAgain"] * 3
     assert table.arrivals("well") == 2
     assert [promise.id for _, promise in table.invoked()] == ["well"]
 
@@ -297,10 +318,102 @@ def test_records_that_failed_are_counted_when_they_come_again(table: Table) -> N
     table.spoil("recovers")
     records = [table.settled("recovers", n) for n in range(2)]
     assert table.handle(*records) == records
+    assert [delay for _, delay, _ in table.sent] == [5, 5]
+    again = [body for _, _, body in table.sent]
+    assert table.again(*again) == []
+    assert [(queue, delay) for queue, delay, _ in table.sent] == [("RecordsAgain", 15)] * 2
+    again = [body for _, _, body in table.sent]
+    assert [unpacked(body).tries for body in again] == [2, 2]
     table.mend("recovers")
-    assert table.handle(*records) == []
+    assert table.again(*again) == []
+    assert table.sent == []
     assert table.arrivals("recovers") == 2
     assert [promise.id for _, promise in table.invoked()] == ["recovers"]
+
+
+def test_what_fails_for_a_day_waits_for_a_person(table: Table) -> None:
+    """With the record in it."""
+    table.parent("never", threshold=1)
+    table.spoil("never")
+    raw = table.settled("never", 0)
+    now = table.cloud.clock()
+    for since, queue in ((now - KEPT + 1, "RecordsAgain"), (now - KEPT, "UnhandledRecords")):
+        assert table.again(packed(Held(record=raw, tries=90, since=since))) == []
+        assert table.queues() == [queue]
+        assert unpacked(table.sent[0][2]).record == raw
+        assert unpacked(table.sent[0][2]).since == since
+
+
+def test_what_cannot_be_put_aside_either_is_not_acknowledged(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stream gives it again, for as long as it keeps it; others of its batch are handled."""
+    table.parent("stays", threshold=1)
+    table.spoil("stays")
+    table.parent("goes on", threshold=1)
+    records = [table.settled("stays", 0), table.settled("goes on", 0)]
+    monkeypatch.setattr(hosts.current().ports.aside, "_again", "")
+    answer = resumer.handler({"Records": records}, CONTEXT)
+    assert answer == {"batchItemFailures": [{"itemIdentifier": records[0]["dynamodb"]["SequenceNumber"]}]}
+    assert [promise.id for _, promise in table.invoked()] == ["goes on"]
+
+
+def test_what_failed_for_want_of_patience_is_put_aside_in_the_time_that_is_left(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The shard waits ten seconds at most for AWS; a call that had no time left would fail at once."""
+    table.parent("refused", threshold=1)
+    table.spoil("refused")
+    entered: list[Any] = []
+    host = hosts.current()
+    monkeypatch.setattr(host, "enter_invocation", lambda context, patience=None: entered.append(patience))
+    monkeypatch.setattr(host.ports.aside, "put_aside", lambda text, again_in: entered.append("aside"))
+    table.handle(table.settled("refused", 0))
+    assert entered == [resumer.PATIENCE, None, "aside"]
+
+
+@pytest.mark.parametrize("body", ["", "{", "[]", '{"lambda-await":9,"record":{},"tries":1,"since":1,"why":""}'])
+def test_a_message_that_is_none_of_ours_stays_in_its_queue(table: Table, body: str) -> None:
+    """SQS puts it aside for a person in the end; those beside it are handled."""
+    table.parent(f"beside {len(body)}", threshold=1)
+    good = packed(Held(record=table.settled(f"beside {len(body)}", 0), tries=1, since=1))
+    assert table.again(body, good) == [body]
+    assert len(table.invoked()) == 1
+
+
+def test_a_large_record_is_put_aside_without_what_no_resumer_reads(table: Table) -> None:
+    """A message has 256 KiB."""
+    raw = table.settled("large", 0)
+    raw["dynamodb"]["NewImage"]["args"] = raw["dynamodb"]["OldImage"]["args"] = {"S": "x" * 150_000}
+    kept = unpacked(packed(Held(record=raw))).record
+    assert len(packed(Held(record=raw))) < 10_000
+    assert resumer.settlement(DynamoDBRecord(kept)) == resumer.settlement(DynamoDBRecord(raw))
+
+
+def test_parents_of_a_batch_are_woken_side_by_side(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred took 3.4 s one after the other. The pool gets all of them at once."""
+    names = [f"wide-{n}" for n in range(100)]
+    for name in names:
+        table.parent(name, threshold=1)
+    pool, sizes = hosts.current().ports.pool, []
+    in_order = pool.map
+    monkeypatch.setattr(pool, "map", lambda code, items: sizes.append(len(items)) or in_order(code, items))
+    assert table.handle(*(table.settled(name, 0) for name in names)) == []
+    assert max(sizes) == 100
+    assert [promise.id for _, promise in table.invoked()] == names
+
+
+def test_followers_of_a_root_are_settled_side_by_side(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In portions, each of them at once."""
+    awaiters = frozenset(f"follower-{n}~0" for n in range(250))
+    for awaiter in awaiters:
+        table.store.create(Record(id=awaiter, kind=Kind.FOLLOW, root="followed", reply_to="durable"))
+    root = Record(id="followed", fn="waiting", target="t", awaiters=awaiters)
+    pool, sizes = hosts.current().ports.pool, []
+    in_order = pool.map
+    monkeypatch.setattr(pool, "map", lambda code, items: sizes.append(len(items)) or in_order(code, items))
+    assert table.handle(table.change(root, replace(root, state=State.RESOLVED, value="1", settled_at=5))) == []
+    assert [size for size in sizes if size] == [100, 100, 100, 100, 50, 50]
+    found = [table.store.read_promise(awaiter) for awaiter in awaiters]
+    assert {one.state for one in found if one is not None} == {State.RESOLVED}
 
 
 def test_a_batch_that_comes_twice_counts_twice_and_wakes_in_vain(table: Table) -> None:
@@ -322,8 +435,8 @@ def test_a_record_of_the_stream_is_read_into_a_settlement(table: Table) -> None:
 
 
 @pytest.mark.parametrize("wake", [{"S": "fast"}, {"N": "1"}, {"NULL": True}, {}])
-def test_a_wake_that_is_unknown_here_is_not_acknowledged(table: Table, wake: dict[str, Any]) -> None:
-    """I3: it comes again, and by then perhaps to code that knows it."""
+def test_a_wake_that_is_unknown_here_is_put_aside(table: Table, wake: dict[str, Any]) -> None:
+    """I3: a person sends it again, by then perhaps to code that knows it."""
     table.parent("waked")
     raw = table.settled("waked", 0)
     raw["dynamodb"]["NewImage"]["wake"] = wake
@@ -333,7 +446,7 @@ def test_a_wake_that_is_unknown_here_is_not_acknowledged(table: Table, wake: dic
 
 
 @pytest.mark.parametrize("version", [{"N": "2"}, {"N": "0"}, {"S": "1"}, None])
-def test_a_record_of_another_version_is_not_acknowledged_and_others_are(
+def test_a_record_of_another_version_comes_again_and_others_are_handled(
     table: Table, version: dict[str, str] | None
 ) -> None:
     """I3: whatever it may mean there, here it would be a lost wake."""
@@ -346,6 +459,7 @@ def test_a_record_of_another_version_is_not_acknowledged_and_others_are(
         raw["dynamodb"]["NewImage"]["v"] = version
     own = table.settled(name, 1)
     assert table.handle(raw, own) == [raw]
+    assert table.queues() == ["RecordsAgain"]
     assert (table.arrivals(name), table.invoked()) == (1, [])
     with pytest.raises(OtherVersion, match="format"):
         resumer.settlement(DynamoDBRecord(raw))

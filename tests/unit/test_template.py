@@ -351,6 +351,7 @@ def test_the_default_template_has_the_infrastructure_and_no_functions_of_a_user(
     assert [table.logical_id for table in template.tables] == ["Promises"]
     assert [function.handler for function in template.functions] == [
         "adapter.lambdas.resumer.handler",
+        "adapter.lambdas.resumer.again",
         "adapter.lambdas.sweeper.fire",
         "adapter.lambdas.sweeper.tend",
         "adapter.lambdas.sweeper.sweep",
@@ -359,5 +360,6 @@ def test_the_default_template_has_the_infrastructure_and_no_functions_of_a_user(
     failures = {queue.name: queue.dead_letters for queue in template.queues}
     queues = ["local-Time-Timers", "local-Time-Upkeep", "local-Time-DeadLetters"]
     assert [failures[queue] for queue in queues] == ["local-Time-Unhandled"] * 3
-    assert [mapping.queue for mapping in template.queue_mappings] == queues
+    assert failures["local-Engine-RecordsAgain"] == "local-Engine-UnhandledRecords"
+    assert [mapping.queue for mapping in template.queue_mappings] == ["local-Engine-RecordsAgain", *queues]
     assert [mapping.table for mapping in template.mappings] == [template.tables[0].name]

@@ -56,7 +56,7 @@ class EndpointWorld(ScannedTable):
         client.create_table(**{**spec.create_table_arguments, "TableName": self.table})
         self._stack.callback(client.delete_table, TableName=self.table)
         arn = str(client.describe_table(TableName=self.table)["Table"]["LatestStreamArn"])
-        streams = boto3.client("dynamodbstreams", region_name=REGION, endpoint_url=self._endpoint)
+        self.streams = streams = boto3.client("dynamodbstreams", region_name=REGION, endpoint_url=self._endpoint)
         self._stack.callback(streams.close)
         self.pollers = [
             Poller(TableStream(streams, arn).read, mapping, self._lanes, self._clock, self.send)

@@ -69,6 +69,7 @@ class MemoryWorld(Services):
         self._stack = ExitStack()
         self.table = only_table(template)
         self.store = MemoryStore(stats)
+        self.streams = _Streams(self.store.changes)
         self.pollers = [
             Poller(_Tail(self.store.changes).read, mapping, lanes, clock, self.send) for mapping in template.mappings
         ]
@@ -135,13 +136,38 @@ class _Sqs:
 
     def send_message(self, *, QueueUrl: str, MessageBody: str, DelaySeconds: int = 0) -> None:  # noqa: N803
         self._stats.count_messages([MessageBody])
-        self._queues[QueueUrl.rsplit("/", 1)[-1]].put(MessageBody, DelaySeconds)
+        self._queue(QueueUrl).put(MessageBody, DelaySeconds)
 
     def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
         self._stats.count_messages([entry["MessageBody"] for entry in Entries])
         for entry in Entries:
-            self._queues[QueueUrl.rsplit("/", 1)[-1]].put(entry["MessageBody"], entry["DelaySeconds"])
+            self._queue(QueueUrl).put(entry["MessageBody"], entry["DelaySeconds"])
         return {"Successful": [{"Id": entry["Id"]} for entry in Entries]}
+
+    def receive_message(self, *, QueueUrl: str, MaxNumberOfMessages: int, VisibilityTimeout: int) -> dict[str, Any]:  # noqa: N803
+        return {"Messages": self._queue(QueueUrl).receive(MaxNumberOfMessages)}
+
+    def change_message_visibility(self, *, QueueUrl: str, ReceiptHandle: str, VisibilityTimeout: int) -> None:  # noqa: N803
+        self._queue(QueueUrl).give_back(ReceiptHandle)
+
+    def delete_message(self, *, QueueUrl: str, ReceiptHandle: str) -> None:  # noqa: N803
+        self._queue(QueueUrl).delete({"ReceiptHandle": ReceiptHandle})
+
+    def _queue(self, url: str) -> MemoryQueue:
+        return self._queues[url.rsplit("/", 1)[-1]]
+
+
+class _Streams:
+    """As small as `adapter.aws.aside` needs it."""
+
+    def __init__(self, changes: list[dict[str, Any]]) -> None:
+        self._changes = changes
+
+    def get_shard_iterator(self, *, SequenceNumber: str, **_: str) -> dict[str, str]:  # noqa: N803
+        return {"ShardIterator": SequenceNumber}
+
+    def get_records(self, *, ShardIterator: str) -> dict[str, Any]:  # noqa: N803
+        return {"Records": self._changes[int(ShardIterator) - 1 :]}
 
 
 class _Lambda:

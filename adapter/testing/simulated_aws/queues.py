@@ -160,6 +160,12 @@ class MemoryQueue:
             _, number, standing = taken
             self._taken[message["ReceiptHandle"]] = (self.clock() + MILLISECOND, number, standing)
 
+    def give_back(self, receipt: str) -> None:
+        """Let it be received again at once."""
+        if receipt in self._taken:
+            _, number, message = self._taken.pop(receipt)
+            heapq.heappush(self._waiting, (self.clock(), number, message))
+
     def bodies(self) -> list[str]:
         """The messages in it, for a test to look at."""
         return [message["Body"] for _, _, message in (*self._waiting, *self._taken.values())]

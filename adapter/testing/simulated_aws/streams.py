@@ -33,8 +33,8 @@ RETENTION = 86_400 * SECOND
 """A stream keeps nothing for longer."""
 
 
-SHARD = "shardId-00000001735689600000-local"
-"""The shard that an error names: the lanes of a local cloud are no shards of the stream."""
+SHARD = "shardId-00000001541626099285-f35f62ef"
+"""What is told of where a record was: the one shard that moto has."""
 
 WRITTEN_AT = "ApproximateCreationDateTime"
 

@@ -12,6 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from adapter import Retry, attach, durable, errors, link, promise, resolve, run, schedule, unschedule
+from adapter.cli.redriving import redrive
+from adapter.engine import hosts
 from adapter.engine.operations import Create
 from adapter.engine.telling import What
 from adapter.lambdas import removal
@@ -324,6 +326,29 @@ def removed(cloud: LocalCloud) -> object:
         return [record.id for record in cloud.records()] + list(cloud._world.objects())
 
 
+def held_up(cloud: LocalCloud) -> object:
+    """For a minute the resumer may not invoke a function."""
+    handle = asks.with_options(id="held", target="held").start()
+    cloud.advance(60)
+    with cloud.outage("held", "denied"):
+        answer.start("held~0")
+        cloud.advance(60)
+    cloud.advance(600)
+    return handle.status().value
+
+
+def redriven(cloud: LocalCloud) -> object:
+    """An operator sends again what Lambda has put aside; a command that died is given again."""
+    drop(cloud, 1)
+    cloud.service.function("operator").handler = lambda event, context: [*redrive(hosts.current(), dry_run=False)]
+    handle = counts.start()
+    for seconds in (60, 300, 300):
+        cloud.advance(seconds)
+        cloud.service.enqueue("operator", "{}")
+    cloud.drive()
+    return handle.status().value
+
+
 def uncounted(cloud: LocalCloud) -> object:
     """A record of the stream never comes; what it tells of would never be counted."""
     drop(cloud, 1)
@@ -378,6 +403,8 @@ PLAYS = {
     "is removed": Play(removed, []),
     "drifts": Play(drifted, 3, looked_for=True),
     "lost": Play(partial(without, 1, calls), 10, looked_for=True),
+    "held up": Play(held_up, "resolved", looked_for=True),
+    "redriven": Play(redriven, "resolved", looked_for=True, dropped=1),
     "uncounted": Play(uncounted, 6, looked_for=True, dropped=1),
     "lost below": Play(partial(without, 3, nests), 17, looked_for=True),
 }

@@ -23,6 +23,7 @@ from adapter.engine.operations import (
     Many,
     Pause,
     Postpone,
+    PutAside,
     Register,
     Remove,
     RunCode,
@@ -42,6 +43,7 @@ from tests.faults.crashes.programs import leaf
 
 LAMBDA = DEFAULT_FUNCTION
 RESUMER = "adapter.lambdas.resumer.handler"
+AGAIN = "adapter.lambdas.resumer.again"
 SWEEP = "adapter.lambdas.sweeper.sweep"
 FIRE = "adapter.lambdas.sweeper.fire"
 TEND = "adapter.lambdas.sweeper.tend"
@@ -141,6 +143,9 @@ ROWS = {
     "wake-counted": Row("calls", RESUMER, sent(Invoke, Resume, Cause.COUNTED)),
     "wake-direct": Row("calls", RESUMER, sent(Invoke, Resume, Cause.DIRECT)),
     "wake-cancelled": Row("waits", RESUMER, sent(Invoke, Resume, Cause.CANCEL)),
+    "put-aside": Row("held up", RESUMER, of(PutAside)),
+    "wake-again": Row("held up", AGAIN, sent(Invoke, Resume)),
+    "send-again": Row("redriven", "operator", of(PutAside)),
     "settle-followers": Row("follows", RESUMER, of(Settle)),
     "claim": Row("calls", LAMBDA, of(Claim)),
     "refused-claim": Row("fired twice", LAMBDA, of(Claim), later=2),

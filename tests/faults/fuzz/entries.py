@@ -18,12 +18,13 @@ from adapter.codec import checking, decode, schemas
 from adapter.engine import hosts
 from adapter.engine.caller import Caller
 from adapter.engine.memory import Memory
-from adapter.engine.operations import Arrive, Operation, PeekFunction, Settle
+from adapter.engine.operations import Arrive, Many, Operation, PeekFunction, PutAside, Settle
 from adapter.engine.ports import Ports, drive
 from adapter.engine.run import respond
 from adapter.engine.runner import CodeRunner
 from adapter.errors import BadMessage
 from adapter.lambdas import deadletters, resumer, sweeper
+from adapter.lambdas.aside import Held, unpacked
 from adapter.links.endpoint import handler
 from adapter.links.tokens import sign, verify
 from adapter.protocol.ids import parent_of
@@ -101,10 +102,12 @@ class Nobody:
     """A host of an empty table, whose queues and Lambdas lead nowhere; it hears what couldn't be handled."""
 
     def __init__(self) -> None:
-        self.ports: Any = SimpleNamespace(perform=self.perform, clock=SimpleNamespace(now=lambda: NOW))
+        clock = SimpleNamespace(now=lambda: NOW)
+        self.ports: Any = SimpleNamespace(perform=self.perform, clock=clock, pool=InOrder())
         self.unhandled: list[str] = []
+        self.aside: list[Held] = []
 
-    def enter_invocation(self, context: Any) -> None:
+    def enter_invocation(self, context: Any, patience: float | None = None) -> None:
         """It has no time of its own."""
 
     def perform(self, operation: Operation) -> Any:
@@ -113,12 +116,16 @@ class Nobody:
                 return None, []
             case Settle() | Arrive():
                 return Refused(Refusal.UNKNOWN, None)
+            case Many():
+                return [self.perform(one) for one in operation.operations]
+            case PutAside():
+                self.aside.append(unpacked(operation.text))
             case _ if getattr(operation, "what", "") == "unhandled":
                 self.unhandled.append(str(operation.detail["error"]))  # type: ignore[union-attr]
         return None
 
 
-ENTRIES: list[Callable[[Any, Any], Any]] = [sweeper.fire, deadletters.handler, resumer.handler]
+ENTRIES: list[Callable[[Any, Any], Any]] = [sweeper.fire, deadletters.handler, resumer.handler, resumer.again]
 
 
 def entered(host: Nobody, which: int, event: Any) -> Any:
@@ -131,12 +138,12 @@ def entered(host: Nobody, which: int, event: Any) -> Any:
 
 
 def batch(which: int, event: Any) -> None:
-    """Each record is handled, or reported by its own number and told by an error of ours."""
+    """Each record is handled, put aside, or reported by its own number; and told by an error of ours."""
     host = Nobody()
     answer = read(lambda event: entered(host, which, event), event)
     if answer is not None:
         assert all(error.startswith(("BadMessage: ", "OtherVersion: ")) for error in host.unhandled), host.unhandled
-        assert len(answer["batchItemFailures"]) == len(host.unhandled)
+        assert len(answer["batchItemFailures"]) + len(host.aside) == len(host.unhandled)
         assert all(isinstance(one["itemIdentifier"], str) for one in answer["batchItemFailures"])
 
 

@@ -16,6 +16,7 @@ from adapter.aws.store import to_item
 from adapter.engine.events import arrivals
 from adapter.errors import BadMessage
 from adapter.lambdas import deadletters, resumer, sweeper
+from adapter.lambdas.aside import Held, packed
 from adapter.protocol.ids import EVENT, event_id, is_id
 from adapter.protocol.messages import (
     MARK,
@@ -102,17 +103,18 @@ def test_a_time_without_a_zone_is_no_time_of_a_sweep(time: Any) -> None:
 BATCHES = [
     {"Records": [{"messageId": "1", "body": json.dumps(TIMED[1])}, {"messageId": "2", "body": json.dumps(DEAD[0])}]},
     {"Records": CHANGES},
+    {"Records": [{"messageId": "1", "body": packed(Held(record=CHANGES[0], tries=1, since=1, why="?"))}]},
 ]
 
 
 @quick
-@given(which=st.sampled_from(range(3)), event=mutated(BATCHES) | anything)
+@given(which=st.sampled_from(range(4)), event=mutated(BATCHES) | anything)
 def test_each_record_of_a_batch_is_handled_or_reported_alone(which: int, event: Any) -> None:
     """Its error is one of ours, and told."""
     entries.batch(which, swollen(event))
 
 
-@pytest.mark.parametrize("which", range(3))
+@pytest.mark.parametrize("which", range(4))
 @pytest.mark.parametrize(
     "record", [{}, {"messageId": "1", "dynamodb": {"SequenceNumber": 1}}, {"body": "{}", "dynamodb": []}]
 )

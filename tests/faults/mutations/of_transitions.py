@@ -192,6 +192,6 @@ OF_TRANSITIONS = [
         file="adapter/lambdas/resumer.py",
         old="if raw and not (isinstance(version, str) and is_readable(version)):",
         new="if False:",
-        check=(f"{RESUMER}::test_a_record_of_another_version_is_not_acknowledged_and_others_are",),
+        check=(f"{RESUMER}::test_a_record_of_another_version_comes_again_and_others_are_handled",),
     ),
 ]
