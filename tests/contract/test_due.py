@@ -32,7 +32,7 @@ def armed(store: Store, promise: str, at: int | None = 10) -> Record:
 def test_an_entry_says_all_that_the_sweeper_needs(store: Store, root: str) -> None:
     """It sends a message without reading the record."""
     store.create(Record(id=root, target="f", due_at=7, deadline=9))
-    assert due(store, root) == [Due(id=root, target="f", at=7)]
+    assert due(store, root) == [Due(id=root, target="f", at=7, deadline=9)]
     child = child_id(root, 0)
     armed(store, child)
     assert due(store, child) == [Due(id=child, target="f", at=10, wake_at=10)]

@@ -241,6 +241,7 @@ FULL = Record(
     paused="paused",
     closed=True,
     closed_at=13,
+    objects=True,
     tags={"key": "värde"},
 )
 

@@ -336,10 +336,10 @@ OF_THE_REST = [
         bug="A schedule moves on to its next occurrence before this one has begun.",
         breaks="each occurrence once",
         file="adapter/lambdas/occurrences.py",
-        old="    yield from start_root(root)\n    yield Tell(",
+        old="    _, stands = yield from start_root(root)\n",
         new="    moved = Arming(epoch=record.epoch, arrivals=0, wake_at=following, sent=True, due_at=following)\n"
         "    yield Arm(promise, moved)\n"
-        "    yield from start_root(root)\n    yield Tell(",
+        "    _, stands = yield from start_root(root)\n",
         check=("tests/simulation/test_schedules.py::test_a_death_at_an_occurrence_starts_it_once[Create-before]",),
     ),
 ]
