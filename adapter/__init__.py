@@ -16,6 +16,9 @@ The tour:
 
 from __future__ import annotations
 
+import contextlib
+import os
+
 from adapter import errors
 from adapter.api.calls import now, promise, random, run, uuid4
 from adapter.api.durable import Durable, durable
@@ -64,3 +67,17 @@ __all__ = [
     "errors",
     "DurableError",
 ]
+
+
+def _prepare() -> None:
+    """Inside of Lambda, make the clients while it loads the code: it has a whole CPU then, and later a part of one.
+
+    What is wrong with the environment, the first message is told. It tries this again.
+    """
+    if "AWS_LAMBDA_RUNTIME_API" in os.environ:
+        with contextlib.suppress(Exception):
+            _environment()
+
+
+# Last: a cipher's module may import this one.
+_prepare()

@@ -106,6 +106,18 @@ def test_every_handler_exists(handler: str) -> None:
     assert callable(getattr(importlib.import_module(module), attribute))
 
 
+def test_the_librarys_own_lambdas_bring_no_code_that_would_hide_the_layers() -> None:
+    """The layer's is compiled. What a function brings is found first, and compiled at each cold start."""
+    for path in sorted((ROOT / "infra").glob("*.yaml")):
+        body = parse(path)
+        shared = body.get("Globals", {}).get("Function", {})
+        for resource in body["Resources"].values():
+            if resource["Type"] == "AWS::Serverless::Function":
+                code = path.parent / (shared | resource["Properties"])["CodeUri"]
+                assert [file.name for file in code.iterdir()] == ["README.md"]
+                assert "BuildProperties" not in resource.get("Metadata", {})
+
+
 def test_every_example_is_named_by_its_target() -> None:
     """A durable function calls another by the prefix and its target's name."""
     examples = [function for function in FUNCTIONS if function.handler.startswith("handlers.")]
