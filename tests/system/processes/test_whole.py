@@ -31,6 +31,9 @@ from adapter.testing.stats import Stats
 from tests.system.processes.specs import ROOT, function
 
 DAY = 86_400_000_000
+STARTED = "event:tests.system.processes.functions:checkout:request:order-7"
+"""What a raw event starts, in the invocation ``order-7``."""
+
 SETTLED = '"tea charged in local-charge, shipped in local-ship"'
 
 
@@ -118,10 +121,10 @@ def test_a_function_of_two_steps_settles_across_processes(app: App) -> None:
     """Each step ran in the Lambda of its own, at the time that all of them were told."""
     app.offset.microseconds = 400 * DAY
     started = app.environments.call(app.specs["local-checkout"], '"tea"', "order-7")
-    assert started == {"id": "order-7", "state": "pending"}
+    assert started == {"id": STARTED, "state": "pending"}
 
     assert app.drive() == []
-    root, children = app.read_function("order-7")
+    root, children = app.read_function(STARTED)
     assert root is not None
     assert (root.state, root.value) == (State.RESOLVED, SETTLED)
     assert [child.state for child in children] == [State.RESOLVED, State.RESOLVED]
@@ -147,7 +150,7 @@ def test_a_kill_around_a_write_or_call_changes_nothing_in_the_end(
     app.kill = (victim, operation, when)
 
     assert app.drive() == [victim]
-    root, children = app.read_function("order-7")
+    root, children = app.read_function(STARTED)
     assert root is not None
     assert (root.state, root.value, len(children)) == (State.RESOLVED, SETTLED, 2)
 
@@ -160,6 +163,6 @@ def test_one_of_the_infrastructure_is_killed_and_its_batch_comes_again(app: App)
 
     assert app.drive() == []
     assert app.kill is None
-    root, _ = app.read_function("order-7")
+    root, _ = app.read_function(STARTED)
     assert root is not None
     assert (root.state, root.value) == (State.RESOLVED, SETTLED)
