@@ -87,6 +87,10 @@ class OtherVersion(BadMessage):
     """This code doesn't read the version of an item or an envelope. Deploy one version everywhere."""
 
 
+class UnsignedEnvelope(BadMessage):
+    """An event looks like a message of this package, and nobody signed it who may: it came from outside."""
+
+
 class ConfigurationError(CallerError):
     """The environment lacks what the package needs, for instance the table's name."""
 

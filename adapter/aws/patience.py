@@ -106,6 +106,9 @@ class PatientPorts(Ports):
 
     patience: Patience
 
+    def check(self, event: object) -> None:
+        return self.patience.call(lambda: Ports.check(self, event))
+
     def perform(self, operation: Operation) -> Any:
         if isinstance(operation, Many | RunCode | RunLeft | Tell):
             # A `Many` performs its parts one by one, each with patience. Whether user code runs again, its own policy

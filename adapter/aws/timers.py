@@ -13,7 +13,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from adapter.engine.operations import SendAt
-from adapter.engine.ports import Clock
+from adapter.engine.ports import Clock, Signer
 from adapter.protocol.messages import Timed, to_event
 from adapter.protocol.times import SECOND, Instant
 from adapter.protocol.timing import HORIZON
@@ -26,11 +26,12 @@ class SqsTimers:
     queue for upkeep, upkeep waits in the other one.
     """
 
-    def __init__(self, client: Any, queue_url: str, clock: Clock, upkeep_url: str = "") -> None:
+    def __init__(self, client: Any, queue_url: str, clock: Clock, signer: Signer, upkeep_url: str = "") -> None:
         self.client = client
         self._queue_url = queue_url
         self._upkeep_url = upkeep_url or queue_url
         self._clock = clock
+        self.signer = signer
 
     def send_at(self, target: str, message: Timed, at: Instant, upkeep: bool = False) -> None:
         send = SendAt(target, message, at, upkeep)
@@ -56,7 +57,7 @@ class SqsTimers:
 
     def _entry(self, send: SendAt, now: Instant) -> dict[str, Any]:
         wait = min(max(send.at - now, 0), HORIZON)
-        body = {"at": send.at, "target": send.target, "message": to_event(send.message)}
+        body = {"at": send.at, "target": send.target, "message": self.signer.sign(to_event(send.message))}
         return {
             "MessageBody": json.dumps(body, separators=(",", ":")),
             # Rounded up: a message that comes early would have to be sent again.

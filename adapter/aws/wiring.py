@@ -24,6 +24,7 @@ from aws_lambda_powertools import Logger
 from adapter.aws import clients
 from adapter.aws.aside import SqsAside
 from adapter.aws.invoker import LambdaInvoker
+from adapter.aws.keys import Signatures, TableKeys
 from adapter.aws.logs import LogWatcher, silence_replays
 from adapter.aws.patience import Patience, PatientPorts
 from adapter.aws.payloads import Cached, S3Payloads
@@ -124,17 +125,19 @@ def connect(environment: Mapping[str, str]) -> AwsHost:
     table = environment.get("DURABLE_TABLE")
     if not table:
         raise ConfigurationError("set DURABLE_TABLE to the name of the promises' table, or enter a LocalCloud")
-    clock, queue, region = SystemClock(), environment.get("DURABLE_TIMERS"), environment.get("AWS_REGION")
+    clock, region = SystemClock(), environment.get("AWS_REGION")
     patience, pool = Patience(), Threads(clients.THREADS)
     sealing = _sealing(environment, patience)
     store = DynamoStore(table, region, environment.get("AWS_ENDPOINT_URL_DYNAMODB"))
     clients.bounded(store.client, patience.left)
     client = functools.partial(clients.make, region=region, left=patience.left)
+    signer = Signatures(TableKeys(store.client, table), clock)
     ports = PatientPorts(
         patience=patience,
         store=SealedStore(store, sealing, pool),
-        invoker=LambdaInvoker(client("lambda")),
-        timers=SqsTimers(client("sqs"), queue, clock, environment.get("DURABLE_UPKEEP", "")) if queue else NoTimers(),
+        invoker=LambdaInvoker(client("lambda"), signer),
+        timers=_timers(client, environment, clock, signer),
+        signer=signer,
         clock=clock,
         runner=CodeRunner(),
         watcher=LogWatcher(Logger()),
@@ -151,6 +154,15 @@ def connect(environment: Mapping[str, str]) -> AwsHost:
         retention=retention_of(environment.get("DURABLE_RETENTION_DAYS", "")),
     )
     return AwsHost(ports)
+
+
+def _timers(
+    client: Callable[[str], Any], environment: Mapping[str, str], clock: SystemClock, signer: Signatures
+) -> SqsTimers | NoTimers:
+    queue = environment.get("DURABLE_TIMERS")
+    if not queue:
+        return NoTimers()
+    return SqsTimers(client("sqs"), queue, clock, signer, environment.get("DURABLE_UPKEEP", ""))
 
 
 def _sealing(environment: Mapping[str, str], patience: Patience) -> Sealing:

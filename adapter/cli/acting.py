@@ -48,7 +48,7 @@ def resume(host: EngineHost, promise: str, force: bool) -> Iterator[str]:
             raise Unfit(f"{own.id} is no function, so nothing runs for it: {stands.text}")
         if (invoked := _invocation(stands.verdict, force and own.id == promise)) is not None:
             cause, why = invoked
-            host.ports.perform(Invoke(own.target, Resume(id=own.id, cause=cause)))
+            host.ports.perform(Invoke(own.target, Resume(id=own.id, cause=cause, since=own.created_at)))
             yield f"invoked {named(own)} in {own.target}, {why}"
         elif own.id == promise or stands.way is not Way.WAITING:
             yield f"not invoked: {named(own)} {stands.text}"
@@ -111,6 +111,13 @@ def cancel(host: EngineHost, promise: str) -> str:
     own = Reader(host).family(promise).own
     handles.cancel(_settled_from_outside(own).id)
     return f"{promise} is cancelled" + ("; its function cleans up" if own.kind is Kind.CALL else "")
+
+
+def rotate_keys(host: EngineHost, drop: bool) -> str:
+    """Have another key sign envelopes. A crash leaves the old one or the new one."""
+    host.ports.signer.rotate(drop=drop)
+    others = "nothing that another key signed is good any more" if drop else "those before it stay good for 30 days"
+    return f"another key signs from now on, in each sandbox within an hour; {others}"
 
 
 def _settled_from_outside(own: Record) -> Record:

@@ -179,3 +179,14 @@ def redrive(host: EngineHost, dry_run: bool) -> None:
     """
     for line in redriving.redrive(host, dry_run):
         click.echo(showing.shown(line))
+
+
+@durable.command("rotate-keys")
+@click.option("--drop", is_flag=True, help="Refuse what other keys signed, from now on: one of them is known.")
+@click.pass_obj
+def rotate_keys(host: EngineHost, drop: bool) -> None:
+    """Sign the messages between Lambdas by another key.
+
+    With --drop, messages under way are refused; the watchdog makes them again.
+    """
+    click.echo(acting.rotate_keys(host, drop))

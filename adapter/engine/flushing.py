@@ -88,7 +88,8 @@ class Flusher:
         for record in records:
             self._dispatched.add(record.id)
             execution.known.set_going(record)
-        calls = [Invoke(record.target, Start(id=record.id)) for record in records if record.kind is Kind.CALL]
+        called = [record for record in records if record.kind is Kind.CALL]
+        calls = [Invoke(record.target, Start(id=record.id, since=record.created_at)) for record in called]
         if calls:
             yield Many(tuple(calls))
         for record in records:

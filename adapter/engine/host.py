@@ -62,6 +62,7 @@ class EngineHost:
         self.enter_invocation(context)
         request_id = str(context.aws_request_id)
         if is_envelope(event):
+            self.ports.check(event)
             message = parse(event)
             promise = message.id
             remaining = functools.partial(_remaining, context)
@@ -101,7 +102,8 @@ class EngineHost:
         deadline = None if timeout is None else now + span_of(timeout)
         _, stands = drive(start_root(replace(record, created_at=now, deadline=deadline)), self.ports.perform)
         if stands.pending and stands.digest == record.digest and stands.paused:
-            self.ports.perform(Invoke(stands.target, Resume(id=stands.id, cause=Cause.AGAIN)))
+            again = Resume(id=stands.id, cause=Cause.AGAIN, since=stands.created_at)
+            self.ports.perform(Invoke(stands.target, again))
         return stands
 
     def drive(self, steps: Generator[Operation, Any, T]) -> T:

@@ -37,7 +37,7 @@ from adapter.engine.operations import (
     Settle,
     Tell,
 )
-from adapter.errors import ConfigurationError
+from adapter.errors import ConfigurationError, UnsignedEnvelope
 from adapter.protocol.ids import parent_of
 from adapter.protocol.messages import Message, Timed
 from adapter.protocol.promises import Arming, Firing, Written
@@ -171,6 +171,23 @@ class NoAside:
         return []
 
 
+class Signer(Protocol):
+    """Signs the envelopes that are sent, and knows those that were."""
+
+    def sign(self, envelope: Mapping[str, Any]) -> dict[str, Any]: ...
+    def check(self, envelope: Mapping[str, Any]) -> None:
+        """Return if it was signed, and is as it was.
+
+        Raises:
+            UnsignedEnvelope: it came from outside.
+        """
+        ...
+
+    def rotate(self, *, drop: bool = False) -> None:
+        """Sign with another key from now on. Those before stay good for 30 days, unless they are dropped."""
+        ...
+
+
 class Clock(Protocol):
     def now(self) -> Instant: ...
 
@@ -207,6 +224,7 @@ class Ports:
     store: Store
     invoker: Invoker
     timers: Timers
+    signer: Signer
     clock: Clock
     runner: Runner
     watcher: Watcher
@@ -225,6 +243,12 @@ class Ports:
         port, method, fields = call
         arguments = [operation] if fields is None else [getattr(operation, field) for field in fields]
         return getattr(getattr(self, port), method)(*arguments)
+
+    def check(self, event: object) -> None:
+        """Return if an event is an envelope that was signed. Raises as `Signer.check` does."""
+        if not isinstance(event, Mapping):
+            raise UnsignedEnvelope(f"an envelope must be an object, got {type(event).__name__}")
+        self.signer.check(event)
 
     def _perform_here(self, operation: Operation) -> Any:
         """Perform an operation that isn't simply one call of a port."""

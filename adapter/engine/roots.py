@@ -32,7 +32,7 @@ def start_root(root: Record, again: bool = True) -> Generator[Operation, Any, tu
     if not isinstance(written, Refused) or (again and mine and stands.pending):
         if stands.deadline is not None and not is_far(stands.deadline, stands.created_at):
             yield SendAt(stands.target, Look(id=stands.id), stands.deadline)
-        yield Invoke(stands.target, Start(id=stands.id))
+        yield Invoke(stands.target, Start(id=stands.id, since=stands.created_at))
     return not isinstance(written, Refused), stands
 
 

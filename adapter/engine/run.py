@@ -104,6 +104,8 @@ class _Run:
 
     def resume(self, message: Resume) -> Steps:
         self.firing, self.crashes = message.firing, message.crashes
+        # What a claim took from a later execution of the id, this run has to give back.
+        self.since = EPOCH if message.cause.claims else message.since
         now: Instant = yield Now()
         known = self.memory.take(message.id, now)
         try:
@@ -299,7 +301,7 @@ class _Run:
 
     def _yield(self) -> Steps:
         """Go on in a fresh invocation. If this one dies before, Lambda's retry of it goes on just so."""
-        yield Invoke(self.own.target, Resume(id=self.own.id, cause=Cause.AGAIN))
+        yield Invoke(self.own.target, Resume(id=self.own.id, cause=Cause.AGAIN, since=self.own.created_at))
         yield Tell(What.YIELDED, self.own.id, self.own.fn, {})
         return Ending.YIELDED
 
@@ -378,7 +380,8 @@ class _Run:
             firing = Firing(at, self.own.epoch)
             # Not again after a refused arming: the first message does for any arming from this epoch.
             if firing != self.sent:
-                yield SendAt(self.own.target, Resume(id=self.own.id, cause=Cause.TIMER, firing=firing), at)
+                timer = Resume(id=self.own.id, cause=Cause.TIMER, firing=firing, since=self.own.created_at)
+                yield SendAt(self.own.target, timer, at)
                 self.sent = firing
         return suspending.arming(self.own, step, execution.known, at, now)
 

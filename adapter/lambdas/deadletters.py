@@ -8,6 +8,7 @@ read the next version's messages yet is tried again until that version is deploy
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -39,12 +40,12 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def _bury(host: EngineHost, record: SQSRecord) -> None:
-    message = read(record.body)
+    message = read(record.body, host.ports.check)
     if message is None:
         # The event should have started a root, and nothing of it is stored. It stays in the queue for a person.
         raise BadMessage("a failed invocation carried no envelope: its event never became a promise")
     own, children = host.ports.perform(PeekFunction(message.id))
-    if own is None or not own.runnable or (isinstance(message, Start) and message.since not in (0, own.created_at)):
+    if own is None or not own.runnable or message.since not in (0, own.created_at):
         # The function is over or gone, or a later execution has its id.
         return
     early = is_early(record.body)
@@ -57,13 +58,13 @@ def _bury(host: EngineHost, record: SQSRecord) -> None:
         replace(message, crashes=crashes)
         if isinstance(message, Start)
         # A run may have claimed since. So the function loads everything, and arms anew.
-        else Resume(id=message.id, cause=Cause.AGAIN, crashes=crashes)
+        else Resume(id=message.id, cause=Cause.AGAIN, crashes=crashes, since=own.created_at)
     )
     at = host.ports.clock.now() + (PAUSE if early else PAUSE * 2 ** (crashes - 1)) * SECOND
     host.ports.perform(SendAt(own.target, again, at))
 
 
-def read(body: str) -> Start | Resume | None:
+def read(body: str, check: Callable[[object], None]) -> Start | Resume | None:
     """The envelope of a failed invocation, from the message of Lambda's on-failure destination; None if it had none.
 
     Raises:
@@ -77,6 +78,7 @@ def read(body: str) -> Start | Resume | None:
     if not is_envelope(payload):
         return None
     try:
+        check(payload)
         return parse(payload)
     except OtherVersion:
         raise

@@ -30,6 +30,7 @@ from adapter.protocol.ids import is_id
 from adapter.protocol.messages import Cause, Resume, Settlement, named
 from adapter.protocol.promises import Refused, Written, copied, wakes
 from adapter.protocol.records import Kind, Record, State, Stored, Wake, attribute, is_readable, texts_of
+from adapter.protocol.times import EPOCH, Instant
 
 Waking = Generator[Operation, Any, str]
 
@@ -81,7 +82,13 @@ def settlement(record: DynamoDBRecord) -> Settlement:
         # A set is stored in any order. Sorted, the same seed of a `LocalCloud` settles them in the same order
         # everywhere.
         awaiters=tuple(sorted(awaiters)),
+        created_at=_time(attribute(raw, "created_at")),
     )
+
+
+def _time(text: object) -> Instant:
+    """A field's time; `EPOCH` if it has none."""
+    return Instant(int(text)) if isinstance(text, str) and text.isdecimal() and len(text) < 17 else EPOCH
 
 
 def _object(data: Any, name: str) -> dict[str, Any]:
@@ -102,7 +109,7 @@ def follow_up(settled: Settlement, parent: str | None) -> Waking:
 def resume_callee(settled: Settlement) -> Waking:
     """Resume a cancelled function itself, so that it cleans up."""
     if settled.canceled and settled.kind == Kind.CALL and settled.target:
-        yield Invoke(settled.target, Resume(id=settled.id, cause=Cause.CANCEL))
+        yield Invoke(settled.target, Resume(id=settled.id, cause=Cause.CANCEL, since=settled.created_at))
     return "resumed"
 
 
@@ -141,7 +148,7 @@ def resume_counted(parent: str, settled: Iterable[Settlement]) -> Waking:
         return "refused"
     if wakes(standing, rejected=any(one.rejected for one in together)):
         yield Tell(What.WAKING, parent, standing.fn, {"by": together[-1].id})
-        yield Invoke(standing.target, Resume(id=parent, cause=Cause.COUNTED))
+        yield Invoke(standing.target, Resume(id=parent, cause=Cause.COUNTED, since=standing.created_at))
     return "counted"
 
 

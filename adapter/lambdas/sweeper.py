@@ -10,7 +10,7 @@ Lambda's retry of the same event, or a later sweep, sends the rest.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any, assert_never
 
@@ -91,7 +91,7 @@ def tend(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def _act(host: EngineHost, record: SQSRecord, *, upkeep: bool) -> None:
-    target, message, at = read(record.body)
+    target, message, at = read(record.body, host.ports.check)
     if at > host.ports.clock.now() + SECOND:
         # It is due later than one message can be delayed, or clocks differ: send it on.
         host.ports.perform(Tell(What.SENT_ON, message.id, "", {"at": at}))
@@ -109,7 +109,7 @@ def _act(host: EngineHost, record: SQSRecord, *, upkeep: bool) -> None:
             assert_never(message)
 
 
-def read(body: str) -> tuple[str, Timed, Instant]:
+def read(body: str, check: Callable[[object], None]) -> tuple[str, Timed, Instant]:
     """The target, the envelope and the time of a message in the queue.
 
     Raises:
@@ -123,6 +123,8 @@ def read(body: str) -> tuple[str, Timed, Instant]:
         if not 0 <= at < LATEST:
             # Otherwise it would be sent on again and again, until that year.
             raise ValueError("at isn't a time in microseconds, from 1970 on and before the year 10000")
+        # Whoever could send one that isn't ours would have it signed on its way.
+        check(data["message"])
         return target, parse_timed(data["message"]), Instant(at)
     except (ValueError, TypeError, KeyError, RecursionError) as unreadable:
         raise BadMessage(f"a message in the queue of timers can't be read: {unreadable!r}") from None

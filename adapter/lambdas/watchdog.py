@@ -93,7 +93,7 @@ def _mend(own: Record, children: Sequence[Record], now: Instant, at: Instant) ->
             return "expired"
         case Lost():
             yield Tell(What.MISSED, own.id, own.fn, {})
-            yield Invoke(own.target, Resume(id=own.id, cause=Cause.CHECK))
+            yield Invoke(own.target, Resume(id=own.id, cause=Cause.CHECK, since=own.created_at))
         case Over() | Paused() | Running() | Waiting() | Deadlocked():
             pass
         case _:
@@ -125,7 +125,7 @@ def _postpone(own: Record, now: Instant, following: Instant) -> Generator[Operat
         if timed - now >= SOON:
             following = timed
         else:
-            timer: Timed = Resume(id=own.id, cause=Cause.TIMER, firing=Firing(timed))
+            timer: Timed = Resume(id=own.id, cause=Cause.TIMER, firing=Firing(timed), since=own.created_at)
             yield SendAt(own.target, Look(id=own.id) if timed == own.deadline else timer, timed)
     assert own.due_at is not None
     yield Postpone(own.id, own.due_at, following)

@@ -60,12 +60,17 @@ class Start:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resume:
-    """Replay the promise's function, and go on. ``firing`` is the timer that sent this message, if one did."""
+    """Replay the promise's function, and go on.
+
+    ``firing`` is the timer that sent this message, if one did. ``since`` is as of `Start`, if the sender knows it. The
+    resumer that goes by a child's record alone doesn't, nor does the sweeper.
+    """
 
     id: str
     cause: Cause
     firing: Firing | None = None
     crashes: int = 0
+    since: Instant = EPOCH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +106,12 @@ def to_event(message: Timed) -> dict[str, Any]:
                 "since": message.since or None,
             }
         case Resume():
-            body = {"resume": message.id, "cause": message.cause.value, "crashes": message.crashes or None}
+            body = {
+                "resume": message.id,
+                "cause": message.cause.value,
+                "crashes": message.crashes or None,
+                "since": message.since or None,
+            }
             if message.firing is not None:
                 body |= {"at": message.firing.at, "epoch": message.firing.epoch}
         case Look():
@@ -138,9 +148,8 @@ def parse_timed(event: Mapping[str, Any]) -> Timed:
         read = ", ".join(map(str, sorted(READABLE)))
         raise OtherVersion(f"this code reads envelopes of version {read}, got {got}: deploy one version everywhere")
     if "start" in event:
-        attempt, crashes = _whole(event, "attempt", 1, least=1), _whole(event, "crashes", 0, least=0)
-        since = Instant(_whole(event, "since", EPOCH, least=0))
-        return Start(id=_id(event, "start"), attempt=attempt, crashes=crashes, since=since)
+        attempt = _whole(event, "attempt", 1, least=1)
+        return Start(id=_id(event, "start"), attempt=attempt, **_fate(event))
     if "look" in event:
         return Look(id=_id(event, "look"))
     if "occur" in event:
@@ -149,8 +158,13 @@ def parse_timed(event: Mapping[str, Any]) -> Timed:
     if cause not in set(Cause):
         raise BadMessage(f"an envelope resumes for an unknown cause: {named(cause)}")
     firing = Firing(Instant(_whole(event, "at")), _whole(event, "epoch", -1)) if "at" in event else None
-    crashes = _whole(event, "crashes", 0, least=0)
-    return Resume(id=_id(event, "resume"), cause=Cause(cause), firing=firing, crashes=crashes)
+    return Resume(id=_id(event, "resume"), cause=Cause(cause), firing=firing, **_fate(event))
+
+
+def _fate(event: Mapping[str, Any]) -> dict[str, Any]:
+    """What `Start` and `Resume` share."""
+    crashes, since = _whole(event, "crashes", 0, least=0), _whole(event, "since", EPOCH, least=0)
+    return {"crashes": crashes, "since": Instant(since)}
 
 
 def named(value: object) -> str:
@@ -198,6 +212,7 @@ class Settlement:
     state: State
     value: str = ""
     awaiters: tuple[str, ...] = ()
+    created_at: Instant = EPOCH
 
     @property
     def parent(self) -> str | None:

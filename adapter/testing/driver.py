@@ -14,6 +14,7 @@ from typing import Any
 
 from adapter.aws.aside import SqsAside
 from adapter.aws.invoker import LambdaInvoker
+from adapter.aws.keys import Signatures
 from adapter.aws.sealed import SealedStore
 from adapter.aws.sealing import Sealing, cipher_named
 from adapter.aws.timers import SqsTimers
@@ -25,7 +26,7 @@ from adapter.protocol.times import Instant, Span
 from adapter.protocol.timing import retention_of
 from adapter.testing.faults import Kill, Meanwhile
 from adapter.testing.happenings import Happening
-from adapter.testing.hosting import InOrder, LocalPayloads, LocalPorts, SkewedClock
+from adapter.testing.hosting import InOrder, LocalKeys, LocalPayloads, LocalPorts, SkewedClock
 from adapter.testing.ports import Cloud
 from adapter.testing.simulated_aws.engines import AnyWorld
 from adapter.testing.simulated_aws.lambdas import Function, Invocation
@@ -60,6 +61,7 @@ class Driver:
         self.world = world
         self.kills = kills
         self._skews: dict[str, Span] = {}
+        self._signer: Signatures | None = None
 
     # What a subclass does.
 
@@ -172,8 +174,9 @@ class Driver:
         store = self.store(None if bucket is None else LocalPayloads(bucket, self.cloud.stats, self.fault))
         return LocalPorts(
             store=store,
-            invoker=LambdaInvoker(self.world.lambda_client),
+            invoker=LambdaInvoker(self.world.lambda_client, self.signer()),
             timers=self._timers(clock),
+            signer=self.signer(),
             clock=clock,
             runner=CodeRunner(),
             watcher=self.cloud,
@@ -191,6 +194,12 @@ class Driver:
             fault=self.fault,
         )
 
+    def signer(self) -> Signatures:
+        """What signs envelopes, and knows those that were signed: of all sandboxes in this process."""
+        if self._signer is None:
+            self._signer = Signatures(LocalKeys(self.world.keys, self.cloud.stats, self.fault), self)
+        return self._signer
+
     def bucket(self) -> Payloads | None:
         """The bucket of large values, if the template has one."""
         name = self.cloud.template.variable("DURABLE_BUCKET")
@@ -207,4 +216,5 @@ class Driver:
 
     def _timers(self, clock: Clock) -> Timers:
         url = self.cloud.template.timers_url
-        return SqsTimers(self.world.sqs, url, clock, self.cloud.template.upkeep_url) if url else NoTimers()
+        upkeep = self.cloud.template.upkeep_url
+        return SqsTimers(self.world.sqs, url, clock, self.signer(), upkeep) if url else NoTimers()

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from adapter.aws.keys import Keys
 from adapter.engine.host import EngineHost
 from adapter.engine.memory import Memory
 from adapter.engine.operations import Operation
@@ -85,6 +86,42 @@ class LocalPayloads:
         self.fault(call, "before")
         yield
         self.fault(call, "after")
+
+
+@dataclass(frozen=True, slots=True)
+class WriteKeys:
+    """A call to the table, to make or replace the keys that sign envelopes."""
+
+
+@dataclass(frozen=True)
+class LocalKeys:
+    """`adapter.aws.keys.Keys` with a fault before and after each write.
+
+    Neither is counted: on AWS a sandbox reads them once in an hour, and nobody writes them after the first time.
+    """
+
+    keys: Keys
+    stats: Stats
+    fault: Callable[[object, str], None]
+
+    def read(self) -> str | None:
+        with self._unmetered():
+            return self.keys.read()
+
+    def write(self, text: str, was: str | None) -> bool:
+        self.fault(WriteKeys(), "before")
+        with self._unmetered():
+            written = self.keys.write(text, was)
+        self.fault(WriteKeys(), "after")
+        return written
+
+    @contextmanager
+    def _unmetered(self) -> Iterator[None]:
+        before, self.stats.metered = self.stats.metered, False
+        try:
+            yield
+        finally:
+            self.stats.metered = before
 
 
 class InOrder:

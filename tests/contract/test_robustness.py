@@ -153,6 +153,7 @@ def aws_host(dynamo: DynamoStore) -> AwsHost:
             store=dynamo,
             invoker=unused,
             timers=unused,
+            signer=unused,
             clock=wiring.SystemClock(),
             runner=CodeRunner(),
             watcher=unused,

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import json
 
 import pytest
 
 from adapter import durable, promise, resolve
 from adapter.engine.telling import What
-from adapter.protocol.messages import Cause, Resume, to_event
+from adapter.protocol.messages import Cause, Resume
 from adapter.testing import Faults, LocalCloud
 from adapter.testing.driver import DEFAULT_FUNCTION
 from adapter.testing.events import Event
 from adapter.testing.happenings import Happening
 from tests.support.drops import drop
+from tests.support.envelopes import sent
 
 LOOK = 20 * 60
 
@@ -98,7 +98,7 @@ def test_who_makes_up_for_it_takes_nothing_for_known_that_was_counted_meanwhile(
             cloud._world.store.arrive("asks", 1)
 
     cloud.watchers.append(between)
-    cloud.service.enqueue(DEFAULT_FUNCTION, json.dumps(to_event(Resume(id="asks", cause=Cause.CHECK))))
+    sent(cloud, DEFAULT_FUNCTION, Resume(id="asks", cause=Cause.CHECK))
     cloud.drive()
     assert handle.status().value == "resolved"
     assert handle.result() == 6

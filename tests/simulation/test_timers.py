@@ -18,6 +18,7 @@ from adapter.testing.driver import DEFAULT_FUNCTION
 from adapter.testing.events import Event
 from adapter.testing.faults import Kill
 from tests.support.effort import ENGINE
+from tests.support.envelopes import sent
 from tests.support.laws import HOUR, awaited, forget
 
 DAY = 86_400
@@ -281,9 +282,7 @@ def _message(cloud: LocalCloud) -> dict[str, Any]:
 
 
 def _deliver(cloud: LocalCloud, envelope: dict[str, Any]) -> None:
-    import json
-
     record = cloud.peek("run-1")
     assert record is not None
-    cloud.service.enqueue(record.target, json.dumps(envelope))
+    sent(cloud, record.target, envelope)
     cloud.drive()

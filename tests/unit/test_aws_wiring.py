@@ -25,6 +25,7 @@ from adapter.protocol.promises import Refusal, Refused
 from adapter.protocol.records import Record, State
 from adapter.testing.simulated_aws.lambdas import Context
 from adapter.testing.simulated_aws.template import default_template, load
+from tests.support.envelopes import Trusting
 
 
 class Lambda:
@@ -70,7 +71,7 @@ def host(environment: pytest.MonkeyPatch) -> AwsHost:
     environment.setenv("DURABLE_PREFIX", "shop-")
     environment.setenv("AWS_LAMBDA_FUNCTION_NAME", "shop-checkout")
     found: Any = wiring.host()
-    return AwsHost(replace(found.ports, invoker=LambdaInvoker(Lambda())))
+    return AwsHost(replace(found.ports, invoker=LambdaInvoker(Lambda(), found.ports.signer)))
 
 
 def invoked(host: AwsHost) -> list[Any]:
@@ -131,16 +132,16 @@ def test_a_root_is_created_and_then_invoked(host: AwsHost) -> None:
     assert stands.created_at > 0
     assert host.read_promise("order-7") == stands
     assert host.start(record) == stands
-    assert invoked(host) == [Start(id="order-7")]
+    assert invoked(host) == [Start(id="order-7", since=stands.created_at)]
 
 
 def test_a_paused_root_is_resumed_when_it_is_started_again(host: AwsHost) -> None:
     """The fix has been deployed."""
     record = Record(id="order-8", fn="checkout", target="shop-checkout", digest="1")
-    host.start(record)
+    since = host.start(record).created_at
     host.ports.store.pause("order-8", "drift")
     host.start(record)
-    assert invoked(host)[1:] == [Resume(id="order-8", cause=Cause.AGAIN)]
+    assert invoked(host)[1:] == [Resume(id="order-8", cause=Cause.AGAIN, since=since)]
 
 
 def test_a_handle_settles_and_reads_through_the_host(host: AwsHost) -> None:
@@ -211,14 +212,17 @@ def test_a_lambda_runs_an_envelope_from_start_to_settlement(host: AwsHost) -> No
             aws_request_id=f"request-{number}", function_name="shop-checkout", memory_limit_in_mb=512, timeout_s=60
         )
 
+    def signed(message: Start | Resume) -> Any:
+        return host.ports.signer.sign(to_event(message))
+
     hosts.enter(host)
     try:
         handle = asks.with_options(id="asked").start("ready?")
         (start,) = invoked(host)
-        assert asks(to_event(start), context(1)) == {"id": "asked", "state": "suspended"}  # type: ignore[comparison-overlap]
+        assert asks(signed(start), context(1)) == {"id": "asked", "state": "suspended"}  # type: ignore[comparison-overlap]
         handles.resolve("asked~0", "yes")
         resume = Resume(id="asked", cause=Cause.DIRECT)
-        assert asks(to_event(resume), context(2)) == {"id": "asked", "state": "settled"}  # type: ignore[comparison-overlap]
+        assert asks(signed(resume), context(2)) == {"id": "asked", "state": "settled"}  # type: ignore[comparison-overlap]
         assert handle.result(0) == "ready? yes"
     finally:
         hosts.leave(host)
@@ -247,7 +251,7 @@ def test_an_invocation_is_asynchronous_and_carries_the_envelope() -> None:
     """As compact JSON in UTF-8."""
     client = Lambda()
     message = Start(id="€")
-    LambdaInvoker(client).invoke("shop-checkout", message)
+    LambdaInvoker(client, Trusting()).invoke("shop-checkout", message)
     (call,) = client.calls
     assert (call["FunctionName"], call["InvocationType"]) == ("shop-checkout", "Event")
     assert client.messages == [message]

@@ -34,9 +34,14 @@ ids = st.from_regex(r"[^~]{1,20}(~(0|[1-9][0-9]{0,3})(\.(0|[1-9][0-9]{0,3})){0,3
 whole = st.integers(-(2**62), 2**62)
 counts = st.integers(0, 2**62)
 messages = st.one_of(
-    st.builds(Start, id=ids, attempt=st.integers(1, 2**62), crashes=counts),
+    st.builds(Start, id=ids, attempt=st.integers(1, 2**62), crashes=counts, since=counts),
     st.builds(
-        Resume, id=ids, cause=st.sampled_from(Cause), firing=st.none() | st.builds(Firing, whole, whole), crashes=counts
+        Resume,
+        id=ids,
+        cause=st.sampled_from(Cause),
+        firing=st.none() | st.builds(Firing, whole, whole),
+        crashes=counts,
+        since=counts,
     ),
     st.builds(Look, id=ids),
 )

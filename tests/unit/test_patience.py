@@ -152,6 +152,7 @@ def ports(cloud: LocalCloud, time: Time) -> PatientPorts:
         store=local.store,
         invoker=local.invoker,
         timers=local.timers,
+        signer=local.signer,
         clock=SystemClock(),
         runner=CodeRunner(),
         watcher=cloud,

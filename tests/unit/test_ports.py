@@ -38,6 +38,6 @@ def test_a_call_passes_what_its_port_takes(operation: type[Any]) -> None:
 
 def test_what_is_no_operation_is_refused() -> None:
     """By its text."""
-    ports: Any = Ports(**dict.fromkeys(("store", "invoker", "timers", "clock", "runner", "watcher", "pool")))
+    ports: Any = Ports(**dict.fromkeys(("store", "invoker", "timers", "signer", "clock", "runner", "watcher", "pool")))
     with pytest.raises(TypeError, match="'nothing' is no operation"):
         ports.perform("nothing")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from adapter.aws.keys import Signatures
 from adapter.aws.patience import passes
 from adapter.aws.timers import SqsTimers
 from adapter.engine.operations import BATCH, SendAt, batched
@@ -15,6 +16,8 @@ from adapter.protocol.ids import MAX_ID_CHARACTERS
 from adapter.protocol.messages import Cause, Look, Resume
 from adapter.protocol.promises import Firing
 from adapter.protocol.times import LATEST, MINUTE, SECOND
+from adapter.testing.simulated_aws.in_memory import MemoryKeys
+from tests.support.envelopes import Trusting
 
 NOW = 1_000 * SECOND
 
@@ -54,7 +57,7 @@ def looks(count: int, *, upkeep: bool = True, at: int = NOW) -> tuple[SendAt, ..
 def test_what_a_batch_leaves_is_sent_again_at_once() -> None:
     """And what SQS took isn't."""
     client = Sqs({"0", "2"}, {"1"})
-    SqsTimers(client, "timers", Clock(), "upkeep").send_batch(looks(4))
+    SqsTimers(client, "timers", Clock(), Trusting(), "upkeep").send_batch(looks(4))
     assert client.asked == [["0", "1", "2", "3"], ["1", "3"], ["3"]]
 
 
@@ -63,7 +66,7 @@ def test_a_batch_of_which_sqs_takes_nothing_fails(fault: bool) -> None:
     """Its answer was 200 all the same. What isn't the sender's fault may pass."""
     client = Sqs({"0"}, set(), fault=fault)
     with pytest.raises(ClientError, match="slow down") as raised:
-        SqsTimers(client, "timers", Clock(), "upkeep").send_batch(looks(2))
+        SqsTimers(client, "timers", Clock(), Trusting(), "upkeep").send_batch(looks(2))
     assert client.asked == [["0", "1"], ["1"]]
     assert passes(raised.value)
 
@@ -74,7 +77,7 @@ def test_a_message_that_sqs_calls_bad_is_not_asked_about_again() -> None:
     client = Sqs()
     client.send_message_batch = lambda **_: {"Failed": [{"Id": "0", **bad}]}  # type: ignore[method-assign]
     with pytest.raises(ClientError, match="InvalidMessageContents") as raised:
-        SqsTimers(client, "timers", Clock()).send_batch(looks(1))
+        SqsTimers(client, "timers", Clock(), Trusting()).send_batch(looks(1))
     assert not passes(raised.value)
 
 
@@ -82,7 +85,7 @@ def test_upkeep_has_a_queue_of_its_own_where_there_is_one() -> None:
     """A user's function knows the timers' queue alone; it sends no upkeep."""
     for urls, expected in ((("timers", "upkeep"), ["timers", "upkeep"]), (("timers", ""), ["timers", "timers"])):
         client = Sqs()
-        timers = SqsTimers(client, urls[0], Clock(), urls[1])
+        timers = SqsTimers(client, urls[0], Clock(), Trusting(), urls[1])
         timers.send_batch(looks(1, upkeep=False))
         timers.send_batch(looks(1))
         assert [url for url, _ in client.calls] == expected
@@ -92,7 +95,7 @@ def test_upkeep_has_a_queue_of_its_own_where_there_is_one() -> None:
 def test_each_message_of_a_batch_has_its_own_delay(wait: int, delay: int) -> None:
     """Rounded up, and at most what SQS can wait."""
     client = Sqs()
-    SqsTimers(client, "timers", Clock()).send_batch((*looks(1), *looks(1, at=NOW + wait)))
+    SqsTimers(client, "timers", Clock(), Trusting()).send_batch((*looks(1), *looks(1, at=NOW + wait)))
     ((_, entries),) = client.calls
     assert [entry["DelaySeconds"] for entry in entries] == [0, delay]
     assert [json.loads(entry["MessageBody"])["at"] for entry in entries] == [NOW, NOW + wait]
@@ -115,6 +118,7 @@ def test_ten_of_the_longest_messages_are_less_than_a_batch_may_have() -> None:
         longest = letter * (MAX_ID_CHARACTERS // len(letter.encode()))
         resume = Resume(id=longest, cause=Cause.TIMER, firing=firing)
         client = Sqs()
-        SqsTimers(client, "timers", Clock()).send_batch([SendAt("f" * 64, resume, LATEST)] * BATCH)
+        signer = Signatures(MemoryKeys(), Clock())
+        SqsTimers(client, "timers", Clock(), signer).send_batch([SendAt("f" * 64, resume, LATEST)] * BATCH)
         ((_, entries),) = client.calls
         assert sum(len(entry["MessageBody"].encode()) for entry in entries) < 256 * 1024

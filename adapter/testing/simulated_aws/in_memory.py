@@ -70,6 +70,7 @@ class MemoryWorld(Services):
         self.table = only_table(template)
         self.store = MemoryStore(stats)
         self.streams = _Streams(self.store.changes)
+        self.keys = MemoryKeys()
         self.pollers = [
             Poller(_Tail(self.store.changes).read, mapping, lanes, clock, self.send) for mapping in template.mappings
         ]
@@ -89,6 +90,21 @@ class MemoryWorld(Services):
 
     def records(self) -> list[Record]:
         return sorted(self.store.records(), key=lambda record: record.id)
+
+
+class MemoryKeys:
+    """`adapter.aws.keys.Keys` in memory."""
+
+    def __init__(self) -> None:
+        self._text: str | None = None
+
+    def read(self) -> str | None:
+        return self._text
+
+    def write(self, text: str, was: str | None) -> bool:
+        written = self._text == was
+        self._text = text if written else self._text
+        return written
 
 
 class MemoryBucket:

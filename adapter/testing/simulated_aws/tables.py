@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from adapter.aws.items import to_record
+from adapter.aws.keys import PARTITION, TableKeys
 from adapter.aws.store import DynamoStore
 from adapter.protocol.records import Record
 from adapter.protocol.times import MINUTE, Instant
@@ -47,7 +48,13 @@ class ScannedTable:
 
     def records(self) -> list[Record]:
         """All records of the table, by id. The reads aren't counted."""
-        return sorted((to_record(item) for item in self._scan()), key=lambda record: record.id)
+        items = (item for item in self._scan() if item["pk"]["S"] != PARTITION)
+        return sorted(map(to_record, items), key=lambda record: record.id)
+
+    @property
+    def keys(self) -> TableKeys:
+        """Those that sign envelopes."""
+        return TableKeys(self.store.client, self.table)
 
     def _entries(self) -> list[tuple[str, Instant]]:
         """The entries of the index. The reads aren't counted, and are repeated only after a write."""

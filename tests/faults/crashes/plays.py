@@ -18,7 +18,7 @@ from adapter.engine.operations import Create
 from adapter.engine.telling import What
 from adapter.lambdas import removal
 from adapter.links.endpoint import handler as answer_by_link
-from adapter.protocol.messages import Cause, Resume, to_event
+from adapter.protocol.messages import Cause, Resume
 from adapter.protocol.promises import Firing
 from adapter.testing import LocalCloud
 from adapter.testing.driver import DEFAULT_FUNCTION
@@ -28,6 +28,7 @@ from adapter.testing.happenings import Happening
 from tests.faults.crashes.programs import DAY, HOUR, broken, fails, leaf, patient
 from tests.simulation.scenarios.stage import left_open
 from tests.support.drops import drop
+from tests.support.envelopes import sent
 from tests.support.laws import Limit
 
 CLOUDS: list[LocalCloud] = []
@@ -300,7 +301,7 @@ def fired_twice(cloud: LocalCloud) -> object:
     def again(event: Event) -> None:
         if event.what == "firing":
             message = Resume(id=event.promise, cause=Cause.TIMER, firing=Firing(event.detail["at"], 0))
-            cloud.service.enqueue(DEFAULT_FUNCTION, json.dumps(to_event(message)))
+            sent(cloud, DEFAULT_FUNCTION, message)
 
     cloud.watchers.append(again)
     cloud.kill(rests, Create, "after")
@@ -314,6 +315,18 @@ def settled_in_its_place(cloud: LocalCloud) -> object:
     answer.start("relies")
     cloud.advance(HOUR)
     return handle.result()
+
+
+@durable(name="plays:begins")
+def begins(event: dict[str, str]) -> int:
+    return len(event)
+
+
+def begun_by_an_event(cloud: LocalCloud) -> object:
+    """The first root of a table, whose Lambda is the first to sign an envelope."""
+    cloud.invoke(begins, {"detail-type": "Order", "id": "e-1"})
+    cloud.advance(HOUR)
+    return attach("event:plays:begins:eventbridge:e-1").result()
 
 
 def removed(cloud: LocalCloud) -> object:
@@ -399,6 +412,7 @@ PLAYS = {
     "dies": ran(waits_for_the_dying, "lives"),
     "crashes": ran(waits_for_the_dead, "crashed"),
     "schedules": ran(keeps_time, "kept"),
+    "begins": Play(begun_by_an_event, 2),
     "settled in its place": Play(settled_in_its_place, 41),
     "is removed": Play(removed, []),
     "drifts": Play(drifted, 3, looked_for=True),

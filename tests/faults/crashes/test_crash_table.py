@@ -37,7 +37,7 @@ from adapter.protocol.messages import Cause, Look, Occur, Resume, Start
 from adapter.protocol.records import Kind, State
 from adapter.testing.driver import DEFAULT_FUNCTION
 from adapter.testing.faults import Kill
-from adapter.testing.hosting import ClearPayloads, PutPayload
+from adapter.testing.hosting import ClearPayloads, PutPayload, WriteKeys
 from tests.faults.crashes.plays import CLOUDS, PLAYS, play
 from tests.faults.crashes.programs import leaf
 
@@ -125,6 +125,7 @@ def of_a_child(state: State, by_parent: bool = False) -> Callable[[Any], bool]:
 ROWS = {
     "put-large-text": Row("carries", ":large", of(PutPayload)),
     "copy-large-text": Row("carries", RESUMER, of(PutPayload)),
+    "make-keys": Row("begins", "-begins", of(WriteKeys)),
     "create-root": Row("follows", ":follows", created(root=True)),
     "send-root-deadline": Row("late", ":is_late", to_root(SendAt, Look)),
     "invoke-root": Row("follows", ":follows", to_root(Invoke, Start)),

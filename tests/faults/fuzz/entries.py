@@ -34,6 +34,7 @@ from adapter.protocol.records import Kind, Record, State, Stored
 from adapter.testing.hosting import InOrder
 from tests.contract.stores import ModelStore
 from tests.faults.fuzz.laws import NOW, Color, Item, Options, Point, read
+from tests.support.envelopes import Trusting, trusted
 
 KEY = "k" * 32
 TOKEN = sign("order-7~0", 2_000, KEY.encode())
@@ -103,7 +104,7 @@ class Nobody:
 
     def __init__(self) -> None:
         clock = SimpleNamespace(now=lambda: NOW)
-        self.ports: Any = SimpleNamespace(perform=self.perform, clock=clock, pool=InOrder())
+        self.ports: Any = SimpleNamespace(perform=self.perform, check=trusted, clock=clock, pool=InOrder())
         self.unhandled: list[str] = []
         self.aside: list[Held] = []
 
@@ -259,6 +260,7 @@ class Model:
             store=self.store,
             invoker=unused,
             timers=unused,
+            signer=Trusting(),
             clock=unused,
             runner=CodeRunner(),
             watcher=unused,
@@ -270,7 +272,7 @@ class Model:
         return self.time
 
     def invoke(self, target: str, message: Message) -> None: ...
-    def send_at(self, target: str, message: Any, at: int) -> None: ...
+    def send_at(self, target: str, message: Any, at: int, upkeep: bool = False) -> None: ...
     def tell(self, told: Any) -> None: ...
 
     def perform(self, operation: Operation) -> Any:

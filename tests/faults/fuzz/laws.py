@@ -29,10 +29,14 @@ from adapter.lambdas.batches import records_of
 from adapter.lambdas.occurrences import occur
 from adapter.protocol import ids, retries
 from adapter.protocol.ids import check_root_id, child_id, is_id, key_of, ordinal_of, parent_of
-from adapter.protocol.messages import Resume, Settlement, Start, parse, parse_timed, to_event
+from adapter.protocol.messages import Resume, Settlement, Start, is_envelope, parse, parse_timed, to_event
 from adapter.protocol.records import Kind, Record, State, Wake
+from adapter.protocol.signatures import Key, Ring
 from adapter.protocol.times import LATEST
 from adapter.protocol.timing import Due
+from tests.support.envelopes import trusted
+
+RING = Ring((Key(name="key", secret=b"k" * 32),))
 
 
 def read(parser: Callable[[Any], Any], data: Any) -> Any:
@@ -54,9 +58,16 @@ def envelope(event: Any) -> None:
     assert isinstance(read(parse, event), Start | Resume | None)
 
 
+def forged(event: Any) -> None:
+    """Who hasn't the key can't speak as we do, whatever the event says; and what it says raises nothing of its own."""
+    if is_envelope(event):
+        assert not RING.signed(event)
+        assert isinstance(RING.knows(event), bool)
+
+
 def timer(body: str) -> None:
     """What is read is due at a time that will come."""
-    found = read(sweeper.read, body)
+    found = read(lambda text: sweeper.read(text, trusted), body)
     if found is not None:
         target, message, at = found
         assert isinstance(target, str)
@@ -67,7 +78,7 @@ def timer(body: str) -> None:
 
 def dead_letter(body: str) -> None:
     """A count that isn't one would try for ever, or at a time that is none."""
-    found = read(deadletters.read, body)
+    found = read(lambda text: deadletters.read(text, trusted), body)
     assert isinstance(found, Start | Resume | None)
     assert found is None or found.crashes >= 0
     assert found is None or deadletters.is_early(body) in (True, False)

@@ -33,6 +33,7 @@ from adapter.protocol.records import Record
 from adapter.testing import LocalCloud
 from tests.faults.fuzz import laws
 from tests.faults.fuzz.strategies import quick
+from tests.support.envelopes import sent
 
 KEY = "k" * 32
 
@@ -217,6 +218,6 @@ def test_a_function_that_nests_deeper_than_ids_can_be_long_is_told_so(cloud: Loc
     assert is_id(deep)
     assert not is_id(child_id(deep, 10))
     cloud._world.store.create(Record(id=deep, fn="fuzz:digs", target="durable", args="{}"))
-    cloud.service.enqueue("durable", json.dumps(to_event(Start(id=deep))))
+    sent(cloud, "durable", Start(id=deep))
     with pytest.raises(InvalidId, match="nested too deep"):
         attach(deep).result()

@@ -32,8 +32,10 @@ from adapter.protocol.messages import (
 )
 from adapter.protocol.promises import Firing
 from adapter.protocol.records import Record, State, Wake
+from adapter.protocol.signatures import Key, Ring
 from tests.faults.fuzz import entries, laws
 from tests.faults.fuzz.strategies import anything, deep, jsons, mutated, quick, swollen
+from tests.support.envelopes import trusted
 
 ENVELOPES = [
     to_event(Start(id="order-7~0.2", attempt=2, crashes=1)),
@@ -60,6 +62,16 @@ CHANGES = [settled(wake=Wake.DIRECT), settled(wake=Wake.COUNTED), settled(awaite
 def test_an_envelope_is_read_or_refused(event: Any) -> None:
     """What is read says the same when it is written again."""
     laws.envelope(swollen(event))
+
+
+FORGED = [Ring((Key(name="key", secret=b"o" * 32),)).sign(one) for one in ENVELOPES]
+
+
+@quick
+@given(event=mutated(FORGED) | mutated(FORGED, deep) | anything)
+def test_whoever_has_no_key_signs_nothing(event: Any) -> None:
+    """Whatever the event says, and however deep."""
+    laws.forged(swollen(event))
 
 
 @quick
@@ -202,7 +214,7 @@ def test_what_no_version_ever_wrote_is_refused(event: dict[str, Any]) -> None:
 def test_a_timer_beyond_all_calendars_is_refused(at: Any) -> None:
     """It was sent again every 15 minutes, for ever."""
     with pytest.raises(BadMessage):
-        sweeper.read(json.dumps({**TIMED[0], "at": at}))
+        sweeper.read(json.dumps({**TIMED[0], "at": at}), trusted)
 
 
 @pytest.mark.parametrize("reader", [sweeper.read, deadletters.read])
@@ -210,7 +222,7 @@ def test_a_timer_beyond_all_calendars_is_refused(at: Any) -> None:
 def test_a_body_deeper_than_any_stack_is_refused(reader: Any, body: str) -> None:
     """It was a RecursionError."""
     with pytest.raises(BadMessage):
-        reader(body)
+        reader(body, trusted)
 
 
 def test_a_change_without_a_lambda_to_wake_is_refused() -> None:
@@ -225,5 +237,5 @@ def test_the_changes_that_are_mutated_here_are_valid_themselves() -> None:
     """Else every law of this file would hold in vain."""
     assert all(resumer.settlement(DynamoDBRecord(change)).id == "order-7~0" for change in CHANGES)
     assert [parse_timed(one).id for one in ENVELOPES] == ["order-7~0.2", "order-7", "order-7", "schedule:nightly"]
-    assert [sweeper.read(json.dumps(one))[0] for one in TIMED] == ["shop"] * 4
-    assert [deadletters.read(json.dumps(one)) is None for one in DEAD] == [False, False, True, True]
+    assert [sweeper.read(json.dumps(one), trusted)[0] for one in TIMED] == ["shop"] * 4
+    assert [deadletters.read(json.dumps(one), trusted) is None for one in DEAD] == [False, False, True, True]

@@ -26,6 +26,7 @@ from adapter.links.endpoint import handler
 from adapter.protocol.messages import MARK, VERSION
 from adapter.testing import LocalCloud
 from adapter.testing.simulated_aws.lambdas import Context
+from tests.support.envelopes import sent
 
 SECRET = "4711-0815-SECRET"
 KEY = "k" * 32
@@ -176,7 +177,7 @@ def test_dead_letters_are_logged_without_what_they_carry(log: Log) -> None:
 def test_a_bad_envelope_is_logged_by_what_is_wrong_with_it(log: Log, envelope: dict[str, Any]) -> None:
     """Not by what else is in it."""
     charge.with_options(id="known").start("other card").result()
-    log.cloud.service.enqueue("durable", json.dumps(envelope))
+    sent(log.cloud, "durable", envelope)
     log.cloud.advance(6 * 3_600)
     assert log.keeps_the_secret()
     assert all("BadMessage" in one or "OtherVersion" in one for one in log.cloud.raised)

@@ -1,10 +1,12 @@
-"""Bugs in what an event starts."""
+"""Bugs in what an event starts, and in who may speak as the engine does."""
 
 from __future__ import annotations
 
 from tests.faults.mutations.mutation import Mutation
 
 EVENTS = "tests/simulation/test_events.py"
+OUTSIDERS = "tests/simulation/test_outsiders.py"
+SIGNATURES = "tests/unit/test_signatures.py"
 
 OF_EVENTS = [
     Mutation(
@@ -42,5 +44,59 @@ OF_EVENTS = [
         old='(_text(record, "messageId"),), record.get("body"), ',
         new='(_text(record, "messageId"),), record, ',
         check=(f"{EVENTS}::test_each_message_of_a_batch_starts_its_own_root",),
+    ),
+    Mutation(
+        name="envelope-unchecked",
+        bug="Whatever looks like an envelope is done.",
+        breaks="who may speak (envelopes)",
+        file="adapter/engine/host.py",
+        old="            self.ports.check(event)\n",
+        new="",
+        check=(f"{OUTSIDERS}::test_an_event_that_looks_like_an_envelope_does_nothing[0]",),
+    ),
+    Mutation(
+        name="queue-signs-for-others",
+        bug="A message of the timers' queue is signed on its way, though it came unsigned.",
+        breaks="who may speak (envelopes)",
+        file="adapter/lambdas/sweeper.py",
+        old='        check(data["message"])\n',
+        new="",
+        check=(f"{OUTSIDERS}::test_a_queues_message_that_nobody_signed_does_nothing[Timers]",),
+    ),
+    Mutation(
+        name="dead-letter-unchecked",
+        bug="A dead letter that nobody signed gives up a function.",
+        breaks="who may speak (envelopes)",
+        file="adapter/lambdas/deadletters.py",
+        old="        check(payload)\n",
+        new="",
+        check=(f"{OUTSIDERS}::test_a_queues_message_that_nobody_signed_does_nothing[DeadLetters]",),
+    ),
+    Mutation(
+        name="mac-over-the-name",
+        bug="The MAC is over the key's name alone: an envelope can be changed.",
+        breaks="who may speak (envelopes)",
+        file="adapter/protocol/signatures.py",
+        old="text = json.dumps(envelope, ",
+        new="text = json.dumps(envelope.get(NAME), ",
+        check=(f"{OUTSIDERS}::test_a_changed_envelope_is_not_ours",),
+    ),
+    Mutation(
+        name="replaced-keys-are-dropped",
+        bug="A key is no longer good once another one signs.",
+        breaks="I3 (envelopes)",
+        file="adapter/protocol/signatures.py",
+        old="if not drop and now < key.replaced_at + OVERLAP))",
+        new="if False))",
+        check=(f"{SIGNATURES}::test_a_key_is_good_for_a_while_after_it_was_replaced",),
+    ),
+    Mutation(
+        name="dead-letter-of-whatever-has-the-id",
+        bug="A dead letter of an execution that is gone counts against a later one of its id.",
+        breaks="bounded retries (envelopes)",
+        file="adapter/lambdas/deadletters.py",
+        old=" or message.since not in (0, own.created_at):",
+        new=":",
+        check=(f"{OUTSIDERS}::test_a_dead_letter_of_an_execution_that_is_gone_reaches_no_later_one",),
     ),
 ]

@@ -16,6 +16,7 @@ from adapter.codec.exceptions import encode_exception
 from adapter.protocol.ids import root_of
 from adapter.protocol.records import Kind
 from adapter.protocol.retries import Retry
+from adapter.protocol.signatures import Key, Ring
 from adapter.testing import LocalCloud
 from tests.faults.fuzz import entries, laws
 from tests.faults.fuzz.guided.mutations import text_of
@@ -138,6 +139,12 @@ def _dead() -> list[str]:
     ]
 
 
+def _forged() -> list[str]:
+    """Of another key, under the name of the right one."""
+    other = Ring((Key(name="key", secret=b"o" * 32),))
+    return [json.dumps(other.sign(json.loads(one))) for one in traffic()["envelopes"]]
+
+
 def _batches() -> list[str]:
     bodies = [{"messageId": str(number), "body": body} for number, body in enumerate(traffic()["bodies"])]
     dead = [{"messageId": str(number), "body": body} for number, body in enumerate(_dead())]
@@ -192,6 +199,7 @@ SEALED = ["0@key", "1!text", "2^a~0\n@0/1", "3=text", "0^a~0\n!x", '1{"a": 1}']
 
 TARGETS: dict[str, Target] = {
     "envelope": Target(laws.envelope, of(object), lambda: traffic()["envelopes"]),
+    "forged": Target(laws.forged, of(object), _forged),
     "timer": Target(laws.timer, whole, lambda: traffic()["bodies"]),
     "dead_letter": Target(laws.dead_letter, whole, _dead),
     "change": Target(laws.change, of(dict), lambda: traffic()["changes"]),

@@ -1,0 +1,112 @@
+"""The keys that sign envelopes: an item of the promises' table, made by whoever first sends one.
+
+So there is nothing to deploy, and whoever may send envelopes can sign them: the stack's own roles, and nobody who only
+sends events. A sandbox reads the item once in an hour at most, and when it meets a key that it doesn't know.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from botocore.exceptions import ClientError
+
+from adapter.engine.ports import Clock
+from adapter.errors import UnsignedEnvelope
+from adapter.protocol.signatures import Key, Ring, ring
+from adapter.protocol.times import EPOCH, MINUTE
+
+PARTITION = "~keys"
+"""No promise's: no id begins so."""
+
+FRESH = 60 * MINUTE
+"""For so long a sandbox signs by what it has read: then it may be that the key was replaced."""
+
+_ITEM = {"pk": {"S": PARTITION}, "sk": {"N": "0"}}
+
+
+class Keys(Protocol):
+    """Where the ring is kept, as a text."""
+
+    def read(self) -> str | None: ...
+    def write(self, text: str, was: str | None) -> bool:
+        """Whether it was written: only in place of ``was``, None: where there is none."""
+        ...
+
+
+class TableKeys:
+    """`Keys` in the promises' table."""
+
+    def __init__(self, client: Any, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def read(self) -> str | None:
+        found = self._client.get_item(TableName=self._table, Key=_ITEM, ConsistentRead=True).get("Item", {})
+        text: str | None = found.get("ring", {}).get("S")
+        return text
+
+    def write(self, text: str, was: str | None) -> bool:
+        stands = {"ConditionExpression": "attribute_not_exists(pk)"}
+        if was is not None:
+            values = {":was": {"S": was}}
+            stands = {"ConditionExpression": "ring = :was", "ExpressionAttributeValues": values}  # type: ignore[dict-item]
+        try:
+            self._client.put_item(TableName=self._table, Item={**_ITEM, "ring": {"S": text}}, **stands)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise
+            return False
+        return True
+
+
+class Signatures:
+    """`adapter.engine.ports.Signer` by keys that are kept somewhere. One for each sandbox."""
+
+    def __init__(self, keys: Keys, clock: Clock) -> None:
+        self._keys = keys
+        self._clock = clock
+        self._ring: Ring | None = None
+        self._read_at = EPOCH
+
+    def sign(self, envelope: Mapping[str, Any]) -> dict[str, Any]:
+        known = self._ring if self._clock.now() < self._read_at + FRESH else self._read()
+        return (known or self._made()).sign(envelope)
+
+    def check(self, envelope: Mapping[str, Any]) -> None:
+        known = self._ring
+        if known is None or not known.knows(envelope):
+            # Replaced since this sandbox read it, perhaps.
+            known = self._read()
+        if known is None or not known.signed(envelope):
+            raise UnsignedEnvelope(
+                "an event looks like an envelope of lambda-await, and none of this table's keys signed it: nothing was"
+                " done. An event of your own mustn't have the key 'lambda-await' at its top"
+            )
+
+    def rotate(self, *, drop: bool = False) -> None:
+        """Another key signs from now on. Who dies before this is done has changed nothing."""
+        while True:
+            was = self._keys.read()
+            ringed = Ring(()) if was is None else ring(was)
+            if self._keys.write(ringed.rotated(_fresh(), self._clock.now(), drop=drop).to_text(), was):
+                self._ring = None
+                self._read_at = EPOCH
+                return
+
+    def _read(self) -> Ring | None:
+        text = self._keys.read()
+        self._ring, self._read_at = None if text is None else ring(text), self._clock.now()
+        return self._ring
+
+    def _made(self) -> Ring:
+        """The first ring. Whoever makes one at the same time finds this one, or this finds the other's."""
+        self._keys.write(Ring((_fresh(),)).to_text(), None)
+        made = self._read()
+        assert made is not None, "nothing removes it"
+        return made
+
+
+def _fresh() -> Key:
+    return Key(name=secrets.token_hex(4), secret=secrets.token_bytes(32))
