@@ -44,6 +44,10 @@ class IdConflict(CallerError):
     """The id belongs to an execution of another function, or with other arguments."""
 
 
+class TooManyFollowers(CallerError):
+    """So many promises of other executions await a root already that its record takes no more of them."""
+
+
 class InvalidId(CallerError):
     """The id that a caller chose can't be the id of a root promise."""
 

@@ -27,7 +27,7 @@ from adapter.protocol.ids import is_id, key_of
 from adapter.protocol.records import FIELDS, INDEXED, STORED_ALWAYS, Record
 from adapter.protocol.timing import shard_of
 
-MAX_TEXT_BYTES = 350_000
+MAX_TEXT_BYTES = 330_000
 """Bytes of an item's arguments and value together: a whole item of DynamoDB holds 400 KB."""
 
 _ATTRIBUTES: dict[Form, type[Attribute[Any]]] = {

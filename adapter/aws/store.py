@@ -136,8 +136,14 @@ class DynamoStore(Partitions):
             lambda standing: promises.register(standing, awaiter),
             {},
             add={"awaiters": frozenset({awaiter})},
-            condition="#state = :pending",
-            values={":pending": {"S": State.PENDING}},
+            # The size of a set is how many it has.
+            condition="#state = :pending AND (attribute_not_exists(#awaiters) OR contains(#awaiters, :awaiter)"
+            " OR size(#awaiters) < :most)",
+            values={
+                ":pending": {"S": State.PENDING},
+                ":awaiter": {"S": awaiter},
+                ":most": {"N": str(promises.most_awaiters(awaiter))},
+            },
         )
 
     def arm(self, promise: str, arming: Arming) -> Written:

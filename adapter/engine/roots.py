@@ -8,9 +8,9 @@ from typing import Any
 
 from adapter.engine.caller import Caller
 from adapter.engine.operations import Create, Invoke, Now, Operation, Register, SendAt
-from adapter.errors import IdConflict, UnknownPromise
+from adapter.errors import IdConflict, TooManyFollowers, UnknownPromise
 from adapter.protocol.messages import Look, Start
-from adapter.protocol.promises import Refused, Written, copied
+from adapter.protocol.promises import Refusal, Refused, Written, copied
 from adapter.protocol.records import Kind, Record, digest_of
 from adapter.protocol.times import Instant
 from adapter.protocol.timing import indexed, is_far
@@ -60,6 +60,14 @@ def follow(child: Record, caller: Caller, dispatched: MutableSet[str]) -> Genera
         return None
     if written.stands is None:
         return rejected(UnknownPromise(f"there is no promise {child.root!r}"))
+    if written.why is Refusal.FULL:
+        count = len(written.stands.awaiters)
+        return rejected(
+            TooManyFollowers(
+                f"{child.root!r} is awaited by {count} promises already, and takes no more: let one function await it,"
+                " and start the others"
+            )
+        )
     return Outcome(*copied(written.stands.state, written.stands.value))
 
 

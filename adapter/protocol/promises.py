@@ -25,6 +25,12 @@ from enum import StrEnum
 from adapter.protocol.records import Record, State
 from adapter.protocol.times import EPOCH, Instant
 
+MAX_AWAITERS = 1_000
+"""Followers of one root. Each registration pays for the whole item, so all of them together for their square."""
+
+MAX_AWAITERS_BYTES = 64_000
+"""Of the ids of a root's followers, which share its item with its arguments and its outcome."""
+
 
 class Refusal(StrEnum):
     """Why a conditional write was refused. Nothing was written."""
@@ -33,6 +39,7 @@ class Refusal(StrEnum):
     SETTLED = "settled"
     MOVED = "moved"
     SUPERSEDED = "superseded"
+    FULL = "full"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +156,22 @@ def mark_objects(standing: Record | None) -> Written:
 
 
 def register(standing: Record | None, awaiter: str) -> Written:
-    """Register a follower at its root. A settled root refuses: the follower then settles by what stands."""
+    """Register a follower at its root. A settled root refuses: the follower then settles by what stands.
+
+    So does a root with as many followers as its item takes: an item that is full could not settle any more.
+    """
     if standing is None:
         return Refused(Refusal.UNKNOWN, None)
     if not standing.pending:
         return Refused(Refusal.SETTLED, standing)
+    if awaiter not in standing.awaiters and len(standing.awaiters) >= most_awaiters(awaiter):
+        return Refused(Refusal.FULL, standing)
     return replace(standing, awaiters=standing.awaiters | {awaiter})
+
+
+def most_awaiters(awaiter: str) -> int:
+    """How many followers a root takes whose ids are as long as this one's."""
+    return min(MAX_AWAITERS, MAX_AWAITERS_BYTES // len(awaiter.encode("utf-8", "surrogatepass")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from adapter.engine.ports import Store
 from adapter.errors import PayloadTooLarge
 from adapter.protocol.ids import BUCKET, child_id
-from adapter.protocol.promises import Arming, Refusal, Refused
+from adapter.protocol.promises import MAX_AWAITERS, Arming, Refusal, Refused
 from adapter.protocol.records import Kind, Record, State, Wake
 from tests.contract.strategies import RUNNABLE, SETTLED, any_record, created, texts, times
 
@@ -309,7 +309,7 @@ def test_arrivals_only_ever_add(store: Store, new_root: NewRoot, data: st.DataOb
     assert store.read_promise(root).arrivals == sum(counts)
 
 
-@pytest.mark.parametrize("size", [350_001, 500_000])
+@pytest.mark.parametrize("size", [330_001, 500_000])
 def test_too_large_a_text_is_refused_and_nothing_is_written(store: Store, root: str, size: int) -> None:
     """It says so before it writes."""
     with pytest.raises(PayloadTooLarge, match=str(size)):
@@ -328,9 +328,32 @@ def test_too_large_a_text_is_refused_and_nothing_is_written(store: Store, root: 
 
 def test_the_largest_text_is_stored(store: Store, root: str) -> None:
     """Exactly at the limit."""
-    store.create(Record(id=root, args="x" * 350_000))
+    store.create(Record(id=root, args="x" * 330_000))
     other = child_id(root, 0)
     store.create(Record(id=other))
-    assert isinstance(store.settle(other, State.RESOLVED, "é" * 175_000, 1), Record)
-    assert store.read_promise(other).value == "é" * 175_000
-    assert len(store.read_promise(root).args) == 350_000
+    assert isinstance(store.settle(other, State.RESOLVED, "é" * 165_000, 1), Record)
+    assert store.read_promise(other).value == "é" * 165_000
+    assert len(store.read_promise(root).args) == 330_000
+
+
+def test_a_root_takes_only_so_many_followers_and_settles_all_the_same(store: Store, root: str) -> None:
+    """At about 6,400 its item was full, and its own settlement failed for good. Who is registered stays registered."""
+    full = frozenset(f"follower-{number}~0" for number in range(MAX_AWAITERS))
+    store.create(Record(id=root, awaiters=full, args="x" * 160_000))
+    refused = store.register(root, "one-more~0")
+    assert isinstance(refused, Refused)
+    assert refused.why is Refusal.FULL
+    assert isinstance(store.register(root, "follower-7~0"), Record)
+    settled = store.settle(root, State.RESOLVED, "y" * 160_000, 5)
+    assert isinstance(settled, Record)
+    assert settled.awaiters == full
+
+
+def test_of_long_ids_a_root_takes_fewer(store: Store, root: str) -> None:
+    """The item is bounded in bytes."""
+    long = [f"{number:02}{'n' * 500}~0.{'1' * 1_490}" for number in range(40)]
+    store.create(Record(id=root))
+    written = [store.register(root, awaiter) for awaiter in long]
+    assert [isinstance(one, Record) for one in written] == [True] * 32 + [False] * 8
+    assert {one.why for one in written if isinstance(one, Refused)} == {Refusal.FULL}
+    assert isinstance(store.register(root, "short~0"), Record)

@@ -8,6 +8,7 @@ import pytest
 
 from adapter import Handle, attach, durable, errors, promise, resolve
 from adapter.engine.operations import Create, Invoke, Register, Settle
+from adapter.protocol import promises
 from adapter.testing import LocalCloud
 from tests.support.laws import HOUR, Broken, fails, items, step
 
@@ -208,3 +209,16 @@ def test_a_death_on_the_way_to_a_detached_root_is_made_good(operation: type, whe
     cloud.kill(launcher, operation, when)
     assert attach(cloud.run(launcher, 5)).result() == 5
     assert len([item for item in items(cloud) if item["fn"] == slowly.name]) == 1 + 1
+
+
+def test_one_execution_too_many_that_awaits_another_is_told_so(
+    cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others, and what they await, go on. A record that is full could never settle."""
+    monkeypatch.setattr(promises, "MAX_AWAITERS", 2)
+    slowly.with_options(id="awaited").start(5)
+    handles = [follower.with_options(id=f"follower-{number}").start("awaited") for number in range(3)]
+    cloud.advance(86_400)
+    assert [handle.result() for handle in handles[:2]] == [handles[0].result()] * 2
+    with pytest.raises(errors.TooManyFollowers, match="'awaited' is awaited by 2 promises"):
+        handles[2].result()

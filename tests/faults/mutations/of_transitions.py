@@ -147,9 +147,20 @@ OF_TRANSITIONS = [
         bug="A follower registers with a root that has settled, and is told nothing.",
         breaks="I3",
         file="adapter/protocol/promises.py",
-        old="        return Refused(Refusal.SETTLED, standing)\n    return replace(standing, awaiters=",
-        new="        pass\n    return replace(standing, awaiters=",
+        old="        return Refused(Refusal.SETTLED, standing)\n    if awaiter not in",
+        new="        pass\n    if awaiter not in",
         check=(f"{EVERY}[shared-0crash-0dup-all]",),
+    ),
+    Mutation(
+        name="followers-without-bound",
+        bug="A root takes followers until its item is full, and can't settle any more.",
+        breaks="I3",
+        file="adapter/protocol/promises.py",
+        old="len(standing.awaiters) >= most_awaiters(awaiter):",
+        new="False:",
+        check=(
+            "tests/contract/test_laws.py::test_a_root_takes_only_so_many_followers_and_settles_all_the_same[memory]",
+        ),
     ),
     Mutation(
         name="postpone-whatever-stands",
