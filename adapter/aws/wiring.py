@@ -140,7 +140,7 @@ def connect(environment: Mapping[str, str]) -> AwsHost:
         signer=signer,
         clock=clock,
         runner=CodeRunner(),
-        watcher=LogWatcher(Logger()),
+        watcher=LogWatcher(Logger(use_rfc3339=True)),
         pool=pool,
         aside=SqsAside(
             environment.get("DURABLE_AGAIN", ""),

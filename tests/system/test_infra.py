@@ -269,7 +269,13 @@ def test_every_function_has_the_library_and_logs_where_the_logs_expire() -> None
     """One layer and one group of logs, the application's functions included."""
     for function in functions_of_all().values():
         assert function["Layers"] == ["local-Durable-Library"]
-        assert function["LoggingConfig"] == {"LogGroup": "local-Durable-Logs"}
+        assert function["LoggingConfig"] == {
+            "LogGroup": "local-Durable-Logs",
+            "LogFormat": "JSON",
+            "ApplicationLogLevel": "INFO",
+            # Lambda's own three lines for each invocation would cost more than the library's.
+            "SystemLogLevel": "WARN",
+        }
     durable = open_stack(ROOT / "infra" / "durable.yaml", name="local", parameters={"LogRetentionDays": "7"})
     assert durable.properties("Logs") == {"RetentionInDays": "7"}
 
