@@ -153,5 +153,13 @@ class Paused(NonDeterminismError, Stuck):
     """The execution is paused, since its code drifted from its history. Deploy the fix, then start it again."""
 
 
+class Unreachable(PlatformError):
+    """Lambda refuses to invoke a function, or doesn't answer. ``why``: in a word, or by the name of AWS's error."""
+
+    def __init__(self, target: str, why: str) -> None:
+        super().__init__(f"the Lambda {target} can't be invoked: {why}")
+        self.why = why
+
+
 class Superseded(PlatformError):
     """Another run of the same function has gone further, so this one leaves everything to it."""

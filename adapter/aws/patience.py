@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
-from adapter.engine.operations import Many, Operation, RunCode, RunLeft, Tell
+from adapter.engine.operations import Invoke, Many, Operation, RunCode, RunLeft, Tell
 from adapter.engine.ports import Ports
 
 R = TypeVar("R")
@@ -28,6 +28,9 @@ MARGIN = 0.1
 
 OUTSIDE = 30.0
 """Seconds of patience outside of a Lambda."""
+
+BRIEF = 3.0
+"""Seconds of patience with Lambda: what it doesn't accept is kept in a queue."""
 
 _PASSING = frozenset(
     {
@@ -85,9 +88,15 @@ class Patience:
         # No invocation of ours is under way, though one may have been: a handler of the user's own may call us, too.
         return left if left > 0 else OUTSIDE
 
-    def call(self, code: Callable[[], R]) -> R:
+    def call_briefly(self, code: Callable[[], R]) -> R:
+        """As `call`, for what is kept if it can't be done: others wait meanwhile."""
+        return self.call(code, BRIEF)
+
+    def call(self, code: Callable[[], R], most: float = OUTSIDE) -> R:
         """Call, and call again after a failure that may pass. When the time is up, raise the last failure."""
-        end = self._end if self._end is not None else self._clock() + OUTSIDE
+        end = self._clock() + most
+        if self._end is not None:
+            end = self._end if most == OUTSIDE else min(end, self._end)
         longest = FIRST_PAUSE
         while True:
             try:
@@ -110,8 +119,8 @@ class PatientPorts(Ports):
         return self.patience.call(lambda: Ports.check(self, event))
 
     def perform(self, operation: Operation) -> Any:
-        if isinstance(operation, Many | RunCode | RunLeft | Tell):
-            # A `Many` performs its parts one by one, each with patience. Whether user code runs again, its own policy
-            # says.
+        if isinstance(operation, Many | Invoke | RunCode | RunLeft | Tell):
+            # A `Many` performs its parts one by one, each with patience. The invoker has a patience of its own. Whether
+            # user code runs again, its own policy says.
             return Ports.perform(self, operation)
         return self.patience.call(lambda: Ports.perform(self, operation))

@@ -115,6 +115,9 @@ class SealedStore:
         deleted = self.inner.delete(promise)
         return None if deleted is None else self.sealing.opened(deleted)
 
+    def hold(self, promise: str, why: str, since: Instant, retry_at: Instant) -> Written:
+        return self._unread(self.inner.hold(promise, why, since, retry_at))
+
     def pause(self, promise: str, why: str) -> Written:
         # A drift shows arguments.
         return self._unread(self.inner.pause(promise, self.sealing.seal(why, promise, "paused", self._mark)))

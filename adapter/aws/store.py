@@ -237,6 +237,15 @@ class DynamoStore(Partitions):
             values=_STATES,
         )
 
+    def hold(self, promise: str, why: str, since: Instant, retry_at: Instant) -> Written:
+        return self._update(
+            promise,
+            lambda standing: promises.hold(standing, why, since, retry_at),
+            {"outage": why, "outage_at": since, "retry_at": retry_at},
+            condition=_RUNNABLE,
+            values=_STATES,
+        )
+
     def due(self, shard: str, until: Instant) -> Iterator[Sequence[Due]]:
         pages = self.client.get_paginator("query").paginate(
             TableName=self._table,

@@ -135,7 +135,7 @@ def connect(environment: Mapping[str, str]) -> AwsHost:
     ports = PatientPorts(
         patience=patience,
         store=SealedStore(store, sealing, pool),
-        invoker=LambdaInvoker(client("lambda"), signer),
+        invoker=LambdaInvoker(client("lambda"), signer, patience.call_briefly),
         timers=_timers(client, environment, clock, signer),
         signer=signer,
         clock=clock,

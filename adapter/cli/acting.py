@@ -15,7 +15,7 @@ from adapter.errors import CallerError
 from adapter.links.values import HttpError, described, read_value
 from adapter.protocol.messages import Cause, Resume
 from adapter.protocol.records import Kind, Record, State
-from adapter.protocol.signs import Deadlocked, Expired, Lost, Over, Paused, Running, Verdict, Waiting, Why
+from adapter.protocol.signs import Deadlocked, Expired, Held, Lost, Over, Paused, Running, Verdict, Waiting, Why
 from adapter.protocol.standing import Way, named
 
 WALKED = 1_000
@@ -48,8 +48,10 @@ def resume(host: EngineHost, promise: str, force: bool) -> Iterator[str]:
             raise Unfit(f"{own.id} is no function, so nothing runs for it: {stands.text}")
         if (invoked := _invocation(stands.verdict, force and own.id == promise)) is not None:
             cause, why = invoked
-            host.ports.perform(Invoke(own.target, Resume(id=own.id, cause=cause, since=own.created_at)))
-            yield f"invoked {named(own)} in {own.target}, {why}"
+            if host.ports.perform(Invoke(own.target, Resume(id=own.id, cause=cause, since=own.created_at))):
+                yield f"invoked {named(own)} in {own.target}, {why}"
+            else:
+                yield f"not invoked: {named(own)}; Lambda refuses to invoke {own.target}. It is tried again by itself"
         elif own.id == promise or stands.way is not Way.WAITING:
             yield f"not invoked: {named(own)} {stands.text}"
         waiting.extend(child.id for child in family.children if child.kind is Kind.CALL and child.runnable)
@@ -68,6 +70,8 @@ def _invocation(found: Verdict, forced: bool) -> tuple[Cause, str] | None:
             return None
         case Paused():
             return Cause.AGAIN, "which was paused"
+        case Held():
+            return Cause.AGAIN, "which could not be run"
         case Running(why=Why.BEGINS) | Lost(expected=Running(why=Why.BEGINS)) if forced:
             return Cause.AGAIN, "as was asked"
         case _ if forced:

@@ -166,8 +166,21 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """Say why a function's Lambda can't run it, since when, and when that is tried again.
+
+    Without a ``why``: that it can, since ``retry_at``.
+    """
+
+    id: str
+    why: str
+    since: Instant
+    retry_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
 class Invoke:
-    """Invoke the Lambda ``target`` asynchronously."""
+    """Invoke the Lambda ``target`` asynchronously: whether it accepted the message. If not, the message is kept."""
 
     target: str
     message: Message
@@ -273,6 +286,7 @@ Operation = (
     | Remove
     | Clear
     | Pause
+    | Hold
     | Invoke
     | SendAt
     | SendBatch

@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+from adapter.engine.keeping import keep
 from adapter.engine.operations import (
     Arm,
     Arrive,
@@ -14,6 +15,7 @@ from adapter.engine.operations import (
     Close,
     Create,
     Delete,
+    Hold,
     Invoke,
     Many,
     Now,
@@ -37,7 +39,7 @@ from adapter.engine.operations import (
     Settle,
     Tell,
 )
-from adapter.errors import ConfigurationError, UnsignedEnvelope
+from adapter.errors import ConfigurationError, Unreachable, UnsignedEnvelope
 from adapter.protocol.ids import parent_of
 from adapter.protocol.messages import Message, Timed
 from adapter.protocol.promises import Arming, Firing, Written
@@ -79,6 +81,7 @@ class Store(Protocol):
     def remove(self, promise: str, created_at: Instant) -> Written: ...
     def clear(self, promise: str, before: Instant) -> None: ...
     def pause(self, promise: str, why: str) -> Written: ...
+    def hold(self, promise: str, why: str, since: Instant, retry_at: Instant) -> Written: ...
     def due(self, shard: str, until: Instant) -> Iterator[Sequence[Due]]:
         """Pages of the index's entries that are due before ``until``. Entries of the last seconds may be missing."""
         ...
@@ -118,7 +121,9 @@ class Cipher(Protocol):
 class Invoker(Protocol):
     """Invokes Lambdas asynchronously: at least once, at some time."""
 
-    def invoke(self, target: str, message: Message) -> None: ...
+    def invoke(self, target: str, message: Message) -> None:
+        """Raises Unreachable: Lambda didn't accept it."""
+        ...
 
 
 class Timers(Protocol):
@@ -253,6 +258,8 @@ class Ports:
     def _perform_here(self, operation: Operation) -> Any:
         """Perform an operation that isn't simply one call of a port."""
         match operation:
+            case Invoke():
+                return self._invoke(operation)
             case Settle():
                 now = self.clock.now()
                 due_at = now + WATCH if operation.guarded else self._kept_until(operation.id, now)
@@ -272,6 +279,19 @@ class Ports:
                 return 2**62
             case _:
                 raise TypeError(f"{operation!r} is no operation")
+
+    def _invoke(self, operation: Invoke) -> bool:
+        """Whoever invokes has others to see to: that this one can't be reached is no failure of his."""
+        try:
+            self.invoker.invoke(operation.target, operation.message)
+        except Unreachable as refused:
+            try:
+                keep(self.perform, operation.target, operation.message, refused.why)
+            except ConfigurationError:
+                # Without a queue nothing can be kept.
+                raise refused from None
+            return False
+        return True
 
     def _kept_until(self, promise: str, now: Instant) -> Instant | None:
         """When the watchdog looks whether a root that ends now can be removed, with all below it."""
@@ -293,10 +313,10 @@ CALLS: dict[type[Any], tuple[str, str, tuple[str, ...] | None]] = {
     Arm: ("store", "arm", ("id", "arming")),
     Arrive: ("store", "arrive", ("id", "count")),
     Pause: ("store", "pause", ("id", "why")),
+    Hold: ("store", "hold", ("id", "why", "since", "retry_at")),
     Delete: ("store", "delete", ("id",)),
     Remove: ("store", "remove", ("id", "created_at")),
     Clear: ("store", "clear", ("id", "before")),
-    Invoke: ("invoker", "invoke", ("target", "message")),
     SendAt: ("timers", "send_at", ("target", "message", "at", "upkeep")),
     SendBatch: ("timers", "send_batch", ("sends",)),
     PutAside: ("aside", "put_aside", ("text", "again_in")),

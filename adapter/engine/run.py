@@ -24,6 +24,7 @@ from adapter.engine.operations import (
     Arrive,
     Claim,
     Close,
+    Hold,
     Invoke,
     Now,
     Operation,
@@ -175,19 +176,23 @@ class _Run:
     def _run(self, children: Sequence[Record], why: str) -> Steps:
         try:
             yield from self._expire()
+            never_ran = not self.own.epoch and not children and self.execution is None
+            if not self.own.pending and never_ran:
+                # Cancelled before it began: there is nothing to clean up, and nothing needs its code.
+                yield Close(self.own.id)
+                return Ending.CLOSED
             function = registry.find(self.own.fn)
             if self.crashes and self.attempt - 1 + self.crashes >= self._policy(function).attempts:
                 # All children: the run that died may have left a gap among them.
                 _, every = yield PeekFunction(self.own.id)
                 return (yield from crashed(self.own, every))
-            never_ran = not self.own.epoch and not children and self.execution is None
-            if not self.own.pending and (never_ran or not function.is_async):
-                # Cancelled before it began, or a plain function, which runs on to its end: there is nothing to clean
-                # up.
+            if not self.own.pending and not function.is_async:
+                # A plain function, which runs on to its end: there is nothing to clean up.
                 yield Close(self.own.id)
                 return Ending.CLOSED
             if self.checking and never_ran and not self._is_given_up(function, (yield Now())):
                 return Ending.REFUSED
+            yield from self._runs_again()
             yield Tell(What.RUNNING, self.own.id, self.own.fn, {"why": why, "attempt": self.attempt})
             if not function.is_async:
                 return (yield from self._leaf(function))
@@ -212,6 +217,16 @@ class _Run:
         # The write's answer has no arguments.
         self.own = replace(stands, args=self.own.args)
 
+    def _runs_again(self) -> Generator[Operation, Any, None]:
+        """Its Lambda runs it: whatever kept it from that is over."""
+        if not self.own.outage:
+            return
+        now: Instant = yield Now()
+        yield Hold(self.own.id, "", EPOCH, now)
+        self.own = replace(self.own, outage="", outage_at=EPOCH, retry_at=now)
+        if self.execution is not None:
+            self.execution.own = self.own
+
     def _policy(self, function: Definition) -> retries.Retry:
         return policy_of(function, self.own)
 
@@ -222,7 +237,9 @@ class _Run:
             return False
         attempts = int(policy.attempts)
         delays = sum((policy.delay(attempt, self.own.id) for attempt in range(1, attempts)), NO_TIME)
-        return now > self.own.created_at + delays + attempts * self.caller.limit + 5 * MINUTE
+        # An outage is over: its attempts begin then.
+        begun = max(self.own.created_at, self.own.retry_at)
+        return now > begun + delays + attempts * self.caller.limit + 5 * MINUTE
 
     def _until_rest(self, function: Definition) -> Steps:
         behind = ""

@@ -55,10 +55,13 @@ class What(StrEnum):
     REFUSED = "refused", Level.WARNING, ("state",)
     UNHEARD = "unheard", Level.WARNING, ("error",)
     CRASHED = "crashed", Level.ERROR
+    HELD = "held", Level.WARNING, ("why", "since", "target"), Progress.NONE
+    STALLED = "stalled", Level.ERROR, ("why", "since", "target"), Progress.NONE
     DEAD_LETTER = "dead letter", Level.ERROR, ("crashes",)
     WAKING = "waking", Level.DEBUG, ("by",), Progress.GOT_ON
     OCCURRED = "occurred", Level.INFO, ("schedule",)
     FIRING = "firing", Level.DEBUG, ("at",), Progress.GOT_ON
+    TRIED = "tried again", Level.DEBUG, ("at",), Progress.AGAIN
     SENT_ON = "sent on", Level.DEBUG, ("at",), Progress.NONE
     LOOKED = "looked", Level.DEBUG, (), Progress.NONE
     MISSED = "missed", Level.WARNING, (), Progress.AGAIN

@@ -1,8 +1,11 @@
-"""Invocations that died more often than Lambda repeats them. They are tried again after a while, and finally given up.
+"""Events that Lambda gave up: those whose code died are attempts, and are counted; all others are kept.
 
-The function's own policy decides how often, in its own Lambda, when the next attempt begins. If not even that can run,
-`LIMIT` ends the attempts. A message that came too early is no failure, and isn't counted: a function whose code doesn't
-read the next version's messages yet is tried again until that version is deployed there, too.
+*An attempt* is an invocation whose code ran and died, as often as Lambda repeats it. The function's own policy decides
+how many there are, in its own Lambda, when the next attempt begins. Where not even that can run, `LIMIT` ends it:
+nothing is tried for ever that kills its Lambda.
+
+*All others* were no fault of the function's: its Lambda couldn't run, AWS refused what the engine asked for, or another
+version wrote the message. They are kept for as long as that lasts: `adapter.engine.keeping`.
 """
 
 from __future__ import annotations
@@ -18,19 +21,30 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from adapter.engine import hosts
 from adapter.engine.ending import crashed
 from adapter.engine.host import EngineHost
+from adapter.engine.keeping import again, is_meant, keep, send_later
 from adapter.engine.operations import PeekFunction, SendAt, Tell
 from adapter.engine.ports import drive
 from adapter.engine.telling import What
-from adapter.errors import BadMessage, OtherVersion
+from adapter.errors import BadMessage, DurableError, OtherVersion
 from adapter.lambdas.batches import process
-from adapter.protocol.messages import Cause, Resume, Start, is_envelope, parse
+from adapter.protocol import outages
+from adapter.protocol.messages import Resume, Start, is_envelope, parse
 from adapter.protocol.times import SECOND
 
 LIMIT = 10
-"""Dead letters of one function in a row. Lambda made each of these invocations three times."""
+"""Deaths in a row; each was an invocation that was made three times."""
 
 PAUSE = 30
 """Seconds before the first further attempt. The pause doubles each time."""
+
+DEATHS = frozenset({"Sandbox.Timedout", "Runtime.ExitError", "Runtime.OutOfMemory", "MemoryError"})
+"""What Lambda calls it if code that ran took too much time or memory, or ended its process. A process that ends while
+it imports its code is called the same, so that counts, too."""
+
+_UNTYPED = ("Task timed out", "Runtime exited")
+"""In the message, where Lambda gives no type."""
+
+_STATUS = {404: outages.MISSING, 429: outages.THROTTLED}
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -44,24 +58,33 @@ def _bury(host: EngineHost, record: SQSRecord) -> None:
     if message is None:
         # The event should have started a root, and nothing of it is stored. It stays in the queue for a person.
         raise BadMessage("a failed invocation carried no envelope: its event never became a promise")
-    own, children = host.ports.perform(PeekFunction(message.id))
-    if own is None or not own.runnable or message.since not in (0, own.created_at):
-        # The function is over or gone, or a later execution has its id.
+    why, target = why_not_run(record.body), lambda_of(record.body)
+    if why is None:
+        _count(host, target, replace(message, crashes=message.crashes + 1))
+    else:
+        keep(host.ports.perform, target, message, why)
+
+
+def _count(host: EngineHost, target: str, message: Start | Resume) -> None:
+    """A further attempt, or the end; ``message`` counts the death."""
+    perform = host.ports.perform
+    try:
+        own, children = perform(PeekFunction(message.id))
+    except DurableError:
+        raise
+    except Exception:
+        # The table can't be asked. In the queue of timers the message can wait for longer than in this one.
+        send_later(perform, target, again(message))
         return
-    early = is_early(record.body)
-    crashes = message.crashes + (not early)
-    host.ports.perform(Tell(What.DEAD_LETTER, own.id, own.fn, {"crashes": crashes}))
-    if crashes >= LIMIT and not early:
-        drive(crashed(own, children), host.ports.perform)
+    if own is None or not is_meant(own, message):
+        # It is over, or gone; perhaps a later execution has its id.
         return
-    again: Start | Resume = (
-        replace(message, crashes=crashes)
-        if isinstance(message, Start)
-        # A run may have claimed since. So the function loads everything, and arms anew.
-        else Resume(id=message.id, cause=Cause.AGAIN, crashes=crashes, since=own.created_at)
-    )
-    at = host.ports.clock.now() + (PAUSE if early else PAUSE * 2 ** (crashes - 1)) * SECOND
-    host.ports.perform(SendAt(own.target, again, at))
+    perform(Tell(What.DEAD_LETTER, own.id, own.fn, {"crashes": message.crashes}))
+    if message.crashes >= LIMIT:
+        drive(crashed(own, children), perform)
+        return
+    at = host.ports.clock.now() + PAUSE * 2 ** (message.crashes - 1) * SECOND
+    perform(SendAt(own.target, again(message), at))
 
 
 def read(body: str, check: Callable[[object], None]) -> Start | Resume | None:
@@ -86,7 +109,34 @@ def read(body: str, check: Callable[[object], None]) -> Start | Resume | None:
         return None
 
 
-def is_early(body: str) -> bool:
-    """Whether a function refused an envelope of another version. Only for a body that `read` has read."""
-    response = json.loads(body).get("responsePayload")
-    return isinstance(response, dict) and response.get("errorType") == OtherVersion.__name__
+def why_not_run(body: str) -> str | None:
+    """Why the code couldn't do its work, in a word; None where it ran, and died. Of a body that `read` has read.
+
+    Never what an error says: that may be anybody's payload.
+    """
+    record = json.loads(body)
+    condition = _part(record, "requestContext").get("condition")
+    if condition == "ZeroReservedConcurrency":
+        return outages.RESERVED
+    response = _part(record, "responsePayload")
+    kind, message = response.get("errorType"), response.get("errorMessage")
+    if isinstance(kind, str) and kind:
+        return None if kind in DEATHS else kind[:80]
+    if isinstance(message, str) and any(part in message for part in _UNTYPED):
+        return None
+    status = _part(record, "responseContext").get("statusCode")
+    known = _STATUS.get(status) if isinstance(status, int) else None
+    return known or (outages.THROTTLED if condition == "EventAgeExceeded" else "an unknown error")
+
+
+def _part(record: Any, name: str) -> dict[str, Any]:
+    found = record.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def lambda_of(body: str) -> str:
+    """The name of the Lambda, with its alias if it has one. Of a body that `read` has read."""
+    arn = _part(json.loads(body), "requestContext").get("functionArn")
+    parts = arn.split(":") if isinstance(arn, str) else []
+    qualifier = [part for part in parts[7:8] if part != "$LATEST"]
+    return ":".join([*parts[6:7], *qualifier])

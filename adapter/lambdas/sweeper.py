@@ -19,7 +19,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from adapter.engine import hosts
 from adapter.engine.host import EngineHost
-from adapter.engine.operations import Invoke, SendAt, Tell, batched
+from adapter.engine.operations import Invoke, PeekPromise, SendAt, Tell, batched
 from adapter.engine.ports import drive
 from adapter.engine.telling import What
 from adapter.errors import BadMessage
@@ -28,9 +28,13 @@ from adapter.lambdas.occurrences import occur
 from adapter.lambdas.watchdog import look
 from adapter.protocol.ids import SCHEDULE
 from adapter.protocol.messages import Cause, Look, Occur, Resume, Start, Timed, parse_timed
+from adapter.protocol.outages import is_out
 from adapter.protocol.promises import Firing
 from adapter.protocol.times import LATEST, MINUTE, SECOND, Instant, floor, instant_of
 from adapter.protocol.timing import SHARDS, Due, wanted
+
+OVERDUE = 2 * MINUTE
+"""What comes later than this was sent before."""
 
 
 def sweep(event: dict[str, Any], context: Any) -> dict[str, int]:
@@ -97,16 +101,32 @@ def _act(host: EngineHost, record: SQSRecord, *, upkeep: bool) -> None:
         host.ports.perform(Tell(What.SENT_ON, message.id, "", {"at": at}))
         host.ports.perform(SendAt(target, message, at, upkeep))
         return
+    if _is_held(host, message, at):
+        return
     match message:
         case Look():
             drive(look(message.id, at, host.ports.retention), host.ports.perform)
         case Occur():
             drive(occur(message.id, message.at), host.ports.perform)
         case Start() | Resume():
-            host.ports.perform(Tell(What.FIRING, message.id, "", {"at": at}))
+            # What was kept may be kept again, for ever: that it is sent is no progress.
+            timed = isinstance(message, Resume) and message.cause is Cause.TIMER
+            host.ports.perform(Tell(What.FIRING if timed else What.TRIED, message.id, "", {"at": at}))
             host.ports.perform(Invoke(target, message))
         case _:
             assert_never(message)
+
+
+def _is_held(host: EngineHost, message: Timed, at: Instant) -> bool:
+    """Whether the index sends a timer again whose function can't run: another message is kept for that.
+
+    Only what is overdue is looked at: a timer in time costs no read.
+    """
+    now = host.ports.clock.now()
+    if not isinstance(message, Resume) or message.cause is not Cause.TIMER or now - at < OVERDUE:
+        return False
+    own = host.ports.perform(PeekPromise(message.id))
+    return own is not None and is_out(own, now)
 
 
 def read(body: str, check: Callable[[object], None]) -> tuple[str, Timed, Instant]:

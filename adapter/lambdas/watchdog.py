@@ -45,6 +45,7 @@ from adapter.protocol.records import Kind, Record, State
 from adapter.protocol.signs import (
     Deadlocked,
     Expired,
+    Held,
     Lost,
     Over,
     Paused,
@@ -94,7 +95,7 @@ def _mend(own: Record, children: Sequence[Record], now: Instant, at: Instant) ->
         case Lost():
             yield Tell(What.MISSED, own.id, own.fn, {})
             yield Invoke(own.target, Resume(id=own.id, cause=Cause.CHECK, since=own.created_at))
-        case Over() | Paused() | Running() | Waiting() | Deadlocked():
+        case Over() | Paused() | Held() | Running() | Waiting() | Deadlocked():
             pass
         case _:
             assert_never(found)

@@ -254,6 +254,18 @@ def pause(standing: Record | None, why: str) -> Written:
     return replace(standing, paused=why)
 
 
+def hold(standing: Record | None, why: str, since: Instant, retry_at: Instant) -> Written:
+    """Its Lambda can't run it, ``since`` a time, and that is tried again ``retry_at``.
+
+    Without a ``why``: it can, since ``retry_at``.
+    """
+    if standing is None:
+        return Refused(Refusal.UNKNOWN, None)
+    if not standing.runnable:
+        return Refused(Refusal.SETTLED, standing)
+    return replace(standing, outage=why, outage_at=since, retry_at=retry_at)
+
+
 def threshold_for(consumed: int, arrivals: int, need: int) -> int:
     """The number of arrivals at which ``need`` further settlements have come in.
 

@@ -185,6 +185,15 @@ class Record:
     paused: Annotated[str, Mark.SEALED] = ""
     """Why the function is paused: the text of the drift."""
 
+    outage: str = ""
+    """Why its Lambda can't run it: `missing`, `denied`, `throttled`, `reserved`, or an error's name; empty: it can."""
+
+    outage_at: Instant = EPOCH
+    """Since when it can't, in microseconds since the epoch."""
+
+    retry_at: Instant = EPOCH
+    """When that is tried again, or was when it could again, in microseconds since the epoch."""
+
     closed: Annotated[bool, Mark.INDEXED] = False
     """The function was cancelled, or timed out, and has cleaned up."""
 

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from types import MappingProxyType
 
+from adapter.protocol.outages import LONG, is_out
 from adapter.protocol.records import Kind, Record, Wake
 from adapter.protocol.times import MINUTE, Instant, Span
 from adapter.protocol.timing import QUIET
@@ -82,6 +83,18 @@ class Paused:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Its Lambda can't run it, for a reason that has nothing to do with it; it is tried again by itself.
+
+    ``why`` (see `adapter.protocol.outages`), ``since`` when. ``long``: a person has to know.
+    """
+
+    why: str
+    since: Instant
+    long: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
     """It is at work, or about to be. ``since`` is when the thing that moves it happened."""
 
@@ -117,7 +130,7 @@ class Deadlocked:
     """It waits for no promise that could settle, and for no time."""
 
 
-Unsettled = Expired | Paused | Running | Lost | Waiting | Deadlocked
+Unsettled = Expired | Paused | Held | Running | Lost | Waiting | Deadlocked
 Verdict = Over | Unsettled
 
 
@@ -150,6 +163,8 @@ def last_news(own: Record, children: Sequence[Record], now: Instant) -> Instant:
     if own.expects is None and own.wake_at is not None and own.wake_at <= now:
         # A claim records no time. The run that claimed by this timer began when the timer fell due, or later.
         times.append(own.wake_at)
+    if own.retry_at <= now:
+        times.append(own.retry_at)
     return max(times)
 
 
@@ -158,7 +173,7 @@ def sleeps(own: Record, now: Instant) -> bool:
     return own.expects == -1 and own.wake_at is not None and own.wake_at > now
 
 
-def _by_itself(own: Record, now: Instant) -> Over | Expired | Paused | None:
+def _by_itself(own: Record, now: Instant) -> Over | Expired | Paused | Held | None:
     """The verdict that its own record gives, whatever the others say; None where those matter."""
     if own.over:
         return Over()
@@ -166,7 +181,11 @@ def _by_itself(own: Record, now: Instant) -> Over | Expired | Paused | None:
         return None
     if own.pending and own.deadline is not None and own.deadline <= now:
         return Expired(late=own.deadline + LATE <= now)
-    return Paused() if own.paused else None
+    if own.paused:
+        return Paused()
+    if is_out(own, now):
+        return Held(why=own.outage, since=own.outage_at, long=now - own.outage_at >= LONG)
+    return None
 
 
 def _unless_lost(moving: Running, news: Instant, now: Instant) -> Running | Lost:

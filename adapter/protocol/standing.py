@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
+from adapter.protocol.outages import said
 from adapter.protocol.records import BLOCK_FUNCTION, Kind, Record, State, Stored
 from adapter.protocol.signs import (
     UNREAD,
     Deadlocked,
     Expired,
+    Held,
     Lost,
     Over,
     Paused,
@@ -87,9 +89,9 @@ class Standing:
         match self.verdict:
             case Over():
                 return Way.SETTLED
-            case Paused():
+            case Paused() | Held(long=True):
                 return Way.PAUSED
-            case Expired(late=False) | Running():
+            case Expired(late=False) | Running() | Held():
                 return Way.RUNNING
             case Expired() | Lost():
                 return Way.LOST
@@ -125,6 +127,8 @@ def _function(own: Record, found: Unsettled, now: Instant) -> str:
     match found:
         case Paused():
             return _paused(own)
+        case Held():
+            return _held(own, found, now)
         case Expired():
             due = f"is about to time out: its deadline was {time_in_words(own.deadline or EPOCH, now)}"
             return f"{due}; {_remedy(own, now)}" if found.late else due
@@ -253,6 +257,11 @@ def _ends_as(record: Record) -> str:
 def _paused(own: Record) -> str:
     why = "why is encrypted, and wasn't read" if isinstance(own.paused, Stored) else first_line(own.paused)
     return f"paused: {why}; deploy code that replays its history, then durable resume {own.id}"
+
+
+def _held(own: Record, found: Held, now: Instant) -> str:
+    since = f"its Lambda {own.target} {said(found.why)} since {time_in_words(found.since, now)}"
+    return f"paused: {since}; it goes on by itself once that is mended" if found.long else f"is tried again: {since}"
 
 
 def first_line(text: str) -> str:

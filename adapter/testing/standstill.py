@@ -10,14 +10,18 @@ from typing import Any
 from adapter.engine.operations import Tell
 from adapter.engine.telling import Progress, What
 from adapter.errors import Paused, Stuck
+from adapter.protocol import signs
 from adapter.protocol.ids import parent_of, root_of
 from adapter.protocol.records import Kind, Record
 from adapter.protocol.signs import followed
-from adapter.protocol.standing import Standing, Way, named, standing
+from adapter.protocol.standing import Standing, named, standing
 from adapter.protocol.times import Instant
 from adapter.testing.events import Event
 from adapter.testing.happenings import Happening
 from adapter.testing.simulated_aws.lambdas import Invocation
+
+DRIFTED = signs.Paused()
+"""It won't go on by itself, unlike what is paused by an outage."""
 
 MAX_IDLE = 1_000
 """Jumps of time in a row at which only schedules, and the executions that they start, moved."""
@@ -114,7 +118,7 @@ def stuck(
     family = [one for one in records if root_of(one.id) == root_of(record.id)]
     unsettled = [one for one in family if one.id == record.id or (one.kind is Kind.CALL and one.runnable)]
     standings = _standings(unsettled, records, now)
-    paused = [one.paused for one, stands in zip(unsettled, standings, strict=True) if stands.way is Way.PAUSED]
+    paused = [one.paused for one, stands in zip(unsettled, standings, strict=True) if stands.verdict == DRIFTED]
     if paused:
         return Paused("\n".join(paused))
     lines = [f"{named(one)} {stands.text}" for one, stands in zip(unsettled[:LINES], standings, strict=False)]

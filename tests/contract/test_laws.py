@@ -109,6 +109,7 @@ def test_a_cancelled_function_suspends_and_is_woken_until_it_is_closed(store: St
         store.arrive(root, 1),
         store.claim(root),
         store.pause(root, "?"),
+        store.hold(root, "?", 1, 2),
         store.arm(root, Arming(epoch=2, arrivals=1, state=state)),
     ):
         assert refused == Refused(Refusal.SETTLED, closed)
@@ -133,6 +134,7 @@ def test_nothing_can_be_done_to_a_promise_that_does_not_exist(store: Store, prom
     assert store.arm(promise, Arming(epoch=0, arrivals=0)) == unknown
     assert store.arrive(promise, 1) == unknown
     assert store.pause(promise, "?") == unknown
+    assert store.hold(promise, "?", 1, 2) == unknown
     assert store.close(promise) == unknown
     assert store.read_promise(promise) is None
     assert store.read_function(promise) == (None, [])
@@ -239,6 +241,9 @@ FULL = Record(
     reads="module:f",
     awaiters=frozenset({"a~0", "b~1"}),
     paused="paused",
+    outage="missing",
+    outage_at=14,
+    retry_at=15,
     closed=True,
     closed_at=13,
     objects=True,

@@ -122,6 +122,11 @@ class Agreement(RuleBasedStateMachine):
         """The replay drifted."""
         self.both("pause", self.one(data), why)
 
+    @rule(data=st.data(), why=texts, since=times, retry_at=times)
+    def hold(self, data: st.DataObject, why: str, since: int, retry_at: int) -> None:
+        """Its Lambda can't run it, or can again."""
+        self.both("hold", self.one(data), why, since, retry_at)
+
     @precondition(lambda self: any(not record.pending for record in self.model.records.values()))
     @rule(data=st.data(), at=times)
     def close(self, data: st.DataObject, at: int) -> None:

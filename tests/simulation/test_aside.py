@@ -17,6 +17,7 @@ from adapter.testing import LocalCloud
 from adapter.testing.simulated_aws.queues import arn_of
 from tests.simulation.test_drops import sequence, waves
 from tests.support.drops import drop
+from tests.support.laws import nothing_is_kept
 
 HOUR = 3_600
 
@@ -45,7 +46,7 @@ def test_a_function_that_cannot_be_invoked_holds_up_no_other_of_its_shard(cloud:
     handle = asks.with_options(id="denied", target="elsewhere").start()
     cloud.advance(60)
     before = cloud.clock()
-    with cloud.outage("elsewhere", "denied"):
+    with cloud.outage("elsewhere", "denied"), nothing_is_kept(cloud):
         resolve("denied~0", 41)
         assert cloud.run(sequence, 5) == 10
         assert cloud.clock() == before
@@ -60,7 +61,7 @@ def test_what_fails_for_a_day_waits_for_a_person_who_sends_it_again(cloud: Local
     """As new; and nothing is left of it in the queue."""
     handle = asks.with_options(id="down", target="elsewhere").start()
     cloud.advance(60)
-    with cloud.outage("elsewhere", "denied"):
+    with cloud.outage("elsewhere", "denied"), nothing_is_kept(cloud):
         resolve("down~0", 41)
         cloud.advance(23 * HOUR)
         assert waiting(cloud) == []

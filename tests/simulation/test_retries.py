@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from adapter import Retry, attach, durable, errors, now, run, uuid4
-from adapter.engine.operations import RunCode, SendAt, Settle
+from adapter.engine.operations import ReadFunction, RunCode, SendAt, Settle
 from adapter.protocol.ids import BUCKET
 from adapter.protocol.records import State
 from adapter.testing import LocalCloud
@@ -292,21 +292,16 @@ def test_a_death_is_followed_by_a_pause_that_doubles(cloud: LocalCloud) -> None:
     assert [event.detail["crashes"] for event in told] == [1, 2, 3]
 
 
-def test_code_that_cannot_be_loaded_ends_after_ten_rounds(cloud: LocalCloud) -> None:
-    """No policy can be asked, since the function isn't there."""
-    from adapter.engine import registry
-
-    @durable
-    def vanishes() -> None: ...
-
+def test_a_lambda_that_dies_before_any_policy_can_be_asked_ends_after_ten_rounds(cloud: LocalCloud) -> None:
+    """Its function doesn't get as far."""
     cloud.watchers.append(Limit(400))
-    handle = vanishes.start()
-    known = registry.definitions.pop(vanishes.name)
-    try:
-        with pytest.raises(errors.FunctionCrashed):
-            handle.result()
-    finally:
-        registry.definitions[vanishes.name] = known
+    for _ in range(300):
+        cloud.kill("durable", ReadFunction, "before")
+    handle = leaf.start(0)
+    with pytest.raises(errors.FunctionCrashed):
+        handle.result()
+    assert cloud.stats.bodies[leaf] == 0
+    cloud._kills.clear()
 
 
 @durable
@@ -343,3 +338,12 @@ def test_what_a_crashed_function_left_behind_a_gap_is_ended_too() -> None:
     assert states.pop(f"gap~{BUCKET + 2}") is State.RESOLVED
     assert set(states.values()) == {State.CANCELED}
     assert len(states) == BUCKET + 1
+
+
+def test_deaths_of_what_the_watchdog_invokes_are_counted(cloud: LocalCloud) -> None:
+    """Also where the invocation that was to begin it never came."""
+    cloud.service.losses = {1}
+    handle = oom.start(10_000)
+    with pytest.raises(errors.FunctionCrashed):
+        handle.result()
+    assert len(ATTEMPTS) <= 18

@@ -168,6 +168,8 @@ class Table:
                 return [self.perform(one, at) for one in operation.operations]
             case Now():
                 return at
+            case Invoke():
+                return True
         return None
 
     def mended(self, own: Record, at: int) -> list[Operation]:

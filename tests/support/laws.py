@@ -65,6 +65,21 @@ def forget(cloud: LocalCloud) -> None:
         function.memory.size = 0
 
 
+@contextmanager
+def nothing_is_kept(cloud: LocalCloud) -> Iterator[None]:
+    """SQS refuses what would be kept for a Lambda that can't be invoked: whoever invokes it fails, too."""
+    send = cloud._world.sqs.send_message
+
+    def refuse(**message: Any) -> Any:
+        if '"resume"' in message["MessageBody"] and message["QueueUrl"].endswith("Timers"):
+            raise ConnectionError("SQS")
+        return send(**message)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cloud._world.sqs, "send_message", refuse)
+        yield
+
+
 WARM = Weather("warm")
 COLD = Weather("cold", cold=True)
 WEATHERS = [WARM, Weather("storm", seed=1), Weather("cold-storm", cold=True, seed=2)]

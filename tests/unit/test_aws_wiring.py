@@ -11,6 +11,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 from moto import mock_aws
 
 from adapter import durable, promise
@@ -19,7 +20,7 @@ from adapter.aws import wiring
 from adapter.aws.invoker import LambdaInvoker
 from adapter.aws.wiring import AwsHost, NoTimers, SystemClock, Threads
 from adapter.engine import hosts
-from adapter.errors import ConfigurationError, Paused
+from adapter.errors import ConfigurationError, Paused, Unreachable
 from adapter.protocol.messages import Cause, Resume, Start, parse, to_event
 from adapter.protocol.promises import Refusal, Refused
 from adapter.protocol.records import Record, State
@@ -60,6 +61,10 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]
     with mock_aws():
         yield monkeypatch
     wiring.host.cache_clear()
+
+
+def refused(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "no"}}, "Invoke")
 
 
 @pytest.fixture
@@ -258,6 +263,41 @@ def test_an_invocation_is_asynchronous_and_carries_the_envelope() -> None:
     assert "€".encode() in call["Payload"]
     assert client.answers[0].read() == b"", "the answer's stream keeps its connection"
     assert b": " not in call["Payload"]
+
+
+@pytest.mark.parametrize(
+    ("refusal", "why"),
+    [
+        (refused("ResourceNotFoundException"), "missing"),
+        (refused("AccessDeniedException"), "denied"),
+        (refused("TooManyRequestsException"), "throttled"),
+        (refused("KMSDisabledException"), "KMSDisabledException"),
+        (EndpointConnectionError(endpoint_url="https://lambda"), "EndpointConnectionError"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_lambda_refuses_is_told_in_a_word(refusal: Exception, why: str) -> None:
+    """By its own code, where there is no better word."""
+
+    class Refuses:
+        def invoke(self, **_: Any) -> None:
+            raise refusal
+
+    with pytest.raises(Unreachable, match="shop-checkout can't be invoked") as told:
+        LambdaInvoker(Refuses(), Trusting()).invoke("shop-checkout", Start(id="r"))
+    assert told.value.why == why
+
+
+def test_without_a_queue_what_lambda_refuses_is_an_error(host: AwsHost, environment: pytest.MonkeyPatch) -> None:
+    """Nothing could keep it."""
+
+    def refuse(**_: Any) -> None:
+        raise refused("ResourceNotFoundException")
+
+    invoker: Any = host.ports.invoker
+    environment.setattr(invoker.client, "invoke", refuse)
+    with pytest.raises(Unreachable):
+        host.start(Record(id="order-9", fn="f", target="shop-checkout"))
 
 
 def test_threads_give_results_in_order_whoever_ends_first() -> None:

@@ -188,3 +188,17 @@ def test_the_failures_of_a_users_code_are_its_own_affair(cloud: LocalCloud) -> N
     outcome = ports(cloud, time).perform(RunCode("r~0", 0, step, str))
     assert outcome.state is State.REJECTED
     assert (len(calls), time.pauses) == (1, [])
+
+
+def test_patience_with_lambda_is_brief() -> None:
+    """What it doesn't accept is kept; others wait meanwhile."""
+    time = Time()
+    time.patience.allow(900)
+    with pytest.raises(ClientError):
+        time.patience.call_briefly(Refusing(refusal("TooManyRequestsException", 429), 10_000))
+    assert time.now <= 3
+    time.patience.allow(1)
+    began = time.now
+    with pytest.raises(ClientError):
+        time.patience.call_briefly(Refusing(refusal("TooManyRequestsException", 429), 10_000))
+    assert time.now - began <= 1

@@ -8,10 +8,10 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from adapter.engine.operations import Close, Many, Operation, Remaining, RunCode, Settle
+from adapter.engine.operations import Close, Invoke, Many, Operation, Remaining, RunCode, Settle
 from adapter.engine.ports import CALLS, Ports
 
-HERE = {Close, Many, Remaining, RunCode, Settle}
+HERE = {Close, Invoke, Many, Remaining, Settle, RunCode}
 """What `Ports` performs by more, or other, than one call with its fields."""
 
 

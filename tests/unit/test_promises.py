@@ -34,6 +34,7 @@ from adapter.protocol.promises import (
     claim,
     close,
     create,
+    hold,
     pause,
     settle,
     threshold_for,
@@ -156,6 +157,7 @@ def test_each_transition_is_refused_where_it_has_no_business(standing: Record | 
         "arm": arm(standing, arming),
         "arrive": arrive(standing, 1),
         "pause": pause(standing, "?"),
+        "hold": hold(standing, "?", 1, 2),
         "close": close(standing),
     }
     refusals = {name: result.why for name, result in written.items() if isinstance(result, Refused)}
@@ -166,7 +168,7 @@ def test_each_transition_is_refused_where_it_has_no_business(standing: Record | 
     elif standing.runnable:
         assert refusals == {"settle": Refusal.SETTLED}
     else:
-        assert refusals == dict.fromkeys(["settle", "claim", "arm", "arrive", "pause"], Refusal.SETTLED)
+        assert refusals == dict.fromkeys(["settle", "claim", "arm", "arrive", "pause", "hold"], Refusal.SETTLED)
     stands = [result.stands for result in written.values() if isinstance(result, Refused)]
     assert all(record == standing for record in stands)
 
@@ -184,6 +186,7 @@ def test_no_transition_changes_how_a_settled_promise_ended(standing: Record) -> 
         arm(standing, arming),
         arrive(standing, 1),
         pause(standing, "?"),
+        hold(standing, "?", 1, 2),
         close(standing),
     ):
         record = written.stands if isinstance(written, Refused) else written

@@ -17,6 +17,7 @@ from adapter.engine.operations import (
     Close,
     Create,
     Delete,
+    Hold,
     Invoke,
     Pause,
     Postpone,
@@ -35,7 +36,7 @@ from adapter.testing.simulated_aws.lambdas import RETRY_DELAYS, Function, Invoca
 
 CALLS: dict[type[Any], str] = {
     Create: "PutItem",
-    **dict.fromkeys((Settle, Claim, Arm, Arrive, Close, Pause, Postpone, Register), "UpdateItem"),
+    **dict.fromkeys((Settle, Claim, Arm, Arrive, Close, Hold, Pause, Postpone, Register), "UpdateItem"),
     **dict.fromkeys((Delete, Remove), "DeleteItem"),
     Invoke: "Invoke",
     SendAt: "SendMessage",

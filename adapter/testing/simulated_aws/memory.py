@@ -107,6 +107,9 @@ class Transitions(ABC):
     def pause(self, promise: str, why: str) -> Written:
         return self.write(promise, promises.pause(self.peek(promise), why))
 
+    def hold(self, promise: str, why: str, since: Instant, retry_at: Instant) -> Written:
+        return self.write(promise, promises.hold(self.peek(promise), why, since, retry_at))
+
 
 class MemoryStore(Partitions, Transitions):
     """`adapter.engine.ports.Store` in memory. ``changes`` is its stream, with records as Lambda hands them over."""

@@ -13,6 +13,8 @@ from adapter.engine.telling import What
 from adapter.protocol.ids import parent_of
 from adapter.protocol.records import Kind, Record, State
 from adapter.testing.driver import DEFAULT_FUNCTION
+from adapter.testing.events import Event
+from adapter.testing.faults import Faults
 from adapter.testing.happenings import Happening
 from tests.faults.chaos.in_asyncio import UNCOUNTED, plainly
 from tests.faults.chaos.programs import Program, constructs_of, nodes
@@ -153,6 +155,11 @@ def everything_has_settled(played: Played) -> Iterator[str]:
             yield f"{record.id} is paused: {record.paused}"
 
 
+def _is_an_outage(event: Event) -> bool:
+    """An attempt failed before it began."""
+    return event.what == Happening.FAILED and str(event.detail["error"]).startswith(("CannotImport", "NoSuchFunction"))
+
+
 def loses(weather: Weather) -> bool:
     """Whether something never comes, so that the watchdog has to make it good."""
     return bool(weather.faults.lose or weather.faults.drop)
@@ -168,7 +175,7 @@ def _state_of_parent(played: Played, record: Record) -> str:
 def nothing_fails_but_user_code(played: Played) -> Iterator[str]:
     """I4: no drift, no error of the engine, nobody given up."""
     for event in played.cloud.events:
-        if event.what in BAD:
+        if event.what in BAD and not _is_an_outage(event):
             yield f"{event.what}: {event.promise} {event.fn} {dict(event.detail)}"
 
 
@@ -178,7 +185,7 @@ def only_what_was_lost_is_missed(played: Played) -> Iterator[str]:
 
     Attempts that die again and again may take longer than it waits.
     """
-    if loses(played.weather):
+    if loses(played.weather) or played.weather.outages:
         return
     latest = died = 0
     for event in played.cloud.events:
@@ -209,8 +216,8 @@ def nothing_is_lost(played: Played) -> Iterator[str]:
 
 @law
 def calm_a_step_runs_once(played: Played) -> Iterator[str]:
-    """I5."""
-    if played.weather.calm:
+    """I5: an outage is no attempt, either."""
+    if played.weather.faults == Faults():
         for key, executions in played.told.bodies.items():
             if executions > 1:
                 yield f"the body of key {key} ran {executions} times"

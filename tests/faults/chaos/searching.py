@@ -55,7 +55,7 @@ def search(seeds: range, faults: Faults | None = None) -> Found:
         found.seeds += 1
         drawn, sky = program(seed), weather(seed)
         if faults is not None:
-            sky = replace(sky, faults=faults)
+            sky = replace(sky, faults=faults, outages=())
         plain = expected(drawn)
         if plain is None:
             found.latent += 1
@@ -64,14 +64,17 @@ def search(seeds: range, faults: Faults | None = None) -> Found:
         found.constructs.update(set(constructs_of(drawn)))
         found.weathers[kind_of(sky)] += 1
         found.faults.update(played.cloud.dice.drawn)
+        found.faults.update(f"outage: {window.kind}" for window in sky.outages)
         if broken := violations(played, plain):
             found.failures[seed] = Failure(drawn, sky, tuple(broken))
     return found
 
 
 def kind_of(sky: Weather) -> str:
-    """Its faults by name."""
-    return "+".join(part.partition("=")[0] for part in str(sky).split(","))
+    """Its faults by name; outages of whatever kinds are one."""
+    names = [part.partition("=")[0] for part in str(replace(sky, outages=())).split(",")]
+    named = [name for name in names if name != "calm" or not sky.outages]
+    return "+".join([*named, *(["outages"] if sky.outages else [])])
 
 
 def parallel(seeds: range, faults: Faults | None, jobs: int) -> Iterator[Found]:

@@ -75,6 +75,8 @@ def _milder(failure: Failure) -> Iterator[Weather]:
     weather = failure.weather
     if weather.cold:
         yield replace(weather, cold=False)
+    for window in weather.outages:
+        yield replace(weather, outages=tuple(other for other in weather.outages if other is not window))
     for field in fields(weather.faults):
         if getattr(weather.faults, field.name):
             yield replace(weather, faults=replace(weather.faults, **{field.name: 0.0}))

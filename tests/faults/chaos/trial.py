@@ -7,6 +7,7 @@ import datetime as dt
 import heapq
 import json
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from adapter.testing.events import Event
 from adapter.testing.hosting import LocalPorts
 from adapter.testing.in_process.inside import Inside
 from adapter.testing.simulated_aws.in_memory import MemoryWorld
+from adapter.testing.simulated_aws.outages import Outage
 from tests.faults.chaos import in_cloud
 from tests.faults.chaos.constructs import SHIFT, Broken, told
 from tests.faults.chaos.programs import TIMERS, Program
@@ -39,23 +41,34 @@ MOST = 50_000
 
 
 @dataclass(frozen=True)
+class Window:
+    """A time in which the program's Lambda can't run: seconds from the beginning."""
+
+    kind: Outage
+    begin: int
+    end: int
+
+    def __str__(self) -> str:
+        return f"{self.kind}={self.begin}..{self.end}"
+
+
+@dataclass(frozen=True)
 class Weather:
     """What goes wrong. ``seed``: of the cloud. ``cold``: each resume is a replay."""
 
     seed: int
     faults: Faults = field(default_factory=Faults)
     cold: bool = False
+    outages: tuple[Window, ...] = ()
 
     @property
     def calm(self) -> bool:
-        return self.faults == Faults()
+        return self.faults == Faults() and not self.outages
 
     def __str__(self) -> str:
         drawn = {f.name: getattr(self.faults, f.name) for f in fields(self.faults)}
-        return ",".join(
-            [*(f"{name}={value}" for name, value in drawn.items() if value), *(["cold"] if self.cold else [])]
-            or ["calm"]
-        )
+        parts = [f"{name}={value}" for name, value in drawn.items() if value] + [str(one) for one in self.outages]
+        return ",".join([*parts, *(["cold"] if self.cold else [])] or ["calm"])
 
 
 MOST_OFTEN = {"crash": 0.15, "duplicate": 0.4, "reorder": 0.5, "delay": 0.4}
@@ -74,7 +87,18 @@ def weather(seed: int) -> Weather:
     cold = rng.random() < 0.4
     if rng.random() < 0.15:
         drawn |= {kind: upto(most) for kind, most in DROPS.items()}
-    return Weather(seed, Faults(**drawn), cold)
+    windows = tuple(_windows(rng)) if rng.random() < 0.25 else ()
+    return Weather(seed, Faults(**drawn), cold, windows)
+
+
+def _windows(rng: random.Random) -> Iterator[Window]:
+    """Short enough, and far enough apart, that what a shift later is to happen isn't overtaken."""
+    begin = 0
+    for _ in range(rng.randint(1, 4)):
+        begin += rng.choice([0, rng.randrange(120), rng.randrange(SHIFT), SHIFT - 60, 2 * SHIFT - 30])
+        end = begin + rng.choice([30, 200, 1_000, 3_600])
+        yield Window(rng.choice(list(Outage)), begin, end)
+        begin = end + SHIFT
 
 
 class Endless(Exception):
@@ -117,7 +141,9 @@ class Traced(LocalCloud):
     def _note(self, event: Event) -> None:
         if len(self.lines) > MOST:
             raise Endless(f"more than {MOST} lines, and no end: {event}")
-        detail = json.dumps(dict(event.detail), sort_keys=True, default=str)
+        # What ended is an object in this process: its text differs from run to run.
+        told = {name: value for name, value in event.detail.items() if name != "ended"}
+        detail = json.dumps(told, sort_keys=True, default=str)
         self.write(f"{event.what} {event.function} {event.promise} {event.fn} {detail}")
 
 
@@ -156,9 +182,10 @@ def play(program: Program, weather: Weather) -> Played:
     cloud = Traced(weather)
     played = Played(weather, cloud, in_cloud.begin())
     with cloud:
+        outside = _Outside(cloud, played.told, program.cancel_after, weather.outages)
         handle = in_cloud.function.with_options(id="root").start(program.body)
         try:
-            _Outside(cloud, played.told, program.cancel_after).drive()
+            outside.drive()
         except Endless as endless:
             played.error = str(endless)
             return played
@@ -180,21 +207,29 @@ def _stuck(cloud: LocalCloud) -> str:
 class _Outside:
     """The world around a cloud: what it settles, and when."""
 
-    def __init__(self, cloud: Traced, told: in_cloud.Told, cancel_after: int | None) -> None:
+    def __init__(
+        self, cloud: Traced, told: in_cloud.Told, cancel_after: int | None, outages: tuple[Window, ...]
+    ) -> None:
         self._cloud = cloud
         self._told = told
         self._planned: list[tuple[int, str, str, str]] = []
         self._known: set[str] = set()
         if cancel_after is not None:
             self._plan(cancel_after, "", "root", "cancel")
+        for window in outages:
+            for at, how in ((window.begin, "begin"), (window.end, "end")):
+                heapq.heappush(self._planned, (cloud.clock() + at * SECOND, how, window.kind, "outage"))
 
     def drive(self) -> None:
         self._cloud.drive()
         while (at := self._next()) is not None and at <= LATEST and not self._is_over():
             self._cloud.advance((at - self._cloud.clock()) / SECOND)
-            while self._planned and self._planned[0][0] <= self._cloud.clock():
-                self._settle(*heapq.heappop(self._planned)[1:])
-                self._cloud.drive()
+            self._settle_planned()
+
+    def _settle_planned(self) -> None:
+        while self._planned and self._planned[0][0] <= self._cloud.clock():
+            self._settle(*heapq.heappop(self._planned)[1:])
+            self._cloud.drive()
 
     def _is_over(self) -> bool:
         """Only the watchdog is left, which never gives up."""
@@ -215,11 +250,16 @@ class _Outside:
         self._cloud.write(f"outside: {how} {promise}")
         # Looks before say nothing of what happens now.
         self._cloud._progress.begin()
+        outages = self._cloud.service.outages
         with contextlib.suppress(errors.AlreadySettled, errors.UnknownPromise):
             match how:
                 case "resolve":
                     resolve(promise, label)
                 case "reject":
                     reject(promise, Broken(label))
+                case "outage" if label == "begin":
+                    outages.begin(DEFAULT_FUNCTION, Outage(promise))
+                case "outage":
+                    outages.end(DEFAULT_FUNCTION, Outage(promise))
                 case _:
                     cancel(promise)

@@ -29,7 +29,7 @@ from tests.faults.crashes.programs import DAY, HOUR, broken, fails, leaf, patien
 from tests.simulation.scenarios.stage import left_open
 from tests.support.drops import drop
 from tests.support.envelopes import sent
-from tests.support.laws import Limit
+from tests.support.laws import Limit, nothing_is_kept
 
 CLOUDS: list[LocalCloud] = []
 DEATHS: list[str] = []
@@ -329,6 +329,44 @@ def begun_by_an_event(cloud: LocalCloud) -> object:
     return attach("event:plays:begins:eventbridge:e-1").result()
 
 
+@durable(target="apart")
+def apart(value: int) -> int:
+    return value
+
+
+@durable
+async def calls_apart() -> int:
+    return await apart(1) + await leaf(2)
+
+
+@durable(target="naps")
+async def naps() -> int:
+    await asyncio.sleep(60)
+    return 3
+
+
+@durable(target="apart")
+async def hears_apart() -> int:
+    return await naps()
+
+
+def out_when_woken(cloud: LocalCloud) -> object:
+    """What it waits for settles while it can't run itself."""
+    handle = hears_apart.start()
+    cloud.drive()
+    with cloud.outage(apart, "missing"):
+        cloud.advance(600)
+    return handle.result()
+
+
+def out(kind: str, cloud: LocalCloud) -> object:
+    """What it calls can't run for ten minutes."""
+    with cloud.outage(apart, kind):
+        handle = calls_apart.start()
+        cloud.advance(600)
+    return handle.result()
+
+
 def removed(cloud: LocalCloud) -> object:
     """What is left of it when its retention is over; a look removes two records, one after the other."""
     with pytest.MonkeyPatch.context() as patch:
@@ -340,10 +378,10 @@ def removed(cloud: LocalCloud) -> object:
 
 
 def held_up(cloud: LocalCloud) -> object:
-    """For a minute the resumer may not invoke a function."""
+    """For a minute the resumer may not invoke a function, nor keep the message for later."""
     handle = asks.with_options(id="held", target="held").start()
     cloud.advance(60)
-    with cloud.outage("held", "denied"):
+    with cloud.outage("held", "denied"), nothing_is_kept(cloud):
         answer.start("held~0")
         cloud.advance(60)
     cloud.advance(600)
@@ -411,6 +449,9 @@ PLAYS = {
     "fired twice": Play(fired_twice, 3),
     "dies": ran(waits_for_the_dying, "lives"),
     "crashes": ran(waits_for_the_dead, "crashed"),
+    "is out": Play(partial(out, "missing"), 3),
+    "is out when woken": Play(out_when_woken, 3),
+    "is reserved": Play(partial(out, "reserved"), 3),
     "schedules": ran(keeps_time, "kept"),
     "begins": Play(begun_by_an_event, 2),
     "settled in its place": Play(settled_in_its_place, 41),

@@ -81,7 +81,9 @@ def dead_letter(body: str) -> None:
     found = read(lambda text: deadletters.read(text, trusted), body)
     assert isinstance(found, Start | Resume | None)
     assert found is None or found.crashes >= 0
-    assert found is None or deadletters.is_early(body) in (True, False)
+    if found is not None:
+        assert isinstance(deadletters.why_not_run(body), str | None)
+        assert isinstance(deadletters.lambda_of(body), str)
 
 
 def change(raw: dict[str, Any]) -> None:

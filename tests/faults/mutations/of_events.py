@@ -94,9 +94,9 @@ OF_EVENTS = [
         name="dead-letter-of-whatever-has-the-id",
         bug="A dead letter of an execution that is gone counts against a later one of its id.",
         breaks="bounded retries (envelopes)",
-        file="adapter/lambdas/deadletters.py",
-        old=" or message.since not in (0, own.created_at):",
-        new=":",
+        file="adapter/engine/keeping.py",
+        old="return own.runnable and message.since in (0, own.created_at)",
+        new="return own.runnable",
         check=(f"{OUTSIDERS}::test_a_dead_letter_of_an_execution_that_is_gone_reaches_no_later_one",),
     ),
 ]

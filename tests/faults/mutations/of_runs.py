@@ -197,7 +197,7 @@ OF_RUNS = [
         bug="A call that was cancelled before it began runs all the same.",
         breaks="a cancelled call never starts",
         file="adapter/engine/run.py",
-        old="if not self.own.pending and (never_ran or not function.is_async):",
+        old="if not self.own.pending and never_ran:",
         new="if False:",
         check=(f"{CANCELLATION}::test_a_call_that_is_cancelled_on_its_way_never_starts",),
     ),
