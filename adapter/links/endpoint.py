@@ -13,7 +13,7 @@ from typing import Any
 from adapter.engine import hosts
 from adapter.errors import BadMessage
 from adapter.links.pages import page, said
-from adapter.links.tokens import secret, verify
+from adapter.links.tokens import keys, verify
 from adapter.links.values import HttpError, described, read_value
 from adapter.protocol.promises import Refused
 from adapter.protocol.records import Kind, Record, State
@@ -62,7 +62,7 @@ def _handled(event: dict[str, Any]) -> tuple[Any, str | None]:
 
 def _promise(token: str) -> Record:
     try:
-        promise, expires = verify(token, secret())
+        promise, expires = verify(token, *keys())
     except BadMessage as forged:
         raise HttpError(HTTPStatus.FORBIDDEN, str(forged)) from None
     host = hosts.current()

@@ -1,17 +1,20 @@
 """Signed links. A link is an address that lets its holder settle one promise, once.
 
 A token names one promise and a time of expiry, and is signed with a key that only the stack knows. A promise settles
-once, so a token needs no record of its own.
+once, so a token needs no record of its own. There may be several keys: the first one signs, and all of them verify. So
+a key can be replaced while links that it signed are under way.
 """
 
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import hmac
 import json
 import math
 import os
+from typing import Any
 
 from adapter.engine import hosts
 from adapter.errors import BadMessage, ConfigurationError, NotDurable
@@ -55,7 +58,7 @@ def link(promise: str, *, expires_in: float, url: str | None = None) -> str:
     now = hosts.current().now() if scope is None else scope.now()
     # Rounded up, so that a link isn't expired when it is made.
     expires = -(-now // SECOND) + math.ceil(expires_in)
-    return f"{base.rstrip('/')}/?token={sign(promise, expires, secret())}"
+    return f"{base.rstrip('/')}/?token={sign(promise, expires, keys()[0])}"
 
 
 def sign(promise: str, expires: int, key: bytes) -> str:
@@ -64,17 +67,17 @@ def sign(promise: str, expires: int, key: bytes) -> str:
     return f"{VERSION}.{claims}.{_text(_mac(claims, key))}"
 
 
-def verify(token: str, key: bytes) -> tuple[str, int]:
+def verify(token: str, *keys: bytes) -> tuple[str, int]:
     """The promise and expiry of a token.
 
     Raises:
-        BadMessage: this key didn't sign it.
+        BadMessage: none of these keys signed it.
     """
     version, _, rest = token.partition(".")
     claims, _, mac = rest.partition(".")
     # The whole token is compared: another spelling of the same bytes is refused.
     ours = token.isascii() and version == VERSION
-    if not ours or not hmac.compare_digest(mac.encode(), _text(_mac(claims, key)).encode()):
+    if not ours or not any(hmac.compare_digest(mac.encode(), _text(_mac(claims, key)).encode()) for key in keys):
         raise BadMessage("the token isn't one of ours")
     promise, expires = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
     return promise, expires
@@ -88,16 +91,31 @@ def _text(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def secret() -> bytes:
-    """The key, from the environment or from Secrets Manager. A sandbox reads it there once in a few minutes."""
+LIFE = 300
+"""Seconds for which a sandbox keeps the keys that it has read."""
+
+
+def keys() -> tuple[bytes, ...]:
+    """The keys, from the environment or from Secrets Manager, with spaces between. The first one signs."""
     text = os.environ.get("DURABLE_LINK_SECRET")
     arn = os.environ.get("DURABLE_LINK_SECRET_ARN")
     if not text and arn:
-        from aws_lambda_powertools.utilities import parameters
-
-        text = str(parameters.get_secret(arn, max_age=300))
-    if not text or len(text) < 32:
+        text = str(_provider().get(arn, max_age=LIFE))
+    found = (text or "").split()
+    if not found or any(len(key) < 32 for key in found):
         raise ConfigurationError(
-            "links need a key of at least 32 characters: set DURABLE_LINK_SECRET_ARN, or DURABLE_LINK_SECRET"
+            "links need a key of at least 32 characters, or several with spaces between: set DURABLE_LINK_SECRET_ARN,"
+            " or DURABLE_LINK_SECRET"
         )
-    return text.encode()
+    return tuple(key.encode() for key in found)
+
+
+@functools.cache
+def _provider() -> Any:
+    # Imported only here: few Lambdas make links.
+    from aws_lambda_powertools.utilities import parameters
+    from botocore.config import Config
+
+    # Together less than the 15 seconds of the links' own Lambda.
+    config = Config(connect_timeout=2, read_timeout=4, retries={"mode": "standard", "total_max_attempts": 2})
+    return parameters.SecretsProvider(boto_config=config)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import zoneinfo
 from typing import Any
 
 import pytest
@@ -245,3 +246,16 @@ def _time(moment: int) -> dt.datetime:
 
 def _number(moment: dt.datetime) -> int:
     return int(moment.timestamp()) * 1_000_000
+
+
+def test_time_zones_are_there_where_the_system_has_none() -> None:
+    """On Windows, and in an image without them: the package brings them."""
+    before = zoneinfo.TZPATH
+    zoneinfo.reset_tzpath(())
+    zoneinfo.ZoneInfo.clear_cache()
+    try:
+        noon = dt.datetime(2026, 7, 1, 12, tzinfo=zoneinfo.ZoneInfo("Europe/Berlin"))
+        assert noon.utcoffset() == dt.timedelta(hours=2)
+    finally:
+        zoneinfo.reset_tzpath(before)
+        zoneinfo.ZoneInfo.clear_cache()

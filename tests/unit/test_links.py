@@ -277,6 +277,33 @@ def test_what_stands_is_told_and_no_more(table: Table) -> None:
         assert "confidential" not in answer
 
 
+def test_a_key_is_replaced_while_its_links_are_under_way(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first key signs, and all verify. Whoever hasn't read the new secret yet verifies what the old key signs."""
+    old, new = "o" * 32, "n" * 32
+    secrets = (old, f"{old} {new}", f"{new} {old}", new)
+    tokens, accepted = [], {}
+    for secret in secrets:
+        monkeypatch.setenv("DURABLE_LINK_SECRET", secret)
+        tokens.append(token_of(link(PROMISE, expires_in=60)))
+    for secret in secrets:
+        monkeypatch.setenv("DURABLE_LINK_SECRET", secret)
+        accepted[secret] = [status(event("GET", token)) == 200 for token in tokens]
+    assert accepted == {
+        old: [True, True, False, False],
+        f"{old} {new}": [True] * 4,
+        f"{new} {old}": [True] * 4,
+        new: [False, False, True, True],
+    }
+
+
+@pytest.mark.parametrize("text", ["", " ", "short", "k" * 31, f"{'k' * 32} short"])
+def test_no_key_may_be_short(text: str, table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not the second one either."""
+    monkeypatch.setenv("DURABLE_LINK_SECRET", text)
+    with pytest.raises(errors.ConfigurationError, match="32 characters"):
+        link(PROMISE, expires_in=60)
+
+
 def test_the_host_is_told_how_much_time_the_lambda_has(table: Table) -> None:
     """Else its patience might be longer than the Lambda lives."""
     context = object()
