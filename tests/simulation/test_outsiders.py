@@ -174,7 +174,7 @@ def test_a_dead_letter_of_an_execution_that_is_gone_reaches_no_later_one(made: s
         assert cloud.records() == []
         later = asks.with_options(id="daily").start()
         cloud.advance(60)
-        dead = {"requestPayload": signed(cloud, old), "responsePayload": {"errorType": "X"}}
+        dead = {"requestPayload": signed(cloud, old), "responsePayload": {"errorType": "Runtime.ExitError"}}
         cloud.send(mapped(cloud, "DeadLetters"), json.dumps(dead))
         cloud.service.enqueue(cloud.records()[0].target, json.dumps(signed(cloud, old)))
         cloud.advance(HOUR)
