@@ -28,12 +28,15 @@ from adapter.aws.keys import Signatures, TableKeys
 from adapter.aws.logs import LogWatcher, silence_replays
 from adapter.aws.patience import Patience, PatientPorts
 from adapter.aws.payloads import Cached, S3Payloads
+from adapter.aws.sandbox import Sandbox
 from adapter.aws.sealed import SealedStore
 from adapter.aws.sealing import Sealing, cipher_named
 from adapter.aws.store import DynamoStore
 from adapter.aws.timers import SqsTimers
 from adapter.engine.host import EngineHost
+from adapter.engine.memory import Memory
 from adapter.engine.operations import SendAt
+from adapter.engine.ports import Ports
 from adapter.engine.runner import CodeRunner
 from adapter.errors import ConfigurationError, Paused
 from adapter.protocol.messages import Timed
@@ -83,9 +86,19 @@ class AwsHost(EngineHost):
 
     ports: PatientPorts
 
+    def __init__(self, ports: Ports, memory: Memory | None = None, sandbox: Sandbox | None = None) -> None:
+        super().__init__(ports, memory)
+        self.sandbox = sandbox or Sandbox()
+
     def enter_invocation(self, context: Any, patience: float | None = None) -> None:
         remaining = context.get_remaining_time_in_millis() / 1_000
         self.ports.patience.allow(remaining if patience is None else min(patience, remaining))
+
+    def leave_invocation(self) -> None:
+        if self.sandbox.is_nearly_full():
+            # Executions can be replayed by any sandbox; running out of memory costs an attempt.
+            self.memory.clear()
+            self.sandbox.give_back()
 
     def new_id(self) -> str:
         return uuid.uuid4().hex
@@ -153,7 +166,8 @@ def connect(environment: Mapping[str, str]) -> AwsHost:
         largest=sealing.largest,
         retention=retention_of(environment.get("DURABLE_RETENTION_DAYS", "")),
     )
-    return AwsHost(ports)
+    sandbox = Sandbox.of(environment)
+    return AwsHost(ports, Memory(size=sandbox.for_executions), sandbox)
 
 
 def _timers(

@@ -43,6 +43,9 @@ class EngineHost:
             patience: for how many seconds at most it asks AWS again for what AWS refuses.
         """
 
+    def leave_invocation(self) -> None:
+        """An invocation of Lambda has run a message."""
+
     def new_id(self) -> str:
         """An id that no root has."""
         raise NotImplementedError
@@ -68,7 +71,10 @@ class EngineHost:
             remaining = functools.partial(_remaining, context)
             # Almost none of its time is used up by now.
             caller = Caller(request_id, self.ports.prefix, remaining())
-            ended = drive(respond(message, caller, self.memory), self.ports.perform, remaining)
+            try:
+                ended = drive(respond(message, caller, self.memory), self.ports.perform, remaining)
+            finally:
+                self.leave_invocation()
             return {"id": promise, "state": ended.value}
         if root is None:
             raise ConfigurationError("this entry only runs envelopes; start a durable function by its own handler")

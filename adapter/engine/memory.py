@@ -5,36 +5,48 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from adapter.protocol.times import EPOCH, Instant
+from adapter.protocol.times import Instant
 from adapter.protocol.timing import MIN_RETENTION
 from adapter.replay.execution import Execution
 
 
 @dataclass(slots=True)
 class Memory:
-    """At most ``size`` executions, by the ids of their promises.
+    """Executions by the ids of their promises: about ``size`` bytes of them, of which ``used`` are taken.
 
     None is kept for longer than half a day. Within that time an execution that was pending can't have been removed, so
     no other one can have begun under its id.
     """
 
-    size: int = 64
-    kept: OrderedDict[str, tuple[Execution, Instant]] = field(default_factory=OrderedDict)
+    size: int = 64 * 2**20
+    used: int = 0
+    kept: OrderedDict[str, tuple[Execution, Instant, int]] = field(default_factory=OrderedDict)
 
     def take(self, promise: str, now: Instant) -> Execution | None:
-        execution, since = self.kept.pop(promise, (None, EPOCH))
-        if execution is not None and now - since > MIN_RETENTION // 2:
+        if promise not in self.kept:
+            return None
+        execution, since, weight = self.kept.pop(promise)
+        self.used -= weight
+        if now - since > MIN_RETENTION // 2:
             execution.abandon()
             return None
         return execution
 
     def keep(self, promise: str, execution: Execution, now: Instant) -> None:
-        if promise in self.kept:
-            self.kept.pop(promise)[0].abandon()
-        self.kept[promise] = execution, now
-        while len(self.kept) > self.size:
-            self.kept.popitem(last=False)[1][0].abandon()
+        """Keep it; the executions that have been kept for longest make room."""
+        self._drop(promise)
+        weight = execution.weight
+        self.kept[promise] = execution, now, weight
+        self.used += weight
+        while self.kept and self.used > self.size:
+            self._drop(next(iter(self.kept)))
 
     def clear(self) -> None:
         while self.kept:
-            self.kept.popitem()[1][0].abandon()
+            self._drop(next(iter(self.kept)))
+
+    def _drop(self, promise: str) -> None:
+        if promise in self.kept:
+            execution, _, weight = self.kept.pop(promise)
+            self.used -= weight
+            execution.abandon()

@@ -16,13 +16,16 @@ from adapter.protocol.times import EPOCH, Instant
 NEAR = 16
 """DynamoDB reads so many records for about the price of one: to skip fewer saves nothing, and costs a request."""
 
+EACH = 1_000
+"""Bytes of memory that a record takes beside its texts."""
+
 
 class Known:
     """Records by ordinal, and what they add up to. A resume asks for what is kept here, and never looks at all records.
 
     ``consumed`` is the number of counted settlements among them, and ``rejections`` how many of these are rejected.
     ``latest`` is the time of the latest settlement. ``last`` is the highest ordinal that is stored, -1 if there is
-    none.
+    none. ``weight`` is about how many bytes of memory they take.
     """
 
     def __init__(self, records: Iterable[Record]) -> None:
@@ -31,6 +34,7 @@ class Known:
         self.rejections = 0
         self.latest = EPOCH
         self.last = -1
+        self.weight = 0
         self._unread: list[int] = []
         self._recent: list[int] = []
         self._pending: dict[int, Record] = {}
@@ -44,6 +48,7 @@ class Known:
         if ordinal in self.records and ordinal not in self._pending:
             return False
         self.records[ordinal] = record
+        self.weight += EACH + len(record.args) + len(record.value)
         self.last = max(self.last, ordinal)
         if record.pending:
             self._wait_for(record, ordinal)
@@ -102,6 +107,7 @@ class Known:
     def fill(self, ordinal: int, outcomes: str) -> None:
         """Give a block the outcomes of its calls: its settlement delivers them."""
         self.records[ordinal] = replace(self.records[ordinal], value=outcomes)
+        self.weight += len(outcomes)
 
     def _wait_for(self, record: Record, ordinal: int) -> None:
         if ordinal not in self._pending and record.kind in DISPATCHED:

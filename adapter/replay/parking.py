@@ -1,21 +1,129 @@
-"""Parking: a suspended coroutine that nobody resumes must vanish without running another line of its code.
+"""Abandoned code vanishes without running another line of it: a suspended coroutine that no run will resume.
 
 Python closes a coroutine that is garbage: it throws GeneratorExit into it, which runs the ``finally:`` blocks of user
-code, as if the function had ended. But a suspended function hasn't ended; another Lambda goes on with it. So this
-module takes a reference to its coroutine and never gives it back, not even at the interpreter's exit. A coroutine that
-a sandbox suspended and didn't resume stays in its memory until Lambda ends the sandbox.
+code, as if the function had ended. But a suspended function hasn't ended; another Lambda goes on with it.
+
+Python finalizes an object once, and the collector marks an object that has been (PEP 442, `gc.is_finalized`). This
+module sets that mark on all suspended code that an execution holds, and on whatever of its objects has a ``__del__``
+in Python. Then they are freed like plain data, when the last reference goes. What can't be marked is given a reference
+that nobody gives back: it stays in the sandbox's memory until Lambda ends the sandbox.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ctypes
+import functools
+import gc
+import sysconfig
+import types
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from adapter.protocol.records import Record
+from adapter.replay.known import Known
+from adapter.replay.steps import Scope
 
-def park(task: asyncio.Task[Any]) -> None:
-    """Make sure that Python never closes the task's coroutine, or anything that it awaits."""
-    task._log_destroy_pending = False  # type: ignore[attr-defined]
-    # asyncio must not count it among the running tasks any more.
-    asyncio.tasks._unregister_task(task)
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(task.get_coro()))
+MOST = 100_000
+"""Objects that one execution is searched for; what holds more is kept."""
+
+SUSPENDED = (types.CoroutineType, types.GeneratorType, types.AsyncGeneratorType)
+
+_SHARED = (types.ModuleType, type, types.CodeType, Record, Known, Scope)
+"""No code of the execution is suspended below these, and much else is."""
+
+_SHARED_MODULES = frozenset({"_thread", "boto3", "botocore", "logging", "threading", "urllib3"})
+
+_MARK_BEFORE = ctypes.sizeof(ctypes.c_size_t)
+"""The collector's second word stands so many bytes before an object; its lowest bit is the mark."""
+
+
+def park(tasks: Iterable[asyncio.Task[Any]], beside: Iterable[object], *, keep: bool = False) -> None:
+    """Make sure that Python never closes the tasks' suspended code, nor what it awaits or holds.
+
+    ``beside``: what else refers to objects of theirs, and is dropped with them. ``keep``: don't free them.
+    """
+    suspended = [task for task in tasks if not task.done()]
+    if not suspended:
+        return
+    for task in suspended:
+        task._log_destroy_pending = False  # type: ignore[attr-defined]
+        # asyncio must not count it among the running tasks any more.
+        asyncio.tasks._unregister_task(task)
+    coroutines = [task.get_coro() for task in suspended]
+    found = _final([*coroutines, *suspended, *beside]) if can_mark() and not keep else None
+    if found is None or not all(_mark(one) for one in found):
+        for coroutine in coroutines:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(coroutine))
+
+
+@functools.cache
+def can_mark() -> bool:
+    """Whether this Python keeps the mark where it is expected: CPython 3.11 and later, with its global lock."""
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+        return False
+    ran: list[str] = []
+    one = _probe(ran)
+    one.send(None)
+    word = ctypes.c_size_t.from_address(id(one) - _MARK_BEFORE).value
+    if word & 1 or gc.is_finalized(one) or not _mark(one):
+        return False
+    del one
+    return not ran
+
+
+async def _probe(ran: list[str]) -> None:
+    try:
+        await _pause()
+    finally:
+        ran.append("finally")
+
+
+@types.coroutine
+def _pause() -> Iterator[None]:
+    yield
+
+
+def _mark(one: object) -> bool:
+    """Whether the object has the mark now."""
+    if not gc.is_tracked(one):
+        return False
+    # While it is untracked no other thread's collection, and no neighbour in the collector's list, writes to its words.
+    ctypes.pythonapi.PyObject_GC_UnTrack(ctypes.py_object(one))
+    ctypes.c_size_t.from_address(id(one) - _MARK_BEFORE).value = 1
+    ctypes.pythonapi.PyObject_GC_Track(ctypes.py_object(one))
+    return gc.is_finalized(one)
+
+
+def _final(roots: list[object]) -> list[object] | None:
+    """What Python code would run of, were it freed: below the roots; None where that is too much to search."""
+    found: list[object] = []
+    todo, seen = roots, {id(root) for root in roots}
+    while todo:
+        one = todo.pop()
+        if isinstance(one, SUSPENDED) or isinstance(getattr(type(one), "__del__", None), types.FunctionType):
+            found.append(one)
+        for below in _below(one):
+            if id(below) not in seen:
+                seen.add(id(below))
+                todo.append(below)
+        if len(seen) > MOST:
+            return None
+    return found
+
+
+def _below(one: object) -> Iterable[object]:
+    if isinstance(one, types.FunctionType):
+        # Its module's globals are no part of the execution.
+        return one.__closure__ or ()
+    below = gc.get_referents(one)
+    if isinstance(one, types.FrameType):
+        # Nor is whoever called it.
+        below = [each for each in below if not isinstance(each, types.FrameType)]
+    return [each for each in below if not _is_apart(each)]
+
+
+def _is_apart(one: object) -> bool:
+    if isinstance(one, (str, bytes, int, float, *_SHARED)) or one is None:
+        return True
+    return type(one).__module__.partition(".")[0] in _SHARED_MODULES

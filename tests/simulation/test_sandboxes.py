@@ -28,8 +28,11 @@ def sandboxes(cloud: LocalCloud, count: int) -> Iterator[None]:
     def in_turns(function: Function, invocation: Invocation) -> Any:
         turns = memories[function.spec.name]
         turns.append(turns.pop(0))
-        function.memory.kept = turns[0].kept
-        return attempt(function, invocation)
+        function.memory.kept, function.memory.used = turns[0].kept, turns[0].used
+        try:
+            return attempt(function, invocation)
+        finally:
+            turns[0].used = function.memory.used
 
     cloud._driver.attempt = in_turns  # type: ignore[method-assign]
     try:

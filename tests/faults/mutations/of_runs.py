@@ -281,6 +281,15 @@ OF_RUNS = [
         ),
     ),
     Mutation(
+        name="generators-closed",
+        bug="What an abandoned function was iterating over is closed when it is freed.",
+        breaks="suspended code doesn't run",
+        file="adapter/replay/parking.py",
+        old="SUSPENDED = (types.CoroutineType, types.GeneratorType, types.AsyncGeneratorType)",
+        new="SUSPENDED = (types.CoroutineType,)",
+        check=("tests/unit/test_parking.py",),
+    ),
+    Mutation(
         name="memory-is-always-taken",
         bug="A sandbox goes on from memory though another went further.",
         breaks="I4",

@@ -88,7 +88,7 @@ OF_THE_REST = [
         bug="A sandbox goes on from what an execution that was removed had under the same id.",
         breaks="I4 (retention)",
         file="adapter/engine/memory.py",
-        old="if execution is not None and now - since > MIN_RETENTION // 2:",
+        old="if now - since > MIN_RETENTION // 2:",
         new="if False:",
         check=(f"{RETENTION}::test_a_sandbox_forgets_what_an_earlier_execution_of_the_id_had",),
     ),
