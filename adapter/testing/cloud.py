@@ -66,6 +66,10 @@ class LocalCloud:
             that the seed decides.
         verify: replay each execution once when it ends, and fail with a `NonDeterminismError` if its code goes another
             way. Your function's async code runs once more then; no durable step does, and no count changes.
+        concurrency: the account's limit: so many attempts are under way at once, each for 30 ms at least, and longer
+            where its code calls `elapse`. Events beyond it wait in Lambda's queue, and Lambda takes the functions that
+            wait in turn. Batches of stream and queues come again later. A function for which the template reserves
+            concurrency has that to itself. None: there is no limit, and nothing takes time.
     """
 
     def __init__(
@@ -76,10 +80,13 @@ class LocalCloud:
         engine: str = "moto",
         processes: bool = False,
         verify: bool = True,
+        concurrency: int | None = None,
     ) -> None:
         make_world = engine_named(engine)
         if processes and engine != "moto":
             raise ConfigurationError(f"functions in processes reach AWS over HTTP: engine='moto', not {engine!r}")
+        if processes and concurrency is not None:
+            raise ConfigurationError("a limit of concurrency is for functions in this process, not for processes=True")
         found = Path(template) if template is not None else find_template(Path.cwd())
         path = found or default_template()
         self.template = load_cached(path)
@@ -88,7 +95,7 @@ class LocalCloud:
         self.dice = Dice(seed, faults or Faults())
         self.watchers: list[Callable[[Event], None]] = []
         self.engine = engine
-        self.service = Service(self.template, self.dice, self)
+        self.service = Service(self.template, self.dice, self, concurrency)
         self._kills: list[Kill] = []
         lanes = LANES if self.dice.faults.reorder else 1
         self._world = make_world(self.template, self.stats, self.service.enqueue, self.clock, lanes)
@@ -179,7 +186,8 @@ class LocalCloud:
     def elapse(self, seconds: float) -> None:
         """Call this inside a function's code: the code then takes so long. Lambda ends it if it exceeds its timeout.
 
-        Nothing else happens meanwhile. What fell due is driven afterwards.
+        Nothing else happens meanwhile, and what fell due is driven afterwards. With ``concurrency``, others run
+        meanwhile.
         """
         if not self._verifier.replaying:
             self._driver.elapse(span_of(seconds))

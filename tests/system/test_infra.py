@@ -289,6 +289,20 @@ def test_every_function_but_the_resumer_has_the_layer_of_the_cipher() -> None:
     assert without == {"Resumer", "Again"}
 
 
+def test_concurrency_is_reserved_where_that_is_asked_for() -> None:
+    """A new account has too little of it to reserve any, and AWS would refuse the stack."""
+    asked = {"ResumerConcurrency": "20", "TimersConcurrency": "5", "SweeperConcurrency": "1"}
+    for parameters, expected in ((asked, {"Resumer": 20, "Fire": 5, "Sweep": 1}), ({}, {})):
+        stack = open_stack(ROOT / "infra" / "durable.yaml", name="local", parameters=parameters)
+        reserved = {
+            name: int(each.properties(name)["ReservedConcurrentExecutions"])
+            for each in stack.nested()
+            for name in each.resources_of("AWS::Serverless::Function")
+            if "ReservedConcurrentExecutions" in each.properties(name)
+        }
+        assert reserved == expected
+
+
 def test_functions_are_named_after_the_nested_stack_where_it_is_given_no_prefix() -> None:
     """Two applications that forget the prefix still may not invoke each other's functions."""
     stack = open_stack(ROOT / "infra" / "durable.yaml", name="shop-Durable-1A2B")

@@ -5,11 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from adapter.protocol.times import Instant
 from adapter.testing.faults import Killed
 
 
 class Activity:
-    """Runs code in a thread of its own. The thread only runs while another one waits in `resume`."""
+    """Runs code in a thread of its own. The thread only runs while another one waits in `resume`.
+
+    ``until``: it has paused to let time pass, until then.
+    """
 
     def __init__(self, code: Callable[[], object]) -> None:
         self._code = code
@@ -19,6 +23,12 @@ class Activity:
         self._dropped = False
         self._error: BaseException | None = None
         self.done = False
+        self.until: Instant | None = None
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the caller is its code."""
+        return threading.current_thread() is self._thread
 
     def resume(self) -> None:
         """Run the code until it pauses or ends. Raises what the code raised."""
@@ -29,8 +39,9 @@ class Activity:
         if self._error is not None:
             raise self._error
 
-    def pause(self) -> None:
+    def pause(self, until: Instant | None = None) -> None:
         """The code calls this: let others go on until `resume`."""
+        self.until = until
         self._back.release()
         self._go.acquire()
         if self._dropped:

@@ -1,6 +1,7 @@
 """Functions in this process, in virtual time. They run one after the other, or overlap where the seed decides so.
 
-Time stands still while anything runs. The same seed gives the same run.
+Time stands still while anything runs. The same seed gives the same run. Under a limit of concurrency the code that lets
+time pass pauses, so that others run in the same time.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class Inside(Driver):
         self._active: list[Activity] = []
         self._paused: list[tuple[Instant, Activity]] = []
         self._meanwhile: list[Meanwhile] = []
+        self._overlaps = cloud.service.concurrency.limit is not None
 
     @property
     def running(self) -> str:  # type: ignore[override]
@@ -47,11 +49,20 @@ class Inside(Driver):
         return self._now
 
     def elapse(self, time: Span) -> None:
-        self._now += time
-        if self._runs:
-            run = self._runs[-1]
+        run = self._runs[-1] if self._runs else None
+        if run is not None and self._overlaps and run.activity is not None and run.activity.is_current:
+            self._let_pass(run, run.activity, time)
+        else:
+            self._now += time
+        if run is not None:
             run.ran += time
             self.cloud.stats.count_seconds(time / SECOND, run.function.spec.memory_mb)
+
+    def _let_pass(self, run: Run, activity: Activity, time: Span) -> None:
+        """Others run meanwhile."""
+        run.leave()
+        activity.pause(until=self._now + time)
+        run.enter(self._runs)
 
     def reach(self, at: Instant) -> None:
         self._now = max(self._now, at)
@@ -140,7 +151,8 @@ class Inside(Driver):
         return bool(resumable) and self._go_on(self.dice.random.choice(resumable))
 
     def _invocations(self) -> list[Work]:
-        return [self.invocation(self.service.take())] if self.service.ready else []
+        taken = self.service.take()
+        return [] if taken is None else [self.invocation(taken)]
 
     def _go_on(self, entry: tuple[Instant, Activity]) -> bool:
         self._paused.remove(entry)
@@ -149,7 +161,7 @@ class Inside(Driver):
 
     def _begin(self, work: Work) -> None:
         """Run it to its end; or, where invocations overlap, until it is interrupted."""
-        if self.dice.faults.reorder:
+        if self.dice.faults.reorder or self._overlaps:
             self._resume(Activity(work.code))
         else:
             work.code()
@@ -161,4 +173,5 @@ class Inside(Driver):
         finally:
             self._active.remove(activity)
         if not activity.done:
-            self._paused.append((self._now + self.dice.late(), activity))
+            at = self._now + self.dice.late() if activity.until is None else activity.until
+            self._paused.append((at, activity))

@@ -137,6 +137,8 @@ class Fleet(Driver):
         held: list[Invocation] = []
         while self.service.ready and self._invoking < LIMIT:
             taken = self.service.take()
+            if taken is None:
+                break
             if self._busy[taken.function] < LIMIT_PER_FUNCTION:
                 self._begin(self.invocation(taken))
             else:

@@ -36,7 +36,10 @@ class Services:
         self.buckets = {name: MemoryBucket(clock) for name in template.buckets}
         self.sqs = _Sqs(self._queues, stats)
         self.lambda_client = _Lambda(invoked)
-        self.queues = [QueuePoller(self._queues[mapping.queue], mapping, stats) for mapping in template.queue_mappings]
+        self.queues = [
+            QueuePoller(self._queues[mapping.queue], mapping, stats, clock, template.visibility(mapping.queue))
+            for mapping in template.queue_mappings
+        ]
 
     def send(self, queue: str, body: str) -> None:
         """Send a message as another service does, at the price of a request."""

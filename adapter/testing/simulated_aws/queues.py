@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from unittest.mock import patch
 
-from adapter.protocol.times import MILLISECOND, SECOND, Instant
+from adapter.protocol.times import EPOCH, MILLISECOND, SECOND, Instant
 from adapter.testing.faults import Killed
 from adapter.testing.simulated_aws.intrinsics import ACCOUNT, REGION
+from adapter.testing.simulated_aws.outages import Throttled, delay_of
 from adapter.testing.simulated_aws.streams import Deliver
 from adapter.testing.simulated_aws.template import QueueMapping, QueueSpec
 from adapter.testing.stats import Stats
@@ -171,6 +172,16 @@ class MemoryQueue:
         return [message["Body"] for _, _, message in (*self._waiting, *self._taken.values())]
 
 
+@dataclass(eq=False)
+class Held:
+    """A batch that a mapping has received. No other can receive the messages ``until`` then."""
+
+    messages: list[dict[str, Any]]
+    until: Instant
+    retry_at: Instant = EPOCH
+    tries: int = 0
+
+
 @dataclass
 class QueuePoller:
     """Follows one queue for one event source mapping."""
@@ -178,11 +189,15 @@ class QueuePoller:
     queue: Queue
     mapping: QueueMapping
     stats: Stats
+    clock: Callable[[], Instant]
+    visibility_s: int
     busy: bool = False
+    _held: list[Held] = field(default_factory=list)
 
     def next_at(self) -> Instant | None:
-        """When its first message can be received."""
-        return self.queue.next_at()
+        """When its first message can be received, or one that was throttled is tried again."""
+        moments = [self.queue.next_at(), *(held.retry_at for held in self._held)]
+        return min((at for at in moments if at is not None), default=None)
 
     def deliver(self, deliver: Deliver, limit: int | None = None, again: bool = False) -> None:
         """Hand one batch to the function. Messages that it doesn't acknowledge come again after the queue's timeout.
@@ -190,11 +205,16 @@ class QueuePoller:
         AWS puts batches together anew at each delivery; ``limit`` bounds this one. A standard queue delivers at least
         once: with ``again``, acknowledged messages come a second time.
         """
-        received = self.queue.receive(min(limit or self.mapping.batch_size, self.mapping.batch_size))
-        if not received:
+        held = self._taken(limit)
+        if held is None:
+            return
+        received = held.messages
+        try:
+            failed = self._failed(received, deliver)
+        except Throttled:
+            self._hold(held)
             return
         self.stats.count_batch([message["Body"] for message in received])
-        failed = self._failed(received, deliver)
         for message in received:
             if message["MessageId"] in failed:
                 continue
@@ -202,12 +222,30 @@ class QueuePoller:
             is_copied = again and message["Attributes"]["ApproximateReceiveCount"] == "1"
             (self.queue.release if is_copied else self.queue.delete)(message)
 
+    def _taken(self, limit: int | None) -> Held | None:
+        """A batch: one that was throttled, else a new one."""
+        now = self.clock()
+        due = next((held for held in self._held if held.retry_at <= now), None)
+        if due is not None:
+            self._held.remove(due)
+            return due
+        received = self.queue.receive(min(limit or self.mapping.batch_size, self.mapping.batch_size))
+        return Held(received, until=now + self.visibility_s * SECOND) if received else None
+
+    def _hold(self, held: Held) -> None:
+        """Lambda tries what is throttled again as long as it has the messages. Then they come again by themselves."""
+        held.retry_at, held.tries = self.clock() + delay_of(held.tries) * SECOND, held.tries + 1
+        if held.retry_at < held.until:
+            self._held.append(held)
+
     def _failed(self, received: list[dict[str, Any]], deliver: Deliver) -> set[str]:
         every = {message["MessageId"] for message in received}
         records = [self._record(message) for message in received]
         attempt = max(int(message["Attributes"]["ApproximateReceiveCount"]) for message in received)
         try:
             response = deliver(self.mapping.function, {"Records": records}, attempt)
+        except Throttled:
+            raise
         except (Exception, Killed):
             return every
         if not self.mapping.report_item_failures:

@@ -14,6 +14,7 @@ from adapter.protocol.messages import is_envelope
 from adapter.protocol.times import SECOND, Instant
 from adapter.testing.faults import Dice, Killed
 from adapter.testing.happenings import Happening
+from adapter.testing.simulated_aws.concurrency import Concurrency
 from adapter.testing.simulated_aws.lambdas import RETRY_DELAYS, Function, Invocation
 from adapter.testing.simulated_aws.on_failure import EXHAUSTED, TOO_OLD, UNRESERVED, told
 from adapter.testing.simulated_aws.outages import CannotImport, NoSuchFunction, Outage, Outages, Throttled, delay_of
@@ -39,13 +40,16 @@ class Service:
     never come, counted from 1; the dice may lose more.
     """
 
-    def __init__(self, template: Template, dice: Dice, cloud: Surroundings) -> None:
+    def __init__(self, template: Template, dice: Dice, cloud: Surroundings, concurrency: int | None = None) -> None:
         self.functions = {spec.name: Function(spec) for spec in template.functions}
         self.ready: deque[Invocation] = deque()
         self.lost: list[Invocation] = []
         self.losses: set[int] = set()
         self.accepted = 0
         self.outages = Outages()
+        reserved = {spec.name: spec.reserved for spec in template.functions if spec.reserved is not None}
+        self.concurrency = Concurrency(concurrency, reserved, cloud.clock)
+        self._turns: dict[str, int] = {}
         self._later: list[tuple[Instant, int, Invocation]] = []
         self._template = template
         self._dice = dice
@@ -87,21 +91,50 @@ class Service:
         return Invocation(function=function, payload=payload, request_id=number, attempt=attempt, at=now)
 
     def next_at(self) -> Instant | None:
-        """When the next waiting event comes."""
-        return self._later[0][0] if self._later else None
+        """When the next waiting event comes, or finds room."""
+        moments = [self._later[0][0] if self._later else None]
+        moments += [self.concurrency.next_at() if self.ready else None]
+        return min((at for at in moments if at is not None), default=None)
 
     def pass_time(self) -> None:
         while self._later and self._later[0][0] <= self._cloud.clock():
             self.ready.append(heapq.heappop(self._later)[2])
 
-    def take(self) -> Invocation:
-        """The next event that is ready."""
+    def take(self) -> Invocation | None:
+        """The next event that is ready, and for which there is room."""
         if len(self.ready) > 1 and self._dice.draw("reorder"):
             self.ready.rotate(-self._dice.random.randrange(len(self.ready)))
-        return self.ready.popleft()
+        if self.concurrency.limit is None:
+            return self.ready.popleft() if self.ready else None
+        return self._in_turn()
+
+    def _in_turn(self) -> Invocation | None:
+        """Each function has a queue. Lambda is taken to serve in turn those for which there is room."""
+        first: dict[str, int] = {}
+        for position, invocation in enumerate(self.ready):
+            first.setdefault(invocation.function, position)
+        free = [function for function in first if self._has_room(function, self.ready[first[function]])]
+        if not free:
+            return None
+        function = min(free, key=lambda function: self._turns.get(function, 0))
+        self._count += 1
+        self._turns[function] = self._count
+        taken = self.ready[first[function]]
+        del self.ready[first[function]]
+        return taken
+
+    def _has_room(self, function: str, first: Invocation) -> bool:
+        room = self.concurrency.has_room(function)
+        if not room and not first.throttled:
+            first.throttled = 1
+            self._cloud.told(Happening.THROTTLED, {"of": function})
+        return room
 
     def invoke(self, invocation: Invocation) -> None:
         """Make an attempt. If it fails, repeat it as Lambda does."""
+        if self._cloud.clock() > self._oldest(invocation):
+            self._give_up(invocation, Throttled(invocation.function, reserved=False), TOO_OLD)
+            return
         try:
             self._attempt(invocation)
         except Throttled as throttled:
@@ -126,6 +159,8 @@ class Service:
         function = self.function(invocation.function)
         try:
             self.outages.check_attempt(invocation.function)
+            if not self.concurrency.has_room(invocation.function):
+                raise Throttled(invocation.function, reserved=False)
         except Throttled:
             self._cloud.told(Happening.THROTTLED, {"of": invocation.function})
             raise
@@ -133,7 +168,11 @@ class Service:
             detail = {"error": f"{type(error).__name__}: {error}", "attempt": invocation.attempt}
             self._cloud.told(Happening.FAILED, {**detail, "of": invocation.function})
             raise
-        return self._cloud.attempt(function, invocation)
+        begun = self.concurrency.begin(invocation.function)
+        try:
+            return self._cloud.attempt(function, invocation)
+        finally:
+            self.concurrency.end(invocation.function, begun)
 
     def _push(self, at: Instant, invocation: Invocation) -> None:
         self._count += 1
@@ -151,7 +190,7 @@ class Service:
 
     def _oldest(self, invocation: Invocation) -> Instant:
         """Until when Lambda keeps it."""
-        return invocation.at + self.functions[invocation.function].spec.max_age_s * SECOND
+        return invocation.at + self.function(invocation.function).spec.max_age_s * SECOND
 
     def _retry(self, invocation: Invocation, error: BaseException) -> None:
         function = self.functions[invocation.function]

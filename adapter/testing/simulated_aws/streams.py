@@ -18,6 +18,7 @@ from adapter.protocol.times import EPOCH, SECOND, Instant, Span, span_of
 from adapter.testing.faults import Killed
 from adapter.testing.simulated_aws.filters import compile_pattern
 from adapter.testing.simulated_aws.intrinsics import ACCOUNT, REGION
+from adapter.testing.simulated_aws.outages import Throttled
 from adapter.testing.simulated_aws.template import StreamMapping
 
 Deliver = Callable[[str, dict[str, Any], int], Any]
@@ -107,6 +108,9 @@ class Lane:
         self.busy = True
         try:
             done = self._handled(batch, deliver)
+        except Throttled:
+            self._put_off()
+            return True
         finally:
             self.busy = False
         self.backlog = self.backlog[done:]
@@ -146,6 +150,8 @@ class Lane:
         """How many records from the start of the batch were handled."""
         try:
             response = deliver(self.mapping.function, {"Records": batch}, self.failures + 1)
+        except Throttled:
+            raise
         except (Exception, Killed):
             return 0
         if not self.mapping.report_item_failures:
@@ -162,9 +168,13 @@ class Lane:
         self.retry_at = EPOCH
         self._pause = FIRST_PAUSE
 
+    def _put_off(self) -> None:
+        """It comes again later. What was throttled is no failure of the function's, and uses up no retry."""
+        self.retry_at, self._pause = self.clock() + self._pause, min(2 * self._pause, LONGEST_PAUSE)
+
     def _failed(self, size: int) -> None:
         """``size``: how many records are to come again."""
-        self.retry_at, self._pause = self.clock() + self._pause, min(2 * self._pause, LONGEST_PAUSE)
+        self._put_off()
         if self.mapping.bisect and size > 1:
             # Lambda halves the batch until the failing record is alone. Splitting uses up no retry.
             self.size = max(1, size // 2)

@@ -40,7 +40,7 @@ class FunctionSpec:
     """A Lambda function; ``max_retries`` is how often Lambda repeats a failed asynchronous invocation.
 
     ``max_age_s`` is how long it does. ``on_failure`` is the queue that gets events that failed for good. ``minutely``:
-    a schedule invokes it once a minute.
+    a schedule invokes it once a minute. ``reserved``: so much concurrency it has to itself, and no more.
     """
 
     logical_id: str
@@ -53,6 +53,7 @@ class FunctionSpec:
     max_age_s: int = 21_600
     on_failure: str | None = None
     minutely: bool = False
+    reserved: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +108,10 @@ class Template:
     def variable(self, name: str) -> str:
         """An environment variable of its functions; empty if none has it."""
         return max((function.environment.get(name, "") for function in self.functions), default="")
+
+    def visibility(self, queue: str) -> int:
+        """For how many seconds nobody else receives a message of this queue."""
+        return max((spec.visibility_s for spec in self.queues if spec.name == queue), default=30)
 
     @property
     def prefix(self) -> str:
@@ -204,6 +209,7 @@ def _function(stack: Stack, logical_id: str) -> FunctionSpec:
     variables = properties.get("Environment", {}).get("Variables", {})
     invoked = properties.get("EventInvokeConfig", {})
     on_failure = invoked.get("DestinationConfig", {}).get("OnFailure", {})
+    reserved = properties.get("ReservedConcurrentExecutions")
     return FunctionSpec(
         logical_id=logical_id,
         name=stack.physical_id(logical_id),
@@ -218,6 +224,7 @@ def _function(stack: Stack, logical_id: str) -> FunctionSpec:
             event["Type"] == "Schedule" and event["Properties"].get("Schedule") in _MINUTELY
             for event in properties.get("Events", {}).values()
         ),
+        reserved=None if reserved is None else int(reserved),
     )
 
 

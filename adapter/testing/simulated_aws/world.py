@@ -98,7 +98,13 @@ class World(ScannedTable):
         queues.count(self.sqs, self._stats)
         queues.create(self.sqs, self._template.queues)
         self.queues = [
-            QueuePoller(MotoQueue(self.sqs, mapping.queue), mapping, self._stats)
+            QueuePoller(
+                MotoQueue(self.sqs, mapping.queue),
+                mapping,
+                self._stats,
+                self._clock,
+                self._template.visibility(mapping.queue),
+            )
             for mapping in self._template.queue_mappings
         ]
 
