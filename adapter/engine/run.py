@@ -233,9 +233,8 @@ class _Run:
     def _is_given_up(self, function: Definition, now: Instant) -> bool:
         """Whether a function that left no trace has had time for all its attempts: then it isn't between two."""
         policy = self._policy(function)
-        if policy.attempts == math.inf:
-            return False
-        attempts = int(policy.attempts)
+        # Endless attempts are never over. For them this run makes one more, which no other follows.
+        attempts = 1 if policy.attempts == math.inf else int(policy.attempts)
         delays = sum((policy.delay(attempt, self.own.id) for attempt in range(1, attempts)), NO_TIME)
         # An outage is over: its attempts begin then.
         begun = max(self.own.created_at, self.own.retry_at)
@@ -328,6 +327,10 @@ class _Run:
         failed = outcome.state is State.REJECTED and self.own.pending
         if not failed or not policy.again(decode_exception(outcome.text), used):
             return (yield from self._settle(outcome))
+        if self.checking and policy.attempts == math.inf:
+            # The function's own attempts may go on, and a second row of them wouldn't end either. The next look makes
+            # another one.
+            return Ending.REFUSED
         at = (yield Now()) + policy.delay(self.attempt, self.own.id)
         if self.own.deadline is not None and at >= self.own.deadline:
             return (yield from self._settle(outcome))

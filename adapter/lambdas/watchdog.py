@@ -13,9 +13,13 @@ has been silent for 16 minutes. So the watchdog finds a lost invocation, of a ro
 minutes and the time between two looks. That is 36 minutes if the root moved lately, and at most a day and 16 minutes; a
 sweep adds a minute, and each level of the tree adds a message.
 
-The watchdog doesn't look at a function that only sleeps, nor below it, before it wakes. A function that left no trace
-refuses the watchdog's invocation as long as it may be between two attempts (`adapter.engine.run`). With endless
-attempts it refuses for ever.
+The watchdog doesn't look at a function that only sleeps, nor below it, before it wakes.
+
+A function that left no trace is found later, in two cases. It refuses the watchdog's invocation as long as it may be
+between two attempts: for their delays, five minutes, and as many times its Lambda's timeout as it has attempts
+(`adapter.engine.run`). With three attempts of 15 minutes these are 50 minutes, and looks come after 20, 40 and 80. And
+where ten or more siblings left no trace, Lambda may be throttled: the watchdog holds back, for six hours at most
+(`adapter.protocol.signs.may_be_queued`).
 """
 
 from __future__ import annotations
@@ -52,8 +56,10 @@ from adapter.protocol.signs import (
     Running,
     Verdict,
     Waiting,
+    Why,
     followed,
     last_news,
+    may_be_queued,
     sleeps,
     verdict,
 )
@@ -92,6 +98,8 @@ def _mend(own: Record, children: Sequence[Record], now: Instant, at: Instant) ->
             # Its code may not even load. If it does, the resumer invokes it, and it cleans up.
             yield Settle(own.id, State.TIMEDOUT, "", guarded=True)
             return "expired"
+        case Lost() if (yield from _is_queued(own, found, now)):
+            pass
         case Lost():
             yield Tell(What.MISSED, own.id, own.fn, {})
             yield Invoke(own.target, Resume(id=own.id, cause=Cause.CHECK, since=own.created_at))
@@ -110,6 +118,14 @@ def _mend(own: Record, children: Sequence[Record], now: Instant, at: Instant) ->
         silence = NO_TIME if isinstance(found, Running) else now - last_news(own, children, now)
         yield from _postpone(own, now, now + min(max(WATCH, silence), MAX_WATCH))
     return "looked"
+
+
+def _is_queued(own: Record, found: Lost, now: Instant) -> Generator[Operation, Any, bool]:
+    parent = parent_of(own.id)
+    if parent is None or found.expected.why is not Why.BEGINS:
+        return False
+    _, siblings = yield PeekFunction(parent)
+    return may_be_queued(own, siblings, now)
 
 
 def _judge(own: Record, children: Sequence[Record], now: Instant) -> Generator[Operation, Any, Verdict]:

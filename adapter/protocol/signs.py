@@ -22,15 +22,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from itertools import pairwise
 from types import MappingProxyType
 
 from adapter.protocol.outages import LONG, is_out
 from adapter.protocol.records import Kind, Record, Wake
-from adapter.protocol.times import MINUTE, Instant, Span
-from adapter.protocol.timing import QUIET
+from adapter.protocol.times import HOUR, MINUTE, Instant, Span
+from adapter.protocol.timing import QUIET, WATCH
 
 LATE = 2 * MINUTE
 """A timer's message, or the news of another root's settlement, takes seconds; after this long it counts as lost."""
+
+QUEUED = 6 * HOUR
+"""For so long Lambda keeps an event that it throttles."""
+
+BACKLOG = 10
+"""So many functions that left no trace may be a queue. Fewer are invoked again: that makes no queue much longer."""
+
+TOGETHER = 10 * MINUTE
+"""What was called within this time stands in one queue, in no order: Lambda tries it again after up to five minutes."""
 
 Roots = Mapping[str, Record | None]
 """The records of roots by id; None where a root doesn't exist."""
@@ -171,6 +181,33 @@ def last_news(own: Record, children: Sequence[Record], now: Instant) -> Instant:
 def sleeps(own: Record, now: Instant) -> bool:
     """Whether only time moves the function, and later. A message or an entry of the index will resume it then."""
     return own.expects == -1 and own.wake_at is not None and own.wake_at > now
+
+
+def may_be_queued(own: Record, siblings: Sequence[Record], now: Instant) -> bool:
+    """Whether the event that begins a function may wait in Lambda's queue, though the function seems lost.
+
+    Lambda keeps what it throttles, and the table tells nothing of it. To invoke it again would make the queue longer,
+    and the function would run twice. It looks so where the function has many siblings in its Lambda, called at the
+    same time: either they settle one after the other, or not one of them has. In the second case they may all be lost
+    instead, so at each look one of them counts as lost, another one each time. After six hours Lambda keeps nothing.
+
+    Args:
+        siblings: all children of its parent.
+    """
+    since = now - own.created_at
+    called = [one for one in siblings if one.kind is Kind.CALL and one.target == own.target]
+    together = [one for one in called if abs(one.created_at - own.created_at) <= TOGETHER]
+    silent = [one for one in together if one.pending and not one.epoch and one.expects is None]
+    if since >= QUEUED or len(silent) < BACKLOG:
+        return False
+    if any(not one.pending and one.created_at - own.created_at > TOGETHER for one in called):
+        # A later one came through.
+        return False
+    moved = sorted(one.settled_at for one in together if not one.pending and one.settled_at > own.created_at)
+    if moved:
+        # Lambda empties its queue without such a pause.
+        return all(after - before < QUIET for before, after in pairwise([*moved, now]))
+    return own.id != silent[since // WATCH % len(silent)].id
 
 
 def _by_itself(own: Record, now: Instant) -> Over | Expired | Paused | Held | None:

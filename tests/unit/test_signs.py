@@ -9,7 +9,10 @@ import pytest
 
 from adapter.protocol.records import Kind, Record, State, Wake
 from adapter.protocol.signs import (
+    BACKLOG,
     LATE,
+    QUEUED,
+    TOGETHER,
     Deadlocked,
     Expired,
     Lost,
@@ -21,11 +24,12 @@ from adapter.protocol.signs import (
     Why,
     followed,
     last_news,
+    may_be_queued,
     sleeps,
     verdict,
 )
-from adapter.protocol.times import MINUTE, SECOND
-from adapter.protocol.timing import QUIET
+from adapter.protocol.times import MINUTE, SECOND, Instant
+from adapter.protocol.timing import QUIET, WATCH
 
 NOW = 1_767_225_600 * SECOND
 HOUR = 60 * MINUTE
@@ -201,3 +205,39 @@ def test_what_only_sleeps_is_found_by_its_own_time() -> None:
     assert sleeps(own(expects=-1, wake_at=NOW + 1), NOW)
     for awake in (own(expects=-1, wake_at=NOW), own(expects=1, wake_at=NOW + 1), own(wake_at=NOW + 1), own(expects=-1)):
         assert not sleeps(awake, NOW)
+
+
+def called(count: int = BACKLOG, **fields: Any) -> list[Record]:
+    """Siblings that left no trace, in one Lambda."""
+    return [child(n, **{"target": "t", "created_at": NOW - HOUR, **fields}) for n in range(count)]
+
+
+def held(calls: list[Record], now: Instant = NOW) -> int:
+    return sum(may_be_queued(one, calls, now) for one in calls if one.pending)
+
+
+def test_of_many_that_left_no_trace_one_is_taken_for_lost_at_each_look() -> None:
+    """Another one each time; few are no queue, and Lambda keeps nothing for longer than six hours."""
+    calls = called()
+    assert held(calls) == BACKLOG - 1
+    free = {next(one.id for one in calls if not may_be_queued(one, calls, NOW + n * WATCH)) for n in range(5)}
+    assert len(free) == 5
+    assert held(called(BACKLOG - 1)) == 0
+    assert held(calls, NOW - HOUR + QUEUED) == 0
+    assert held([*called(BACKLOG - 1), *called(BACKLOG - 1, target="other")]) == 0
+    assert held(called(epoch=1)) == held(called(expects=1)) == 0
+
+
+def test_while_siblings_settle_the_others_are_held_back_and_not_once_that_has_ended() -> None:
+    """Nor where one came through that was called later."""
+    for ago, expected in ((QUIET - 1, BACKLOG), (QUIET, 0)):
+        done = child(90, target="t", created_at=NOW - HOUR, state=State.RESOLVED, settled_at=NOW - ago)
+        assert held([*called(), done]) == expected
+    paused = [
+        child(90 + n, target="t", created_at=NOW - HOUR, state=State.RESOLVED, settled_at=NOW - ago)
+        for n, ago in enumerate((QUIET, 0))
+    ]
+    assert held([*called(), *paused]) == 0
+    for after, expected in ((TOGETHER + 1, 0), (TOGETHER, BACKLOG)):
+        later = child(90, target="t", created_at=NOW - HOUR + after, state=State.RESOLVED, settled_at=NOW)
+        assert held([*called(), later]) == expected

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -14,9 +15,10 @@ from adapter.cli.reading import Reader
 from adapter.engine.ports import drive
 from adapter.lambdas.watchdog import look
 from adapter.protocol.times import SECOND
-from adapter.protocol.timing import MAX_WATCH, WATCH
+from adapter.protocol.timing import MAX_WATCH, QUIET, WATCH
 from adapter.testing import Faults, LocalCloud
 from adapter.testing.events import Event
+from adapter.testing.simulated_aws.lambdas import Function
 from tests.faults.crashes.programs import DAY, HOUR, fails, leaf, patient
 from tests.simulation.scenarios.stage import left_open
 
@@ -308,3 +310,94 @@ def test_looks_at_others_do_not_make_an_execution_stuck(cloud: LocalCloud) -> No
         cloud.advance(61)
     cloud.service.losses = {cloud.service.accepted + 1}
     assert leaf.start(8).result() == 8
+
+
+THROTTLED = 6 * HOUR - 600
+WIDTH = 50
+
+
+@durable(name="watchdog:queued", target="leaves")
+def queued(index: int) -> int:
+    return index
+
+
+@durable(name="watchdog:spread")
+async def spread() -> int:
+    return sum(await queued.map(range(WIDTH)))
+
+
+@durable(name="watchdog:endless", retry=Retry(attempts=math.inf))
+def endless(fails: bool) -> str:
+    if fails:
+        raise OSError("not yet")
+    return "done"
+
+
+def test_a_throttled_backlog_is_not_multiplied(cloud: LocalCloud) -> None:
+    """Six hours make a handful of events, and not five for each; then all of them run."""
+    handle = spread.start()
+    with cloud.outage(queued, "throttled"):
+        cloud.drive()
+        before = cloud.service.accepted
+        cloud.advance(THROTTLED)
+        assert cloud.service.accepted - before <= 10
+    assert handle.result() == sum(range(WIDTH))
+    assert cloud.stats.bodies[queued] == WIDTH
+
+
+def test_a_backlog_that_was_lost_is_found_once_one_of_it_has_come_through(cloud: LocalCloud) -> None:
+    """The first look tries one. By the second look it has settled, and nothing since."""
+    cloud.service.losses = set(range(2, 2 + WIDTH))
+    begun = cloud.now()
+    assert cloud.run(spread) == sum(range(WIDTH))
+    assert (cloud.now() - begun).total_seconds() <= 2 * (WATCH / SECOND + 60)
+
+
+def test_a_lost_start_of_a_function_with_endless_attempts_is_made_again(cloud: LocalCloud) -> None:
+    """It was refused for ever, since the function might be between two attempts."""
+    cloud.service.losses = {1}
+    begun = cloud.now()
+    assert cloud.run(endless, False) == "done"
+    assert (cloud.now() - begun).total_seconds() <= WATCH / SECOND + 60
+
+
+def test_looks_make_no_second_row_of_endless_attempts(cloud: LocalCloud) -> None:
+    """Each look makes one attempt more; no other follows it."""
+    endless.start(True)
+    cloud.advance(DAY)
+    made = cloud.stats.bodies[endless]
+    # One a minute in the end, some sooner at first; and a look after 20, 40, 80 minutes and so on.
+    assert DAY / 60 - 5 <= made <= DAY / 60 + 20
+
+
+@pytest.mark.parametrize(
+    ("timeout_s", "bound"), [(60, 20 * 60), (900, 80 * 60)], ids=["a minute", "a quarter of an hour"]
+)
+def test_a_lost_leaf_is_found_once_all_its_attempts_would_be_over(
+    cloud: LocalCloud, timeout_s: int, bound: int
+) -> None:
+    """They may take three times its Lambda's timeout, and the looks come after 20, 40 and 80 minutes."""
+    function = cloud.service.function("durable")
+    cloud.service.functions["durable"] = Function(replace(function.spec, timeout_s=timeout_s))
+    cloud.service.losses = {2}
+    begun = cloud.now()
+    assert cloud.run(sequence) == 6
+    assert bound - 60 <= (cloud.now() - begun).total_seconds() <= bound + 120
+
+
+@pytest.mark.parametrize(
+    ("program", "value"), [one for one in PROGRAMS if one[0] in (sequence, fan, nested, rested, bounded, shares, maps)]
+)
+def test_whichever_invocation_is_lost_it_is_found_within_36_minutes(program: Any, value: object) -> None:
+    """In virtual time, of an execution that moved lately; a minute for the sweep, and one for the messages."""
+    took, count = timed(program, value, set())
+    for number in range(1, count + 1):
+        assert timed(program, value, {number})[0] <= took + (WATCH + QUIET) / SECOND + 120, number
+
+
+def timed(program: Any, value: object, losses: set[int]) -> tuple[float, int]:
+    with LocalCloud(engine="memory") as cloud:
+        cloud.service.losses = losses
+        begun = cloud.now()
+        assert cloud.run(program) == value
+        return (cloud.now() - begun).total_seconds(), cloud.service.accepted
