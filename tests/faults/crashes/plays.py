@@ -341,7 +341,7 @@ async def calls_apart() -> int:
 
 @durable(target="naps")
 async def naps() -> int:
-    await asyncio.sleep(60)
+    await asyncio.sleep(600)
     return 3
 
 
@@ -353,7 +353,8 @@ async def hears_apart() -> int:
 def out_when_woken(cloud: LocalCloud) -> object:
     """What it waits for settles while it can't run itself."""
     handle = hears_apart.start()
-    cloud.drive()
+    # By then it is suspended, though it died before.
+    cloud.advance(540)
     with cloud.outage(apart, "missing"):
         cloud.advance(600)
     return handle.result()
