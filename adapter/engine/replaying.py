@@ -57,13 +57,17 @@ def _called(function: Definition, args: str) -> Any:
         return _failing(unreadable)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Ended:
     """An execution that has just come to its end; ``own`` is its record as the last run knew it."""
 
     function: Definition
     execution: Execution
     own: Record
+
+    def __repr__(self) -> str:
+        # Traces of a run show it, and two runs from one seed have the same trace.
+        return f"<{type(self).__name__} {self.own.id}>"
 
 
 def verify(ended: Ended) -> None:

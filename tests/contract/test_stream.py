@@ -199,7 +199,7 @@ def test_the_changes_of_an_item_come_in_order(dynamo: DynamoStore, recorded: Del
     for number in range(10):
         for promise in promises:
             dynamo.arrive(promise, 1)
-            dynamo.arm(promise, Arming(epoch=number, arrivals=number + 1, threshold=number))
+            dynamo.arm(promise, Arming(epoch=number, arrivals=number + 1, threshold=number + 2))
     for promise in promises:
         dynamo.settle(promise, State.RESOLVED, "1", 1)
     records = recorded()

@@ -113,10 +113,10 @@ def test_every_claim_moves_the_epoch_by_one(store: Store, root: str, at_once: At
 def test_of_all_that_arm_with_one_epoch_exactly_one_does(store: Store, root: str, at_once: AtOnce, _: int) -> None:
     """The others learn that a run overtook them; its threshold stands."""
     store.create(Record(id=root))
-    results = at_once(lambda number: store.arm(root, Arming(epoch=0, arrivals=0, threshold=number)))
+    results = at_once(lambda number: store.arm(root, Arming(epoch=0, arrivals=0, threshold=number + 1)))
     (winner,) = written(results)
     assert refused(results) == [Refused(Refusal.SUPERSEDED, winner)] * (THREADS - 1)
-    assert store.read_promise(root) == winner == Record(id=root, epoch=1, threshold=results.index(winner))
+    assert store.read_promise(root) == winner == Record(id=root, epoch=1, threshold=results.index(winner) + 1)
 
 
 @pytest.mark.parametrize("_", ROUNDS)
