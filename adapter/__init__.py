@@ -69,7 +69,7 @@ __all__ = [
 ]
 
 
-def _prepare() -> None:
+def prepare() -> None:
     """Inside of Lambda, make the clients while it loads the code: it has a whole CPU then, and later a part of one.
 
     What is wrong with the environment, the first message is told. It tries this again.
@@ -80,4 +80,4 @@ def _prepare() -> None:
 
 
 # Last: a cipher's module may import this one.
-_prepare()
+prepare()

@@ -88,8 +88,7 @@ class Demo:
         self.view.table("Results", ("what", "result"), self.results)
         columns = ("what each cost", "writes", "reads", "invocations", "resumes", "dollars")
         self.view.table("Costs", columns, self.costs)
-        self.view.say("Estimated dollars: DynamoDB's units and Lambda's requests; compute time isn't included.")
-        self.view.say("Nor are the writes of the table's index.")
+        self.view.say("Estimated dollars, the table's index and logs included; an invocation is taken to last 30 ms.")
         for what in self.wrong:
             self.view.say(f"WRONG: {what}")
         return 1 if self.wrong else 0

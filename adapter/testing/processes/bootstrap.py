@@ -11,11 +11,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import adapter
 from adapter.protocol.times import Instant
 from adapter.testing.processes.offset import VARIABLE, ClockOffset
 
 if TYPE_CHECKING:
     from adapter.engine.operations import Tell
+
+RUNTIME_API = "AWS_LAMBDA_RUNTIME_API"
+HIDDEN = "LOCAL_CLOUD_RUNTIME_API"
+"""Where the runtime API is, until the runtime client begins: Python imports the package before it runs this module, and
+the package would take itself for loaded by Lambda."""
 
 VERIFY = "LOCAL_CLOUD_VERIFY"
 """Set where executions are replayed when they end."""
@@ -53,13 +59,29 @@ def replay_endings() -> None:
     LogWatcher.tell = tell  # type: ignore[method-assign]
 
 
-def main() -> None:
+def prepare() -> None:
+    """What happens on AWS when the handler's import imports the package, and what a local cloud adds."""
     if path := os.environ.get(VARIABLE):
         shift_clock(ClockOffset(Path(path)))
     if os.environ.get(VERIFY):
         replay_endings()
+    adapter.prepare()
+
+
+def main() -> None:
+    # The runtime client reads it when it is imported.
+    os.environ[RUNTIME_API] = os.environ.pop(HIDDEN)
+    from awslambdaric import bootstrap
     from awslambdaric.__main__ import main as run
 
+    load = bootstrap._get_handler
+
+    def prepared(handler: str) -> object:
+        # Not earlier: the runtime client sets up logging first, and a logger made before it would log each line twice.
+        prepare()
+        return load(handler)
+
+    bootstrap._get_handler = prepared
     run(sys.argv)
 
 

@@ -17,6 +17,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from adapter.testing.processes.bootstrap import HIDDEN
 from adapter.testing.processes.entry import HANDLER
 from adapter.testing.processes.runtime_api import Ended, Request, RuntimeApi
 from adapter.testing.simulated_aws.intrinsics import ACCOUNT, REGION
@@ -238,7 +239,7 @@ class Environment:
             "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
             "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{self._spec.name}",
             "AWS_LAMBDA_LOG_STREAM_NAME": self.access_key,
-            "AWS_LAMBDA_RUNTIME_API": self._api.address,
+            HIDDEN: self._api.address,
             "LAMBDA_TASK_ROOT": str(directory),
             "TZ": ":UTC",
         }
