@@ -2,6 +2,9 @@
 
 It opens only what a reader needs. A replay needs its children's outcomes but not their arguments; the resumer needs
 neither. A part that isn't opened is `adapter.protocol.records.Stored`.
+
+A write whose text would become an object is refused, as that of any other, if its execution was removed: nothing is put
+then.
 """
 
 from __future__ import annotations
@@ -10,23 +13,28 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from adapter.aws.marks import Gone, Marks
 from adapter.aws.payloads import prefix_of
-from adapter.aws.sealing import Sealing, in_object, unannounced
-from adapter.engine.ports import Pool, Store
-from adapter.protocol.ids import parent_of, root_of
-from adapter.protocol.promises import Arming, Firing, Refused, Written
+from adapter.aws.sealing import AboutToPut, Sealing, in_object, unannounced
+from adapter.engine.ports import Clock, Pool, Store
+from adapter.protocol.ids import parent_of
+from adapter.protocol.promises import Arming, Firing, Refusal, Refused, Written
 from adapter.protocol.records import SEALED, Kind, Record, State, Stored
 from adapter.protocol.times import EPOCH, Instant
 from adapter.protocol.timing import Due
+
+_REMOVED = Refused(Refusal.UNKNOWN, None)
+"""How a store answers where there is no such record."""
 
 
 class SealedStore:
     """`adapter.engine.ports.Store` over another one."""
 
-    def __init__(self, store: Store, sealing: Sealing, pool: Pool) -> None:
+    def __init__(self, store: Store, sealing: Sealing, pool: Pool, clock: Clock) -> None:
         self.inner = store
         self.sealing = sealing
         self._pool = pool
+        self._marks = Marks(store, clock)
 
     def read_promise(self, promise: str) -> Record | None:
         found = self.inner.read_promise(promise)
@@ -52,18 +60,24 @@ class SealedStore:
 
     def create(self, record: Record) -> Written:
         is_root = parent_of(record.id) is None
-        # A root that is made here carries the mark itself.
-        mark = unannounced if is_root else self._mark
         texts = {name: text for name in SEALED if (text := getattr(record, name))}
-        sealed: dict[str, Any] = {name: self.sealing.seal(text, record.id, name, mark) for name, text in texts.items()}
+        # A root that is made here carries the mark itself.
+        mark = unannounced if is_root else self._marks.mark
+        sealed: dict[str, Any] = {name: self._seal(text, record.id, name, mark) for name, text in texts.items()}
+        if None in sealed.values():
+            return _REMOVED
         objects = is_root and any(in_object(text) for text in sealed.values())
         written = self.inner.create(replace(record, **sealed, objects=objects))
-        if isinstance(written, Refused):
-            if objects and written.stands is not None and not written.stands.objects:
+        if not isinstance(written, Refused):
+            return replace(record, objects=True) if objects else record
+        if objects and written.stands is not None and not written.stands.objects:
+            try:
                 # The object belongs to the execution that stands. Died before: the caller's retry comes here again.
-                self._mark(record.id)
-            return self._stands(written)
-        return replace(record, objects=True) if objects else record
+                self._marks.mark(record.id)
+            except Gone:
+                # It was removed meanwhile.
+                return self.create(record)
+        return self._stands(written)
 
     def settle(
         self,
@@ -74,7 +88,9 @@ class SealedStore:
         due_at: Instant | None = None,
         by_parent: bool = False,
     ) -> Written:
-        sealed = self.sealing.seal(value, promise, "value", self._mark)
+        sealed = self._seal(value, promise, "value", self._marks.mark)
+        if sealed is None:
+            return _REMOVED
         written = self.inner.settle(promise, state, sealed, at, due_at, by_parent)
         if isinstance(value, Stored):
             # A follower's outcome: the resumer carries it on without reading it.
@@ -120,7 +136,8 @@ class SealedStore:
 
     def pause(self, promise: str, why: str) -> Written:
         # A drift shows arguments.
-        return self._unread(self.inner.pause(promise, self.sealing.seal(why, promise, "paused", self._mark)))
+        sealed = self._seal(why, promise, "paused", self._marks.mark)
+        return _REMOVED if sealed is None else self._unread(self.inner.pause(promise, sealed))
 
     def due(self, shard: str, until: Instant) -> Iterator[Sequence[Due]]:
         return self.inner.due(shard, until)
@@ -128,12 +145,12 @@ class SealedStore:
     def mark_objects(self, promise: str) -> Written:
         return self._unread(self.inner.mark_objects(promise))
 
-    def _mark(self, promise: str) -> None:
-        """Before an object is put: a removal that doesn't find the mark looks for no objects.
-
-        If the run dies in between, a removal looks for objects in vain.
-        """
-        self.inner.mark_objects(root_of(promise))
+    def _seal(self, text: str, promise: str, part: str, mark: AboutToPut) -> str | None:
+        """The stored form of a part; None where it needs an object, and its execution was removed."""
+        try:
+            return self.sealing.seal(text, promise, part, mark)
+        except Gone:
+            return None
 
     def _outcome(self, record: Record) -> Record:
         """A child with its outcome, which its caller needs; of a follower also what may start its root."""

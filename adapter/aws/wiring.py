@@ -147,7 +147,7 @@ def connect(environment: Mapping[str, str]) -> AwsHost:
     signer = Signatures(TableKeys(store.client, table), clock)
     ports = PatientPorts(
         patience=patience,
-        store=SealedStore(store, sealing, pool),
+        store=SealedStore(store, sealing, pool, clock),
         invoker=LambdaInvoker(client("lambda"), signer, patience.call_briefly),
         timers=_timers(client, environment, clock, signer),
         signer=signer,

@@ -207,7 +207,7 @@ class Driver:
 
     def store(self, payloads: Payloads | None) -> SealedStore:
         name = self.cloud.template.variable("DURABLE_CIPHER") or os.environ.get("DURABLE_CIPHER", "")
-        return SealedStore(self.world.store, Sealing(payloads, cipher_named(name)), InOrder())
+        return SealedStore(self.world.store, Sealing(payloads, cipher_named(name)), InOrder(), self)
 
     def _skew(self, function: str) -> Span:
         if function not in self._skews:

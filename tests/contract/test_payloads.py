@@ -14,9 +14,10 @@ from adapter.aws.sealing import INLINE_BYTES, Sealing, in_object
 from adapter.engine.ports import Cipher
 from adapter.errors import PayloadTooLarge
 from adapter.protocol.ids import child_id
-from adapter.protocol.promises import Refused, Written
+from adapter.protocol.promises import Refusal, Refused, Written
 from adapter.protocol.records import Kind, Record, State, Stored
-from adapter.testing.hosting import InOrder
+from adapter.protocol.times import EPOCH, Instant
+from adapter.testing.hosting import InOrder, SkewedClock
 from adapter.testing.simulated_aws.engines import ENGINES
 from adapter.testing.simulated_aws.in_memory import MemoryBucket
 from adapter.testing.simulated_aws.memory import MemoryStore
@@ -32,6 +33,7 @@ AROUND = [
     ("x" * (MAX_TEXT_BYTES + 1), True),
     ("x" * 5_000_000, True),
 ]
+STILL = SkewedClock(lambda: EPOCH)
 sizes = pytest.mark.parametrize(("text", "large"), AROUND, ids=[f"{len(text.encode())}" for text, _ in AROUND])
 
 
@@ -46,7 +48,7 @@ def world(request: pytest.FixtureRequest) -> Iterator[Any]:
 
 def over(world: Any, cipher: Cipher | None = None) -> SealedStore:
     (bucket,) = load(default_template()).buckets
-    return SealedStore(world.store, Sealing(world.bucket(bucket), cipher), InOrder())
+    return SealedStore(world.store, Sealing(world.bucket(bucket), cipher), InOrder(), STILL)
 
 
 @pytest.fixture
@@ -115,7 +117,7 @@ def test_a_claim_brings_the_arguments_that_a_replay_needs(sealed: SealedStore, r
 def test_whoever_only_counts_reads_no_object(world: Any, root: str) -> None:
     """The resumer only counts. It has no cipher, and needs no arguments."""
     over(world, toy).create(Record(id=root, args="x" * 20_000))
-    blind = SealedStore(world.store, Sealing(), InOrder())
+    blind = SealedStore(world.store, Sealing(), InOrder(), STILL)
     for written in (blind.arrive(root, 1), blind.close(root)):
         assert isinstance(written, Record)
         assert isinstance(written.args, Stored)
@@ -146,7 +148,7 @@ def test_encrypted_texts_are_read_as_they_were(world: Any, root: str, text: str,
 
 def test_without_a_bucket_the_item_is_the_limit_and_the_error_says_so(world: Any, root: str) -> None:
     """Nothing is written."""
-    without = SealedStore(world.store, Sealing(), InOrder())
+    without = SealedStore(world.store, Sealing(), InOrder(), STILL)
     without.create(Record(id=root, args="x" * MAX_TEXT_BYTES))
     other = child_id(root, 0)
     with pytest.raises(PayloadTooLarge, match="DURABLE_BUCKET"):
@@ -158,6 +160,7 @@ def test_whoever_carries_an_outcome_on_reads_nothing(world: Any, sealed: SealedS
     """The follower gets all of it, even if it is settled twice."""
     text, follower = "x" * 20_000, child_id(f"other-{root}", 0)
     sealed.create(Record(id=root))
+    sealed.create(Record(id=f"other-{root}"))
     sealed.create(Record(id=follower, kind=Kind.FOLLOW, root=root))
     sealed.settle(root, State.RESOLVED, text, 1)
     carried = Stored(stored(world, root).value, root)
@@ -200,8 +203,9 @@ def test_an_object_is_there_before_any_item_names_it() -> None:
     """Otherwise a crash between the two would leave a promise that no run can read."""
     bucket, large = MemoryBucket(), "x" * 20_000
     store = Watchful(bucket)
-    sealed = SealedStore(store, Sealing(bucket), InOrder())
+    sealed = SealedStore(store, Sealing(bucket), InOrder(), STILL)
     sealed.create(Record(id="a", args=large))
+    sealed.create(Record(id="b"))
     sealed.create(Record(id="b~0", kind=Kind.FOLLOW, root="a", args=large))
     sealed.settle("a", State.RESOLVED, large, 1)
     found = store.read_promise("a")
@@ -213,11 +217,47 @@ def test_an_object_is_there_before_any_item_names_it() -> None:
 def test_what_is_put_again_is_as_young_as_its_last_use() -> None:
     """A removal of old objects spares those that a start has just put, and hasn't named yet."""
     bucket = Puts()
-    sealed = SealedStore(MemoryStore(), Sealing(bucket), InOrder())
+    sealed = SealedStore(MemoryStore(), Sealing(bucket), InOrder(), STILL)
     for _ in range(2):
         sealed.create(Record(id="a", args="x" * 20_000))
     assert len(bucket.puts) == 2
     assert len(set(bucket.puts)) == 1
+
+
+def test_nothing_is_put_for_an_execution_that_was_removed() -> None:
+    """A run of it may have slept for long. Its writes are refused, as those of a small text are."""
+    bucket, large = Puts(), "x" * 20_000
+    sealed = SealedStore(MemoryStore(), Sealing(bucket), InOrder(), STILL)
+    gone = Refused(Refusal.UNKNOWN, None)
+    assert sealed.settle("a", State.RESOLVED, large, Instant(1)) == gone
+    assert sealed.settle("a~0", State.RESOLVED, large, Instant(1)) == gone
+    assert sealed.create(Record(id="a~0", args=large)) == gone
+    assert sealed.pause("a", large) == gone
+    sealed.create(Record(id="b", args=large))
+    stands = sealed.inner.peek_promise("b")
+    assert stands is not None
+    assert sealed.settle("a~0", State.RESOLVED, Stored(stands.args, "b"), Instant(1)) == gone
+    assert bucket.puts == [stands.args.removeprefix("@")]
+
+
+def test_a_start_whose_id_was_just_removed_makes_a_new_execution() -> None:
+    """It was refused by the old one, which then went before it could be marked."""
+    store = Removing()
+    sealed = SealedStore(store, Sealing(MemoryBucket()), InOrder(), STILL)
+    store.create(Record(id="a", state=State.RESOLVED))
+    record = Record(id="a", args="x" * 20_000)
+    assert sealed.create(record) == replace(record, objects=True)
+    assert sealed.read_promise("a") == replace(record, objects=True)
+
+
+class Removing(MemoryStore):
+    """Removes a root as soon as it has refused another."""
+
+    def create(self, record: Record) -> Written:
+        written = super().create(record)
+        if isinstance(written, Refused):
+            self.remove(record.id, record.created_at)
+        return written
 
 
 class Puts(MemoryBucket):

@@ -476,7 +476,7 @@ def _without_cipher(cloud: LocalCloud) -> Iterator[None]:
     """An operator's machine that has the table and not the cipher."""
     ports = cloud._host.ports
     store: Any = ports.store
-    blind = EngineHost(replace(ports, store=SealedStore(store.inner, Sealing(None, None), InOrder())))
+    blind = EngineHost(replace(ports, store=SealedStore(store.inner, Sealing(None, None), InOrder(), ports.clock)))
     made: Any = blind
     hosts.enter(made)
     try:

@@ -10,6 +10,7 @@ import pytest
 from adapter import attach, durable, promise, resolve, run, schedule
 from adapter.api.durable import Durable
 from adapter.aws.payloads import key_of
+from adapter.engine.operations import Settle
 from adapter.errors import BadMessage, IdConflict, PayloadTooLarge
 from adapter.protocol.records import MAX_OBJECT_BYTES, MAX_PAYLOAD_BYTES, State
 from adapter.testing import Faults, LocalCloud
@@ -108,6 +109,38 @@ def test_no_item_holds_what_is_large(engine: str) -> None:
         assert sorted(cloud._world.objects().values()) == [f'"{letter * ABOVE}"' for letter in "abc"]
         assert all(len(record.value) < 200 for record in cloud._world.records())
         assert cloud.stats.puts == 3
+
+
+def test_a_wide_fan_out_of_large_results_marks_its_root_once() -> None:
+    """A write for each of them would all go to the root's one item."""
+    counts = {}
+    for size in (1, ABOVE):
+        with LocalCloud(engine="memory") as cloud:
+            cloud.run(makes, 100, size)
+            counts[size] = (cloud.stats.writes, cloud.stats.reads, cloud.stats.puts)
+    small, large = counts.values()
+    assert [after - before for before, after in zip(small, large, strict=True)] == [1, 1, 100]
+
+
+def test_a_run_whose_execution_was_removed_puts_nothing() -> None:
+    """Its sandbox slept for that long before it settled. No removal would ever find the object."""
+    with LocalCloud(engine="memory") as cloud:
+
+        def removed() -> None:
+            for record in cloud._world.store.records():
+                cloud._world.store.drop(record)
+
+        cloud.meanwhile(make, Settle, removed)
+        make.start(ABOVE)
+        cloud.drive()
+        assert cloud.stats.bodies[make] == 1
+        assert cloud.records() == []
+        assert cloud._world.objects() == {}
+
+
+@durable(name="payloads:makes")
+async def makes(count: int, size: int) -> int:
+    return sum(len(text) for text in await asyncio.gather(*(make(size) for _ in range(count))))
 
 
 def test_a_cold_replay_reads_outcomes_and_no_arguments(cold: LocalCloud) -> None:

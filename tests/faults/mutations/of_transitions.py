@@ -185,12 +185,14 @@ OF_TRANSITIONS = [
         bug="The item that names an object is written, and the object after it.",
         breaks="object before item",
         file="adapter/aws/sealed.py",
-        old="""sealed = self.sealing.seal(value, promise, "value", self._mark)
+        old="""sealed = self._seal(value, promise, "value", self._marks.mark)
+        if sealed is None:
+            return _REMOVED
         written = self.inner.settle(promise, state, sealed, at, due_at, by_parent)""",
         new="""later: list[tuple[str, str]] = []
         bucket = type("Later", (), {"put": lambda self, *what: later.append(what)})()
         sealing = replace(self.sealing, payloads=self.sealing.payloads and bucket)
-        sealed = sealing.seal(value, promise, "value", self._mark)
+        sealed = sealing.seal(value, promise, "value", self._marks.mark)
         written = self.inner.settle(promise, state, sealed, at, due_at, by_parent)
         for key, text in later:
             self.sealing.payloads.put(key, text)""",
