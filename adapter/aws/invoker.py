@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from typing import Any
@@ -37,7 +38,7 @@ class LambdaInvoker:
     def invoke(self, target: str, message: Message) -> None:
         payload = json.dumps(self.signer.sign(to_event(message)), separators=(",", ":"), ensure_ascii=False).encode()
         try:
-            self._ask(lambda: self._invoke(target, payload))
+            self._ask(functools.partial(self._invoke, target, payload))
         except ClientError as refused:
             code = str(refused.response.get("Error", {}).get("Code"))
             raise Unreachable(target, _WHY.get(code, code)) from refused

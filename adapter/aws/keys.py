@@ -1,7 +1,7 @@
 """The keys that sign envelopes: an item of the promises' table, made by whoever first sends one.
 
 So there is nothing to deploy, and whoever may send envelopes can sign them: the stack's own roles, and nobody who only
-sends events. A sandbox reads the item once in an hour at most, and when it meets a key that it doesn't know.
+sends events. A sandbox reads the item once in an hour at most, and when it meets an envelope that it can't tell for signed.
 """
 
 from __future__ import annotations
@@ -75,10 +75,10 @@ class Signatures:
         return (known or self._made()).sign(envelope)
 
     def check(self, envelope: Mapping[str, Any]) -> None:
-        known = self._ring
-        if known is None or not known.knows(envelope):
-            # Replaced since this sandbox read it, perhaps.
-            known = self._read()
+        if self._ring is not None and self._ring.signed(envelope):
+            return
+        # Its key is newer than what this sandbox has read, perhaps.
+        known = self._read()
         if known is None or not known.signed(envelope):
             raise UnsignedEnvelope(
                 "an event looks like an envelope of lambda-await, and none of this table's keys signed it: nothing was"

@@ -41,11 +41,11 @@ _SCALARS: dict[type, tuple[Schema, tuple[Form, ...]]] = {
 
 
 def _utf8(text: str) -> str:
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise Mismatch("expected text, got a str with lone surrogates") from None
+    """Return a text that isn't ASCII if it can be written as UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Mismatch("expected text, got a str with lone surrogates") from None
     return text
 
 
@@ -53,7 +53,7 @@ def write_leaf(value: Any) -> Any:
     """The JSON data of a None, bool, int, float or str."""
     kind = type(value)
     if kind is str:
-        return _utf8(value)
+        return value if value.isascii() else _utf8(value)
     if kind is int and not -_BIG < value < _BIG:
         return {"$int": hex(value)}
     if kind is float and not math.isfinite(value):
@@ -63,7 +63,7 @@ def write_leaf(value: Any) -> Any:
 
 def read_leaf(data: Any) -> Any:
     if type(data) is str:
-        return _utf8(data)
+        return data if data.isascii() else _utf8(data)
     match data:
         case {"$int": str(text), **rest} if not rest:
             return attempt("int", int, text, 16)
@@ -83,20 +83,24 @@ def scalar_plan(*kinds: type) -> Plan:
     accepted = frozenset(kinds) | numbers
     name = " | ".join(kind.__name__ for kind in kinds)
 
-    def check(value: Any) -> Any:
+    def encode(value: Any) -> Any:
         if type(value) not in accepted:
             raise expected(name, value)
-        return value
+        return write_leaf(value)
 
     def decode(data: Any) -> Any:
         value = read_leaf(data)
-        return check(whole(value) if int in accepted and float not in accepted else value)
+        if int in accepted and float not in accepted:
+            value = whole(value)
+        if type(value) not in accepted:
+            raise expected(name, value)
+        return value
 
     def schema(of: Refer) -> Schema:
         forms = [form for kind in kinds for form in _SCALARS[kind][1]]
         return any_of([*(_SCALARS[kind][0] for kind in kinds), *map(of, forms)])
 
-    return Plan(name, lambda value: write_leaf(check(value)), decode, *kinds, schema=schema)
+    return Plan(name, encode, decode, *kinds, schema=schema)
 
 
 def none_plan() -> Plan:

@@ -53,7 +53,7 @@ class Signature:
         if unknown:
             raise CodecError(f"{self._name}(): has no parameter {min(unknown)[:80]!r}, but it is stored")
         for parameter in self._signature.parameters.values():
-            if _is_required(parameter) and parameter.name not in data:
+            if parameter.name not in data and _is_required(parameter):
                 raise CodecError(f"{self._name}(): argument {parameter.name!r} is missing")
         return self._call({name: self._convert(name, data[name], decoding=True) for name in data})
 

@@ -142,11 +142,11 @@ def partition_of(parent: str, bucket: int) -> str:
 @functools.lru_cache(REMEMBERED)
 def key_of(promise: str) -> tuple[str, int]:
     """The table key (pk, sk). A root shares the partition of its first children: one query reads both."""
-    parent = parent_of(promise)
-    if parent is None:
-        return promise, ROOT_ORDINAL
-    ordinal = ordinal_of(promise)
-    return partition_of(parent, ordinal // BUCKET), ordinal
+    root, tilde, path = promise.partition("~")
+    if not tilde:
+        return root, ROOT_ORDINAL
+    above, ordinal = shorten(path), last(path)
+    return partition_of(f"{root}~{above}" if above else root, ordinal // BUCKET), ordinal
 
 
 WRITTEN_OUT = 8

@@ -44,19 +44,15 @@ class Ring:
 
     def sign(self, envelope: Mapping[str, Any]) -> dict[str, Any]:
         """The envelope with the name of the key, and a MAC over both."""
-        named = {**_unsigned(envelope), NAME: self.keys[0].name}
+        named = {**envelope, NAME: self.keys[0].name}
         return {**named, MAC: _mac(named, self.keys[0])}
-
-    def knows(self, envelope: Mapping[str, Any]) -> bool:
-        """Whether it has the key that is said to have signed this."""
-        return any(key.name == envelope.get(NAME) for key in self.keys)
 
     def signed(self, envelope: Mapping[str, Any]) -> bool:
         """Whether one of its keys signed this, as it is."""
         given = envelope.get(MAC)
         if not isinstance(given, str):
             return False
-        good = [_mac(_unsigned(envelope), key) for key in self.keys if key.name == envelope.get(NAME)]
+        good = [_mac(envelope, key) for key in self.keys if key.name == envelope.get(NAME)]
         return any(hmac.compare_digest(mac.encode(), given.encode("utf-8", "surrogatepass")) for mac in good if mac)
 
     def rotated(self, fresh: Key, now: Instant, *, drop: bool = False) -> Ring:
@@ -87,14 +83,11 @@ def _key(name: str, secret: str, replaced_at: int) -> Key:
     return Key(name=name, secret=base64.b64decode(secret, validate=True), replaced_at=Instant(replaced_at))
 
 
-def _unsigned(envelope: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in envelope.items() if name != MAC}
-
-
 def _mac(envelope: Mapping[str, Any], key: Key) -> str:
-    """Empty where there can be none: of what isn't JSON."""
+    """The MAC over all but the MAC itself. Empty where there can be none: of what isn't JSON."""
+    covered = {name: value for name, value in envelope.items() if name != MAC}
     try:
-        text = json.dumps(envelope, sort_keys=True, separators=(",", ":"))
+        text = json.dumps(covered, sort_keys=True, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError):
         return ""
     mac = hmac.new(key.secret, f"lambda-await envelope\0{text}".encode(), hashlib.sha256)

@@ -77,7 +77,7 @@ OF_EVENTS = [
         bug="The MAC is over the key's name alone: an envelope can be changed.",
         breaks="who may speak (envelopes)",
         file="adapter/protocol/signatures.py",
-        old="text = json.dumps(envelope, ",
+        old="text = json.dumps(covered, ",
         new="text = json.dumps(envelope.get(NAME), ",
         check=(f"{OUTSIDERS}::test_a_changed_envelope_is_not_ours",),
     ),
