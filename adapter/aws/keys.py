@@ -1,7 +1,8 @@
 """The keys that sign envelopes: an item of the promises' table, made by whoever first sends one.
 
 So there is nothing to deploy, and whoever may send envelopes can sign them: the stack's own roles, and nobody who only
-sends events. A sandbox reads the item once in an hour at most, and when it meets an envelope that it can't tell for signed.
+sends events. A sandbox reads the item once in an hour at most, and when it meets an envelope that no key it knows has
+signed.
 """
 
 from __future__ import annotations

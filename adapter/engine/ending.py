@@ -10,9 +10,10 @@ from enum import StrEnum
 from typing import Any
 
 from adapter.codec.exceptions import encode_exception
-from adapter.engine.operations import Close, Operation, Settle, Tell
+from adapter.engine.operations import Close, Invoke, Operation, Settle, Tell
 from adapter.engine.telling import What
 from adapter.errors import FunctionCrashed
+from adapter.protocol.messages import Cause, Resume
 from adapter.protocol.records import Kind, Record, State
 
 
@@ -46,6 +47,13 @@ class Ending(StrEnum):
 
 Steps = Generator[Operation, Any, Ending]
 """A run, as the operations that it asks for."""
+
+
+def go_on_afresh(own: Record) -> Steps:
+    """Go on in a fresh invocation. If this one dies before, Lambda's retry of it goes on just so."""
+    yield Invoke(own.target, Resume(id=own.id, cause=Cause.AGAIN, since=own.created_at))
+    yield Tell(What.YIELDED, own.id, own.fn, {})
+    return Ending.YIELDED
 
 
 def end(children: Sequence[Record]) -> Generator[Operation, Any, None]:

@@ -49,24 +49,18 @@ class Flusher:
         self._flushed = False
         self._longest = NO_TIME
 
-    def is_late(self, flush: Flush) -> Generator[Operation, Any, bool]:
-        """Whether the flush has inline steps that this invocation can hardly finish. A fresh invocation has all its
-        time.
+    def flush(self, execution: Execution, flush: Flush, now: Instant) -> Generator[Operation, Any, bool]:
+        """Perform a flush. False: not begun, since a fresh invocation has more time for its inline steps.
 
-        The first flush of an invocation is never late, so each invocation gets on.
+        The first flush of an invocation is always performed, so each invocation gets on.
         """
-        if not self._flushed or not any(request.kind is Kind.INLINE for request in flush.requests):
+        inline = [request for request in flush.requests if request.kind is Kind.INLINE]
+        remote = [request for request in flush.requests if request.kind is not Kind.INLINE]
+        if inline and self._flushed and (yield from self._is_late()):
             return False
-        left: Span = yield Remaining()
-        return left < max(self._caller.limit // 10, self._longest * 3 // 2)
-
-    def flush(self, execution: Execution, flush: Flush) -> Performed:
         self._flushed = True
-        requests = flush.requests
-        inline = [request for request in requests if request.kind is Kind.INLINE]
-        remote = [request for request in requests if request.kind is not Kind.INLINE]
         if remote:
-            yield from self._remote(execution, flush, remote)
+            yield from self._remote(execution, flush, remote, now)
         if inline:
             yield from self._inline(execution, flush, inline)
         for ordinal in flush.cancels:
@@ -74,6 +68,12 @@ class Flusher:
                 yield from self._settle_child(execution, ordinal, CANCELLED)
         for ordinal in flush.expired:
             yield from self._settle_child(execution, ordinal, EXPIRED)
+        return True
+
+    def _is_late(self) -> Generator[Operation, Any, bool]:
+        """Whether this invocation can hardly finish further inline steps."""
+        left: Span = yield Remaining()
+        return left < max(self._caller.limit // 10, self._longest * 3 // 2)
 
     def orphans(self, records: Sequence[Record]) -> list[Record]:
         """What an earlier attempt of this request created, and may not have invoked before it died."""
@@ -100,8 +100,7 @@ class Flusher:
 
     # What runs elsewhere.
 
-    def _remote(self, execution: Execution, flush: Flush, requests: list[Request]) -> Performed:
-        now: Instant = yield Now()
+    def _remote(self, execution: Execution, flush: Flush, requests: list[Request], now: Instant) -> Performed:
         leader = flush.leader
         if leader is not None:
             # The leader is written first. So an inline step that leads others is announced before it runs.
@@ -109,7 +108,8 @@ class Flusher:
             make = self._inline_record if announced else self._remote_record
             yield from self._create(execution, [make(execution.own, leader, flush, now)])
         rest = [request for request in requests if request is not leader]
-        yield from self._create(execution, [self._remote_record(execution.own, each, flush, now) for each in rest])
+        if rest:
+            yield from self._create(execution, [self._remote_record(execution.own, each, flush, now) for each in rest])
         # All promises are written before any invocation: a callee may be given the id of another, and must find it.
         # After a crash in between, the retry of this request invokes them: it knows its children by their ``by``.
         begun = [each.ordinal for each in requests if each.ordinal not in flush.cancels]
@@ -117,8 +117,6 @@ class Flusher:
 
     def _create(self, execution: Execution, records: Sequence[Record]) -> Performed:
         """Write promises side by side. If another run wrote the same promise, it stands; if another one, load again."""
-        if not records:
-            return
         results: list[Written] = yield Many(tuple(Create(record) for record in records))
         stale = False
         for record, written in zip(records, results, strict=True):

@@ -1,10 +1,14 @@
-"""Suspended executions that a sandbox keeps, to resume them without a replay. Losing one changes nothing."""
+"""Suspended executions that a sandbox keeps, to resume them without a replay. Losing one changes nothing. Pure."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Generator
 from dataclasses import dataclass, field
+from typing import Any
 
+from adapter.engine.operations import Many, Operation, ReadChildren
+from adapter.protocol.records import Record
 from adapter.protocol.times import Instant
 from adapter.protocol.timing import MIN_RETENTION
 from adapter.replay.execution import Execution
@@ -50,3 +54,13 @@ class Memory:
             execution, _, weight = self.kept.pop(promise)
             self.used -= weight
             execution.abandon()
+
+
+def read_news(execution: Execution) -> Generator[Operation, Any, list[Record]]:
+    """What a run that goes on from memory reads: what was pending, and what another run may have created.
+
+    A settled promise never changes (I1), so the rest needn't be read.
+    """
+    reads = tuple(ReadChildren(execution.own.id, first, last) for first, last in execution.news())
+    found = (yield Many(reads)) if len(reads) > 1 else [(yield reads[0])]
+    return [record for records in found for record in records]

@@ -244,10 +244,10 @@ class Ports:
         """Perform one operation. It is one call to the outside, which either happens or raises."""
         call = CALLS.get(type(operation))
         if call is None:
-            return self._perform_here(operation)
+            raise TypeError(f"{operation!r} is no operation")
         port, method, fields = call
         arguments = [operation] if fields is None else [getattr(operation, field) for field in fields]
-        return getattr(getattr(self, port), method)(*arguments)
+        return getattr(getattr(self, port) if port else self, method)(*arguments)
 
     def check(self, event: object) -> None:
         """Return if an event is an envelope that was signed. Raises as `Signer.check` does."""
@@ -255,33 +255,28 @@ class Ports:
             raise UnsignedEnvelope(f"an envelope must be an object, got {type(event).__name__}")
         self.signer.check(event)
 
-    def _perform_here(self, operation: Operation) -> Any:
-        """Perform an operation that isn't simply one call of a port."""
-        match operation:
-            case Invoke():
-                return self._invoke(operation)
-            case Settle():
-                now = self.clock.now()
-                due_at = now + WATCH if operation.guarded else self._kept_until(operation.id, now)
-                return self.store.settle(
-                    operation.id, operation.state, operation.value, now, due_at, operation.by_parent
-                )
-            case Close():
-                now = self.clock.now()
-                return self.store.close(operation.id, self._kept_until(operation.id, now), now)
-            case RunCode():
-                return self.runner.run([operation])[0]
-            case Many():
-                codes = [each for each in operation.operations if isinstance(each, RunCode)]
-                return self.runner.run(codes) if codes else self.pool.map(self.perform, operation.operations)
-            case Remaining():
-                # Outside of a Lambda no time runs out. Inside of one, the host answers this.
-                return 2**62
-            case _:
-                raise TypeError(f"{operation!r} is no operation")
+    def _settle(self, operation: Settle) -> Written:
+        now = self.clock.now()
+        due_at = now + WATCH if operation.guarded else self._kept_until(operation.id, now)
+        return self.store.settle(operation.id, operation.state, operation.value, now, due_at, operation.by_parent)
+
+    def _close(self, operation: Close) -> Written:
+        now = self.clock.now()
+        return self.store.close(operation.id, self._kept_until(operation.id, now), now)
+
+    def _run_code(self, operation: RunCode) -> Outcome:
+        return self.runner.run([operation])[0]
+
+    def _many(self, operation: Many) -> list[Any]:
+        codes = [each for each in operation.operations if isinstance(each, RunCode)]
+        return self.runner.run(codes) if codes else self.pool.map(self.perform, operation.operations)
+
+    def _remaining(self, operation: Remaining) -> Span:
+        # Outside of a Lambda no time runs out. Inside of one, the host answers this.
+        return Span(2**62)
 
     def _invoke(self, operation: Invoke) -> bool:
-        """Whoever invokes has others to see to: that this one can't be reached is no failure of his."""
+        """A run that invokes has other calls to see to: it doesn't fail because this one can't be reached."""
         try:
             self.invoker.invoke(operation.target, operation.message)
         except Unreachable as refused:
@@ -322,9 +317,15 @@ CALLS: dict[type[Any], tuple[str, str, tuple[str, ...] | None]] = {
     PutAside: ("aside", "put_aside", ("text", "again_in")),
     RunLeft: ("runner", "run_left", None),
     Tell: ("watcher", "tell", None),
+    Settle: ("", "_settle", None),
+    Close: ("", "_close", None),
+    Invoke: ("", "_invoke", None),
+    RunCode: ("", "_run_code", None),
+    Many: ("", "_many", None),
+    Remaining: ("", "_remaining", None),
 }
-"""The operations that are one call of a port: the port's name, its method, and the fields that it takes
-(None: the operation itself)."""
+"""How each operation is performed: the port's name (empty: `Ports` itself, where it is more than one call of a port),
+the method, and the fields that it takes (None: the operation itself)."""
 
 
 def drive(

@@ -7,25 +7,23 @@ of them, for ever. Where the order of two operations matters, a comment says why
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 from typing import Any, assert_never
 
 from adapter.codec.exceptions import decode_exception
-from adapter.engine import registry, suspending
+from adapter.engine import registry
 from adapter.engine.caller import Caller
-from adapter.engine.ending import Ending, Steps, crashed
+from adapter.engine.ending import Ending, Steps, crashed, go_on_afresh
 from adapter.engine.flushing import Flusher, Stale
-from adapter.engine.memory import Memory
-from adapter.engine.news import read_news
+from adapter.engine.memory import Memory, read_news
 from adapter.engine.operations import (
-    Arm,
     Arrive,
     Claim,
     Close,
     Hold,
-    Invoke,
     Now,
     Operation,
     Pause,
@@ -33,7 +31,6 @@ from adapter.engine.operations import (
     ReadChildren,
     ReadFunction,
     ReadPromise,
-    Remaining,
     RunCode,
     RunLeft,
     SendAt,
@@ -42,15 +39,15 @@ from adapter.engine.operations import (
 )
 from adapter.engine.registry import Definition
 from adapter.engine.replaying import Ended, execution_of, policy_of
+from adapter.engine.suspending import Suspender, missed
 from adapter.engine.telling import What
 from adapter.errors import BadMessage, NonDeterminismError
-from adapter.protocol import retries
 from adapter.protocol.ids import child_id, parent_of
 from adapter.protocol.messages import Cause, Message, Resume, Start
-from adapter.protocol.promises import Arming, Firing, Refusal, Refused, Written
+from adapter.protocol.promises import Refusal, Refused, Written
 from adapter.protocol.records import Kind, Record, State
 from adapter.protocol.times import EPOCH, MINUTE, NO_TIME, Instant
-from adapter.protocol.timing import WATCH, is_far
+from adapter.protocol.timing import WATCH
 from adapter.replay.blocks import gathered
 from adapter.replay.execution import Execution
 from adapter.replay.known import Known
@@ -79,13 +76,12 @@ class _Run:
         self.memory = memory
         self.checking = checking
         self.flusher = Flusher(caller, checking=checking)
+        self.suspender = Suspender(caller)
         self.own = Record(id="")
         self.execution: Execution | None = None
         self.attempt = 1
         self.crashes = 0
         self.since = EPOCH
-        self.firing: Firing | None = None
-        self.sent: Firing | None = None
 
     # From a message to records.
 
@@ -104,13 +100,14 @@ class _Run:
         return (yield from self._run(children, "started"))
 
     def resume(self, message: Resume) -> Steps:
-        self.firing, self.crashes = message.firing, message.crashes
+        self.suspender = Suspender(self.caller, message.firing)
+        claims, self.crashes = message.cause.claims, message.crashes
         # What a claim took from a later execution of the id, this run has to give back.
-        self.since = EPOCH if message.cause.claims else message.since
+        self.since = EPOCH if claims else message.since
         now: Instant = yield Now()
         known = self.memory.take(message.id, now)
         try:
-            if message.cause.claims:
+            if claims:
                 # The watchdog keeps looking at a root: if this run is lost, no parent misses the root.
                 due_at = now + WATCH if parent_of(message.id) is None else None
                 claimed: Written = yield Claim(message.id, message.firing, due_at)
@@ -163,11 +160,11 @@ class _Run:
         The run goes on from what it loaded. If the resumer has counted anything since, this run hasn't seen what that
         was, and mustn't arm.
         """
-        missed = suspending.missed(self.own, Known(children), (yield Now()))
-        if missed:
-            yield Tell(What.MADE_UP, self.own.id, self.own.fn, {"arrivals": missed})
-            yield Arrive(self.own.id, missed)
-            self.own = replace(self.own, arrivals=self.own.arrivals + missed)
+        count = missed(self.own, Known(children), (yield Now()))
+        if count:
+            yield Tell(What.MADE_UP, self.own.id, self.own.fn, {"arrivals": count})
+            yield Arrive(self.own.id, count)
+            self.own = replace(self.own, arrivals=self.own.arrivals + count)
 
     def _is_meant(self, own: Record) -> bool:
         """Whether the function still has something to do, and isn't that of a later execution under the same id."""
@@ -176,23 +173,25 @@ class _Run:
     def _run(self, children: Sequence[Record], why: str) -> Steps:
         try:
             yield from self._expire()
+            cancelled = not self.own.pending
             never_ran = not self.own.epoch and not children and self.execution is None
-            if not self.own.pending and never_ran:
+            if cancelled and never_ran:
                 # Cancelled before it began: there is nothing to clean up, and nothing needs its code.
                 yield Close(self.own.id)
                 return Ending.CLOSED
             function = registry.find(self.own.fn)
-            if self.crashes and self.attempt - 1 + self.crashes >= self._policy(function).attempts:
+            if self.crashes and self.attempt - 1 + self.crashes >= policy_of(function, self.own).attempts:
                 # All children: the run that died may have left a gap among them.
                 _, every = yield PeekFunction(self.own.id)
                 return (yield from crashed(self.own, every))
-            if not self.own.pending and not function.is_async:
+            if cancelled and not function.is_async:
                 # A plain function, which runs on to its end: there is nothing to clean up.
                 yield Close(self.own.id)
                 return Ending.CLOSED
             if self.checking and never_ran and not self._is_given_up(function, (yield Now())):
                 return Ending.REFUSED
-            yield from self._runs_again()
+            if self.own.outage:
+                yield from self._runs_again()
             yield Tell(What.RUNNING, self.own.id, self.own.fn, {"why": why, "attempt": self.attempt})
             if not function.is_async:
                 return (yield from self._leaf(function))
@@ -219,20 +218,15 @@ class _Run:
 
     def _runs_again(self) -> Generator[Operation, Any, None]:
         """Its Lambda runs it: whatever kept it from that is over."""
-        if not self.own.outage:
-            return
         now: Instant = yield Now()
         yield Hold(self.own.id, "", EPOCH, now)
         self.own = replace(self.own, outage="", outage_at=EPOCH, retry_at=now)
         if self.execution is not None:
             self.execution.own = self.own
 
-    def _policy(self, function: Definition) -> retries.Retry:
-        return policy_of(function, self.own)
-
     def _is_given_up(self, function: Definition, now: Instant) -> bool:
         """Whether a function that left no trace has had time for all its attempts: then it isn't between two."""
-        policy = self._policy(function)
+        policy = policy_of(function, self.own)
         # Endless attempts are never over. For them this run makes one more, which no other follows.
         attempts = 1 if policy.attempts == math.inf else int(policy.attempts)
         delays = sum((policy.delay(attempt, self.own.id) for attempt in range(1, attempts)), NO_TIME)
@@ -248,7 +242,8 @@ class _Run:
                 # Roots are dispatched before the replay. It may cancel the follower, but others may follow the root by
                 # now.
                 orphans = self.flusher.orphans_among(self.execution.known)
-                yield from self.flusher.dispatch(self.execution, [one for one in orphans if one.kind is not Kind.CALL])
+                if roots := [one for one in orphans if one.kind is not Kind.CALL]:
+                    yield from self.flusher.dispatch(self.execution, roots)
                 return (yield from self._drive(self.execution, function))
             except (Stale, Behind) as news:
                 self.execution.abandon()
@@ -268,11 +263,9 @@ class _Run:
     # From records to effects.
 
     def _leaf(self, function: Definition) -> Steps:
-        args = self.own.args
         yield Tell(What.BODY, self.own.id, self.own.fn, {})
-        outcome: Outcome = yield RunCode(
-            self.own.id, self.own.created_at, lambda: function.body(args), function.encode_result
-        )
+        body = functools.partial(function.body, self.own.args)
+        outcome: Outcome = yield RunCode(self.own.id, self.own.created_at, body, function.encode_result)
         return (yield from self._settle_leaf(function, outcome))
 
     def _drive(self, execution: Execution, function: Definition) -> Steps:
@@ -283,10 +276,9 @@ class _Run:
             now: Instant = yield Now()
             step = execution.advance(now)
             match step:
-                case Flush() if (yield from self.flusher.is_late(step)):
-                    return (yield from self._yield())
                 case Flush():
-                    yield from self.flusher.flush(execution, step)
+                    if not (yield from self.flusher.flush(execution, step, now)):
+                        return (yield from go_on_afresh(self.own))
                 case Suspended() if orphans := self.flusher.orphans_among(execution.known):
                     # Calls are dispatched only now: the replay has come as far as it can, so it has cancelled what it
                     # cancels.
@@ -294,6 +286,7 @@ class _Run:
                 case Suspended():
                     if ended := (yield from self._suspend(execution, step, now)):
                         return ended
+                    self.own = execution.own
                 case Done():
                     return (yield from self._end(execution, function, step.outcome))
                 case Left():
@@ -310,20 +303,21 @@ class _Run:
             return (yield from self._settle_leaf(function, outcome))
         return (yield from self._settle(outcome, Ended(function, execution, self.own)))
 
+    def _suspend(self, execution: Execution, step: Suspended, now: Instant) -> Generator[Operation, Any, Ending | None]:
+        ended: Ending | None = yield from self.suspender.suspend(execution, step, now)
+        if ended in (Ending.SUSPENDED, Ending.STUCK):
+            self.memory.keep(self.own.id, execution, now)
+            self.execution = None
+        return ended
+
     def _read_blocks(self, execution: Execution) -> Generator[Operation, Any, None]:
         for ordinal in execution.known.unread():
             children = yield ReadChildren(child_id(self.own.id, ordinal))
             execution.known.fill(ordinal, gathered(children))
 
-    def _yield(self) -> Steps:
-        """Go on in a fresh invocation. If this one dies before, Lambda's retry of it goes on just so."""
-        yield Invoke(self.own.target, Resume(id=self.own.id, cause=Cause.AGAIN, since=self.own.created_at))
-        yield Tell(What.YIELDED, self.own.id, self.own.fn, {})
-        return Ending.YIELDED
-
     def _settle_leaf(self, function: Definition, outcome: Outcome) -> Steps:
         """Settle a function that made no durable call. If it failed, its policy may send another attempt instead."""
-        policy, used = self._policy(function), self.attempt + self.crashes
+        policy, used = policy_of(function, self.own), self.attempt + self.crashes
         failed = outcome.state is State.REJECTED and self.own.pending
         if not failed or not policy.again(decode_exception(outcome.text), used):
             return (yield from self._settle(outcome))
@@ -355,55 +349,6 @@ class _Run:
             return Ending.REFUSED
         yield Tell(What.SETTLED, self.own.id, self.own.fn, {"state": outcome.state.value, "ended": ended})
         return Ending.SETTLED
-
-    def _suspend(self, execution: Execution, step: Suspended, now: Instant) -> Generator[Operation, Any, Ending | None]:
-        """How the run ends; None if there was news instead, which the execution has now."""
-        at = suspending.wake_at(self.own, step)
-        if suspending.needs_arming(self.own, step, at):
-            written: Written = yield Arm(self.own.id, (yield from self._arming(execution, step, at)))
-            if isinstance(written, Refused):
-                return (yield from self._take_news(execution, written))
-            execution.own = written
-        yield Tell(What.SUSPENDED, self.own.id, self.own.fn, {"waiting": step.waiting, "wake_at": at})
-        self.memory.keep(self.own.id, execution, now)
-        self.execution = None
-        return Ending.SUSPENDED if step.waiting or at is not None else Ending.STUCK
-
-    def _take_news(self, execution: Execution, refused: Refused) -> Generator[Operation, Any, Ending | None]:
-        """What follows when the arming was refused: None once the execution has the news.
-
-        The last run that arms must know everything. Where only arrivals or the state have moved, no other run has
-        claimed or armed since this one loaded: what it knows is right, and merely behind (I1). So it reads its own
-        record, which the refusal carries, and then what may have changed below, as a run does that goes on from memory.
-        Where another run took over, perhaps with records older than this run's writes, or has written promises that
-        this run doesn't know, it loads everything rather than leave.
-        """
-        if refused.why is Refusal.SETTLED or refused.why is Refusal.UNKNOWN:
-            yield Tell(What.REFUSED, self.own.id, self.own.fn, {"state": refused.why.value})
-            return Ending.REFUSED
-        if refused.why is not Refusal.MOVED or refused.stands is None:
-            raise Stale
-        # While settlements keep coming, each arming may be refused. A fresh invocation has all its time.
-        if (yield Remaining()) < self.caller.limit // 10:
-            return (yield from self._yield())
-        own = replace(refused.stands, args=self.own.args)
-        if not execution.resume(own, (yield from read_news(execution))):
-            raise Stale
-        self.own = own
-        return None
-
-    def _arming(self, execution: Execution, step: Suspended, at: Instant | None) -> Generator[Operation, Any, Arming]:
-        now: Instant = yield Now()
-        if at is not None and not is_far(at, now) and not suspending.is_sent(self.own, at, self.firing):
-            # The message is sent before arming: a run that finds the function armed relies on it. If the message
-            # overtakes the arming, its claim moves the epoch, and this run loads again.
-            firing = Firing(at, self.own.epoch)
-            # Not again after a refused arming: the first message does for any arming from this epoch.
-            if firing != self.sent:
-                timer = Resume(id=self.own.id, cause=Cause.TIMER, firing=firing, since=self.own.created_at)
-                yield SendAt(self.own.target, timer, at)
-                self.sent = firing
-        return suspending.arming(self.own, step, execution.known, at, now)
 
 
 def _unknown(promise: str) -> BadMessage:

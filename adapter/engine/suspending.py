@@ -1,18 +1,94 @@
-"""What a suspended function's record says: what wakes the function, and when the watchdog looks at it. Pure."""
+"""How a run leaves a function that waits: armed for what wakes it, unless the child that it waits for does that.
+
+Pure: `Suspender` yields operations, and the functions below say what the suspended function's record tells.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from dataclasses import replace
+from typing import Any
+
+from adapter.engine.caller import Caller
+from adapter.engine.ending import Ending, go_on_afresh
+from adapter.engine.flushing import Stale
+from adapter.engine.memory import read_news
+from adapter.engine.operations import Arm, Operation, Remaining, SendAt, Tell
+from adapter.engine.telling import What
 from adapter.protocol.ids import parent_of
-from adapter.protocol.promises import Arming, Firing, missing, threshold_for
+from adapter.protocol.messages import Cause, Resume
+from adapter.protocol.promises import Arming, Firing, Refusal, Refused, Written, missing, threshold_for
 from adapter.protocol.records import Record
 from adapter.protocol.times import MINUTE, Instant
 from adapter.protocol.timing import is_far, watched
+from adapter.replay.execution import Execution
 from adapter.replay.known import Known
 from adapter.replay.steps import Suspended
 
 OVERDUE = MINUTE
 """The resumer counts a settlement within seconds. If it takes longer, it counts what a run has made up for already, and
 the function is woken in vain."""
+
+
+class Suspender:
+    """Suspends the function of one run. ``firing``: the timer whose message started the run."""
+
+    def __init__(self, caller: Caller, firing: Firing | None = None) -> None:
+        self._caller = caller
+        self._firing = firing
+        self._sent: Firing | None = None
+
+    def suspend(self, execution: Execution, step: Suspended, now: Instant) -> Generator[Operation, Any, Ending | None]:
+        """How the run ends; None if there was news instead, which the execution has now."""
+        own = execution.own
+        at = wake_at(own, step)
+        if needs_arming(own, step, at):
+            planned = arming(own, step, execution.known, at, now)
+            if at is not None and planned.sent:
+                yield from self._send(own, at)
+            written: Written = yield Arm(own.id, planned)
+            if isinstance(written, Refused):
+                return (yield from self._take_news(execution, written))
+            execution.own = written
+        yield Tell(What.SUSPENDED, own.id, own.fn, {"waiting": step.waiting, "wake_at": at})
+        return Ending.SUSPENDED if step.waiting or at is not None else Ending.STUCK
+
+    def _send(self, own: Record, at: Instant) -> Generator[Operation, Any, None]:
+        """Send the message that resumes the function at a near time, unless it is on its way.
+
+        It is sent before arming: a run that finds the function armed relies on it. If the message overtakes the arming,
+        its claim moves the epoch, and this run loads again.
+        """
+        # The message that started this run isn't on its way any more.
+        came_by_it = self._firing is not None and self._firing.at == at
+        firing = Firing(at, own.epoch)
+        # After a refused arming, the first message does for any arming from this epoch.
+        if (own.sent and own.wake_at == at and not came_by_it) or firing == self._sent:
+            return
+        yield SendAt(own.target, Resume(id=own.id, cause=Cause.TIMER, firing=firing, since=own.created_at), at)
+        self._sent = firing
+
+    def _take_news(self, execution: Execution, refused: Refused) -> Generator[Operation, Any, Ending | None]:
+        """What follows when the arming was refused: None once the execution has the news.
+
+        The last run that arms must know everything. Where only arrivals or the state have moved, no other run has
+        claimed or armed since this one loaded: what it knows is right, and merely behind (I1). So it reads its own
+        record, which the refusal carries, and then what may have changed below, as a run does that goes on from memory.
+        Where another run took over, perhaps with records older than this run's writes, or has written promises that
+        this run doesn't know, it loads everything rather than leave.
+        """
+        own = execution.own
+        if refused.why is Refusal.SETTLED or refused.why is Refusal.UNKNOWN:
+            yield Tell(What.REFUSED, own.id, own.fn, {"state": refused.why.value})
+            return Ending.REFUSED
+        if refused.why is not Refusal.MOVED or refused.stands is None:
+            raise Stale
+        # While settlements keep coming, each arming may be refused. A fresh invocation has all its time.
+        if (yield Remaining()) < self._caller.limit // 10:
+            return (yield from go_on_afresh(own))
+        if not execution.resume(replace(refused.stands, args=own.args), (yield from read_news(execution))):
+            raise Stale
+        return None
 
 
 def wake_at(own: Record, step: Suspended) -> Instant | None:
@@ -26,12 +102,6 @@ def needs_arming(own: Record, step: Suspended, at: Instant | None) -> bool:
     """Whether the function has to be armed. If it waits for one child alone, that child's record resumes it."""
     stale = own.expects is not None or bool(own.paused)
     return not step.direct or at is not None or stale or _is_timed(own, own.due_at)
-
-
-def is_sent(own: Record, at: Instant, firing: Firing | None) -> bool:
-    """Whether a message for this time is on its way. The message that started this run (``firing``) isn't any more."""
-    came_by_it = firing is not None and firing.at == at
-    return own.sent and own.wake_at == at and not came_by_it
 
 
 def missed(own: Record, known: Known, now: Instant) -> int:

@@ -263,7 +263,7 @@ class Execution(Scope):
         leads = bool(missing) and missing[0] is asked[0] and self.known.records.get(asked[0].ordinal) is None
         return Flush(
             leader=missing[0] if leads else None,
-            rest=tuple(missing[1:] if leads else missing),
+            requests=tuple(missing),
             seen=seen,
             direct=leads and not cancels and not expired and self._waits_only_for(missing, now),
             cancels=tuple(cancels),
@@ -378,7 +378,7 @@ class Execution(Scope):
         # A function that failed doesn't need its children, and no code is left to hear from the outside world.
         needless = [record.ordinal for record in pending if failed or record.kind in (Kind.EXTERNAL, Kind.FOLLOW)]
         if needless:
-            return Flush(leader=None, rest=(), seen="", direct=False, cancels=tuple(needless))
+            return Flush(leader=None, requests=(), seen="", direct=False, cancels=tuple(needless))
         return self._suspended_on_children(pending) if pending else Done(outcome=self._outcome())
 
     def _suspended(self) -> Suspended:

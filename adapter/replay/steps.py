@@ -83,16 +83,11 @@ class Flush:
     """
 
     leader: Request | None
-    rest: tuple[Request, ...]
+    requests: tuple[Request, ...]
     seen: str
     direct: bool
     cancels: tuple[int, ...]
     expired: tuple[int, ...] = ()
-
-    @property
-    def requests(self) -> tuple[Request, ...]:
-        """All its requests, in order."""
-        return self.rest if self.leader is None else (self.leader, *self.rest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -406,9 +406,9 @@ OF_THE_REST = [
         bug="A run that makes up for a count takes what was counted meanwhile for known to it.",
         breaks="I3",
         file="adapter/engine/run.py",
-        old="            yield Arrive(self.own.id, missed)\n"
-        "            self.own = replace(self.own, arrivals=self.own.arrivals + missed)",
-        new="            self.own = yield Arrive(self.own.id, missed)",
+        old="            yield Arrive(self.own.id, count)\n"
+        "            self.own = replace(self.own, arrivals=self.own.arrivals + count)",
+        new="            self.own = yield Arrive(self.own.id, count)",
         check=(
             "tests/simulation/test_drops.py"
             "::test_who_makes_up_for_it_takes_nothing_for_known_that_was_counted_meanwhile",
