@@ -1,7 +1,7 @@
 """The sweeper turns entries of the index into messages, and acts on the messages that fall due. It runs no user code.
 
 There are two queues. `fire` serves the queue of timers, which must fire on the second. `tend` serves the queue of
-upkeep: looks and removals, which may take long. Both understand every message.
+upkeep: looks and removals, which may take long, and come a hundred at a time. Both understand every message.
 
 `sweep` only sends: an entry stays in the index until its function claims or settles. So a sweep may die anywhere.
 Lambda's retry of the same event, or a later sweep, sends the rest.
@@ -36,6 +36,9 @@ from adapter.protocol.timing import SHARDS, Due, wanted
 OVERDUE = 2 * MINUTE
 """What comes later than this was sent before."""
 
+LOT = 200
+"""Messages that a sweep sends together. They are of several shards, so that few of them share a request, too."""
+
 
 def sweep(event: dict[str, Any], context: Any) -> dict[str, int]:
     """Lambda's entry, invoked every minute: send the entries of the minute after next, and overdue ones."""
@@ -43,10 +46,19 @@ def sweep(event: dict[str, Any], context: Any) -> dict[str, int]:
     host.enter_invocation(context)
     minute = _minute(event)
     sent = 0
-    for page in _pages(host, minute):
-        host.ports.perform(batched([_schedule(due) for due in page]))
-        sent += len(page)
-    return {"sent": sent}
+    lot: list[SendAt] = []
+    try:
+        for page in _pages(host, minute):
+            lot += [_schedule(due) for due in page]
+            if len(lot) >= LOT:
+                host.ports.perform(batched(lot))
+                sent += len(lot)
+                lot = []
+    finally:
+        # If a shard can't be read, those before it are sent all the same.
+        if lot:
+            host.ports.perform(batched(lot))
+    return {"sent": sent + len(lot)}
 
 
 def _minute(event: dict[str, Any]) -> Instant:
@@ -89,15 +101,24 @@ def fire(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def tend(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Lambda's entry for the queue of upkeep: look at what may be lost, remove what is over. It reports as `fire`."""
+    """Lambda's entry for the queue of upkeep: look at what may be lost, remove what is over. It reports as `fire`.
+
+    One look may remove a thousand records. Once half of the invocation's time is over, it sends on what is left of its
+    batch, which another invocation gets. Otherwise Lambda would end it, and all of the batch would come again.
+    """
     host = hosts.current()
-    return process(host, EventType.SQS, event, context, lambda record: _act(host, record, upkeep=True))
+    half = context.get_remaining_time_in_millis() // 2
+
+    def act(record: SQSRecord) -> None:
+        _act(host, record, upkeep=True, late=context.get_remaining_time_in_millis() < half)
+
+    return process(host, EventType.SQS, event, context, act)
 
 
-def _act(host: EngineHost, record: SQSRecord, *, upkeep: bool) -> None:
+def _act(host: EngineHost, record: SQSRecord, *, upkeep: bool, late: bool = False) -> None:
     target, message, at = read(record.body, host.ports.check)
-    if at > host.ports.clock.now() + SECOND:
-        # It is due later than one message can be delayed, or clocks differ: send it on.
+    if late or at > host.ports.clock.now() + SECOND:
+        # There is no time left for it, or it is due later than one message can be delayed, or clocks differ.
         host.ports.perform(Tell(What.SENT_ON, message.id, "", {"at": at}))
         host.ports.perform(SendAt(target, message, at, upkeep))
         return

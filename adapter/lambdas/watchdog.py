@@ -11,7 +11,7 @@ How soon. The first look comes 20 minutes after the root was created, or after a
 look comes after as much time as the root hasn't moved: at least 20 minutes, at most a day. A look finds a function that
 has been silent for 16 minutes. So the watchdog finds a lost invocation, of a root or anywhere below it, within 16
 minutes and the time between two looks. That is 36 minutes if the root moved lately, and at most a day and 16 minutes; a
-sweep adds a minute, and each level of the tree adds a message.
+sweep adds a minute, and each level of the tree adds a message, for which its queue's batch takes 20 seconds.
 
 The watchdog doesn't look at a function that only sleeps, nor below it, before it wakes.
 

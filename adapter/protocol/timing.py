@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from adapter.errors import ConfigurationError
 from adapter.protocol.ids import SCHEDULE
 from adapter.protocol.records import Record
-from adapter.protocol.times import DAY, EPOCH, HOUR, LATEST, MINUTE, SECOND, Instant, Span, floor
+from adapter.protocol.times import DAY, EPOCH, HOUR, LATEST, MINUTE, Instant, Span, floor
 
 HORIZON = 15 * MINUTE
 """The longest delay of a message."""
@@ -98,10 +98,12 @@ def kept_until(root: str, ended_at: Instant, retention: Span | None) -> Instant 
     """When the watchdog removes a root that ended; None: never.
 
     The id spreads these times over an hour: a night's fan-out may end in one minute, and its removals would hold up
-    each other.
+    each other. They are whole minutes, so that those of one minute are sent, received and deleted together.
     """
-    spread = zlib.crc32(root.encode("utf-8", "surrogatepass")) % (HOUR // SECOND) * SECOND
-    return None if retention is None else ended_at + retention + spread
+    if retention is None:
+        return None
+    spread = zlib.crc32(root.encode("utf-8", "surrogatepass")) % (HOUR // MINUTE) * MINUTE
+    return floor(ended_at + retention + spread, MINUTE) + MINUTE
 
 
 def shard_of(promise: str) -> str:

@@ -144,10 +144,8 @@ class Driver:
         return Work(function=lane.mapping.function, code=deliver, source=lane)
 
     def messages(self) -> list[Work]:
-        """A batch from each queue in which a message is due."""
-        now = self.now()
-        due = [poller for poller in self.world.queues if (at := poller.next_at()) is not None and at <= now]
-        return [self._received(poller) for poller in due]
+        """A batch from each queue that has one."""
+        return [self._received(poller) for poller in self.world.queues if poller.is_ready()]
 
     def _received(self, poller: QueuePoller) -> Work:
         limit = self.dice.random.randint(1, poller.mapping.batch_size) if self.dice.draw("reorder") else None

@@ -28,6 +28,13 @@ OVERHEAD_SECONDS = 0.03
 """What an invocation is taken to be billed for beside the user's own code: five calls of DynamoDB, SQS or Lambda. An
 assumption, since nothing has run on AWS."""
 
+OVERHEAD_CALLS = 5
+CALL_SECONDS = 0.006
+"""What each call beyond those five takes."""
+
+SIDE_BY_SIDE = 32
+"""Calls that a sandbox makes at a time."""
+
 LOG_LINE_BYTES = 350
 """Of a line of the library's log, the promise's id and the function's name aside; CloudWatch adds 26 to each."""
 
@@ -85,7 +92,7 @@ class Stats:
 
     @property
     def dollars(self) -> float:
-        """All of the bill. Each invocation is taken to last 30 ms, and as long as `LocalCloud.elapse` let it."""
+        """All of the bill. Invocations are taken to last 30 ms, longer with many calls or `LocalCloud.elapse`."""
         return sum(self.bill.values())
 
     def __repr__(self) -> str:
@@ -104,10 +111,13 @@ class Stats:
         self.messages += len(bodies)
         self.message_requests += _chunks(bodies)
 
-    def count_batch(self, bodies: Sequence[str]) -> None:
-        """These are received together by an event source mapping, and then deleted together, ten in each request."""
-        for first in range(0, len(bodies), MESSAGES_TOGETHER):
-            self.message_requests += _chunks(bodies[first : first + MESSAGES_TOGETHER]) + 1
+    def count_received(self, bodies: Sequence[str]) -> None:
+        """One request by which an event source mapping receives these."""
+        self.message_requests += _chunks(bodies)
+
+    def count_deleted(self, messages: int) -> None:
+        """An event source mapping deletes so many messages of one batch, ten in each request."""
+        self.message_requests += math.ceil(messages / MESSAGES_TOGETHER)
 
     def count_write(self, size: int) -> None:
         """One write of an item of so many bytes."""
@@ -136,6 +146,10 @@ class Stats:
     def count_seconds(self, seconds: float, memory_mb: int) -> None:
         """An invocation ran for so long."""
         self.gigabyte_seconds += seconds * memory_mb / 1024
+
+    def count_calls(self, calls: int, memory_mb: int) -> None:
+        """An invocation made so many calls, one after the other."""
+        self.count_seconds(max(0, calls - OVERHEAD_CALLS) * CALL_SECONDS, memory_mb)
 
     def count_line(self, promise: str, fn: str) -> None:
         """One line of the library's log."""

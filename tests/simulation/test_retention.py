@@ -15,6 +15,7 @@ from adapter import Retry, attach, durable, errors, promise, reject, resolve, ru
 from adapter.aws.payloads import prefix_of
 from adapter.engine.operations import Create, Many, Now, PeekFunction, PeekPromise, ReadPromise, Remove, Settle
 from adapter.engine.ports import drive
+from adapter.engine.telling import What
 from adapter.errors import ConfigurationError, UnknownPromise
 from adapter.lambdas.removal import DEEP, PORTION
 from adapter.lambdas.watchdog import look
@@ -24,11 +25,13 @@ from adapter.protocol.records import Kind, Record, State
 from adapter.protocol.timing import RETENTION, SHARDS, kept_until, retention_of
 from adapter.testing import LocalCloud
 from adapter.testing.faults import Kill
+from adapter.testing.happenings import Happening
 from adapter.testing.hosting import ClearPayloads
 from tests.support.effort import effort
 from tests.support.laws import HOUR, STORM
 
 DAY = 24 * HOUR
+TEND = "adapter.lambdas.sweeper.tend"
 tried: list[int] = []
 """The attempts of `flaky`."""
 LARGE = 20_000
@@ -612,6 +615,37 @@ def test_removals_are_spread_over_an_hour(fast: LocalCloud) -> None:
     assert all(before - after > 20 for before, after in itertools.pairwise([200, *sizes]))
     fast.advance(180)
     assert left(fast) == []
+
+
+def test_removals_of_one_minute_share_requests_and_invocations(fast: LocalCloud) -> None:
+    """Sixty minutes of ten removals each: a tenth of a request to send, to receive and to delete each."""
+    fast.advance(MONTH)
+    for number in range(600):
+        leaf.with_options(id=f"night-{number}").start(number)
+    fast.drive()
+    fast.stats.reset()
+    # From here on the sweeps are those of an idle hour, and each is an invocation.
+    fast.advance(MONTH - 60)
+    sweeps = fast.stats.invocations
+    fast.advance(2 * HOUR)
+    assert left(fast) == []
+    assert fast.stats.messages == 600
+    assert fast.stats.message_requests <= 3 * 2 * 60
+    assert fast.stats.invocations - sweeps <= 2 * 60 + 1 + 61
+
+
+def test_what_a_slow_removal_leaves_no_time_for_is_sent_on(fast: LocalCloud) -> None:
+    """Else Lambda would end the invocation, and its whole batch would come again six minutes later."""
+    told: list[str] = []
+    fast.watchers.append(lambda event: told.append(event.what))
+    for number in range(300):
+        leaf.with_options(id=f"night-{number}").start(number)
+    fast.meanwhile(TEND, Remove, lambda: fast.elapse(20))
+    fast.drive()
+    fast.advance(MONTH + 2 * HOUR)
+    assert left(fast) == []
+    assert What.SENT_ON in told
+    assert Happening.KILLED not in told
 
 
 def test_removing_costs_a_write_and_a_read_for_each_promise(fast: LocalCloud) -> None:

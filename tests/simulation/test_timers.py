@@ -19,7 +19,7 @@ from adapter.testing.events import Event
 from adapter.testing.faults import Kill
 from tests.support.effort import ENGINE
 from tests.support.envelopes import sent
-from tests.support.laws import HOUR, awaited, forget
+from tests.support.laws import HOUR, WINDOW, awaited, forget
 
 DAY = 86_400
 
@@ -197,7 +197,7 @@ def test_a_removal_that_dies_delays_no_sleeper(cloud: LocalCloud) -> None:
     cloud._driver.kill(Anywhere("", Remove, "before"))
     assert [handle.result() for handle in handles] == ["awake"] * 10
     assert cloud.clock() == removal
-    cloud.drive()
+    cloud.advance(WINDOW)
     assert len(deaths) == 1
 
 
@@ -218,6 +218,7 @@ def test_a_removal_that_dies_delays_no_deadline(timeout: int, cloud: LocalCloud)
             with pytest.raises(errors.PromiseTimeout):
                 handle.result()
     assert cloud.clock() == removal
+    cloud.advance(WINDOW)
 
 
 def test_a_sweep_sends_ten_messages_in_a_call(cloud: LocalCloud) -> None:

@@ -17,6 +17,9 @@ from adapter.testing import Faults, LocalCloud
 from tests.support.effort import ENGINE
 
 HOUR = 3600
+WINDOW = 20
+"""Seconds that a look or a removal may wait in the queue until its batch is handed over."""
+
 STORM = Faults(crash=0.05, duplicate=0.2, reorder=0.3, delay=0.2)
 
 

@@ -303,6 +303,21 @@ def test_concurrency_is_reserved_where_that_is_asked_for() -> None:
         assert reserved == expected
 
 
+def test_a_message_stays_hidden_for_six_tries_of_its_batch_and_for_the_batching_window() -> None:
+    """So AWS recommends: Lambda may be throttled, and holds the messages while it fills a batch."""
+    template = load(ROOT / "template.yaml")
+    timeouts = {function.name: function.timeout_s for function in FUNCTIONS}
+    for mapping in template.queue_mappings:
+        assert template.visibility(mapping.queue) >= 6 * timeouts[mapping.function] + mapping.window_s
+
+
+def test_no_timer_waits_for_a_batching_window() -> None:
+    """Only looks and removals do, for which nobody waits."""
+    windows = {mapping.function: mapping.window_s for mapping in load(ROOT / "template.yaml").queue_mappings}
+    waiting = [name for name, window in windows.items() if window]
+    assert [name.rpartition("-")[2] for name in waiting] == ["Tend"]
+
+
 def test_functions_are_named_after_the_nested_stack_where_it_is_given_no_prefix() -> None:
     """Two applications that forget the prefix still may not invoke each other's functions."""
     stack = open_stack(ROOT / "infra" / "durable.yaml", name="shop-Durable-1A2B")

@@ -95,7 +95,8 @@ def test_messages_are_billed_by_chunks_of_64_kilobytes(sizes: list[int], request
     stats, texts = Stats(), ["x" * size for size in sizes]
     stats.count_messages(texts)
     assert (stats.messages, stats.message_requests) == (len(sizes), requests)
-    stats.count_batch(texts)
+    stats.count_received(texts)
+    stats.count_deleted(len(texts))
     assert stats.message_requests == 2 * requests + 1
     assert stats.dollars == pytest.approx(stats.message_requests * 0.40e-6)
 

@@ -325,6 +325,39 @@ def test_a_mapping_that_can_not_work_is_a_clear_error(
         load(nest(tmp_path, engine=ENGINE.replace(part, replacement)))
 
 
+POLLING = """
+Resources:
+  Jobs: { Type: AWS::SQS::Queue }
+  Work:
+    Type: AWS::Serverless::Function
+    Properties:
+      Handler: app.work
+      Events: { Sent: { Type: SQS, Properties: { Queue: !GetAtt Jobs.Arn, LIMITS } } }
+"""
+
+
+def test_a_queues_batch_may_be_gathered_for_a_while(tmp_path: Path) -> None:
+    """Else it is handed over at once, ten messages at most."""
+    given = "BatchSize: 500, MaximumBatchingWindowInSeconds: 60"
+    for limits, expected in ((given, (500, 60)), ("Enabled: true", (10, 0))):
+        (mapping,) = load(write(tmp_path, POLLING.replace("LIMITS", limits))).queue_mappings
+        assert (mapping.batch_size, mapping.window_s) == expected
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ("BatchSize: 11", "needs a batching window"),
+        ("BatchSize: 10001, MaximumBatchingWindowInSeconds: 1", "beyond 10,000"),
+        ("MaximumBatchingWindowInSeconds: 301", "beyond 300"),
+    ],
+)
+def test_a_batch_that_lambda_would_not_gather_is_a_clear_error(tmp_path: Path, limits: str, message: str) -> None:
+    """The error names the function and its event."""
+    with pytest.raises(ConfigurationError, match=rf"Work\.Sent.*{message}"):
+        load(write(tmp_path, POLLING.replace("LIMITS", limits)))
+
+
 def test_a_missing_template_is_a_clear_error(tmp_path: Path) -> None:
     """The error names the path."""
     with pytest.raises(ConfigurationError, match=r"nowhere\.yaml"):

@@ -91,6 +91,7 @@ class Inside(Driver):
             raise
         finally:
             run.leave()
+            self.cloud.stats.count_calls(run.calls.made, function.spec.memory_mb)
 
     def _host(self, function: Function) -> LocalHost:
         """That of the function's sandbox, which makes it once, as a sandbox of Lambda does."""
@@ -106,6 +107,7 @@ class Inside(Driver):
         run = self._runs[-1] if self._runs else None
         if run is None:
             return
+        run.calls.count(operation, when)
         if isinstance(operation, Tell):
             if operation.what is What.RUNNING:
                 run.promise, run.fn = operation.id, operation.fn

@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from adapter.engine import hosts
+from adapter.engine.operations import Many, Now, Remaining, RunCode, RunLeft, Tell
 from adapter.protocol.times import NO_TIME, Span
 from adapter.testing.hosting import LocalHost
 from adapter.testing.in_process.activities import Activity
 from adapter.testing.simulated_aws.lambdas import Function, Invocation, environment
+from adapter.testing.stats import SIDE_BY_SIDE
+
+
+@dataclass
+class Calls:
+    """Counts an invocation's calls to the outside. Of those that are made side by side, so many count as one."""
+
+    made: int = 0
+    _within: int = 0
+
+    def count(self, operation: object, when: str) -> None:
+        if isinstance(operation, Many):
+            self._within += 1 if when == "before" else -1
+            if when == "before":
+                self.made += math.ceil(len(operation.operations) / SIDE_BY_SIDE)
+        elif when == "before" and not self._within and not isinstance(operation, _INSIDE):
+            self.made += 1
+
+
+_INSIDE = (Now, Remaining, RunCode, RunLeft, Tell)
+"""These call nobody outside."""
 
 
 @dataclass(eq=False)
@@ -26,6 +49,7 @@ class Run:
     promise: str = ""
     fn: str = ""
     ran: Span = NO_TIME
+    calls: Calls = field(default_factory=Calls)
     _stack: ExitStack = field(default_factory=ExitStack)
 
     def enter(self, running: list[Run]) -> None:

@@ -17,9 +17,11 @@ from adapter.testing.simulated_aws.intrinsics import ACCOUNT, REGION
 from adapter.testing.simulated_aws.outages import Throttled, delay_of
 from adapter.testing.simulated_aws.streams import Deliver
 from adapter.testing.simulated_aws.template import QueueMapping, QueueSpec
-from adapter.testing.stats import Stats
+from adapter.testing.stats import MESSAGES_TOGETHER, Stats
 
 MAX_DELAY_S = 900
+MAX_EVENT_BYTES = 6_000_000
+"""Of a synchronous invocation: a batch is handed over before it has more."""
 
 
 class Queue(Protocol):
@@ -173,18 +175,31 @@ class MemoryQueue:
 
 
 @dataclass(eq=False)
-class Held:
-    """A batch that a mapping has received. No other can receive the messages ``until`` then."""
+class Batch:
+    """Messages that a mapping has received, to be handed over at ``ready_at``.
 
-    messages: list[dict[str, Any]]
+    No other can receive them ``until`` then. ``tries``: so often Lambda refused the batch.
+    """
+
     until: Instant
-    retry_at: Instant = EPOCH
+    ready_at: Instant = EPOCH
+    messages: list[dict[str, Any]] = field(default_factory=list)
     tries: int = 0
+
+    def has_room_for(self, message: dict[str, Any]) -> bool:
+        together = [*self.messages, message]
+        return sum(len(each["Body"].encode("utf-8", "surrogatepass")) for each in together) <= MAX_EVENT_BYTES
 
 
 @dataclass
 class QueuePoller:
-    """Follows one queue for one event source mapping."""
+    """Follows one queue for one event source mapping.
+
+    Without a batching window, what can be received is handed over at once, ten messages at most. With one, Lambda goes
+    on to receive until the batch is full, or the window is over that began with its first message. Each answer of the
+    queue, with ten messages at most, is a request. Requests without an answer aren't counted: an idle stack has them,
+    too.
+    """
 
     queue: Queue
     mapping: QueueMapping
@@ -192,12 +207,20 @@ class QueuePoller:
     clock: Callable[[], Instant]
     visibility_s: int
     busy: bool = False
-    _held: list[Held] = field(default_factory=list)
+    _batches: list[Batch] = field(default_factory=list)
+    _open: Batch | None = None
 
     def next_at(self) -> Instant | None:
-        """When its first message can be received, or one that was throttled is tried again."""
-        moments = [self.queue.next_at(), *(held.retry_at for held in self._held)]
+        """When it can receive a message, or hand over a batch."""
+        moments = [self.queue.next_at(), *(batch.ready_at for batch in self._batches)]
         return min((at for at in moments if at is not None), default=None)
+
+    def is_ready(self) -> bool:
+        """Receive what the window lets wait. Whether a batch can be handed over now."""
+        if self.mapping.window_s:
+            self._gather()
+            return any(batch.ready_at <= self.clock() for batch in self._batches)
+        return (at := self.next_at()) is not None and at <= self.clock()
 
     def deliver(self, deliver: Deliver, limit: int | None = None, again: bool = False) -> None:
         """Hand one batch to the function. Messages that it doesn't acknowledge come again after the queue's timeout.
@@ -205,38 +228,74 @@ class QueuePoller:
         AWS puts batches together anew at each delivery; ``limit`` bounds this one. A standard queue delivers at least
         once: with ``again``, acknowledged messages come a second time.
         """
-        held = self._taken(limit)
-        if held is None:
+        batch = self._taken(limit)
+        if batch is None:
             return
-        received = held.messages
         try:
-            failed = self._failed(received, deliver)
+            failed = self._failed(batch.messages, deliver)
         except Throttled:
-            self._hold(held)
+            self._hold(batch)
             return
-        self.stats.count_batch([message["Body"] for message in received])
-        for message in received:
-            if message["MessageId"] in failed:
-                continue
+        acknowledged = [message for message in batch.messages if message["MessageId"] not in failed]
+        self.stats.count_deleted(len(acknowledged))
+        for message in acknowledged:
             # Only once: copies of copies would never end.
             is_copied = again and message["Attributes"]["ApproximateReceiveCount"] == "1"
             (self.queue.release if is_copied else self.queue.delete)(message)
 
-    def _taken(self, limit: int | None) -> Held | None:
-        """A batch: one that was throttled, else a new one."""
-        now = self.clock()
-        due = next((held for held in self._held if held.retry_at <= now), None)
-        if due is not None:
-            self._held.remove(due)
-            return due
-        received = self.queue.receive(min(limit or self.mapping.batch_size, self.mapping.batch_size))
-        return Held(received, until=now + self.visibility_s * SECOND) if received else None
+    def _gather(self) -> None:
+        while (at := self.queue.next_at()) is not None and at <= self.clock():
+            if not (received := self._receive(MESSAGES_TOGETHER)):
+                return
+            for message in received:
+                self._add(message)
 
-    def _hold(self, held: Held) -> None:
+    def _add(self, message: dict[str, Any]) -> None:
+        if self._open is not None and not self._open.has_room_for(message):
+            self._close()
+        if self._open is None:
+            now = self.clock()
+            self._open = Batch(now + self.visibility_s * SECOND, ready_at=now + self.mapping.window_s * SECOND)
+            self._batches.append(self._open)
+        self._open.messages.append(message)
+        if len(self._open.messages) >= self.mapping.batch_size:
+            self._close()
+
+    def _close(self) -> None:
+        """Its window is over, or it is full."""
+        if self._open is not None:
+            self._open.ready_at = min(self._open.ready_at, self.clock())
+            self._open = None
+
+    def _receive(self, most: int) -> list[dict[str, Any]]:
+        received = self.queue.receive(most)
+        if received:
+            self.stats.count_received([message["Body"] for message in received])
+        return received
+
+    def _taken(self, limit: int | None) -> Batch | None:
+        """A batch: one that was gathered or throttled, else a new one."""
+        now = self.clock()
+        ready = next((batch for batch in self._batches if batch.ready_at <= now), None)
+        if ready is None:
+            if self.mapping.window_s:
+                return None
+            received = self._receive(min(limit or self.mapping.batch_size, self.mapping.batch_size))
+            return Batch(now + self.visibility_s * SECOND, messages=received) if received else None
+        if ready is self._open:
+            self._close()
+        if limit is not None and not ready.tries and limit < len(ready.messages):
+            taken = Batch(ready.until, messages=ready.messages[:limit])
+            del ready.messages[:limit]
+            return taken
+        self._batches.remove(ready)
+        return ready
+
+    def _hold(self, batch: Batch) -> None:
         """Lambda tries what is throttled again as long as it has the messages. Then they come again by themselves."""
-        held.retry_at, held.tries = self.clock() + delay_of(held.tries) * SECOND, held.tries + 1
-        if held.retry_at < held.until:
-            self._held.append(held)
+        batch.ready_at, batch.tries = self.clock() + delay_of(batch.tries) * SECOND, batch.tries + 1
+        if batch.ready_at < batch.until:
+            self._batches.append(batch)
 
     def _failed(self, received: list[dict[str, Any]], deliver: Deliver) -> set[str]:
         every = {message["MessageId"] for message in received}

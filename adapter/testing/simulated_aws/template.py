@@ -86,11 +86,12 @@ class QueueSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class QueueMapping:
-    """An event source mapping from a queue to a function."""
+    """An event source mapping from a queue to a function. It gathers a batch for ``window_s`` seconds at most."""
 
     function: str
     queue: str
     batch_size: int
+    window_s: int
     report_item_failures: bool
 
 
@@ -247,15 +248,25 @@ def _queue_of(arn: str) -> str:
 def _queue_mappings(stack: Stack, logical_id: str) -> list[QueueMapping]:
     events: Mapping[str, Any] = stack.properties(logical_id).get("Events", {})
     return [
-        QueueMapping(
-            function=stack.physical_id(logical_id),
-            queue=_queue_of(str(event["Properties"]["Queue"])),
-            batch_size=int(event["Properties"].get("BatchSize", 10)),
-            report_item_failures="ReportBatchItemFailures" in event["Properties"].get("FunctionResponseTypes", []),
-        )
-        for event in events.values()
+        _queue_mapping(stack, f"{logical_id}.{name}", stack.physical_id(logical_id), event["Properties"])
+        for name, event in events.items()
         if event["Type"] == "SQS" and _flag(event["Properties"].get("Enabled", True))
     ]
+
+
+def _queue_mapping(stack: Stack, where: str, function: str, properties: Mapping[str, Any]) -> QueueMapping:
+    made = QueueMapping(
+        function=function,
+        queue=_queue_of(str(properties["Queue"])),
+        batch_size=int(properties.get("BatchSize", 10)),
+        window_s=int(properties.get("MaximumBatchingWindowInSeconds", 0)),
+        report_item_failures="ReportBatchItemFailures" in properties.get("FunctionResponseTypes", []),
+    )
+    if not 1 <= made.batch_size <= 10_000 or not 0 <= made.window_s <= 300:
+        raise ConfigurationError(f"{stack.path}: {where} has a BatchSize beyond 10,000, or a window beyond 300 seconds")
+    if made.batch_size > 10 and not made.window_s:
+        raise ConfigurationError(f"{stack.path}: {where} has a BatchSize above 10, so it needs a batching window")
+    return made
 
 
 def _mappings(stack: Stack, logical_id: str) -> list[StreamMapping]:

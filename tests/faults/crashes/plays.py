@@ -14,7 +14,7 @@ import pytest
 from adapter import Retry, attach, durable, errors, link, promise, resolve, run, schedule, unschedule
 from adapter.cli.redriving import redrive
 from adapter.engine import hosts
-from adapter.engine.operations import Create
+from adapter.engine.operations import Create, Remove
 from adapter.engine.telling import What
 from adapter.lambdas import removal
 from adapter.links.endpoint import handler as answer_by_link
@@ -30,6 +30,8 @@ from tests.simulation.scenarios.stage import left_open
 from tests.support.drops import drop
 from tests.support.envelopes import sent
 from tests.support.laws import Limit, nothing_is_kept
+
+TEND = "adapter.lambdas.sweeper.tend"
 
 CLOUDS: list[LocalCloud] = []
 DEATHS: list[str] = []
@@ -378,6 +380,15 @@ def removed(cloud: LocalCloud) -> object:
         return [record.id for record in cloud.records()] + list(cloud._world.objects())
 
 
+def crowded(cloud: LocalCloud) -> object:
+    """What is left of many whose retention ends within an hour; an invocation has time to remove one."""
+    for number in range(40):
+        leaf.with_options(id=f"crowd-{number}").start(number)
+    cloud.meanwhile(TEND, Remove, lambda: cloud.elapse(40))
+    cloud.advance(33 * DAY)
+    return [record.id for record in cloud.records()]
+
+
 def held_up(cloud: LocalCloud) -> object:
     """For a minute the resumer may not invoke a function, nor keep the message for later."""
     handle = asks.with_options(id="held", target="held").start()
@@ -457,6 +468,7 @@ PLAYS = {
     "begins": Play(begun_by_an_event, 2),
     "settled in its place": Play(settled_in_its_place, 41),
     "is removed": Play(removed, []),
+    "are removed in turn": Play(crowded, []),
     "drifts": Play(drifted, 3, looked_for=True),
     "lost": Play(partial(without, 1, calls), 10, looked_for=True),
     "held up": Play(held_up, "resolved", looked_for=True),

@@ -184,6 +184,7 @@ ROWS = {
     "remove-objects": Row("is removed", TEND, of(ClearPayloads)),
     "remove-root": Row("is removed", TEND, lambda found: isinstance(found, Remove) and "~" not in found.id),
     "remove-rest": Row("is removed", TEND, to_root(SendAt, Look)),
+    "send-on-for-want-of-time": Row("are removed in turn", TEND, sent(SendAt, Look)),
     "make-schedule": Row("schedules", ":keeps_time", created(root=True, kind=Kind.SCHEDULE)),
     "send-first-occurrence": Row("schedules", ":keeps_time", sent(SendAt, Occur)),
     "begin-occurrence": Row("schedules", FIRE, created(root=True)),

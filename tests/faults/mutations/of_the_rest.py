@@ -289,8 +289,8 @@ OF_THE_REST = [
         bug="What is due later than a message can be delayed is delivered when its first hop ends.",
         breaks="not earlier than asked",
         file="adapter/lambdas/sweeper.py",
-        old="    if at > host.ports.clock.now() + SECOND:",
-        new="    if False:",
+        old="    if late or at > host.ports.clock.now() + SECOND:",
+        new="    if late:",
         check=("tests/simulation/test_retries.py::test_a_long_delay_needs_no_lambda",),
     ),
     Mutation(
@@ -319,6 +319,15 @@ OF_THE_REST = [
         old="        return self.over or self.at not in (self.wake_at, self.deadline)",
         new="        return self.over or self.at != self.wake_at",
         check=("tests/simulation/test_timers.py::test_a_removal_that_dies_delays_no_deadline",),
+    ),
+    Mutation(
+        name="no-time-for-a-batch",
+        bug="The Lambda of upkeep begins another removal, however little time is left for it.",
+        breaks="removal comes to an end",
+        file="adapter/lambdas/sweeper.py",
+        old="    if late or at > ",
+        new="    if at > ",
+        check=(f"{RETENTION}::test_what_a_slow_removal_leaves_no_time_for_is_sent_on",),
     ),
     Mutation(
         name="half-a-batch",
