@@ -17,6 +17,7 @@ from adapter.protocol.messages import Cause, Resume
 from adapter.protocol.records import Kind, Record, State
 from adapter.protocol.signs import Deadlocked, Expired, Held, Lost, Over, Paused, Running, Verdict, Waiting, Why
 from adapter.protocol.standing import Way, named
+from adapter.protocol.times import EPOCH
 
 WALKED = 1_000
 """One command looks at so many functions."""
@@ -48,7 +49,9 @@ def resume(host: EngineHost, promise: str, force: bool) -> Iterator[str]:
             raise Unfit(f"{own.id} is no function, so nothing runs for it: {stands.text}")
         if (invoked := _invocation(stands.verdict, force and own.id == promise)) is not None:
             cause, why = invoked
-            if host.ports.perform(Invoke(own.target, Resume(id=own.id, cause=cause, since=own.created_at))):
+            looked_at = host.now() if cause is Cause.CHECK else EPOCH
+            message = Resume(id=own.id, cause=cause, since=own.created_at, looked_at=looked_at)
+            if host.ports.perform(Invoke(own.target, message)):
                 yield f"invoked {named(own)} in {own.target}, {why}"
             else:
                 yield f"not invoked: {named(own)}; Lambda refuses to invoke {own.target}. It is tried again by itself"

@@ -46,6 +46,7 @@ from adapter.protocol.ids import child_id, parent_of
 from adapter.protocol.messages import Cause, Message, Resume, Start
 from adapter.protocol.promises import Refusal, Refused, Written
 from adapter.protocol.records import Kind, Record, State
+from adapter.protocol.signs import LATE
 from adapter.protocol.times import EPOCH, MINUTE, NO_TIME, Instant
 from adapter.protocol.timing import WATCH
 from adapter.replay.blocks import gathered
@@ -81,7 +82,7 @@ class _Run:
         self.execution: Execution | None = None
         self.attempt = 1
         self.crashes = 0
-        self.since = EPOCH
+        self.since = self.looked_at = EPOCH
 
     # From a message to records.
 
@@ -101,7 +102,7 @@ class _Run:
 
     def resume(self, message: Resume) -> Steps:
         self.suspender = Suspender(self.caller, message.firing)
-        claims, self.crashes = message.cause.claims, message.crashes
+        claims, self.crashes, self.looked_at = message.cause.claims, message.crashes, message.looked_at
         # What a claim took from a later execution of the id, this run has to give back.
         self.since = EPOCH if claims else message.since
         now: Instant = yield Now()
@@ -188,7 +189,7 @@ class _Run:
                 # A plain function, which runs on to its end: there is nothing to clean up.
                 yield Close(self.own.id)
                 return Ending.CLOSED
-            if self.checking and never_ran and not self._is_given_up(function, (yield Now())):
+            if self.checking and never_ran and not (yield from self._begins_anew(function)):
                 return Ending.REFUSED
             if self.own.outage:
                 yield from self._runs_again()
@@ -224,13 +225,32 @@ class _Run:
         if self.execution is not None:
             self.execution.own = self.own
 
+    def _begins_anew(self, function: Definition) -> Generator[Operation, Any, bool]:
+        """Whether a check begins a function that left no trace. Its record says so, for other checks to leave it alone.
+
+        A check that came late waited in Lambda's queue, since Lambda throttles. What was taken for lost may have waited
+        there, too, and run now. The next look judges again. With endless attempts nothing is said: no other attempt
+        follows this one, and each look is to make one.
+        """
+        if self.looked_at and self.own.retry_at == self.looked_at:
+            # This is Lambda's retry of the check.
+            return True
+        now: Instant = yield Now()
+        if now - (self.looked_at or now) > LATE or not self._is_given_up(function, now):
+            return False
+        if policy_of(function, self.own).attempts != math.inf:
+            begun = self.looked_at or now
+            yield Hold(self.own.id, "", EPOCH, begun)
+            self.own = replace(self.own, outage="", outage_at=EPOCH, retry_at=begun)
+        return True
+
     def _is_given_up(self, function: Definition, now: Instant) -> bool:
         """Whether a function that left no trace has had time for all its attempts: then it isn't between two."""
         policy = policy_of(function, self.own)
         # Endless attempts are never over. For them this run makes one more, which no other follows.
         attempts = 1 if policy.attempts == math.inf else int(policy.attempts)
         delays = sum((policy.delay(attempt, self.own.id) for attempt in range(1, attempts)), NO_TIME)
-        # An outage is over: its attempts begin then.
+        # An outage is over, or a check has begun it anew: its attempts begin then.
         begun = max(self.own.created_at, self.own.retry_at)
         return now > begun + delays + attempts * self.caller.limit + 5 * MINUTE
 

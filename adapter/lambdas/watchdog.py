@@ -102,7 +102,7 @@ def _mend(own: Record, children: Sequence[Record], now: Instant, at: Instant) ->
             pass
         case Lost():
             yield Tell(What.MISSED, own.id, own.fn, {})
-            yield Invoke(own.target, Resume(id=own.id, cause=Cause.CHECK, since=own.created_at))
+            yield Invoke(own.target, Resume(id=own.id, cause=Cause.CHECK, since=own.created_at, looked_at=now))
         case Over() | Paused() | Held() | Running() | Waiting() | Deadlocked():
             pass
         case _:

@@ -63,7 +63,8 @@ class Resume:
     """Replay the promise's function, and go on.
 
     ``firing`` is the timer that sent this message, if one did. ``since`` is as of `Start`, if the sender knows it. The
-    resumer that goes by a child's record alone doesn't, nor does the sweeper.
+    resumer that goes by a child's record alone doesn't, nor does the sweeper. ``looked_at`` is when somebody saw that
+    the function doesn't move, and sent a `Cause.CHECK`. The function may have moved before the check comes.
     """
 
     id: str
@@ -71,6 +72,7 @@ class Resume:
     firing: Firing | None = None
     crashes: int = 0
     since: Instant = EPOCH
+    looked_at: Instant = EPOCH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +113,7 @@ def to_event(message: Timed) -> dict[str, Any]:
                 "cause": message.cause.value,
                 "crashes": message.crashes or None,
                 "since": message.since or None,
+                "looked_at": message.looked_at or None,
             }
             if message.firing is not None:
                 body |= {"at": message.firing.at, "epoch": message.firing.epoch}
@@ -158,7 +161,8 @@ def parse_timed(event: Mapping[str, Any]) -> Timed:
     if cause not in set(Cause):
         raise BadMessage(f"an envelope resumes for an unknown cause: {named(cause)}")
     firing = Firing(Instant(_whole(event, "at")), _whole(event, "epoch", -1)) if "at" in event else None
-    return Resume(id=_id(event, "resume"), cause=Cause(cause), firing=firing, **_fate(event))
+    looked_at = Instant(_whole(event, "looked_at", EPOCH, least=0))
+    return Resume(id=_id(event, "resume"), cause=Cause(cause), firing=firing, looked_at=looked_at, **_fate(event))
 
 
 def _fate(event: Mapping[str, Any]) -> dict[str, Any]:

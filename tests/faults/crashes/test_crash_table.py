@@ -176,6 +176,7 @@ ROWS = {
     "send-on": Row("retries", FIRE, sent(SendAt, Start)),
     "look-time-out": Row("late", FIRE, of(Settle, state=State.TIMEDOUT)),
     "look-invoke": Row("lost", TEND, sent(Invoke, Resume, Cause.CHECK)),
+    "begin-anew": Row("lost", LAMBDA, of(Hold)),
     "make-up": Row("uncounted", LAMBDA, of(Arrive)),
     "look-at-calls": Row("lost below", TEND, of(SendBatch)),
     "look-send-time": Row("between looks", TEND, to_root(SendAt, Look)),

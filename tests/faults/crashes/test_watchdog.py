@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import math
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from adapter import Retry, attach, durable, errors, promise, resolve
+from adapter import Retry, attach, durable, errors, promise, resolve, run
 from adapter.cli.acting import resume
 from adapter.cli.reading import Reader
+from adapter.engine.operations import RunCode
 from adapter.engine.ports import drive
 from adapter.lambdas.watchdog import look
 from adapter.protocol.times import SECOND
@@ -344,6 +346,80 @@ def test_a_throttled_backlog_is_not_multiplied(cloud: LocalCloud) -> None:
         assert cloud.service.accepted - before <= 10
     assert handle.result() == sum(range(WIDTH))
     assert cloud.stats.bodies[queued] == WIDTH
+
+
+@durable(name="watchdog:works")
+def works(index: int) -> int:
+    CLOUDS[-1].elapse(50)
+    return index
+
+
+@durable(name="watchdog:begins_with_a_step")
+async def begins_with_a_step(index: int) -> int:
+    return await run(works.__wrapped__, index)
+
+
+CLOUDS: list[LocalCloud] = []
+
+
+def throttled(program: Any, seconds: int, roots: int) -> tuple[int, list[str]]:
+    """Roots whose Lambda is throttled for so long: how often their code began, and what was told."""
+    told: list[str] = []
+    with LocalCloud(engine="memory", concurrency=roots + 5, verify=False) as cloud:
+        CLOUDS[:] = [cloud]
+        cloud.watchers.append(lambda event: told.append(event.what))
+        with cloud.outage(program, "throttled"):
+            handles = [program.start(index) for index in range(roots)]
+            cloud.advance(seconds)
+        assert [handle.result() for handle in handles] == list(range(roots))
+        cloud.advance(HOUR)
+        return cloud.stats.bodies[program], told
+
+
+@pytest.mark.parametrize("program", [works, begins_with_a_step], ids=["leaf", "step"])
+@pytest.mark.parametrize("minutes", [23, 30, 50, 180, 345])
+def test_a_check_that_waited_in_the_queue_begins_nothing(program: Any, minutes: int) -> None:
+    """I5: the start that it looks for waits beside it, and both come as soon as there is room for them."""
+    bodies, told = throttled(program, minutes * 60, 1)
+    assert "missed" in told
+    assert bodies == 1
+
+
+def test_no_root_of_a_throttled_backlog_runs_twice() -> None:
+    """Five looks at each of them found it silent."""
+    bodies, told = throttled(works, THROTTLED, WIDTH)
+    assert told.count("missed") > WIDTH
+    assert bodies == WIDTH
+
+
+def test_a_check_is_repeated_by_lambda_however_late_that_is(cloud: LocalCloud) -> None:
+    """What it has begun isn't left to the next look; the third attempt comes after three minutes."""
+    cloud.service.losses = {1}
+    told: list[str] = []
+    cloud.watchers.append(lambda event: told.append(event.what))
+    cloud.kill(works, RunCode, "before")
+    cloud.kill(works, RunCode, "before")
+    CLOUDS[:] = [cloud]
+    begun = cloud.now()
+    assert cloud.run(works, 1) == 1
+    assert told.count("missed") == 1
+    assert (cloud.now() - begun).total_seconds() <= WATCH / SECOND + 60 + 300
+
+
+def test_a_look_leaves_alone_what_another_check_has_just_begun(cloud: LocalCloud) -> None:
+    """It may be between two attempts, as after any start."""
+    cloud.service.losses = {1}
+    tries: list[float] = []
+
+    @durable(retry=Retry(attempts=3, initial=20 * HOUR, max_delay=20 * HOUR, jitter=0))
+    def flaky() -> str:
+        tries.append(cloud.now().timestamp())
+        if len(tries) < 3:
+            raise OSError("not yet")
+        return "done"
+
+    assert cloud.run(flaky) == "done"
+    assert [after - before for before, after in pairwise(tries)] == [20 * HOUR, 20 * HOUR]
 
 
 def test_a_backlog_that_was_lost_is_found_once_one_of_it_has_come_through(cloud: LocalCloud) -> None:

@@ -26,6 +26,7 @@ from adapter.engine.operations import (
     Claim,
     Close,
     Create,
+    Hold,
     Invoke,
     Many,
     Now,
@@ -49,6 +50,7 @@ from adapter.protocol.messages import Cause, Message, Resume, Settlement, Start
 from adapter.protocol.promises import Refused
 from adapter.protocol.records import Record, State, Wake
 from adapter.protocol.signs import Lost, verdict
+from adapter.protocol.times import Instant
 from adapter.protocol.timing import WATCH
 from adapter.replay.outcomes import resolved
 
@@ -265,8 +267,9 @@ class Explorer:
             return
         if later.looks > self.drops:
             raise Violation(f"a look for each record that was put aside, and one more for {lost[0]}")
-        checks = [LambdaRun(Resume(id=one.id, cause=Cause.CHECK), "look", now=later.clock) for one in lost]
-        yield "look", later._replace(waiting=tuple(sorted(self._number(check) for check in checks)))
+        checks = [Resume(id=one.id, cause=Cause.CHECK, looked_at=Instant(later.clock)) for one in lost]
+        runs = [LambdaRun(check, "look", now=later.clock) for check in checks]
+        yield "look", later._replace(waiting=tuple(sorted(self._number(run) for run in runs)))
 
     def _is_lost(self, own: Record, records: dict[str, Record], now: int) -> bool:
         children = _children(records, ReadChildren(own.id))
@@ -419,6 +422,8 @@ class Explorer:
                 written = self.rules.register(standing, operation.awaiter)
             case Close():
                 written = promises.close(standing)
+            case Hold():
+                written = promises.hold(standing, operation.why, operation.since, operation.retry_at)
             case _:
                 raise NotImplementedError(operation)
         if isinstance(written, Refused):
