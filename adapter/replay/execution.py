@@ -18,38 +18,36 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import heapq
+import operator
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
 from typing import Any, NoReturn, TypeVar
 
-from adapter.errors import CodecError, InvalidId, MixedIO, PayloadTooLarge, PromiseCancelled
+from adapter.errors import InvalidId, MixedIO
 from adapter.protocol.ids import MAX_ID_CHARACTERS, child_id
-from adapter.protocol.records import Kind, Record, State, Wake
+from adapter.protocol.records import Kind, Record
 from adapter.protocol.retries import Retry
-from adapter.protocol.times import Instant
-from adapter.replay import waits
+from adapter.protocol.times import NEVER, SECOND, Instant
+from adapter.replay import outcomes, waits
 from adapter.replay.attempts import attempts
-from adapter.replay.deadlines import Deadlines
-from adapter.replay.delivery import deliver, due_for_delivery
-from adapter.replay.drift import drifted, missing_of
-from adapter.replay.journal import Delivery, Journal, Source
+from adapter.replay.journal import Delivery, Journal, Source, drifted
 from adapter.replay.known import Known
 from adapter.replay.loop import DurableFuture, DurableLoop, new_loop
-from adapter.replay.outcomes import Outcome, rejected, resolved
 from adapter.replay.parking import park
-from adapter.replay.steps import Behind, Done, Flush, Left, Promise, Request, Scope, Step, Suspended, current
+from adapter.replay.steps import Behind, Done, Flush, Left, Promise, Request, Scope, Step, current
 
 R = TypeVar("R")
 
 
 class _Open(DurableFuture, Promise[Any]):
-    """A promise of a running execution."""
+    """A promise of a running execution. ``deadline`` is the timer of the function's loop that it times out by."""
 
     def __init__(self, execution: Execution, request: Request) -> None:
         super().__init__(loop=execution.loop)
         self.id = request.id
         self._execution = execution
         self.request = request
+        self.deadline: asyncio.TimerHandle | None = None
 
     def cancel(self, msg: Any = None) -> bool:
         if not super().cancel(msg):
@@ -93,12 +91,13 @@ class Execution(Scope):
         self._retry = retry
         self._leave = leave
         self._journal = Journal(self.known.records.values(), since)
-        self._deadlines = Deadlines(self.loop)
         self._main: asyncio.Task[Any] | None = None
         self._next_ordinal = 0
         self._asked: list[Request] = []
         self._cancels: list[int] = []
         self._open: dict[int, _Open] = {}
+        # The ordinals whose deadline has passed since the last flush.
+        self._passed: list[int] = []
         self._fresh: list[tuple[Instant, int]] = []
         self._cancel_delivered = False
         self._cut_short = False
@@ -126,7 +125,7 @@ class Execution(Scope):
         opened = self._open[request.ordinal] = _Open(self, request)
         self._asked.append(request)
         if request.deadline is not None and not request.root:
-            self._deadlines.watch(request.ordinal, request.deadline)
+            opened.deadline = self.loop.call_at(request.deadline / SECOND, self._passed.append, request.ordinal)
         return opened
 
     def cancelled(self, ordinal: int) -> None:
@@ -150,8 +149,7 @@ class Execution(Scope):
 
     def learn(self, record: Record) -> None:
         """Take a child's record that the engine loaded, wrote, or found to stand. A settled one never changes (I1)."""
-        ordinal = record.ordinal
-        if self.known.learn(record) and ordinal in self._open:
+        if self.known.learn(record) and (ordinal := record.ordinal) in self._open:
             heapq.heappush(self._fresh, (due_for_delivery(record), ordinal))
 
     def resume(self, own: Record, children: Iterable[Record]) -> bool:
@@ -179,7 +177,7 @@ class Execution(Scope):
                 return Left(task=main, loop=self.loop)
             if main.done() and not self._winding_down and self._wind_down():
                 continue
-            if (self._asked or self._cancels or self._deadlines.passed) and (flush := self._flush(now)) is not None:
+            if (self._asked or self._cancels or self._passed) and (flush := self._flush(now)) is not None:
                 return flush
             if not self._deliver_next(now):
                 return self._rest()
@@ -253,7 +251,9 @@ class Execution(Scope):
     def _flush(self, now: Instant) -> Flush | None:
         asked, self._asked = self._asked, []
         cancels, self._cancels = self._cancels, []
-        passed = self._deadlines.take_passed()
+        passed = self._passed[:]
+        # In place: the timers append to this very list.
+        self._passed.clear()
         missing, seen = self._compared(asked) if asked else ([], "")
         wanted = {request.ordinal for request in missing}
         cancels = [each for each in cancels if each in wanted or self.known.is_pending(each)]
@@ -272,8 +272,7 @@ class Execution(Scope):
 
     def _compared(self, asked: list[Request]) -> tuple[list[Request], str]:
         """The requests of a turn that aren't stored yet, and the deliveries that its leader carries."""
-        missing = missing_of(asked, self.known, self._journal, self._name())
-        seen = self._journal.take_seen()
+        missing, seen = self._journal.compare(asked, self.known, self._name())
         for request in asked:
             record = self.known.records.get(request.ordinal)
             if record is not None and not record.pending and request.ordinal in self._open:
@@ -283,9 +282,10 @@ class Execution(Scope):
         return missing, seen
 
     def _close(self, ordinal: int) -> None:
-        """Stop watching a promise's deadline: the code has heard of the promise, or doesn't want to any more."""
-        self._open.pop(ordinal, None)
-        self._deadlines.drop(ordinal)
+        """Stop watching a promise and its deadline: the code has heard of it, or doesn't want to any more."""
+        promise = self._open.pop(ordinal, None)
+        if promise is not None and promise.deadline is not None:
+            promise.deadline.cancel()
 
     def _waits_only_for(self, missing: list[Request], now: Instant) -> bool:
         """Whether the function will wait for this one new promise and nothing else."""
@@ -334,7 +334,7 @@ class Execution(Scope):
             found.append((self.own.settled_at, Delivery(Source.CANCELLATION)))
         # `min` takes the first of those that are due at the same time, and they were added in the order of their
         # sources.
-        return min(found, key=lambda each: each[0])[1] if found else None
+        return min(found, key=operator.itemgetter(0))[1] if found else None
 
     def _deliver_settlement(self, ordinal: int) -> None:
         promise = self._open.get(ordinal)
@@ -345,7 +345,7 @@ class Execution(Scope):
             raise Behind(f"#{ordinal} of {self._name()}")
         self._close(ordinal)
         self.loop.now = max(self.loop.now, record.settled_at)
-        deliver(promise, promise.request, record)
+        outcomes.deliver(promise, promise.request, record)
         if record.rejected:
             self._rejected.append(promise)
 
@@ -371,54 +371,19 @@ class Execution(Scope):
         if self.known.last >= self._next_ordinal:
             self._drift(self.known.records[self.known.last], "the code didn't ask for it")
         assert self._main is not None
+        timer = self.loop.next_timer()
+        wake_at = None if timer is None else timer.due
         if not self._main.done() or any(not task.done() for task in self.loop.tasks):
-            return self._suspended()
+            return waits.of_code(self._open, self.known, wake_at)
         pending = self.known.pending()
         failed = self._cut_short or self._main.cancelled() or self._main.exception() is not None
         # A function that failed doesn't need its children, and no code is left to hear from the outside world.
         needless = [record.ordinal for record in pending if failed or record.kind in (Kind.EXTERNAL, Kind.FOLLOW)]
         if needless:
             return Flush(leader=None, requests=(), seen="", direct=False, cancels=tuple(needless))
-        return self._suspended_on_children(pending) if pending else Done(outcome=self._outcome())
-
-    def _suspended(self) -> Suspended:
-        promises = [promise for promise in self._open.values() if waits.awaited(promise)]
-        counted = [p for p in promises if self.known.records[p.request.ordinal].wake is not Wake.DIRECT]
-        need = waits.need_of(counted)
-        return self._suspension(promises, need.count, direct=bool(promises) and not counted, on_reject=need.on_reject)
-
-    def _suspended_on_children(self, pending: list[Record]) -> Suspended:
-        """The function has ended. It settles when everything that it started has settled."""
-        counted = [record for record in pending if record.wake is not Wake.DIRECT]
-        # The only timers that are left are its children's deadlines.
-        return self._suspension(pending, len(counted) or None, direct=not counted, on_reject=False)
-
-    def _suspension(
-        self, waiting: Iterable[Promise[Any] | Record], need: int | None, *, direct: bool, on_reject: bool
-    ) -> Suspended:
-        timer = self.loop.next_timer()
-        return Suspended(
-            waiting=tuple(each.id for each in waiting),
-            wake_at=None if timer is None else timer.due,
-            direct=direct and timer is None,
-            consumed=self.known.consumed,
-            rejections=self.known.rejections,
-            need=need,
-            on_reject=on_reject,
-        )
-
-    def _outcome(self) -> Outcome:
-        assert self._main is not None
-        if self._main.cancelled():
-            cancelled = PromiseCancelled(f"{self._name()} was cancelled from within")
-            return Outcome(State.CANCELED, rejected(cancelled).text)
-        error = self._main.exception()
-        if error is None:
-            try:
-                return resolved(self._encode_result(self._main.result()))
-            except (CodecError, PayloadTooLarge) as unstorable:
-                error = unstorable
-        return rejected(error)
+        if pending:
+            return waits.of_ended(pending, self.known, wake_at)
+        return Done(outcome=outcomes.of_task(self._main, self._encode_result, self._name()))
 
     def _on_io(self, operation: str) -> None:
         if self._next_ordinal or self._leave is None:
@@ -439,3 +404,12 @@ class Execution(Scope):
 
     def _drift(self, stored: Record | None, why: str) -> NoReturn:
         raise drifted(self._name(), None, stored, why)
+
+
+def due_for_delivery(record: Record) -> Instant:
+    """When a settlement is due for delivery.
+
+    A promise that this function cancelled itself comes last. The cancellation follows from a delivery that may not be
+    in the journal yet, so a replay has to make that delivery first, and then cancels again.
+    """
+    return NEVER if record.by_parent else record.settled_at

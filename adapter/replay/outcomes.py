@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from adapter.codec.exceptions import decode_exception, encode_exception
-from adapter.errors import PromiseCancelled, PromiseTimeout, Stuck
+from adapter.errors import CodecError, PayloadTooLarge, PromiseCancelled, PromiseTimeout, Stuck
 from adapter.protocol.records import Record, State
+
+if TYPE_CHECKING:
+    from adapter.replay.steps import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +62,41 @@ def resolved(text: str) -> Outcome:
 def rejected(error: BaseException) -> Outcome:
     """The outcome of a function that raised."""
     return Outcome(State.REJECTED, encode_exception(error))
+
+
+def of_task(task: asyncio.Task[Any], encode: Callable[[Any], str], name: str) -> Outcome:
+    """The outcome of the function ``name``, whose task is done. ``encode`` encodes what it returned."""
+    if task.cancelled():
+        return Outcome(State.CANCELED, rejected(PromiseCancelled(f"{name} was cancelled from within")).text)
+    error = task.exception()
+    if error is None:
+        try:
+            return resolved(encode(task.result()))
+        except (CodecError, PayloadTooLarge) as unstorable:
+            error = unstorable
+    return rejected(error)
+
+
+def deliver(promise: asyncio.Future[Any], request: Request, record: Record) -> None:
+    """Hand the outcome, decoded from what is stored, to the code. The first run does the same as every replay."""
+    outcome = Outcome(record.state, record.value)
+    try:
+        error = outcome.error(record.id)
+        if error is None:
+            value = _reader(request, record)(outcome.text)
+    except CodecError as unreadable:
+        error = unreadable
+    if error is None:
+        promise.set_result(value)
+    elif isinstance(error, StopIteration):
+        # A future can't carry a StopIteration: it would end the coroutine that awaits it.
+        promise.set_exception(RuntimeError(f"StopIteration: {error}"))
+    else:
+        promise.set_exception(error)
+
+
+def _reader(request: Request, record: Record) -> Callable[[str], Any]:
+    """The reader that the code's first request found: the root may be gone by now, or be another function's."""
+    if request.read_as is not None and record.reads:
+        return request.read_as(record.reads)
+    return request.decode

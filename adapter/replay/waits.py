@@ -9,9 +9,14 @@ function may be woken in vain, but no wake is lost.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from adapter.protocol.records import Record, Wake
+from adapter.protocol.times import Instant
+from adapter.replay.known import Known
+from adapter.replay.steps import Promise, Suspended
 
 ANY = "any"
 
@@ -30,6 +35,36 @@ class _Group:
 
     fail_fast: bool
     members: int = 0
+
+
+def of_code(promises: Mapping[int, Promise[Any]], known: Known, wake_at: Instant | None) -> Suspended:
+    """How code waits: for those of its open promises that it awaits, and until its first timer."""
+    waiting = [(ordinal, promise) for ordinal, promise in promises.items() if awaited(promise)]
+    counted = [promise for ordinal, promise in waiting if known.records[ordinal].wake is not Wake.DIRECT]
+    need, ids = need_of(counted), tuple(promise.id for _, promise in waiting)
+    return _suspended(ids, known, wake_at, need, direct=bool(waiting) and not counted)
+
+
+def of_ended(pending: Sequence[Record], known: Known, wake_at: Instant | None) -> Suspended:
+    """How a function waits whose code has ended: it settles when everything that it started has settled.
+
+    The only timers that are left are its children's deadlines.
+    """
+    counted = [record for record in pending if record.wake is not Wake.DIRECT]
+    ids = tuple(record.id for record in pending)
+    return _suspended(ids, known, wake_at, Need(len(counted) or None), direct=not counted)
+
+
+def _suspended(ids: tuple[str, ...], known: Known, wake_at: Instant | None, need: Need, *, direct: bool) -> Suspended:
+    return Suspended(
+        waiting=ids,
+        wake_at=wake_at,
+        direct=direct and wake_at is None,
+        consumed=known.consumed,
+        rejections=known.rejections,
+        need=need.count,
+        on_reject=need.on_reject,
+    )
 
 
 def awaited(future: asyncio.Future[Any]) -> bool:

@@ -273,8 +273,8 @@ OF_RUNS = [
         bug="A function settles before what it started has.",
         breaks="structured concurrency",
         file="adapter/replay/execution.py",
-        old="return self._suspended_on_children(pending) if pending else Done(outcome=self._outcome())",
-        new="return Done(outcome=self._outcome())",
+        old="        if pending:\n            return waits.of_ended(",
+        new="        if False:\n            return waits.of_ended(",
         check=(
             "tests/simulation/test_exceptions_and_structure.py"
             "::test_a_function_settles_only_after_everything_it_started[warm]",
@@ -320,7 +320,7 @@ OF_RUNS = [
         name="own-cancellations-in-their-time",
         bug="A replay delivers what the function cancelled before what made it cancel.",
         breaks="I4",
-        file="adapter/replay/delivery.py",
+        file="adapter/replay/execution.py",
         old="    return NEVER if record.by_parent else record.settled_at",
         new="    return record.settled_at",
         check=("tests/simulation/test_cancelled_replays.py",),
