@@ -81,7 +81,8 @@ class Flusher:
 
     def orphans_among(self, known: Known) -> list[Record]:
         """The orphans of all that is known, without a look at what other requests created."""
-        return self.orphans(known.pending() if self._checking else known.idle(self._caller.request_id))
+        records = known.pending() if self._checking else known.idle(self._caller.request_id)
+        return self.orphans(records) if records else []
 
     def dispatch(self, execution: Execution, records: Sequence[Record]) -> Performed:
         """Dispatch what is written: invoke calls, start and follow roots."""

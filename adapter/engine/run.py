@@ -44,7 +44,7 @@ from adapter.engine.telling import What
 from adapter.errors import BadMessage, NonDeterminismError
 from adapter.protocol.ids import child_id, parent_of
 from adapter.protocol.messages import Cause, Message, Resume, Start
-from adapter.protocol.promises import Refusal, Refused, Written
+from adapter.protocol.promises import Firing, Refusal, Refused, Written
 from adapter.protocol.records import Kind, Record, State
 from adapter.protocol.signs import LATE
 from adapter.protocol.times import EPOCH, MINUTE, NO_TIME, Instant
@@ -64,20 +64,23 @@ def respond(message: Message, caller: Caller, memory: Memory) -> Steps:
             return (yield from _Run(caller, memory).start(message))
         case Resume():
             checking = message.cause is Cause.CHECK
-            return (yield from _Run(caller, memory, checking=checking).resume(message))
+            return (yield from _Run(caller, memory, message.firing, checking=checking).resume(message))
         case _:
             assert_never(message)
 
 
 class _Run:
-    """One run of one promise's function. ``checking``: it was started because something may be lost."""
+    """One run of one promise's function.
 
-    def __init__(self, caller: Caller, memory: Memory, *, checking: bool = False) -> None:
+    ``firing``: the timer whose message started it. ``checking``: it was started because something may be lost.
+    """
+
+    def __init__(self, caller: Caller, memory: Memory, firing: Firing | None = None, *, checking: bool = False) -> None:
         self.caller = caller
         self.memory = memory
         self.checking = checking
         self.flusher = Flusher(caller, checking=checking)
-        self.suspender = Suspender(caller)
+        self.suspender = Suspender(caller, firing)
         self.own = Record(id="")
         self.execution: Execution | None = None
         self.attempt = 1
@@ -101,7 +104,6 @@ class _Run:
         return (yield from self._run(children, "started"))
 
     def resume(self, message: Resume) -> Steps:
-        self.suspender = Suspender(self.caller, message.firing)
         claims, self.crashes, self.looked_at = message.cause.claims, message.crashes, message.looked_at
         # What a claim took from a later execution of the id, this run has to give back.
         self.since = EPOCH if claims else message.since
@@ -331,7 +333,7 @@ class _Run:
         return ended
 
     def _read_blocks(self, execution: Execution) -> Generator[Operation, Any, None]:
-        for ordinal in execution.known.unread():
+        for ordinal in execution.known.unread[:]:
             children = yield ReadChildren(child_id(self.own.id, ordinal))
             execution.known.fill(ordinal, gathered(children))
 

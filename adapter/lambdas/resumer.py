@@ -182,13 +182,14 @@ class Batch:
             self._failed = self._do_all()
             # What is left of the invocation is for putting aside what failed, perhaps for want of patience.
             self._host.enter_invocation(self._context)
-        failed = self._failed.get(held.number)
+        number = held.number
+        failed = self._failed.get(number)
         if failed is None:
             return
         self._host.ports.perform(Tell(What.UNHANDLED, "", "", {"error": telling.told(failed)}))
         now = self._host.ports.clock.now()
         aside = Held(record=held.record, tries=held.tries + 1, since=held.since or now, why=telling.told(failed))
-        final = held.number in self._poison or now - aside.since >= KEPT
+        final = number in self._poison or now - aside.since >= KEPT
         self._host.ports.perform(PutAside(packed(aside), None if final else aside.pause))
 
     def _do_all(self) -> dict[str, Exception]:
@@ -196,13 +197,14 @@ class Batch:
         failures: dict[str, Exception] = {}
         settled: list[tuple[str, Settlement]] = []
         for held in self._records:
+            number = held.number
             try:
-                settled.append((held.number, settlement(DynamoDBRecord(held.record))))
+                settled.append((number, settlement(DynamoDBRecord(held.record))))
             except OtherVersion as later:
-                failures[held.number] = later
+                failures[number] = later
             except BadMessage as poison:
-                failures[held.number] = poison
-                self._poison.add(held.number)
+                failures[number] = poison
+                self._poison.add(number)
         # Followers first, each root's side by side. All else then has the pool for itself.
         followed = [Task(settle_followers(one), (number,)) for number, one in settled if one.awaiters]
         tasks = [*followed, *_wakes(settled)]
@@ -224,12 +226,13 @@ def _wakes(settled: Sequence[tuple[str, Settlement]]) -> Iterator[Task]:
     """One task for each parent that is counted, and for each function that is resumed otherwise."""
     counted: dict[str, list[tuple[str, Settlement]]] = {}
     for number, one in settled:
-        if one.wake is Wake.COUNTED and one.parent is not None:
-            counted.setdefault(one.parent, []).append((number, one))
+        parent = one.parent
+        if one.wake is Wake.COUNTED and parent is not None:
+            counted.setdefault(parent, []).append((number, one))
         if one.canceled:
             yield Task(resume_callee(one), (number,))
-        if one.wake is Wake.DIRECT and one.parent is not None:
-            yield Task(resume_direct(one.parent, one), (number,))
+        if one.wake is Wake.DIRECT and parent is not None:
+            yield Task(resume_direct(parent, one), (number,))
     for parent, together in counted.items():
         yield Task(resume_counted(parent, [one for _, one in together]), tuple(number for number, _ in together))
 

@@ -182,6 +182,7 @@ def last(path: str) -> int:
     return int(path.rpartition(".")[2].partition("*")[0])
 
 
+@functools.lru_cache(REMEMBERED)
 def is_path(text: str) -> bool:
     """Whether this is a path, written as `extend` writes it."""
     if _PATH.fullmatch(text) is None:

@@ -25,7 +25,8 @@ class Known:
 
     ``consumed`` is the number of counted settlements among them, and ``rejections`` how many of these are rejected.
     ``latest`` is the time of the latest settlement. ``last`` is the highest ordinal that is stored, -1 if there is
-    none. ``weight`` is about how many bytes of memory they take.
+    none. ``weight`` is about how many bytes of memory they take. ``unread`` are the blocks of a map that have ended,
+    but whose outcomes haven't been read yet: `fill` takes them.
     """
 
     def __init__(self, records: Iterable[Record]) -> None:
@@ -35,7 +36,7 @@ class Known:
         self.latest = EPOCH
         self.last = -1
         self.weight = 0
-        self._unread: list[int] = []
+        self.unread: list[int] = []
         self._recent: list[int] = []
         self._pending: dict[int, Record] = {}
         self._idle: dict[str, dict[int, Record]] = {}
@@ -57,7 +58,7 @@ class Known:
             self._wait_no_more(ordinal)
         self.latest = max(self.latest, record.settled_at)
         if record.fn == BLOCK_FUNCTION and record.state is State.RESOLVED:
-            self._unread.append(ordinal)
+            self.unread.append(ordinal)
         if record.wake is Wake.COUNTED:
             self.consumed += 1
             heapq.heappush(self._recent, record.settled_at)
@@ -99,15 +100,11 @@ class Known:
         """A run has dispatched the promise, or is about to."""
         self._busy(record.by, record.ordinal)
 
-    def unread(self) -> list[int]:
-        """The blocks of a map that have ended, but whose outcomes haven't been read yet: `fill` takes them."""
-        found, self._unread = self._unread, []
-        return found
-
     def fill(self, ordinal: int, outcomes: str) -> None:
         """Give a block the outcomes of its calls: its settlement delivers them."""
         self.records[ordinal] = replace(self.records[ordinal], value=outcomes)
         self.weight += len(outcomes)
+        self.unread.remove(ordinal)
 
     def _wait_for(self, record: Record, ordinal: int) -> None:
         if ordinal not in self._pending and record.kind in DISPATCHED:
