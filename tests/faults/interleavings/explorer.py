@@ -15,115 +15,46 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from adapter.api.durable import Durable
 from adapter.engine.caller import Caller
 from adapter.engine.memory import Memory
 from adapter.engine.operations import (
     Arm,
-    Arrive,
-    Claim,
-    Close,
     Create,
-    Hold,
     Invoke,
     Many,
     Now,
     Operation,
-    Pause,
-    PeekPromise,
     ReadChildren,
     ReadFunction,
-    ReadPromise,
-    Register,
     Remaining,
     RunCode,
     Settle,
     Tell,
 )
-from adapter.engine.run import respond
-from adapter.lambdas.resumer import follow_up, resume_counted
-from adapter.protocol import ids, promises
+from adapter.lambdas.resumer import follow_up
 from adapter.protocol.ids import parent_of
-from adapter.protocol.messages import Cause, Message, Resume, Settlement, Start
-from adapter.protocol.promises import Refused
+from adapter.protocol.messages import Cause, Resume, Settlement, Start
 from adapter.protocol.records import Record, State, Wake
 from adapter.protocol.signs import Lost, verdict
 from adapter.protocol.times import Instant
-from adapter.protocol.timing import WATCH
-from adapter.replay.outcomes import resolved
-
-LEAF = "explored.leaf"
-
-BEGINNING = 1_000
-"""The time at first (microseconds); only a look of the watchdog comes later."""
+from tests.faults.interleavings.performing import Performing, Rules, children_of
+from tests.faults.interleavings.states import (
+    BEGINNING,
+    LambdaRun,
+    ResumerRun,
+    Run,
+    Things,
+    Violation,
+    World,
+    added,
+    taken,
+)
 
 MAX_OPERATIONS = 100
 """Of one run of any of the small programs: most take ten. One that goes on without end is found by it."""
-
-
-@dataclass(frozen=True)
-class LambdaRun:
-    """An invocation of a function, or its retry; ``results`` are what its operations gave."""
-
-    message: Message
-    request: str
-    attempt: int = 1
-    results: tuple[int, ...] = ()
-    now: int = BEGINNING
-
-
-@dataclass(frozen=True)
-class ResumerRun:
-    """The resumer with one record of the stream."""
-
-    settled: Settlement
-    attempt: int = 1
-    results: tuple[int, ...] = ()
-
-
-Run = LambdaRun | ResumerRun
-
-
-class World(NamedTuple):
-    """One state. ``waiting`` are messages in flight, ``running`` runs between two operations; both sorted.
-
-    ``aside`` are records of the stream that were put aside, ``looks`` how often the watchdog found a function lost.
-    """
-
-    table: tuple[tuple[str, int], ...]
-    waiting: tuple[int, ...]
-    running: tuple[int, ...]
-    issued: tuple[tuple[str, int], ...]
-    crashes: int
-    duplicates: int
-    bodies: tuple[tuple[str, int], ...]
-    current: int
-    switches: int
-    drops: int = 0
-    aside: tuple[int, ...] = ()
-    looks: int = 0
-
-    @property
-    def clock(self) -> int:
-        return BEGINNING + self.looks * WATCH
-
-
-class Violation(AssertionError):
-    """An invariant doesn't hold in some interleaving; the path that leads there is in the message."""
-
-
-@dataclass
-class Rules:
-    """The transitions under test; a deliberate bug replaces one."""
-
-    arm: Callable[[Record | None, Any], Any] = promises.arm
-    settle: Callable[..., Any] = promises.settle
-    register: Callable[..., Any] = promises.register
-    wakes: Callable[..., bool] = promises.wakes
-    engine: Callable[..., Any] = respond
-    counted: Callable[..., Any] = resume_counted
 
 
 @dataclass
@@ -147,12 +78,12 @@ class Explorer:
     limit: int = 2_000_000
 
     def __post_init__(self) -> None:
-        self._things: list[Any] = []
-        self._numbers: dict[Any, int] = {}
+        self._things = Things()
         self._next: dict[int, tuple[Any, tuple[Operation, ...]]] = {}
         # How many results a run had when it asked for its present operations.
         self._bases: dict[int, int] = {}
-        self._fault_free = not (self.crashes or self.duplicates or self.drops)
+        fault_free = not (self.crashes or self.duplicates or self.drops)
+        self._performing = Performing(self._things, self.rules, self.distinct, fault_free)
         self.states = 0
         self.ends = 0
         self.outcomes: Counter[str] = Counter()
@@ -177,7 +108,7 @@ class Explorer:
                         origin[successor] = world, what
                         todo.append(successor)
                 if not found:
-                    self._check_end(world)
+                    self._end(world)
             except Violation as violation:
                 raise Violation(f"{violation}\n" + "\n".join(_path(world, origin))) from None
 
@@ -190,9 +121,13 @@ class Explorer:
                 while moves := list(self._successors(world)):
                     what, world = dice.choice(moves)
                     path.append(what)
-                self._check_end(world)
+                self._end(world)
             except Violation as violation:
                 raise Violation(f"{violation}\n" + "\n".join(path)) from None
+
+    def _end(self, world: World) -> None:
+        self.ends += 1
+        self.outcomes[self._performing.check_end(world, self.root.definition.signature.decode_result)] += 1
 
     # States.
 
@@ -201,8 +136,8 @@ class Explorer:
         record = Record(id="r", fn=self.root.name, target="t", args=args, digest="d", by="outside")
         start = LambdaRun(Start(id="r"), "q0")
         return World(
-            table=(("r", self._number(record)),),
-            waiting=(self._number(start),),
+            table=(("r", self._things.number(record)),),
+            waiting=(self._things.number(start),),
             running=(),
             issued=(),
             crashes=self.crashes,
@@ -213,16 +148,6 @@ class Explorer:
             drops=self.drops,
         )
 
-    def _number(self, thing: Any) -> int:
-        number = self._numbers.get(thing)
-        if number is None:
-            number = self._numbers[thing] = len(self._things)
-            self._things.append(thing)
-        return number
-
-    def _records(self, world: World) -> dict[str, Record]:
-        return {promise: self._things[number] for promise, number in world.table}
-
     # Moves.
 
     def _successors(self, world: World) -> Iterator[tuple[str, World]]:
@@ -232,17 +157,17 @@ class Explorer:
                 yield from self._moves_of(world, number)
                 return
         for number in set(world.waiting):
-            rest = _without(world.waiting, number)
+            rest = taken(world.waiting, number)
             if (turned := self._turned(world, number)) is not None:
                 yield from self._perform(turned._replace(waiting=rest), number)
             if world.duplicates:
-                yield "duplicate", world._replace(waiting=_with(world.waiting, number), duplicates=world.duplicates - 1)
+                yield "duplicate", world._replace(waiting=added(world.waiting, number), duplicates=world.duplicates - 1)
         yield from self._put_aside(world)
         for number in set(world.running):
             yield from self._moves_of(world, number)
 
-        if not world.waiting and not world.running and (promise := self.outside(self._records(world))):
-            _, after = self._write(world, Settle(promise, State.RESOLVED, '"from outside"'))
+        if not world.waiting and not world.running and (promise := self.outside(self._things.records(world))):
+            _, after = self._performing.write(world, Settle(promise, State.RESOLVED, '"from outside"'))
             yield f"{promise} settled from outside", after
         elif not world.waiting and not world.running and self.drops:
             yield from self._look(world)
@@ -251,17 +176,17 @@ class Explorer:
         """Records of the stream that don't come, or come at last."""
         records = [number for number in set(world.waiting) if isinstance(self._things[number], ResumerRun)]
         for number in records if world.drops else ():
-            waiting, aside = _without(world.waiting, number), _with(world.aside, number)
+            waiting, aside = taken(world.waiting, number), added(world.aside, number)
             gone = world._replace(waiting=waiting, aside=aside, drops=world.drops - 1)
-            yield f"{self._label(number)} put aside", gone
+            yield f"{self._things.label(number)} put aside", gone
         for number in set(world.aside if world.looks else ()):
-            again = world._replace(waiting=_with(world.waiting, number), aside=_without(world.aside, number))
-            yield f"{self._label(number)} sent again", again
+            again = world._replace(waiting=added(world.waiting, number), aside=taken(world.aside, number))
+            yield f"{self._things.label(number)} sent again", again
 
     def _look(self, world: World) -> Iterator[tuple[str, World]]:
         """Nothing moves any more: the watchdog invokes what is lost, some time later."""
         later = world._replace(looks=world.looks + 1)
-        records = self._records(world)
+        records = self._things.records(world)
         lost = [one for one in records.values() if one.runnable and self._is_lost(one, records, later.clock)]
         if not lost:
             return
@@ -269,18 +194,18 @@ class Explorer:
             raise Violation(f"a look for each record that was put aside, and one more for {lost[0]}")
         checks = [Resume(id=one.id, cause=Cause.CHECK, looked_at=Instant(later.clock)) for one in lost]
         runs = [LambdaRun(check, "look", now=later.clock) for check in checks]
-        yield "look", later._replace(waiting=tuple(sorted(self._number(run) for run in runs)))
+        yield "look", later._replace(waiting=tuple(sorted(self._things.number(run) for run in runs)))
 
     def _is_lost(self, own: Record, records: dict[str, Record], now: int) -> bool:
-        children = _children(records, ReadChildren(own.id))
+        children = children_of(records, ReadChildren(own.id))
         return isinstance(verdict(own, children, now, records), Lost)
 
     def _moves_of(self, world: World, number: int) -> Iterator[tuple[str, World]]:
-        without = world._replace(running=_without(world.running, number))
+        without = world._replace(running=taken(world.running, number))
         if (turned := self._turned(without, number)) is not None:
             yield from self._perform(turned, number)
         if world.crashes:
-            yield f"crash of {self._label(number)}", self._crashed(without, number)
+            yield f"crash of {self._things.label(number)}", self._crashed(without, number)
 
     def _turned(self, world: World, number: int) -> World | None:
         """The world when this run goes next; None where too many were interrupted already."""
@@ -298,22 +223,22 @@ class Explorer:
 
     def _crashed(self, world: World, number: int) -> World:
         run: Run = self._things[number]
-        again = self._number(replace(run, attempt=run.attempt + 1, results=()))
+        again = self._things.number(replace(run, attempt=run.attempt + 1, results=()))
         current = -1 if world.current == number else world.current
-        return world._replace(waiting=_with(world.waiting, again), crashes=world.crashes - 1, current=current)
+        return world._replace(waiting=added(world.waiting, again), crashes=world.crashes - 1, current=current)
 
     def _perform(self, world: World, number: int) -> Iterator[tuple[str, World]]:
         """The run's next operation; then it goes on, or ends, or dies before it could acknowledge."""
         run, operations = self._next_of(number)
         if not operations:
-            yield f"{self._label(number)} ends", world._replace(current=-1)
+            yield f"{self._things.label(number)} ends", world._replace(current=-1)
             return
         operation = self._operation(run, number, operations)
         if len(run.results) >= MAX_OPERATIONS:
-            raise Violation(f"{self._label(number)} goes on without end: {_describe(operation)}")
-        result, world = self._apply(world, run, operation)
-        after = self._number(replace(run, results=(*run.results, self._number(_frozen(result)))))
-        label = f"{self._label(number)}: {_describe(operation)}"
+            raise Violation(f"{self._things.label(number)} goes on without end: {_describe(operation)}")
+        result, world = self._performing.apply(world, run, operation)
+        after = self._things.number(replace(run, results=(*run.results, self._things.number(_frozen(result)))))
+        label = f"{self._things.label(number)}: {_describe(operation)}"
         world = world._replace(current=-1)
         if not self._next_of(after)[1]:
             yield label, world
@@ -321,7 +246,7 @@ class Explorer:
                 yield f"{label}, then crash", self._crashed(world, after)
         else:
             current = -1 if self.switches is None else after
-            yield label, world._replace(running=_with(world.running, after), current=current)
+            yield label, world._replace(running=added(world.running, after), current=current)
 
     def _next_of(self, number: int) -> tuple[Run, tuple[Operation, ...]]:
         known = self._next.get(number)
@@ -345,11 +270,11 @@ class Explorer:
                     answer = None if isinstance(operation, Tell) else getattr(run, "now", BEGINNING)
                     continue
                 parts = _parts(operation)
-                taken = results[base : base + len(parts)]
-                if len(taken) < len(parts):
+                given = results[base : base + len(parts)]
+                if len(given) < len(parts):
                     return parts, base
                 base += len(parts)
-                answer = _assembled(operation, taken)
+                answer = _assembled(operation, given)
         except StopIteration:
             return (), base
         finally:
@@ -359,149 +284,6 @@ class Explorer:
         if isinstance(run, LambdaRun):
             return self.rules.engine(run.message, Caller(run.request), Memory(size=0))
         return _resuming(run.settled, self.rules)
-
-    # Operations.
-
-    def _apply(self, world: World, run: Run, operation: Any) -> tuple[Any, World]:
-        match operation:
-            case ReadFunction() | ReadPromise() | PeekPromise():
-                return self._records(world).get(operation.id), world
-            case ReadChildren():
-                return _children(self._records(world), operation), world
-            case Invoke():
-                issued = Counter(dict(world.issued))
-                issued[operation.message.id] += 1
-                request = f"{operation.message.id}/{issued[operation.message.id]}"
-                if not self.distinct and isinstance(operation.message, Start) and self._is_leaf(world, operation):
-                    # A leaf has no children that could tell one request from another.
-                    request, issued = f"{operation.message.id}/", Counter(dict(world.issued))
-                called = self._number(LambdaRun(operation.message, request, now=world.clock))
-                waiting = _with(world.waiting, called)
-                return None, world._replace(waiting=waiting, issued=tuple(sorted(issued.items())))
-            case RunCode():
-                return self._run_code(world, run, operation)
-            case Pause():
-                raise Violation(f"I4: a replay drifted:\n{operation.why}")
-            case _:
-                return self._write(world, operation)
-
-    def _is_leaf(self, world: World, operation: Invoke) -> bool:
-        return self._records(world)[operation.message.id].fn == LEAF
-
-    def _run_code(self, world: World, run: Run, operation: RunCode) -> tuple[Any, World]:
-        assert isinstance(run, LambdaRun)
-        if self._fault_free:
-            counts = Counter(dict(world.bodies))
-            counts[operation.scope] += 1
-            if counts[operation.scope] > 1:
-                raise Violation(f"I5: {operation.scope} ran twice though nothing failed")
-            world = world._replace(bodies=tuple(sorted(counts.items())))
-        told = f"{operation.scope} by {run.request}.{run.attempt}" if self.distinct else operation.scope
-        return resolved(f'"{told}"'), world
-
-    def _write(self, world: World, operation: Any) -> tuple[Any, World]:
-        promise = operation.record.id if isinstance(operation, Create) else operation.id
-        numbers = dict(world.table)
-        standing: Record | None = self._things[numbers[promise]] if promise in numbers else None
-        match operation:
-            case Create():
-                written = promises.create(standing, operation.record)
-            case Settle():
-                # Higher ordinals settle earlier by the clock, so a run that sees more delivers in another order.
-                at = world.clock - ids.ordinal_of(promise)
-                written = self.rules.settle(
-                    standing, operation.state, operation.value, at, by_parent=operation.by_parent
-                )
-            case Claim():
-                written = promises.claim(standing, operation.firing)
-            case Arm():
-                written = self.rules.arm(standing, operation.arming)
-            case Arrive():
-                written = promises.arrive(standing, operation.count)
-            case Register():
-                written = self.rules.register(standing, operation.awaiter)
-            case Close():
-                written = promises.close(standing)
-            case Hold():
-                written = promises.hold(standing, operation.why, operation.since, operation.retry_at)
-            case _:
-                raise NotImplementedError(operation)
-        if isinstance(written, Refused):
-            return written, world
-        self._check_write(standing, written)
-        numbers[promise] = self._number(written)
-        world = world._replace(table=tuple(sorted(numbers.items())))
-        return written, self._without_idle(self._streamed(world, standing, written), standing, written)
-
-    def _check_write(self, before: Record | None, after: Record) -> None:
-        if before is None or before.pending:
-            return
-        if (before.state, before.value, before.settled_at) != (after.state, after.value, after.settled_at):
-            raise Violation(f"I1: {after.id} was {before.state} {before.value} and became {after.state} {after.value}")
-
-    def _streamed(self, world: World, before: Record | None, after: Record) -> World:
-        """What the template's filter lets through to the resumer."""
-        if before is None or not before.pending or after.pending:
-            return world
-        canceled = after.state in (State.CANCELED, State.TIMEDOUT)
-        if after.wake is None and not canceled and not after.awaiters:
-            return world
-        told = Settlement(
-            id=after.id,
-            kind=after.kind,
-            target=after.target,
-            rejected=after.rejected,
-            canceled=canceled,
-            wake=after.wake,
-            reply_to=after.reply_to,
-            state=after.state,
-            value=after.value,
-            awaiters=tuple(sorted(after.awaiters)),
-        )
-        return world._replace(waiting=_with(world.waiting, self._number(ResumerRun(told))))
-
-    def _without_idle(self, world: World, before: Record | None, after: Record) -> World:
-        """Once a promise is settled, a leaf's other runs and a function's wakes can only be refused: forget them."""
-        if after.pending or before is None or not before.pending or self.distinct:
-            return world
-
-        def idle(number: int) -> bool:
-            run = self._things[number]
-            if isinstance(run, ResumerRun):
-                return parent_of(run.settled.id) == after.id and not run.results
-            leaf = after.fn == LEAF
-            return bool(run.message.id == after.id and (leaf or (not run.results and isinstance(run.message, Resume))))
-
-        return world._replace(
-            waiting=tuple(number for number in world.waiting if not idle(number)),
-            running=tuple(number for number in world.running if not idle(number)),
-        )
-
-    # Ends.
-
-    def _check_end(self, world: World) -> None:
-        self.ends += 1
-        records = self._records(world)
-        root = records["r"]
-        if root.pending:
-            raise Violation(f"I3: nothing is in flight, and r is pending: {root}")
-        if root.state is not State.RESOLVED:
-            raise Violation(f"r is {root.state}: {root.value}")
-        orphans = [record.id for record in records.values() if record.pending]
-        if orphans:
-            raise Violation(f"r is settled, but {orphans} are pending")
-        stored = {record.value for record in records.values()}
-        self.outcomes[root.value] += 1
-        for value in _texts(self.root.definition.signature.decode_result(root.value)):
-            if f'"{value}"' not in stored:
-                raise Violation(f"I2: r observed {value!r}, which no promise has as its outcome")
-
-    def _label(self, number: int) -> str:
-        run: Run = self._things[number]
-        if isinstance(run, ResumerRun):
-            return f"resumer({run.settled.id})#{run.attempt}"
-        kind = "start" if isinstance(run.message, Start) else run.message.cause.value
-        return f"{kind}({run.message.id}) {run.request}#{run.attempt}"
 
 
 def _resuming(settled: Settlement, rules: Rules) -> Any:
@@ -530,29 +312,6 @@ def _assembled(operation: Operation, results: list[Any]) -> Any:
     if isinstance(operation, ReadFunction):
         return results[0], results[1]
     return results[0]
-
-
-def _children(records: dict[str, Record], operation: ReadChildren) -> tuple[Record, ...]:
-    found = [r for r in records.values() if parent_of(r.id) == operation.id and r.ordinal >= operation.first]
-    found = [record for record in found if operation.last is None or record.ordinal <= operation.last]
-    return tuple(sorted(found, key=lambda record: record.ordinal))
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, (list, tuple)):
-        for one in value:
-            yield from _texts(one)
-
-
-def _with(numbers: tuple[int, ...], number: int) -> tuple[int, ...]:
-    return tuple(sorted((*numbers, number)))
-
-
-def _without(numbers: tuple[int, ...], number: int) -> tuple[int, ...]:
-    position = numbers.index(number)
-    return numbers[:position] + numbers[position + 1 :]
 
 
 def _describe(operation: Any) -> str:

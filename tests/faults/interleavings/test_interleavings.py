@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from adapter.api.durable import Durable
-from adapter.engine.operations import Arm, Arrive, Create, Invoke, Many
+from adapter.engine.operations import Arm, Arrive, Create, Invoke, Many, Operation
 from adapter.engine.run import respond
 from adapter.lambdas.resumer import resume_counted
 from adapter.protocol import promises
 from adapter.protocol.promises import Refusal, Refused
 from adapter.protocol.records import Record, State
 from tests.faults.interleavings import programs
-from tests.faults.interleavings.explorer import Explorer, Rules, Violation
+from tests.faults.interleavings.explorer import Explorer
+from tests.faults.interleavings.performing import Rules
+from tests.faults.interleavings.states import Violation
 from tests.support.effort import effort
 
 ANY_NUMBER = None
@@ -101,7 +104,7 @@ def test_a_record_that_is_put_aside_costs_one_look(case: tuple[Durable[..., Any]
 def test_without_making_up_for_it_a_record_that_is_put_aside_costs_a_look_at_each_wait() -> None:
     """A search that finds nothing must be able to find something."""
     with pytest.raises(Violation, match="one more for"):
-        Explorer(programs.two_waves, drops=1, switches=1, rules=Rules(engine=_never_make_up)).explore()
+        Explorer(programs.two_waves, drops=1, switches=1, rules=Rules(engine=_altered(_without_making_up))).explore()
 
 
 def test_of_two_outcomes_of_a_promise_only_the_first_is_ever_observed() -> None:
@@ -152,33 +155,35 @@ def _leave_when_superseded(message: Any, caller: Any, memory: Any) -> Any:
             return "refused"
 
 
-def _never_dispatch_again(message: Any, caller: Any, memory: Any) -> Any:
-    """A retry that takes the promises of its dead attempt for another run's."""
-    steps = respond(message, caller, memory)
-    answer = None
-    while True:
-        try:
-            operation = steps.send(answer)
-        except StopIteration as ended:
-            return ended.value
-        if isinstance(operation, Many) and all(isinstance(one, Create) for one in operation.operations):
-            anonymous = [Create(replace(one.record, by="")) for one in operation.operations if isinstance(one, Create)]
-            operation = Many(tuple(anonymous))
-        answer = yield operation
+def _altered(alter: Callable[[Operation], Operation | None]) -> Callable[[Any, Any, Any], Any]:
+    """An engine whose operations ``alter`` changes; the run performs nothing in place of None."""
+
+    def altered(message: Any, caller: Any, memory: Any) -> Any:
+        steps = respond(message, caller, memory)
+        answer = None
+        while True:
+            try:
+                operation = alter(steps.send(answer))
+            except StopIteration as ended:
+                return ended.value
+            answer = None if operation is None else (yield operation)
+
+    return altered
 
 
-def _never_make_up(message: Any, caller: Any, memory: Any) -> Any:
-    """A run that was invoked since something was missed, and leaves the count as it is."""
-    steps = respond(message, caller, memory)
-    answer = None
-    while True:
-        try:
-            operation = steps.send(answer)
-        except StopIteration as ended:
-            return ended.value
-        if isinstance(operation, Arm):
-            operation = replace(operation, arming=replace(operation.arming, made_up=0))
-        answer = None if isinstance(operation, Arrive) else (yield operation)
+def _without_request(operation: Operation) -> Operation:
+    """A retry takes the promises of its dead attempt for another run's, and never invokes them."""
+    if isinstance(operation, Many) and all(isinstance(one, Create) for one in operation.operations):
+        made = [one.record for one in operation.operations if isinstance(one, Create)]
+        return Many(tuple(Create(replace(record, by="")) for record in made))
+    return operation
+
+
+def _without_making_up(operation: Operation) -> Operation | None:
+    """A run that was invoked since something was missed leaves the count as it is."""
+    if isinstance(operation, Arm):
+        return replace(operation, arming=replace(operation.arming, made_up=0))
+    return None if isinstance(operation, Arrive) else operation
 
 
 def _acknowledge_before_invoking(parent: str, settled: Any) -> Any:
@@ -207,7 +212,7 @@ MUTATIONS = [
         0,
         0,
     ),
-    ("never dispatch again", Rules(engine=_never_dispatch_again), programs.sequence, 1, 0),
+    ("never dispatch again", Rules(engine=_altered(_without_request)), programs.sequence, 1, 0),
     ("leave when superseded", Rules(engine=_leave_when_superseded), programs.diverging, 0, 1),
 ]
 
