@@ -182,14 +182,13 @@ class Batch:
             self._failed = self._do_all()
             # What is left of the invocation is for putting aside what failed, perhaps for want of patience.
             self._host.enter_invocation(self._context)
-        number = held.number
-        failed = self._failed.get(number)
+        failed = self._failed.get(held.number)
         if failed is None:
             return
         self._host.ports.perform(Tell(What.UNHANDLED, "", "", {"error": telling.told(failed)}))
         now = self._host.ports.clock.now()
         aside = Held(record=held.record, tries=held.tries + 1, since=held.since or now, why=telling.told(failed))
-        final = number in self._poison or now - aside.since >= KEPT
+        final = held.number in self._poison or now - aside.since >= KEPT
         self._host.ports.perform(PutAside(packed(aside), None if final else aside.pause))
 
     def _do_all(self) -> dict[str, Exception]:
