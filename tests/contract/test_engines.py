@@ -11,7 +11,7 @@ import pytest
 from adapter.protocol.records import Record
 from adapter.testing import Faults, LocalCloud
 from tests.faults.crashes.plays import PLAYS, staged
-from tests.simulation.test_asyncio import PROGRAMS, made_durable
+from tests.simulation.asyncio_programs import PROGRAMS, made_durable
 from tests.support.effort import effort
 from tests.support.laws import HOUR, STORM
 

@@ -15,7 +15,7 @@ from adapter import durable, promise, resolve
 from adapter.engine.memory import Memory
 from adapter.testing import LocalCloud
 from adapter.testing.simulated_aws.lambdas import Function, Invocation
-from tests.simulation.test_asyncio import PROGRAMS, made_durable
+from tests.simulation.asyncio_programs import PROGRAMS, made_durable
 from tests.support.laws import STORM, Limit, plainly
 
 

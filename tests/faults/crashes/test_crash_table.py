@@ -39,7 +39,8 @@ from adapter.protocol.records import Kind, State
 from adapter.testing.driver import DEFAULT_FUNCTION
 from adapter.testing.faults import Kill
 from adapter.testing.hosting import ClearPayloads, PutPayload, WriteKeys
-from tests.faults.crashes.plays import CLOUDS, PLAYS, play
+from tests.faults.crashes.played import CLOUDS
+from tests.faults.crashes.plays import PLAYS, play
 from tests.faults.crashes.programs import leaf
 
 LAMBDA = DEFAULT_FUNCTION

@@ -11,7 +11,7 @@ CRASHES = (
 )
 LOST = "tests/faults/crashes/test_watchdog.py::test_whichever_one_invocation_is_lost_the_outcome_is_the_same"
 PROMISES = "tests/unit/test_promises.py"
-RESUMER = "tests/unit/test_resumer.py"
+RESUMER = "tests/unit/resumer"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from tests.faults.mutations.mutation import Mutation
 from tests.faults.mutations.of_events import OF_EVENTS
+from tests.faults.mutations.of_retention import OF_RETENTION
 from tests.faults.mutations.of_runs import OF_RUNS
-from tests.faults.mutations.of_the_rest import OF_THE_REST
 from tests.faults.mutations.of_transitions import OF_TRANSITIONS
+from tests.faults.mutations.of_waking import OF_WAKING
 
 __all__ = ["MUTATIONS", "Mutation"]
 
-MUTATIONS = [*OF_TRANSITIONS, *OF_RUNS, *OF_THE_REST, *OF_EVENTS]
+MUTATIONS = [*OF_TRANSITIONS, *OF_RUNS, *OF_RETENTION, *OF_WAKING, *OF_EVENTS]

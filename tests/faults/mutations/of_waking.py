@@ -4,121 +4,13 @@ from __future__ import annotations
 
 from tests.faults.mutations.mutation import CRASHES, EVERY, LOST, RESUMER, Mutation
 
-RETENTION = "tests/simulation/test_retention.py"
+RETENTION = "tests/simulation/retention"
 WATCHDOG = "tests/faults/crashes/test_watchdog.py"
 DEATHS = "tests/simulation/test_retries.py"
 TABLE = "tests/faults/crashes/test_crash_table.py::test_a_death_at_a_row_of_the_crash_table_is_made_good"
 OUTAGES = "tests/simulation/test_outages.py"
 
-OF_THE_REST = [
-    Mutation(
-        name="removed-while-it-cleans-up",
-        bug="What a cancelled function called is removed with its caller's tree, though its clean-up hasn't ended.",
-        breaks="I4 (retention)",
-        file="adapter/lambdas/removal.py",
-        old="if not record.over or now < record.ended_at + MIN_RETENTION:",
-        new="if record.over and now < record.ended_at + MIN_RETENTION:",
-        check=(f"{RETENTION}::test_what_still_cleans_up_is_kept_though_its_caller_is_long_over",),
-    ),
-    Mutation(
-        name="removed-before-it-is-heard-of",
-        bug="A root is removed though a promise that follows it hasn't settled.",
-        breaks="I3 (retention)",
-        file="adapter/lambdas/removal.py",
-        old="*sorted(record.awaiters), ",
-        new="",
-        check=(f"{RETENTION}::test_a_root_stays_as_long_as_somebody_has_not_heard_of_it",),
-    ),
-    Mutation(
-        name="removed-though-it-ended-just-now",
-        bug="What ended hours ago below a root that ended long ago is removed, and still in the memory of a sandbox.",
-        breaks="I4 (retention)",
-        file="adapter/lambdas/removal.py",
-        old="if not record.over or now < record.ended_at + MIN_RETENTION:",
-        new="if not record.over:",
-        check=(f"{RETENTION}::test_a_sandbox_has_nothing_of_a_call_that_ended_long_after_its_root",),
-    ),
-    Mutation(
-        name="root-settles-whatever-has-the-id",
-        bug="A root settles what a later execution has under the id of a promise that followed it.",
-        breaks="I2 (retention)",
-        file="adapter/lambdas/resumer.py",
-        old="return follower.pending and follower.kind is Kind.FOLLOW and follower.root == root",
-        new="return follower.pending",
-        check=(f"{RETENTION}::test_what_once_awaited_a_root_is_not_settled_under_a_later_execution_of_its_id",),
-    ),
-    Mutation(
-        name="attempt-of-an-earlier-execution",
-        bug="A delayed attempt runs what a later execution has under its id.",
-        breaks="bounded retries (retention)",
-        file="adapter/engine/run.py",
-        old="return own.runnable and self.since in (0, own.created_at)",
-        new="return own.runnable",
-        check=(f"{RETENTION}::test_an_attempt_is_not_one_of_a_later_execution_of_the_id",),
-    ),
-    Mutation(
-        name="removed-from-above",
-        bug="A record is removed before what lies below it; whoever dies in between leaves that for ever.",
-        breaks="removal is complete",
-        file="adapter/lambdas/removal.py",
-        old="gone = [record for record in some if record.id not in below]",
-        new="gone = list(some)",
-        check=(f"{RETENTION}::test_whoever_removes_may_die_anywhere[before]",),
-    ),
-    Mutation(
-        name="objects-after-their-root",
-        bug="The root's record is removed before the objects of its execution.",
-        breaks="removal is complete",
-        file="adapter/lambdas/removal.py",
-        old="    yield Clear(own.id, now - YOUNG)\n    yield Remove(own.id, own.created_at)\n",
-        new="    yield Remove(own.id, own.created_at)\n    yield Clear(own.id, now - YOUNG)\n",
-        check=(f"{CRASHES}[is removed-before]",),
-    ),
-    Mutation(
-        name="object-of-what-is-gone",
-        bug="A run puts an object for an execution that was removed, and no removal will ever find it.",
-        breaks="removal is complete",
-        file="adapter/aws/marks.py",
-        old="            raise Gone(root)\n",
-        new="            return\n",
-        check=("tests/contract/test_payloads.py::test_nothing_is_put_for_an_execution_that_was_removed",),
-    ),
-    Mutation(
-        name="mark-relied-on-for-ever",
-        bug="A sandbox relies on the mark of a root that may have been removed since.",
-        breaks="removal is complete",
-        file="adapter/aws/marks.py",
-        old="if known is None or known <= now:",
-        new="if known is None:",
-        check=("tests/unit/test_marks.py::test_a_later_execution_of_an_id_is_marked_itself",),
-    ),
-    Mutation(
-        name="mark-of-what-is-over-relied-on",
-        bug="A sandbox relies on the mark of a root that is over, and may be removed at any moment.",
-        breaks="removal is complete",
-        file="adapter/aws/marks.py",
-        old="if not found.over:",
-        new="if True:",
-        check=("tests/unit/test_marks.py::test_a_root_that_is_over_is_asked_for_each_time",),
-    ),
-    Mutation(
-        name="removed-under-a-new-execution",
-        bug="A removal that was held up removes what a later execution has under the same id.",
-        breaks="I6 (retention)",
-        file="adapter/protocol/promises.py",
-        old="if standing.created_at != created_at or not standing.over:",
-        new="if not standing.over:",
-        check=(f"{RETENTION}::test_what_was_made_anew_under_a_removed_id_is_another",),
-    ),
-    Mutation(
-        name="memory-of-an-earlier-execution",
-        bug="A sandbox goes on from what an execution that was removed had under the same id.",
-        breaks="I4 (retention)",
-        file="adapter/engine/memory.py",
-        old="if now - since > MIN_RETENTION // 2:",
-        new="if False:",
-        check=(f"{RETENTION}::test_a_sandbox_forgets_what_an_earlier_execution_of_the_id_had",),
-    ),
+OF_WAKING = [
     Mutation(
         name="resumer-swallows-failures",
         bug="A record whose invocation failed is acknowledged, and put nowhere.",
@@ -126,7 +18,7 @@ OF_THE_REST = [
         file="adapter/lambdas/resumer.py",
         old="        self._host.ports.perform(PutAside(packed(aside), None if final else aside.pause))",
         new="        packed(aside)",
-        check=(f"{RESUMER}::test_records_that_failed_are_counted_when_they_come_again",),
+        check=(f"{RESUMER}/test_failing_records.py::test_records_that_failed_are_counted_when_they_come_again",),
     ),
     Mutation(
         name="one-failure-for-all-of-a-parent",
@@ -135,7 +27,7 @@ OF_THE_REST = [
         file="adapter/lambdas/resumer.py",
         old="failures.update(dict.fromkeys(task.numbers, error))",
         new="failures[task.numbers[0]] = error",
-        check=(f"{RESUMER}::test_a_failing_parent_fails_all_of_its_records_and_no_others",),
+        check=(f"{RESUMER}/test_failing_records.py::test_a_failing_parent_fails_all_of_its_records_and_no_others",),
     ),
     Mutation(
         name="acknowledged-before-invoking",
@@ -154,7 +46,7 @@ OF_THE_REST = [
         file="adapter/lambdas/batches.py",
         old='host.ports.perform(Tell(What.UNHANDLED, "", "", {"error": told(error)}))\n            raise',
         new='host.ports.perform(Tell(What.UNHANDLED, "", "", {"error": told(error)}))',
-        check=(f"{RESUMER}::test_what_cannot_be_put_aside_either_is_not_acknowledged",),
+        check=(f"{RESUMER}/test_failing_records.py::test_what_cannot_be_put_aside_either_is_not_acknowledged",),
     ),
     Mutation(
         name="given-up-at-once",
@@ -163,7 +55,7 @@ OF_THE_REST = [
         file="adapter/lambdas/resumer.py",
         old="        final = held.number in self._poison or",
         new="        final = True or",
-        check=(f"{RESUMER}::test_records_that_failed_are_counted_when_they_come_again",),
+        check=(f"{RESUMER}/test_failing_records.py::test_records_that_failed_are_counted_when_they_come_again",),
     ),
     Mutation(
         name="resumer-leaves-the-callee",
@@ -172,7 +64,7 @@ OF_THE_REST = [
         file="adapter/lambdas/resumer.py",
         old="if settled.canceled and settled.kind == Kind.CALL and settled.target:",
         new="if False:",
-        check=(f"{RESUMER}::test_a_canceled_root_is_resumed_itself",),
+        check=(f"{RESUMER}/test_waking.py::test_a_canceled_root_is_resumed_itself",),
     ),
     Mutation(
         name="followers-not-settled",
@@ -327,7 +219,7 @@ OF_THE_REST = [
         file="adapter/lambdas/sweeper.py",
         old="    if late or at > ",
         new="    if at > ",
-        check=(f"{RETENTION}::test_what_a_slow_removal_leaves_no_time_for_is_sent_on",),
+        check=(f"{RETENTION}/test_removals.py::test_what_a_slow_removal_leaves_no_time_for_is_sent_on",),
     ),
     Mutation(
         name="half-a-batch",

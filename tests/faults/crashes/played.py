@@ -1,0 +1,250 @@
+"""The functions of the plays: between them they make every write and call there is."""
+
+from __future__ import annotations
+
+import asyncio
+
+from adapter import Retry, attach, durable, errors, link, promise, resolve, run, schedule, unschedule
+from adapter.testing import LocalCloud
+from adapter.testing.faults import Killed
+from tests.faults.crashes.programs import DAY, HOUR, broken, leaf, patient
+
+TEND = "adapter.lambdas.sweeper.tend"
+
+CLOUDS: list[LocalCloud] = []
+
+DEATHS: list[str] = []
+
+BODY = ["old"]
+
+
+@durable
+def large(size: int) -> str:
+    return "x" * size
+
+
+@durable
+async def calls() -> int:
+    first = await leaf(1)
+    return first + sum(await asyncio.gather(leaf(2), leaf(3))) + await run(int, "4")
+
+
+@durable
+async def announces() -> int:
+    """An inline step that leads a remote call: it is written before it runs."""
+    return sum(await asyncio.gather(run(int, "1"), leaf(2)))
+
+
+@durable
+async def waits() -> str:
+    try:
+        async with asyncio.timeout(2 * HOUR):
+            await patient(30)
+    except TimeoutError:
+        await asyncio.sleep(60)
+    return await patient(1)
+
+
+@durable
+async def follows() -> int:
+    detached = leaf.with_options(id="apart").detach(5)
+    shared = await asyncio.gather(*(leaf.with_options(id="shared")(6) for _ in range(2)))
+    return sum(shared) + len(detached.id)
+
+
+@durable
+async def carries() -> int:
+    texts = await asyncio.gather(large(20_000), large(30_000), run(str.ljust, "", 20_000))
+    shared = await asyncio.gather(*(large.with_options(id="large")(20_000) for _ in range(2)))
+    return sum(map(len, [*texts, *shared]))
+
+
+@durable
+async def maps() -> int:
+    return sum(await leaf.map(range(4), max_concurrency=2))
+
+
+@durable
+async def reads() -> str:
+    """Real I/O, without a durable call."""
+    return await asyncio.to_thread(str, 1)
+
+
+@durable
+async def thinks() -> str:
+    """Does real I/O in a call."""
+    return await reads()
+
+
+@durable
+async def asks() -> int:
+    asked = promise(int)
+    await run(int)
+    return await asked + await leaf(1)
+
+
+@durable
+async def relies() -> int:
+    await patient(30)
+    return 1
+
+
+@durable
+def answer(asked: str) -> None:
+    """A sender with an answer: once it is told that the answer is kept, it doesn't send it again."""
+    try:
+        resolve(asked, 41)
+    except errors.AlreadySettled:
+        assert attach(asked).result() == 41
+
+
+@durable(timeout=2 * HOUR)
+async def expires() -> None:
+    await patient(30)
+
+
+@durable(timeout=600)
+async def hurries() -> None:
+    await promise(str)
+
+
+@durable
+async def is_late() -> str:
+    """Its call's deadline, and that of a root which it shares."""
+    ended = []
+    for late in (patient.with_options(timeout=HOUR)(30), hurries.with_options(id="hurries")()):
+        try:
+            await late
+        except errors.PromiseTimeout:
+            ended.append("late")
+    return " ".join(ended)
+
+
+@durable(timeout=42 * 60)
+async def ends_between_looks() -> None:
+    """The first look is after twenty minutes, the second after forty."""
+    await promise(str)
+
+
+@durable
+async def patiently() -> str:
+    """Two attempts two hours apart."""
+    try:
+        await broken.with_options(retry=Retry(attempts=2, initial=2 * HOUR, max_delay=DAY))()
+    except ValueError:
+        return "broken"
+    return "not broken"
+
+
+@durable
+async def works() -> int:
+    """Inline steps for which one invocation has no time."""
+    for _ in range(10):
+        await run(CLOUDS[-1].elapse, 9)
+    return 10
+
+
+@durable
+def dies() -> str:
+    """As often as Lambda repeats it."""
+    DEATHS.append("died")
+    if len(DEATHS) <= 3:
+        raise Killed
+    return "lives"
+
+
+@durable
+async def waits_for_the_dying() -> str:
+    return await dies()
+
+
+def die() -> None:
+    raise Killed
+
+
+@durable
+async def dies_beside_a_call() -> None:
+    call = patient(90)
+    await run(die)
+    await call
+
+
+@durable
+async def waits_for_the_dead() -> str:
+    try:
+        await dies_beside_a_call()
+    except errors.FunctionCrashed:
+        return "crashed"
+    return "not crashed"
+
+
+def stop(name: str) -> None:
+    """A step that dies after it removed the schedule is told that there is none."""
+    try:
+        unschedule(name)
+    except errors.UnknownPromise:
+        return
+
+
+@durable
+async def rests() -> int:
+    await asyncio.sleep(60)
+    return sum(await asyncio.gather(leaf(1), leaf(2)))
+
+
+@durable
+async def counts() -> int:
+    return sum(await asyncio.gather(leaf(1), leaf(2))) + sum(await asyncio.gather(leaf(1), leaf(2)))
+
+
+@durable
+async def keeps_time() -> str:
+    await run(schedule, "tick", "rate(10 minutes)", leaf, 1)
+    await asyncio.sleep(28 * 60)
+    await run(stop, "tick")
+    return "kept"
+
+
+@durable(name="plays.drifts")
+async def drifts() -> int:
+    first = await leaf(1 if BODY[0] == "old" else 3)
+    await promise(int)
+    return first + await leaf(2)
+
+
+@durable
+async def nests() -> int:
+    return await calls() + await leaf(7)
+
+
+@durable
+async def asks_by_link() -> int:
+    asked = promise(int)
+    DEATHS.append(await run(link, asked.id, expires_in=DAY, url="https://links.example"))
+    return await asked
+
+
+@durable(name="plays:begins")
+def begins(event: dict[str, str]) -> int:
+    return len(event)
+
+
+@durable(target="apart")
+def apart(value: int) -> int:
+    return value
+
+
+@durable
+async def calls_apart() -> int:
+    return await apart(1) + await leaf(2)
+
+
+@durable(target="naps")
+async def naps() -> int:
+    await asyncio.sleep(600)
+    return 3
+
+
+@durable(target="apart")
+async def hears_apart() -> int:
+    return await naps()

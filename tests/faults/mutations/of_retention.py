@@ -1,0 +1,120 @@
+"""Bugs in the removal of executions that are over, and of their objects."""
+
+from __future__ import annotations
+
+from tests.faults.mutations.mutation import CRASHES, Mutation
+
+RETENTION = "tests/simulation/retention"
+
+OF_RETENTION = [
+    Mutation(
+        name="removed-while-it-cleans-up",
+        bug="What a cancelled function called is removed with its caller's tree, though its clean-up hasn't ended.",
+        breaks="I4 (retention)",
+        file="adapter/lambdas/removal.py",
+        old="if not record.over or now < record.ended_at + MIN_RETENTION:",
+        new="if record.over and now < record.ended_at + MIN_RETENTION:",
+        check=(f"{RETENTION}/test_what_goes.py::test_what_still_cleans_up_is_kept_though_its_caller_is_long_over",),
+    ),
+    Mutation(
+        name="removed-before-it-is-heard-of",
+        bug="A root is removed though a promise that follows it hasn't settled.",
+        breaks="I3 (retention)",
+        file="adapter/lambdas/removal.py",
+        old="*sorted(record.awaiters), ",
+        new="",
+        check=(f"{RETENTION}/test_what_goes.py::test_a_root_stays_as_long_as_somebody_has_not_heard_of_it",),
+    ),
+    Mutation(
+        name="removed-though-it-ended-just-now",
+        bug="What ended hours ago below a root that ended long ago is removed, and still in the memory of a sandbox.",
+        breaks="I4 (retention)",
+        file="adapter/lambdas/removal.py",
+        old="if not record.over or now < record.ended_at + MIN_RETENTION:",
+        new="if not record.over:",
+        check=(f"{RETENTION}/test_ids_again.py::test_a_sandbox_has_nothing_of_a_call_that_ended_long_after_its_root",),
+    ),
+    Mutation(
+        name="root-settles-whatever-has-the-id",
+        bug="A root settles what a later execution has under the id of a promise that followed it.",
+        breaks="I2 (retention)",
+        file="adapter/lambdas/resumer.py",
+        old="return follower.pending and follower.kind is Kind.FOLLOW and follower.root == root",
+        new="return follower.pending",
+        check=(
+            f"{RETENTION}/test_ids_again.py::test_what_once_awaited_a_root_is_not_settled_under_a_later_execution_of_its_id",
+        ),
+    ),
+    Mutation(
+        name="attempt-of-an-earlier-execution",
+        bug="A delayed attempt runs what a later execution has under its id.",
+        breaks="bounded retries (retention)",
+        file="adapter/engine/run.py",
+        old="return own.runnable and self.since in (0, own.created_at)",
+        new="return own.runnable",
+        check=(f"{RETENTION}/test_ids_again.py::test_an_attempt_is_not_one_of_a_later_execution_of_the_id",),
+    ),
+    Mutation(
+        name="removed-from-above",
+        bug="A record is removed before what lies below it; whoever dies in between leaves that for ever.",
+        breaks="removal is complete",
+        file="adapter/lambdas/removal.py",
+        old="gone = [record for record in some if record.id not in below]",
+        new="gone = list(some)",
+        check=(f"{RETENTION}/test_removals.py::test_whoever_removes_may_die_anywhere[before]",),
+    ),
+    Mutation(
+        name="objects-after-their-root",
+        bug="The root's record is removed before the objects of its execution.",
+        breaks="removal is complete",
+        file="adapter/lambdas/removal.py",
+        old="    yield Clear(own.id, now - YOUNG)\n    yield Remove(own.id, own.created_at)\n",
+        new="    yield Remove(own.id, own.created_at)\n    yield Clear(own.id, now - YOUNG)\n",
+        check=(f"{CRASHES}[is removed-before]",),
+    ),
+    Mutation(
+        name="object-of-what-is-gone",
+        bug="A run puts an object for an execution that was removed, and no removal will ever find it.",
+        breaks="removal is complete",
+        file="adapter/aws/marks.py",
+        old="            raise Gone(root)\n",
+        new="            return\n",
+        check=("tests/contract/test_payloads.py::test_nothing_is_put_for_an_execution_that_was_removed",),
+    ),
+    Mutation(
+        name="mark-relied-on-for-ever",
+        bug="A sandbox relies on the mark of a root that may have been removed since.",
+        breaks="removal is complete",
+        file="adapter/aws/marks.py",
+        old="if known is None or known <= now:",
+        new="if known is None:",
+        check=("tests/unit/test_marks.py::test_a_later_execution_of_an_id_is_marked_itself",),
+    ),
+    Mutation(
+        name="mark-of-what-is-over-relied-on",
+        bug="A sandbox relies on the mark of a root that is over, and may be removed at any moment.",
+        breaks="removal is complete",
+        file="adapter/aws/marks.py",
+        old="if not found.over:",
+        new="if True:",
+        check=("tests/unit/test_marks.py::test_a_root_that_is_over_is_asked_for_each_time",),
+    ),
+    Mutation(
+        name="removed-under-a-new-execution",
+        bug="A removal that was held up removes what a later execution has under the same id.",
+        breaks="I6 (retention)",
+        file="adapter/protocol/promises.py",
+        old="if standing.created_at != created_at or not standing.over:",
+        new="if not standing.over:",
+        check=(f"{RETENTION}/test_ids_again.py::test_what_was_made_anew_under_a_removed_id_is_another",),
+    ),
+    Mutation(
+        name="memory-of-an-earlier-execution",
+        bug="A sandbox goes on from what an execution that was removed had under the same id.",
+        breaks="I4 (retention)",
+        file="adapter/engine/memory.py",
+        old="if now - since > MIN_RETENTION // 2:",
+        new="if False:",
+        check=(f"{RETENTION}/test_ids_again.py::test_a_sandbox_forgets_what_an_earlier_execution_of_the_id_had",),
+    ),
+]

@@ -1,0 +1,181 @@
+"""Nothing of an execution that was removed reaches a later one that has its id."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from adapter import attach, resolve
+from adapter.engine.operations import Remove, Settle
+from adapter.errors import UnknownPromise
+from adapter.protocol.promises import Refused
+from adapter.protocol.records import Kind, Record, State
+from adapter.testing import LocalCloud
+from adapter.testing.hosting import ClearPayloads
+from tests.simulation.retention.functions import (
+    DAY,
+    LARGE,
+    MONTH,
+    asks,
+    asks_below,
+    attaches,
+    flaky,
+    gives_up,
+    large,
+    left,
+    orders,
+    reads,
+    shares,
+    tried,
+    tries,
+)
+from tests.simulation.retention.test_what_goes import ENDED, made
+from tests.support.laws import HOUR
+
+
+def test_what_was_made_anew_under_a_removed_id_is_another(fast: LocalCloud) -> None:
+    """A removal that was held up meets a record that it doesn't mean."""
+    made(fast, replace(ENDED, due_at=None))
+    perform = fast._host.ports.perform
+    assert isinstance(perform(Remove("ended", 2)), Refused)
+    assert left(fast) == ["ended"]
+    assert isinstance(perform(Remove("ended", 1)), Record)
+    assert left(fast) == []
+
+
+def test_an_id_is_free_again_afterwards(kept: LocalCloud) -> None:
+    """Until then it is taken, as long as its execution is there."""
+    first = asks.with_options(id="again").start("x")
+    kept.drive()
+    resolve("again~0", "old")
+    assert first.result() == "x OLD"
+    kept.advance(MONTH + 2 * HOUR)
+    with pytest.raises(UnknownPromise):
+        first.result()
+    with pytest.raises(UnknownPromise):
+        attach("again")
+    with pytest.raises(UnknownPromise):
+        resolve("again~0", "late")
+    second = asks.with_options(id="again").start("y")
+    kept.drive()
+    resolve("again~0", "new")
+    assert second.result() == "y NEW"
+
+
+def test_a_sandbox_forgets_what_an_earlier_execution_of_the_id_had(fast: LocalCloud) -> None:
+    """Another sandbox ended that one; this one still had it as it was suspended."""
+    asks.with_options(id="again").start("x")
+    fast.drive()
+    (function,) = [one for one in fast.service.functions.values() if one.memory.kept]
+    suspended = dict(function.memory.kept)
+    function.memory.kept.clear()
+    resolve("again~0", "old")
+    fast.advance(MONTH + 2 * HOUR)
+    assert left(fast) == []
+    handle = asks.with_options(id="again").start("y")
+    fast.drive()
+    function.memory.kept.update(suspended)
+    resolve("again~0", "new")
+    assert handle.result() == "y NEW"
+
+
+def test_a_sandbox_has_nothing_of_a_call_that_ended_long_after_its_root(fast: LocalCloud) -> None:
+    """Whoever settled the root died before it ended its calls; one ended elsewhere, shortly before the look."""
+    asks_below.with_options(id="again").start("x")
+    fast.drive()
+    fast._host.ports.perform(Settle("again", State.RESOLVED, '"nothing"'))
+    fast.advance(MONTH - 3 * HOUR)
+    resolve("again~0.0", "old")
+    fast.drive()
+    (function,) = [one for one in fast.service.functions.values() if "again~0" in one.memory.kept]
+    suspended = dict(function.memory.kept)
+    function.memory.kept.clear()
+    resolve("again~0.1", "old")
+    while left(fast):
+        fast.advance(HOUR)
+    handle = asks_below.with_options(id="again").start("y")
+    fast.drive()
+    resolve("again~0.0", "new")
+    fast.drive()
+    function.memory.kept.update(suspended)
+    resolve("again~0.1", "new")
+    assert handle.result() == "y new new"
+
+
+@pytest.mark.parametrize("function", [tries, flaky])
+def test_an_attempt_is_not_one_of_a_later_execution_of_the_id(fast: LocalCloud, function: Any) -> None:
+    """Its execution gave up long before it comes, and was removed. The later one has all its attempts, each in time."""
+    tried.clear()
+    if function is tries:
+        assert tries.with_options(id="again").start(1).result() == 0
+        fast.advance(MONTH + 2 * DAY)
+        handle = tries.with_options(id="again").start(100)
+    else:
+        first = flaky.with_options(id="again").start()
+        fast.drive()
+        first.cancel()
+        fast.advance(MONTH + 2 * DAY)
+        handle = flaky.with_options(id="again").start()
+    assert left(fast)[0] == "again"
+    fast.drive()
+    assert len(tried) == 2
+    fast.advance(39 * DAY)
+    assert len(tried) == 2
+    assert handle.result() == 3
+
+
+def test_what_once_awaited_a_root_is_not_settled_under_a_later_execution_of_its_id(kept: LocalCloud) -> None:
+    """It gave up, and was removed; the root, which knows it still, settles when another promise has the id."""
+    shared = shares.with_options(id="shared").start(40)
+    assert gives_up.with_options(id="again").start(first=True).result() == "nothing"
+    kept.advance(MONTH + DAY)
+    handle = gives_up.with_options(id="again").start(first=False)
+    kept.advance(15 * DAY)
+    assert shared.status() is State.RESOLVED
+    assert handle.status() is State.PENDING
+    resolve("again~0", "its own")
+    assert handle.result() == "its own"
+
+
+def test_an_outcome_is_not_carried_to_what_is_gone(kept: LocalCloud) -> None:
+    """The copy of a large one would be left behind under the id of an execution that was removed."""
+    shares.with_options(id="shared").start(40)
+    assert gives_up.with_options(id="again").start(first=True).result() == "nothing"
+    kept.advance(40 * DAY + MONTH + 2 * DAY)
+    assert left(kept) == []
+
+
+def test_what_a_later_execution_has_under_the_id_of_a_follower_keeps_no_root(fast: LocalCloud) -> None:
+    """It doesn't wait for it."""
+    made(fast, replace(ENDED, awaiters=frozenset({"other~0"})), Record(id="other", fn="?"))
+    made(fast, Record(id="other~0", kind=Kind.EXTERNAL))
+    fast.advance(DAY)
+    assert left(fast) == ["other", "other~0"]
+
+
+def test_a_replay_reads_what_it_attached_to_though_that_is_gone(kept: LocalCloud) -> None:
+    """By the annotation of a function that no record names any more, but the follower's own."""
+    orders.with_options(id="order").start()
+    kept.drive()
+    handle = reads.start(60)
+    kept.advance(MONTH + DAY)
+    assert "order" not in left(kept)
+    for function in kept.service.functions.values():
+        function.memory.clear()
+    assert handle.result() == 5
+
+
+def test_a_replay_reads_nothing_of_what_is_being_removed(fast: LocalCloud) -> None:
+    """Whoever removes died when the objects were gone and the record wasn't; the outcome was carried on long ago."""
+    large.with_options(id="order").start("x")
+    fast.drive()
+    handle = attaches.start()
+    fast.advance(MONTH - HOUR)
+    fast.kill("adapter.lambdas.sweeper.tend", ClearPayloads)
+    fast.advance(HOUR + 30)
+    resolve(f"{handle.id}~1", "!")
+    for function in fast.service.functions.values():
+        function.memory.clear()
+    assert handle.result() == LARGE + 1
