@@ -8,12 +8,13 @@ fails again, it finds the other and ends.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, assert_never
 
 from adapter.engine.operations import Hold, Now, Operation, PeekPromise, SendAt, Tell
 from adapter.engine.telling import What
 from adapter.errors import DurableError
-from adapter.protocol import outages
+from adapter.protocol import messages, outages
 from adapter.protocol.messages import Cause, Look, Message, Resume, Start, Timed
 from adapter.protocol.records import Record
 from adapter.protocol.times import EPOCH, Instant
@@ -54,7 +55,8 @@ def send_later(perform: Perform, target: str, message: Timed) -> None:
 
 def is_meant(own: Record, message: Message) -> bool:
     """Whether there is something to do for the promise, and it isn't a later execution of its id."""
-    return own.runnable and message.since in (0, own.created_at)
+    called_at = message.called_at if isinstance(message, Resume) else EPOCH
+    return own.runnable and messages.is_meant(own, message.since, called_at)
 
 
 def again(message: Message) -> Message:
@@ -64,6 +66,6 @@ def again(message: Message) -> Message:
             return message
         case Resume():
             # Whatever woke it may be claimed by then: it loads everything, and arms anew.
-            return Resume(id=message.id, cause=Cause.AGAIN, crashes=message.crashes, since=message.since)
+            return replace(message, cause=Cause.AGAIN, firing=None, looked_at=EPOCH)
         case _:
             assert_never(message)

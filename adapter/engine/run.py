@@ -43,7 +43,7 @@ from adapter.engine.suspending import Suspender, missed
 from adapter.engine.telling import What
 from adapter.errors import BadMessage, NonDeterminismError
 from adapter.protocol.ids import child_id, parent_of
-from adapter.protocol.messages import Cause, Message, Resume, Start
+from adapter.protocol.messages import Cause, Message, Resume, Start, is_meant
 from adapter.protocol.promises import Firing, Refusal, Refused, Written
 from adapter.protocol.records import Kind, Record, State
 from adapter.protocol.signs import LATE
@@ -85,7 +85,7 @@ class _Run:
         self.execution: Execution | None = None
         self.attempt = 1
         self.crashes = 0
-        self.since = self.looked_at = EPOCH
+        self.since = self.called_at = self.looked_at = EPOCH
 
     # From a message to records.
 
@@ -104,7 +104,8 @@ class _Run:
         return (yield from self._run(children, "started"))
 
     def resume(self, message: Resume) -> Steps:
-        claims, self.crashes, self.looked_at = message.cause.claims, message.crashes, message.looked_at
+        claims, self.crashes = message.cause.claims, message.crashes
+        self.called_at, self.looked_at = message.called_at, message.looked_at
         # What a claim took from a later execution of the id, this run has to give back.
         self.since = EPOCH if claims else message.since
         now: Instant = yield Now()
@@ -171,7 +172,7 @@ class _Run:
 
     def _is_meant(self, own: Record) -> bool:
         """Whether the function still has something to do, and isn't that of a later execution under the same id."""
-        return own.runnable and self.since in (0, own.created_at)
+        return own.runnable and is_meant(own, self.since, self.called_at)
 
     def _run(self, children: Sequence[Record], why: str) -> Steps:
         try:

@@ -136,7 +136,7 @@ def _follows(follower: Record, root: str) -> bool:
 def resume_direct(parent: str, settled: Settlement) -> Waking:
     """Resume a parent that waits for this promise alone."""
     yield Tell(What.WAKING, parent, "", {"by": settled.id})
-    yield Invoke(settled.reply_to, Resume(id=parent, cause=Cause.DIRECT))
+    yield Invoke(settled.reply_to, Resume(id=parent, cause=Cause.DIRECT, called_at=settled.created_at))
     return "resumed"
 
 

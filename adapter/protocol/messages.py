@@ -14,8 +14,9 @@ from typing import Any
 from adapter.errors import BadMessage, OtherVersion
 from adapter.protocol.ids import is_id, parent_of
 from adapter.protocol.promises import Firing
-from adapter.protocol.records import State, Wake
+from adapter.protocol.records import Record, State, Wake
 from adapter.protocol.times import EPOCH, Instant
+from adapter.protocol.timing import MIN_RETENTION
 
 VERSION = 1
 READABLE = frozenset({VERSION})
@@ -63,8 +64,9 @@ class Resume:
     """Replay the promise's function, and go on.
 
     ``firing`` is the timer that sent this message, if one did. ``since`` is as of `Start`, if the sender knows it. The
-    resumer that goes by a child's record alone doesn't, nor does the sweeper. ``looked_at`` is when somebody saw that
-    the function doesn't move, and sent a `Cause.CHECK`. The function may have moved before the check comes.
+    sweeper doesn't, but a firing is for the very time for which its function is armed. Nor does the resumer where it
+    goes by a child's record alone: there ``called_at`` is when that child was created. ``looked_at`` is when somebody
+    saw that the function doesn't move, and sent a `Cause.CHECK`; the function may have moved before the check comes.
     """
 
     id: str
@@ -73,6 +75,7 @@ class Resume:
     crashes: int = 0
     since: Instant = EPOCH
     looked_at: Instant = EPOCH
+    called_at: Instant = EPOCH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +101,14 @@ Timed = Start | Resume | Occur | Look
 """What a timer may deliver."""
 
 
+def is_meant(own: Record, since: Instant, called_at: Instant) -> bool:
+    """Whether a message with these times is for this record, and not for that of an earlier execution of its id.
+
+    A function is created before what it calls, if by another clock. A later execution begins a day later at least.
+    """
+    return since in (EPOCH, own.created_at) and (not called_at or own.created_at < called_at + MIN_RETENTION // 2)
+
+
 def to_event(message: Timed) -> dict[str, Any]:
     match message:
         case Start():
@@ -114,6 +125,7 @@ def to_event(message: Timed) -> dict[str, Any]:
                 "crashes": message.crashes or None,
                 "since": message.since or None,
                 "looked_at": message.looked_at or None,
+                "called_at": message.called_at or None,
             }
             if message.firing is not None:
                 body |= {"at": message.firing.at, "epoch": message.firing.epoch}
@@ -161,8 +173,8 @@ def parse_timed(event: Mapping[str, Any]) -> Timed:
     if cause not in set(Cause):
         raise BadMessage(f"an envelope resumes for an unknown cause: {named(cause)}")
     firing = Firing(Instant(_whole(event, "at")), _whole(event, "epoch", -1)) if "at" in event else None
-    looked_at = Instant(_whole(event, "looked_at", EPOCH, least=0))
-    return Resume(id=_id(event, "resume"), cause=Cause(cause), firing=firing, looked_at=looked_at, **_fate(event))
+    times = {name: Instant(_whole(event, name, EPOCH, least=0)) for name in ("looked_at", "called_at")}
+    return Resume(id=_id(event, "resume"), cause=Cause(cause), firing=firing, **times, **_fate(event))
 
 
 def _fate(event: Mapping[str, Any]) -> dict[str, Any]:

@@ -43,12 +43,15 @@ messages = st.one_of(
         crashes=counts,
         since=counts,
         looked_at=counts,
+        called_at=counts,
     ),
     st.builds(Look, id=ids),
 )
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 values = st.recursive(scalars, lambda below: st.lists(below) | st.dictionaries(st.text(), below), max_leaves=5)
-keys = st.sampled_from([MARK, "start", "resume", "look", "attempt", "crashes", "at", "epoch", "cause", "looked_at"])
+keys = st.sampled_from(
+    [MARK, "start", "resume", "look", "attempt", "crashes", "at", "epoch", "cause", "looked_at", "called_at"]
+)
 
 START: dict[str, Any] = {MARK: VERSION, "start": "r", "attempt": 2, "crashes": 1}
 RESUME: dict[str, Any] = {MARK: VERSION, "resume": "r", "cause": "direct"}

@@ -50,9 +50,20 @@ OF_RETENTION = [
         bug="A delayed attempt runs what a later execution has under its id.",
         breaks="bounded retries (retention)",
         file="adapter/engine/run.py",
-        old="return own.runnable and self.since in (0, own.created_at)",
+        old="return own.runnable and is_meant(own, self.since, self.called_at)",
         new="return own.runnable",
         check=(f"{RETENTION}/test_ids_again.py::test_an_attempt_is_not_one_of_a_later_execution_of_the_id",),
+    ),
+    Mutation(
+        name="wake-of-an-earlier-execution",
+        bug="A wake that comes days late runs what a later execution has under its id.",
+        breaks="I5 (retention)",
+        file="adapter/lambdas/resumer.py",
+        old=", called_at=settled.created_at))",
+        new="))",
+        check=(
+            f"{RETENTION}/test_ids_again.py::test_a_wake_that_was_sent_again_late_wakes_no_later_execution_of_the_id",
+        ),
     ),
     Mutation(
         name="removed-from-above",

@@ -140,6 +140,18 @@ async def tries(days: int) -> int:
         return 0
 
 
+def attempt() -> int:
+    tried.append(1)
+    return len(tried)
+
+
+@durable(name="retention:counts")
+async def counts() -> int:
+    made = await run(attempt)
+    await leaf(made)
+    return made
+
+
 @durable(name="retention:attaches")
 async def attaches() -> int:
     text = await attach("order")

@@ -6,12 +6,18 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
 
 from adapter import attach, resolve
-from adapter.engine.operations import Remove, Settle
+from adapter.aws.items import to_item
+from adapter.engine.operations import Invoke, Many, Remove, Settle
+from adapter.engine.ports import drive
 from adapter.errors import UnknownPromise
+from adapter.lambdas.resumer import resume_direct, settlement
+from adapter.lambdas.sweeper import _schedule
 from adapter.protocol.promises import Refused
-from adapter.protocol.records import Kind, Record, State
+from adapter.protocol.records import Kind, Record, State, Wake
+from adapter.protocol.timing import due_of
 from adapter.testing import LocalCloud
 from adapter.testing.hosting import ClearPayloads
 from tests.simulation.retention.functions import (
@@ -20,7 +26,9 @@ from tests.simulation.retention.functions import (
     MONTH,
     asks,
     asks_below,
+    asks_for_long,
     attaches,
+    counts,
     flaky,
     gives_up,
     large,
@@ -124,6 +132,51 @@ def test_an_attempt_is_not_one_of_a_later_execution_of_the_id(fast: LocalCloud, 
     fast.advance(39 * DAY)
     assert len(tried) == 2
     assert handle.result() == 3
+
+
+def test_a_wake_that_was_sent_again_late_wakes_no_later_execution_of_the_id(fast: LocalCloud) -> None:
+    """Its stream record had waited for a person. The later execution's first step is under way."""
+    tried.clear()
+    assert counts.with_options(id="again").start().result() == 1
+    called = fast.peek("again~1")
+    assert called is not None
+    settled = settlement(DynamoDBRecord({"dynamodb": {"NewImage": to_item(called)}}))
+    assert settled.wake is Wake.DIRECT
+    fast.advance(MONTH + 2 * DAY)
+    assert left(fast) == []
+    handle = counts.with_options(id="again").start()
+    late = [settled]
+
+    def wake() -> None:
+        while late:
+            drive(resume_direct("again", late.pop()), fast._host.ports.perform)
+            fast.drive()
+
+    fast.meanwhile(counts, Many, wake)
+    assert handle.result() == 2
+    assert (late, tried) == ([], [1, 1])
+
+
+def test_a_timer_of_an_earlier_execution_takes_nothing_over(fast: LocalCloud) -> None:
+    """The index knows no execution's time. But a firing is for the very time for which its function is armed."""
+    first = asks_for_long.with_options(id="again").start(2 * HOUR)
+    fast.drive()
+    armed = fast.peek("again")
+    assert armed is not None
+    assert armed.due_at is not None
+    assert due_of(armed) is not None
+    message = _schedule(due_of(armed))  # type: ignore[arg-type]
+    with pytest.raises(TimeoutError):
+        first.result()
+    fast.advance(MONTH + 2 * DAY)
+    asks_for_long.with_options(id="again").start(2 * HOUR)
+    fast.drive()
+    before = fast.peek("again")
+    fast._host.ports.perform(Invoke(message.target, message.message))
+    fast.drive()
+    assert fast.peek("again") == before
+    assert before is not None
+    assert before.created_at > armed.created_at
 
 
 def test_what_once_awaited_a_root_is_not_settled_under_a_later_execution_of_its_id(kept: LocalCloud) -> None:
