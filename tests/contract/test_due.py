@@ -30,7 +30,7 @@ def armed(store: Store, promise: str, at: int | None = 10) -> Record:
 
 
 def test_an_entry_says_all_that_the_sweeper_needs(store: Store, root: str) -> None:
-    """It sends a message without reading the record."""
+    """The sweeper sends a message without reading the record."""
     store.create(Record(id=root, target="f", due_at=7, deadline=9))
     assert due(store, root) == [Due(id=root, target="f", at=7, deadline=9)]
     child = child_id(root, 0)
@@ -44,7 +44,7 @@ def test_an_entry_says_all_that_the_sweeper_needs(store: Store, root: str) -> No
 def test_an_entry_says_whether_its_promise_is_over(
     store: Store, root: str, kind: Kind, state: State, closed: bool
 ) -> None:
-    """Then it is only to be removed, whatever it waited for before."""
+    """The sweeper then has it removed, whatever it waited for before."""
     record = Record(id=root, kind=kind, state=state, closed=closed, target="f", wake_at=7, due_at=7)
     store.create(record)
     assert due(store, root) == [Due(id=root, target="f", at=7, wake_at=7, over=record.over)]
@@ -52,7 +52,7 @@ def test_an_entry_says_whether_its_promise_is_over(
 
 
 def test_what_is_due_later_is_not_among_what_is_due(store: Store, root: str) -> None:
-    """Exactly then is later, too: the windows of two sweeps don't overlap."""
+    """An entry that is due exactly then counts as later: the windows of two sweeps don't overlap."""
     armed(store, root, at=10)
     assert due(store, root, until=10) == []
     assert [entry.at for entry in due(store, root, until=11)] == [10]
@@ -66,7 +66,7 @@ def test_an_entry_is_in_the_shard_of_its_promise(store: Store, root: str) -> Non
 
 
 def test_entries_come_in_the_order_in_which_they_are_due(store: Store, root: str) -> None:
-    """Of numbers, not of their digits."""
+    """The index sorts by numbers, not by their digits."""
     times = [9, 100, 20, 3, 1_000]
     for at in times:
         store.create(Record(id=f"{SCHEDULE}{root}-{at}", kind=Kind.SCHEDULE, target="f", due_at=at))
@@ -94,7 +94,7 @@ def test_a_record_that_waits_for_no_time_has_no_entry(store: Store, root: str) -
 def test_an_entry_vanishes_when_its_wait_has_ended(
     store: Store, root: str, ending: Callable[[Store, str], object]
 ) -> None:
-    """With the write that ends it: no sweep sends a message for it any more."""
+    """The write that ends the wait removes it: no sweep sends a message for it any more."""
     armed(store, root)
     assert len(due(store, root)) == 1
     assert isinstance(ending(store, root), Record)
@@ -123,7 +123,7 @@ def test_an_entry_stays_as_long_as_its_function_waits(
 
 
 def test_an_entry_moves_when_its_function_waits_for_another_time(store: Store, root: str) -> None:
-    """There is one entry at most."""
+    """A function has one entry at most."""
     armed(store, root)
     store.arm(root, Arming(epoch=1, arrivals=0, wake_at=77, due_at=77))
     assert [entry.at for entry in due(store, root)] == [77]
@@ -153,7 +153,7 @@ def test_entries_that_fill_more_than_one_page_are_all_found(store: Store, root: 
 
 
 def test_a_schedule_that_is_deleted_is_gone(store: Store, root: str) -> None:
-    """From the table and from the index. A second delete is told that there was none."""
+    """The table and the index have it no more. A second delete is told that there was none."""
     schedule = Record(id=f"{SCHEDULE}{root}", kind=Kind.SCHEDULE, target="f", due_at=5, recurs="[]")
     store.create(schedule)
     assert store.delete(schedule.id) == schedule
@@ -185,7 +185,7 @@ def test_a_follower_of_what_has_settled_is_told_the_outcome(store: Store, root: 
 
 
 def test_a_firing_claims_only_what_it_was_set_for(store: Store, root: str) -> None:
-    """Or what its sender is still on its way to arm."""
+    """It also claims what its sender is still on its way to arm."""
     record = armed(store, root, at=10)
     assert store.claim(root, Firing(at=9)) == Refused(Refusal.SUPERSEDED, record)
     assert store.claim(root, Firing(at=9, epoch=0)) == Refused(Refusal.SUPERSEDED, record)

@@ -32,7 +32,7 @@ def raw(store: DynamoStore, promise: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("version", [{"N": "2"}, {"N": "0"}, {"S": "1"}, None])
 def test_an_item_of_another_version_is_refused_by_name(dynamo: DynamoStore, root: str, version: Any) -> None:
-    """By every way of reading, with the key and both versions in the message."""
+    """Every read refuses it. The message has the key and both versions."""
     child = child_id(root, 0)
     put(dynamo, Record(id=child), v=version)
     for read in (
@@ -47,7 +47,7 @@ def test_an_item_of_another_version_is_refused_by_name(dynamo: DynamoStore, root
 
 
 def test_a_refused_write_to_another_versions_item_says_so(dynamo: DynamoStore, root: str) -> None:
-    """What stands is of another version, so it can't be explained as a refusal."""
+    """The store can't explain a refusal by a record of another version."""
     put(dynamo, Record(id=root, state=State.RESOLVED), v={"N": "2"})
     for write in (
         lambda: dynamo.settle(root, State.RESOLVED, "1", 1),
@@ -78,14 +78,14 @@ def test_a_refused_write_to_another_versions_item_says_so(dynamo: DynamoStore, r
     ids=str,
 )
 def test_an_item_that_is_no_promise_is_refused(dynamo: DynamoStore, root: str, spoiled: dict[str, Any]) -> None:
-    """I6: never a record that guesses."""
+    """I6: the store never guesses a record."""
     put(dynamo, Record(id=root), **spoiled)
     with pytest.raises(BadMessage, match="isn't a promise"):
         dynamo.read_promise(root)
 
 
 def test_attributes_of_others_are_left_alone(dynamo: DynamoStore, root: str) -> None:
-    """A team may mark what it looks for."""
+    """A team may mark the items that it looks for."""
     extra = {"mark": {"N": "7"}}
     put(dynamo, Record(id=root), **extra)
     assert dynamo.read_promise(root) == Record(id=root)
@@ -99,7 +99,7 @@ def test_what_is_empty_takes_no_space(dynamo: DynamoStore, root: str) -> None:
 
 
 def test_an_armed_item_loses_what_a_claim_removes(dynamo: DynamoStore, root: str) -> None:
-    """Removed, not set to nothing."""
+    """The claim removes the attributes, rather than set them to nothing."""
     dynamo.create(Record(id=root))
     dynamo.arm(root, Arming(epoch=0, arrivals=0, threshold=2, on_reject=True, wake_at=9, due_at=9))
     assert {"threshold", "on_reject", "due_at", "due_shard"} <= set(raw(dynamo, root))
@@ -109,14 +109,14 @@ def test_an_armed_item_loses_what_a_claim_removes(dynamo: DynamoStore, root: str
 
 @pytest.mark.parametrize("promise", ["plain", "plain~0", "plain~255", "plain~256", "plain~0.1.700"])
 def test_an_item_lies_under_the_key_of_its_id(dynamo: DynamoStore, promise: str) -> None:
-    """And reads back from the raw item."""
+    """The store reads it back from the raw item."""
     record = Record(id=promise, fn="f")
     dynamo.create(record)
     assert to_record(raw(dynamo, promise)) == record
 
 
 def test_other_errors_of_aws_pass_through(root: str, table: Table) -> None:
-    """The platform's retry deals with them; none is mistaken for a refusal."""
+    """The platform's retry deals with them. The store takes none of them for a refusal."""
     absent = table.second("no-such-table")
     for call in (
         lambda: absent.read_promise(root),
@@ -168,7 +168,7 @@ def test_stores_of_different_tables_do_not_share_them(table: Table, dynamo: Dyna
 
 
 def test_an_endpoint_can_be_given() -> None:
-    """For an emulator that is running somewhere else."""
+    """An emulator may be running somewhere else."""
     store = DynamoStore("any", "eu-north-1", "http://127.0.0.1:1")
     assert store.client.meta.endpoint_url == "http://127.0.0.1:1"
     assert store.client.meta.region_name == "eu-north-1"

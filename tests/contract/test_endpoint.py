@@ -37,13 +37,13 @@ def play(engine: str, faults: Faults | None = None) -> tuple[int, int, int]:
 
 
 def test_a_program_costs_the_same_on_every_engine() -> None:
-    """To a write: the engine's requests are the same."""
+    """Every engine gets the same requests, to a write."""
     costs = {engine: play(engine) for engine in ("memory", "moto", ministack())}
     assert len(set(costs.values())) == 1, costs
 
 
 def test_faults_are_drawn_on_a_running_dynamodb_too() -> None:
-    """They are the cloud's, not the table's."""
+    """The cloud draws the faults, not the table."""
     assert play(ministack(), Faults(crash=0.05, duplicate=0.2, reorder=0.2))[0] == 40
 
 
@@ -57,6 +57,6 @@ def test_no_table_is_left_behind() -> None:
 
 
 def test_an_engine_that_there_is_not_is_named() -> None:
-    """With those that there are."""
+    """The error also names the engines that there are."""
     with pytest.raises(ConfigurationError, match=r"moto, memory, or the URL of a DynamoDB, not 'dynamo'"):
         LocalCloud(engine="dynamo")

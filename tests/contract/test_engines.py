@@ -40,7 +40,7 @@ def ended(run: Callable[[LocalCloud], object], engine: str, seed: int = 0, fault
 
 @pytest.mark.parametrize("name", PLAYS)
 def test_a_program_ends_the_same_in_memory_and_on_moto(name: str) -> None:
-    """To a record, an object, a write and a unit that is read. These programs make every write and call there is."""
+    """Both have the same records, objects, writes and units read. The programs make every write and call."""
 
     def run(cloud: LocalCloud) -> object:
         return staged(name, cloud)
@@ -50,7 +50,7 @@ def test_a_program_ends_the_same_in_memory_and_on_moto(name: str) -> None:
 
 @pytest.mark.parametrize("name", IN_STORMS)
 def test_a_seed_brings_the_same_weather_in_memory_and_on_moto(name: str) -> None:
-    """The same deaths, duplicates and delays: the same records, made at the same times."""
+    """The seed draws the same deaths, duplicates and delays: both make the same records at the same times."""
 
     def run(cloud: LocalCloud) -> object:
         outcome = cloud.run(made_durable(name))

@@ -50,7 +50,7 @@ def keys(request: pytest.FixtureRequest) -> Iterator[Counted]:
 
 
 def test_whoever_first_signs_makes_the_key_and_all_find_it(keys: Counted) -> None:
-    """Also who made one at the same time: the first write stands."""
+    """A sandbox that makes a key at the same time finds the other's: the first write stands."""
     first, second, third = (Signatures(keys, Time(1)) for _ in range(3))
     signed = first.sign(START)
     second.check(signed)
@@ -60,7 +60,7 @@ def test_whoever_first_signs_makes_the_key_and_all_find_it(keys: Counted) -> Non
 
 
 def test_a_sandbox_reads_the_keys_once_in_an_hour(keys: Counted) -> None:
-    """Whatever it signs and checks meanwhile."""
+    """It signs and checks a hundred envelopes meanwhile."""
     time = Time(1)
     one, other = Signatures(keys, time), Signatures(keys, time)
     signed = other.sign(START)
@@ -75,7 +75,7 @@ def test_a_sandbox_reads_the_keys_once_in_an_hour(keys: Counted) -> None:
 
 
 def test_without_a_key_nothing_is_signed_and_none_is_made_for_a_stranger(keys: Counted) -> None:
-    """Who asks first may be an outsider."""
+    """The first event to be checked may be an outsider's."""
     with pytest.raises(UnsignedEnvelope, match="lambda-await"):
         Signatures(keys, Time()).check(START)
     assert keys.calls == ["read"]
@@ -101,7 +101,7 @@ def test_a_replaced_key_is_good_and_the_new_one_is_found_by_those_who_meet_it(ke
 
 
 def test_keys_that_were_replaced_meanwhile_are_not_written_over(keys: Counted) -> None:
-    """Two rotate at once: both keys are in the ring."""
+    """Two operators rotate at once: both keys are in the ring."""
     one = Signatures(keys, Time(1))
     one.sign(START)
     was = keys.read()

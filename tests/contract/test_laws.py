@@ -29,7 +29,7 @@ settlements = st.tuples(st.sampled_from(SETTLED), texts, times)
 def test_first_settlement_wins_whatever_follows(
     store: Store, new_root: NewRoot, first: tuple[State, str, int], later: list[tuple[State, str, int]]
 ) -> None:
-    """I1: later settlements are refused, told what stands, and change nothing."""
+    """I1: the store refuses later settlements, tells what stands, and changes nothing."""
     root = new_root()
     store.create(Record(id=root))
     stands = store.settle(root, *first)
@@ -51,7 +51,7 @@ def test_first_settlement_wins_whatever_follows(
 def test_of_two_runs_that_loaded_the_same_epoch_at_most_one_arms(
     store: Store, new_root: NewRoot, between: list[str]
 ) -> None:
-    """Whatever happens between their loading and their arming, and in whichever order they arm."""
+    """Other writes may come between their loading and their arming, and they may arm in either order."""
     root = new_root()
     store.create(Record(id=root))
     loaded, _ = store.read_function(root)
@@ -77,7 +77,7 @@ def test_a_run_that_was_overtaken_is_told_so(store: Store, root: str) -> None:
 
 
 def test_a_run_that_missed_an_arrival_is_told_so(store: Store, root: str) -> None:
-    """I3: it must load again rather than wait for what has come already."""
+    """I3: the run must load again rather than wait for a settlement that has come already."""
     store.create(Record(id=root))
     moved = store.arrive(root, 1)
     assert isinstance(moved, Record)
@@ -86,7 +86,7 @@ def test_a_run_that_missed_an_arrival_is_told_so(store: Store, root: str) -> Non
 
 @pytest.mark.parametrize("state", [State.CANCELED, State.TIMEDOUT])
 def test_a_run_that_missed_its_cancellation_is_told_so(store: Store, root: str, state: State) -> None:
-    """It armed as pending; it has to load again and clean up."""
+    """The run armed as pending. It has to load again and clean up."""
     store.create(Record(id=root))
     cancelled = store.settle(root, state, "", 1)
     assert store.arm(root, Arming(epoch=0, arrivals=0)) == Refused(Refusal.MOVED, cancelled)
@@ -94,7 +94,7 @@ def test_a_run_that_missed_its_cancellation_is_told_so(store: Store, root: str, 
 
 @pytest.mark.parametrize("state", [State.CANCELED, State.TIMEDOUT])
 def test_a_cancelled_function_suspends_and_is_woken_until_it_is_closed(store: Store, root: str, state: State) -> None:
-    """Its ``finally`` blocks may await durable calls; when they have ended nothing moves it any more."""
+    """Its ``finally`` blocks may await durable calls. When they have ended, nothing moves it any more."""
     store.create(Record(id=root))
     store.settle(root, state, "", 1)
     armed = store.arm(root, Arming(epoch=0, arrivals=0, state=state, threshold=1))
@@ -167,7 +167,7 @@ def test_the_children_of_many_partitions_are_all_read_in_order(store: Store, roo
 
 @pytest.mark.parametrize("total", [BUCKET - 1, BUCKET, BUCKET + 1])
 def test_a_partition_may_be_just_full(store: Store, root: str, total: int) -> None:
-    """Of a child this time, whose own record is in another partition."""
+    """The parent is a child this time, whose own record is in another partition."""
     parent = child_id(root, 0)
     store.create(Record(id=parent))
     for ordinal in range(total):
@@ -252,14 +252,14 @@ FULL = Record(
 
 
 def test_the_full_record_differs_from_an_empty_one_in_every_field() -> None:
-    """So that no field is left out of the round trip."""
+    """The round trip below then leaves out no field."""
     empty = Record(id="")
     assert [field.name for field in fields(Record) if getattr(FULL, field.name) == getattr(empty, field.name)] == []
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(Record) if field.name != "id"])
 def test_a_field_of_a_record_round_trips_alone(store: Store, root: str, name: str) -> None:
-    """What is empty isn't stored, and reads as it was."""
+    """The store doesn't write an empty field, and reads it as it was."""
     record = replace(Record(id=root), **{name: getattr(FULL, name)})
     store.create(record)
     assert store.read_promise(root) == record
@@ -270,7 +270,7 @@ def test_a_field_of_a_record_round_trips_alone(store: Store, root: str, name: st
 def test_every_field_of_a_record_round_trips_through_the_table(
     store: Store, new_root: NewRoot, data: st.DataObject
 ) -> None:
-    """By each way of reading, roots and children."""
+    """Each way of reading returns it, for roots and for children."""
     root = new_root()
     record = data.draw(any_record([root, child_id(root, 0), child_id(child_id(root, 1), 700)]))
     assert store.create(record) == record
@@ -279,7 +279,7 @@ def test_every_field_of_a_record_round_trips_through_the_table(
 
 
 def test_a_record_with_every_field_round_trips(store: Store, root: str) -> None:
-    """All of them at once."""
+    """It has all fields at once."""
     record = replace(FULL, id=root)
     store.create(record)
     assert store.read_promise(root) == record
@@ -296,7 +296,7 @@ def test_a_step_may_be_created_with_its_outcome(store: Store, root: str, state: 
 @drawn
 @given(data=st.data(), state=st.sampled_from(RUNNABLE))
 def test_arrivals_only_ever_add(store: Store, new_root: NewRoot, data: st.DataObject, state: State) -> None:
-    """Whatever claims and armings come between, no arrival is forgotten."""
+    """Claims and armings may come between: the store forgets no arrival."""
     root = new_root()
     record = replace(data.draw(created([root])), state=State.PENDING, value="", settled_at=0)
     store.create(record)
@@ -316,7 +316,7 @@ def test_arrivals_only_ever_add(store: Store, new_root: NewRoot, data: st.DataOb
 
 @pytest.mark.parametrize("size", [330_001, 500_000])
 def test_too_large_a_text_is_refused_and_nothing_is_written(store: Store, root: str, size: int) -> None:
-    """It says so before it writes."""
+    """The store refuses it before it writes."""
     with pytest.raises(PayloadTooLarge, match=str(size)):
         store.create(Record(id=root, args="x" * size))
     with pytest.raises(PayloadTooLarge, match=root):
@@ -332,7 +332,7 @@ def test_too_large_a_text_is_refused_and_nothing_is_written(store: Store, root: 
 
 
 def test_the_largest_text_is_stored(store: Store, root: str) -> None:
-    """Exactly at the limit."""
+    """The text is exactly at the limit."""
     store.create(Record(id=root, args="x" * 330_000))
     other = child_id(root, 0)
     store.create(Record(id=other))
@@ -355,7 +355,7 @@ def test_a_root_takes_only_so_many_followers_and_settles_all_the_same(store: Sto
 
 
 def test_of_long_ids_a_root_takes_fewer(store: Store, root: str) -> None:
-    """The item is bounded in bytes."""
+    """DynamoDB bounds the item in bytes."""
     long = [f"{number:02}{'n' * 500}~0.{'1' * 1_490}" for number in range(40)]
     store.create(Record(id=root))
     written = [store.register(root, awaiter) for awaiter in long]

@@ -206,7 +206,7 @@ def small_buckets() -> Iterator[None]:
 @pytest.mark.usefixtures("small_buckets")
 @pytest.mark.parametrize("name", STORES)
 def test_a_store_agrees_with_the_pure_transitions_after_every_step(name: str) -> None:
-    """Random histories of all that is done to records, and of all reads."""
+    """Hypothesis draws histories of all writes to records, and of all reads."""
     with STORES[name]() as store:
         machine = type("Agreement", (Agreement,), {"store": store})
         run_state_machine_as_test(

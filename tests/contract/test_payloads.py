@@ -65,7 +65,7 @@ def stored(world: Any, promise: str) -> Record:
 
 @sizes
 def test_only_what_is_large_is_in_an_object(world: Any, sealed: SealedStore, root: str, text: str, large: bool) -> None:
-    """And both are read alike: arguments, and an outcome."""
+    """A reader reads both alike, arguments and outcome."""
     record = Record(id=root, args=text, objects=large)
     assert sealed.create(replace(record, objects=False)) == record
     assert (stored(world, root).args == text) is not large
@@ -80,7 +80,7 @@ def test_only_what_is_large_is_in_an_object(world: Any, sealed: SealedStore, roo
 
 @sizes
 def test_a_refused_write_tells_what_stands(sealed: SealedStore, root: str, text: str, large: bool) -> None:
-    """Whatever its size."""
+    """It does so for a text of any size."""
     sealed.create(Record(id=root))
     sealed.settle(root, State.RESOLVED, text, 1)
     for written in (
@@ -107,7 +107,7 @@ def test_children_come_with_their_outcomes_and_without_their_arguments(sealed: S
 
 
 def test_a_claim_brings_the_arguments_that_a_replay_needs(sealed: SealedStore, root: str) -> None:
-    """It comes in place of a load."""
+    """The claim comes in place of a load."""
     sealed.create(Record(id=root, args="x" * 20_000))
     claimed = sealed.claim(root)
     assert isinstance(claimed, Record)
@@ -124,7 +124,7 @@ def test_whoever_only_counts_reads_no_object(world: Any, root: str) -> None:
 
 
 def test_why_a_function_is_paused_is_encrypted_and_read(world: Any, root: str) -> None:
-    """It shows arguments."""
+    """The text of a drift shows arguments."""
     sealed = over(world, toy)
     sealed.create(Record(id=root))
     sealed.pause(root, "drifted: secret")
@@ -136,7 +136,7 @@ def test_why_a_function_is_paused_is_encrypted_and_read(world: Any, root: str) -
 
 @sizes
 def test_encrypted_texts_are_read_as_they_were(world: Any, root: str, text: str, large: bool) -> None:
-    """The encrypted text is what is measured."""
+    """The store measures the encrypted text."""
     sealed = over(world, toy)
     record = Record(id=root, args=text)
     sealed.create(record)
@@ -147,7 +147,7 @@ def test_encrypted_texts_are_read_as_they_were(world: Any, root: str, text: str,
 
 
 def test_without_a_bucket_the_item_is_the_limit_and_the_error_says_so(world: Any, root: str) -> None:
-    """Nothing is written."""
+    """The store writes nothing."""
     without = SealedStore(world.store, Sealing(), InOrder(), STILL)
     without.create(Record(id=root, args="x" * MAX_TEXT_BYTES))
     other = child_id(root, 0)
@@ -241,7 +241,7 @@ def test_nothing_is_put_for_an_execution_that_was_removed() -> None:
 
 
 def test_a_start_whose_id_was_just_removed_makes_a_new_execution() -> None:
-    """It was refused by the old one, which then went before it could be marked."""
+    """The old one refused it, and was removed before the start could mark it."""
     store = Removing()
     sealed = SealedStore(store, Sealing(MemoryBucket()), InOrder(), STILL)
     store.create(Record(id="a", state=State.RESOLVED))

@@ -59,7 +59,7 @@ def test_as_completed_of_coroutines_replays_exactly(cloud: LocalCloud) -> None:
 
 
 def test_as_completed_starts_coroutines_in_the_same_order_at_every_replay() -> None:
-    """The same, in the loop alone."""
+    """The loop does the same without a cloud."""
     keep: list[Any] = []
 
     def order() -> list[int]:
@@ -93,7 +93,7 @@ def echo(text: str) -> str:
 
 
 def test_a_result_that_is_too_large_rejects_its_promise(cloud: LocalCloud) -> None:
-    """Instead of three failed invocations and a promise that stays pending."""
+    """The engine rejects it; Lambda doesn't fail three times and leave it pending."""
     with pytest.raises(PayloadTooLarge):
         cloud.run(large, MAX_OBJECT_BYTES)
 
@@ -201,7 +201,7 @@ def test_a_failure_is_raised_when_all_have_ended() -> None:
 
 
 def test_an_endless_sleep_is_a_timer_that_never_comes() -> None:
-    """As in asyncio, where infinity is how libraries say "no deadline"; OverflowError comes out."""
+    """As in asyncio, libraries say "no deadline" by infinity; OverflowError came out."""
     loop = new_loop("endless", 0, pytest.fail, lambda context: None)
     timer = loop.call_later(math.inf, pytest.fail)
     loop.run_ready()
@@ -250,7 +250,7 @@ def polled() -> Iterator[Any]:
 
 
 def test_a_batch_whose_function_dies_is_bisected(polled: Any) -> None:
-    """Without it, the healthy records before the one that kills the function are put aside one after the other."""
+    """Otherwise the stream would put aside, one by one, the healthy records before the deadly one."""
     poller, handled = polled("abcd", max_retries=1, bisect=True), []
 
     def deliver(function: str, event: dict[str, Any], attempt: int) -> None:
@@ -291,14 +291,14 @@ def test_the_retries_of_one_record_are_not_spent_by_another(polled: Any) -> None
     ids=["null list", "empty", "null", "bad key"],
 )
 def test_an_unusual_answer_is_read_as_aws_reads_it(polled: Any, answer: Any, success: bool) -> None:
-    """Complete success for a list of null; complete failure where an identifier is empty, null or misnamed."""
+    """A list of null means success; an identifier that is empty, null or misnamed means failure of all."""
     poller = polled("ab", max_retries=None, bisect=False)
     assert poller.deliver(lambda function, event, attempt: answer)
     assert [record["eventID"] for record in poller.backlog] == ([] if success else ["a", "b"])
 
 
 def test_a_cloud_that_cannot_open_leaves_nothing_behind(tmp_path: Path) -> None:
-    """Else AWS stays mocked, and the environment changed, for every test after it."""
+    """Otherwise AWS would stay mocked, and the environment changed, for every test after it."""
     template = tmp_path / "template.yaml"
     template.write_text("Transform: AWS::Serverless-2016-10-31\nResources: {}\n")
     before = dict(os.environ)

@@ -73,7 +73,7 @@ def read(record: dict[str, Any]) -> Settlement:
 def test_a_settlement_that_a_parent_waits_for_is_delivered_with_all_that_the_resumer_needs(
     dynamo: DynamoStore, delivered: Delivered, root: str, state: State, wake: Wake
 ) -> None:
-    """I3: each outcome, of either wake; whose, how, and which Lambda to invoke."""
+    """I3: a record tells the outcome, the wake, the parent and its Lambda."""
     child = Record(id=child_id(root, 0), target="callee", wake=wake, reply_to="caller")
     dynamo.create(child)
     dynamo.settle(child.id, state, '"v"', 1)
@@ -95,7 +95,7 @@ def test_a_settlement_that_a_parent_waits_for_is_delivered_with_all_that_the_res
 def test_a_settlement_from_outside_is_delivered_to_whom_waits(
     dynamo: DynamoStore, delivered: Delivered, root: str, kind: Kind
 ) -> None:
-    """It has no callee; its parent waits all the same."""
+    """Such a promise has no callee, and its parent waits all the same."""
     promise = child_id(root, 0)
     dynamo.create(Record(id=promise, kind=kind, wake=Wake.COUNTED, reply_to="caller"))
     dynamo.settle(promise, State.RESOLVED, "1", 1)
@@ -130,7 +130,7 @@ def test_the_settlement_of_a_root_is_delivered_to_all_that_await_it(
 def test_a_settlement_that_nobody_waits_for_is_dropped(
     dynamo: DynamoStore, delivered: Delivered, root: str, state: State
 ) -> None:
-    """Of a root, and of a child that its parent forgot: nothing is invoked, nothing is paid."""
+    """The filter drops a root's, and a forgotten child's: the stream invokes nothing, and nobody pays."""
     for promise in (root, child_id(root, 0)):
         dynamo.create(Record(id=promise, target="callee", reply_to="caller"))
         dynamo.settle(promise, state, "1", 1)
@@ -141,7 +141,7 @@ def test_a_settlement_that_nobody_waits_for_is_dropped(
 def test_what_is_no_settlement_is_dropped(
     dynamo: DynamoStore, delivered: Delivered, root: str, wake: Wake | None
 ) -> None:
-    """Creating, arriving, claiming, arming, pausing, registering; a step created with its outcome; a schedule."""
+    """The filter drops creations, arrivals, claims, armings, pauses, registrations, finished steps and schedules."""
     dynamo.create(Record(id=root, target="callee", wake=wake))
     dynamo.arrive(root, 1)
     dynamo.claim(root)
@@ -159,7 +159,7 @@ def test_what_is_no_settlement_is_dropped(
 def test_what_happens_after_the_settlement_is_dropped(
     dynamo: DynamoStore, delivered: Delivered, root: str, wake: Wake | None
 ) -> None:
-    """A cancelled function that cleans up: its cancellation is delivered once, by the write that made it."""
+    """A cancelled function cleans up: the stream delivers its cancellation once, by the write that made it."""
     dynamo.create(Record(id=root, target="callee", wake=wake))
     dynamo.register(root, "a~0")
     dynamo.settle(root, State.CANCELED, "", 1)
@@ -192,7 +192,7 @@ def test_a_stream_record_has_both_images_as_stored(dynamo: DynamoStore, recorded
 
 
 def test_the_changes_of_an_item_come_in_order(dynamo: DynamoStore, recorded: Delivered, root: str) -> None:
-    """Each old image is the new image of the record before; the last is what is stored."""
+    """Each old image is the new image of the record before. The last one is as stored."""
     promises = [root, child_id(root, 0), child_id(root, 1)]
     for promise in promises:
         dynamo.create(Record(id=promise, target="f"))
@@ -213,7 +213,7 @@ def test_the_changes_of_an_item_come_in_order(dynamo: DynamoStore, recorded: Del
 def test_every_settlement_is_delivered_once_over_all_batches(
     dynamo: DynamoStore, delivered: Delivered, root: str
 ) -> None:
-    """Without a fault none comes twice, neither now nor when the stream is read on."""
+    """Without a fault none comes twice, neither now nor when the poller reads on."""
     promises = [child_id(root, number) for number in range(120)]
     for promise in promises:
         dynamo.create(Record(id=promise, wake=Wake.COUNTED))
@@ -251,7 +251,7 @@ def test_no_record_has_the_identity_of_another(dynamo: DynamoStore, recorded: De
 def test_settlements_by_many_threads_are_each_delivered_once(
     dynamo: DynamoStore, delivered: Delivered, root: str
 ) -> None:
-    """With the value that stands. moto isn't atomic under threads."""
+    """Each record carries the value that stands. moto isn't atomic under threads."""
     promises = [child_id(root, number) for number in range(32)]
     for promise in promises:
         dynamo.create(Record(id=promise, wake=Wake.COUNTED))

@@ -82,7 +82,7 @@ def refused(results: list[Written]) -> list[Refused]:
 
 @pytest.mark.parametrize("_", ROUNDS)
 def test_of_all_that_create_one_promise_exactly_one_does(store: Store, root: str, at_once: AtOnce, _: int) -> None:
-    """The others are told of it, whatever they wanted."""
+    """The store tells all others what stands."""
     results = at_once(lambda number: store.create(Record(id=root, digest=str(number))))
     (winner,) = written(results)
     assert refused(results) == [Refused(Refusal.MOVED, winner)] * (THREADS - 1)
@@ -91,7 +91,7 @@ def test_of_all_that_create_one_promise_exactly_one_does(store: Store, root: str
 
 @pytest.mark.parametrize("_", ROUNDS)
 def test_of_all_that_settle_one_promise_exactly_one_does(store: Store, root: str, at_once: AtOnce, _: int) -> None:
-    """I2: the others are all shown the one outcome, which is what is read ever after."""
+    """I2: the store shows all others the one outcome, which every later reader reads."""
     store.create(Record(id=root))
     results = at_once(lambda number: store.settle(root, SETTLED[number % len(SETTLED)], str(number), number + 1))
     (winner,) = written(results)

@@ -42,14 +42,14 @@ def modules(room: Path) -> str:
 
 
 def test_the_table_of_rooms_is_the_tree() -> None:
-    """Each room with each of its files, and nothing that isn't there."""
+    """The table has each room with each of its files, and no other."""
     tree = {one.name: modules(one) for one in PACKAGE.iterdir() if (one / "__init__.py").exists()}
     tree |= {file.stem: "" for file in PACKAGE.glob("*.py") if file.stem != "__init__"}
     assert rooms() == tree
 
 
 def test_the_picture_shows_the_rooms_in_the_order_of_their_imports() -> None:
-    """One line for each layer of the import contract, from above."""
+    """The picture has one line for each layer of the import contract, from above."""
     _, _, picture = DOCUMENT.partition("## The rooms\n\n```\n")
     picture, _, below = picture.partition("```")
     lines = [set(re.findall(r"\b[a-z]+\b", line)) & set(rooms()) for line in picture.splitlines()]
@@ -59,7 +59,7 @@ def test_the_picture_shows_the_rooms_in_the_order_of_their_imports() -> None:
 
 
 def test_every_room_says_what_always_holds_in_it() -> None:
-    """In the docstring of its package."""
+    """The docstring of its package says it."""
     packages = [file for file in PACKAGE.rglob("__init__.py") if file.parent != PACKAGE]
     assert all(len(file.read_text().split('"""')[1]) > 60 for file in packages)
 
@@ -71,7 +71,7 @@ def named_in_the_crash_table() -> list[str]:
 
 
 def test_every_row_of_the_crash_table_has_its_test_and_every_test_its_row() -> None:
-    """Else one of them would rot."""
+    """Otherwise one of them would rot."""
     assert sorted(named_in_the_crash_table()) == sorted(ROWS)
 
 
@@ -83,7 +83,7 @@ def test_the_table_of_fields_is_that_of_the_record() -> None:
 
 @pytest.mark.parametrize("name", FIELDS)
 def test_every_field_says_in_one_line_what_it_is(name: str) -> None:
-    """Below it; of a time, its unit, too."""
+    """The line stands below the field. For a time, it names the unit."""
     said = explanations()[name]
     assert said.endswith(".")
     assert "\n" not in said

@@ -35,7 +35,7 @@ def module() -> Iterator[Any]:
 
 
 def test_what_the_examples_cipher_encrypts_it_decrypts(module: Any) -> None:
-    """Nothing of it shows, and in the place of another it is refused."""
+    """The stored text shows nothing. The cipher refuses it in the place of another."""
     first, second = (module.cipher.encrypt("card 4711 é", CONTEXT) for _ in range(2))
     assert first != second
     assert "4711" not in first
@@ -45,7 +45,7 @@ def test_what_the_examples_cipher_encrypts_it_decrypts(module: Any) -> None:
 
 
 def test_a_sandbox_asks_kms_for_one_data_key_and_another_sandbox_reads_it(module: Any) -> None:
-    """Not at every step."""
+    """A sandbox doesn't ask KMS at every step."""
     asked: list[str] = []
     module._kms().meta.events.register("before-call.kms.*", lambda model, **_: asked.append(model.name))
     texts = [module.cipher.encrypt(str(number), CONTEXT) for number in range(5)]

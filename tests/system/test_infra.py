@@ -101,7 +101,7 @@ HANDLERS = [
 
 @pytest.mark.parametrize("handler", HANDLERS)
 def test_every_handler_exists(handler: str) -> None:
-    """What Lambda would import and call is there."""
+    """Lambda would import and call it."""
     module, _, attribute = handler.rpartition(".")
     assert callable(getattr(importlib.import_module(module), attribute))
 
@@ -176,7 +176,7 @@ def record(old: str | None, new: str, **attributes: str) -> dict[str, Any]:
 def test_only_a_settlement_that_somebody_must_learn_of_reaches_the_resumer(
     settled: StreamMapping, event: dict[str, Any], passes: bool
 ) -> None:
-    """Everything else would be an invocation for nothing."""
+    """Any other record would invoke the resumer for nothing."""
     assert any(matches(pattern, event) for pattern in settled.filters) is passes
 
 
@@ -266,7 +266,7 @@ def functions_of_all(**parameters: str) -> dict[str, dict[str, Any]]:
 
 
 def test_every_function_has_the_library_and_logs_where_the_logs_expire() -> None:
-    """One layer and one group of logs, the application's functions included."""
+    """The application's functions share one layer and one group of logs with the library's."""
     for function in functions_of_all().values():
         assert function["Layers"] == ["local-Durable-Library"]
         assert function["LoggingConfig"] == {
@@ -312,7 +312,7 @@ def test_a_message_stays_hidden_for_six_tries_of_its_batch_and_for_the_batching_
 
 
 def test_no_timer_waits_for_a_batching_window() -> None:
-    """Only looks and removals do, for which nobody waits."""
+    """Only looks and removals wait for it, since nobody waits for them."""
     windows = {mapping.function: mapping.window_s for mapping in load(ROOT / "template.yaml").queue_mappings}
     waiting = [name for name, window in windows.items() if window]
     assert [name.rpartition("-")[2] for name in waiting] == ["Tend"]
@@ -348,7 +348,7 @@ def test_every_function_knows_the_bucket_and_all_but_the_resumer_the_cipher() ->
 
 
 def test_the_index_has_the_fields_that_are_marked_for_it_and_the_table_the_keys_of_its_model() -> None:
-    """Whatever else the sweeper read it would read as a default."""
+    """The sweeper would read any other field as its default."""
     table = parse(ROOT / "infra" / "storage.yaml")["Resources"]["Promises"]["Properties"]
     (index,) = table["GlobalSecondaryIndexes"]
     keys = {key["AttributeName"] for key in index["KeySchema"]}

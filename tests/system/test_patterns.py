@@ -36,7 +36,7 @@ def cloud(request: pytest.FixtureRequest) -> Any:
 def test_an_entity_takes_messages_in_order_and_answers_queries(
     cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Until it is closed; then nothing takes a message any more."""
+    """It does so until it is closed. Then nothing takes a message any more."""
     entity = load(0, monkeypatch)
     handle = entity.account.with_options(id="alice-0").start("alice", 0, 100)
     for number, amount in enumerate([5, -30, 7]):
@@ -52,7 +52,7 @@ def test_an_entity_takes_messages_in_order_and_answers_queries(
 
 
 def test_an_entity_goes_on_in_another_root(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With its state, and a fresh history."""
+    """The other root has its state, and a fresh history."""
     entity = load(0, monkeypatch)
     entity.MESSAGES = 2
     entity.account.with_options(id="bob-0").start("bob", 0, 0)

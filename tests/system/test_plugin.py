@@ -37,12 +37,12 @@ def run(directory: Path, *options: str) -> str:
 
 
 def test_without_the_option_each_test_runs_once_and_calm(tmp_path: Path) -> None:
-    """As users run them every day."""
+    """Users run them so every day."""
     assert "3 passed" in run(tmp_path)
 
 
 def test_under_chaos_each_test_with_a_cloud_runs_again_and_a_failure_names_its_seed(tmp_path: Path) -> None:
-    """By which it can be run alone."""
+    """The seed runs that failure alone."""
     out = run(tmp_path, "--durable-chaos=2")
     assert "2 failed, 5 passed" in out
     assert "FAILED test_project.py::test_that_only_holds_without_faults[seed-2]" in out
@@ -51,5 +51,5 @@ def test_under_chaos_each_test_with_a_cloud_runs_again_and_a_failure_names_its_s
 
 
 def test_the_number_of_seeds_may_be_left_out(tmp_path: Path) -> None:
-    """Then it is a few."""
+    """The plugin then takes a few."""
     assert "5 failed, 8 passed" in run(tmp_path, "--durable-chaos")

@@ -99,14 +99,14 @@ def test_a_block_runs_and_its_tests_pass(page: str, number: int, modules: list[s
 def test_the_example_prints_the_receipt_and_what_the_run_cost(
     modules: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As a reader sees it."""
+    """The test reads it as a reader does."""
     load("README", 0, modules)
     printed = capsys.readouterr().out
     assert re.match(r"order-7: 400 cents, idempotency key [0-9a-f-]{36}\n<Stats \d+ writes, ", printed)
 
 
 def test_the_first_steps_lead_to_tests_that_pass(tmp_path: Path) -> None:
-    """The files and the commands of docs/start.md, in their order, in a directory of their own."""
+    """The test does as docs/start.md says: its files and commands, in order, in a directory of their own."""
     ran = 0
     for language, text in re.findall(r"^```(\w+)\n(.*?)^```$", PAGES["start"], re.MULTILINE | re.DOTALL):
         if language == "python":
@@ -171,7 +171,7 @@ LINKS = [(page, target) for page, text in PAGES.items() for target in re.findall
 
 @pytest.mark.parametrize(("page", "target"), [each for each in LINKS if "://" not in each[1]])
 def test_every_link_leads_somewhere(page: str, target: str) -> None:
-    """To a file of this repository, and to a heading in it."""
+    """It leads to a file of this repository, and to a heading in it."""
     file, _, anchor = target.partition("#")
     directory = ROOT if page == "README" else ROOT / "docs"
     path = directory / file
@@ -186,14 +186,14 @@ def named(text: str) -> set[str]:
 
 
 def test_the_reference_has_every_public_name() -> None:
-    """And every error."""
+    """It has every error, too."""
     public = {*adapter.__all__, *adapter_testing.__all__}
     raised = {name for name, value in vars(errors).items() if isinstance(value, type)}
     assert public | raised <= named(PAGES["reference"])
 
 
 def test_the_reference_has_every_variable() -> None:
-    """That the package reads, or a template sets."""
+    """The package reads it, or a template sets it."""
     sources = [*(ROOT / "adapter").rglob("*.py"), ROOT / "template.yaml", *(ROOT / "infra").glob("*.yaml")]
     read = {name for source in sources for name in re.findall(r"\bDURABLE_[A-Z_]+\b", source.read_text("utf-8"))}
     assert read <= named(PAGES["reference"])
@@ -201,7 +201,7 @@ def test_the_reference_has_every_variable() -> None:
 
 @pytest.mark.parametrize("section", ["Parameters", "Outputs"])
 def test_the_reference_has_every_parameter_and_output(section: str) -> None:
-    """Of each template."""
+    """It has those of each template."""
     for source in (ROOT / "template.yaml", *(ROOT / "infra").glob("*.yaml")):
         found = re.search(rf"^{section}:\n((?: .*\n|\n)*)", source.read_text(encoding="utf-8"), re.MULTILINE)
         names = set(re.findall(r"^  (\w+):", found[1], re.MULTILINE)) if found else set()
@@ -232,7 +232,7 @@ async def report() -> None:
 
 
 def test_the_output_of_the_command_is_what_it_prints() -> None:
-    """Each command of the section, in its order, on a cloud with two executions."""
+    """The test runs each command of the section, in order, on a cloud with two executions."""
     (section,) = re.findall(r"^## Look at what runs\n(.*?)^## ", PAGES["operate"], re.MULTILINE | re.DOTALL)
     (block,) = re.findall(r"^```console\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
     steps = re.findall(r"^\$ durable (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE)
@@ -249,7 +249,7 @@ def test_the_output_of_the_command_is_what_it_prints() -> None:
 
 @pytest.mark.usefixtures("links")
 def test_a_link_answers_as_shown(cloud: LocalCloud) -> None:
-    """The two requests of docs/write.md, to the handler behind the links."""
+    """The test sends the two requests of docs/write.md to the handler behind the links."""
     (block,) = [block for block in blocks("write", "console") if "curl" in block]
     shown = [json.loads(line) for line in block.splitlines() if line.startswith("{")]
     approval.with_options(id="order-7").start("order-7")

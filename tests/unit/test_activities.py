@@ -11,7 +11,7 @@ from adapter.testing.in_process.activities import Activity
 
 
 def test_two_activities_take_turns_where_they_pause() -> None:
-    """And never run at once."""
+    """They never run at once."""
     log: list[str] = []
 
     def code(name: str) -> None:
@@ -42,7 +42,7 @@ def test_what_the_code_raises_is_raised_where_it_is_resumed() -> None:
 
 
 def test_what_is_dropped_dies_where_it_stands_and_leaves_no_thread() -> None:
-    """Its clean-up runs, as a crashed Lambda's wouldn't; no more of its code does."""
+    """Its clean-up runs, as a crashed Lambda's wouldn't. No more of its code does."""
     log: list[str] = []
 
     def code() -> None:

@@ -87,7 +87,7 @@ def invoked(host: AwsHost) -> list[Any]:
 
 @pytest.mark.parametrize("value", [None, ""])
 def test_without_a_table_the_error_says_what_to_set(environment: pytest.MonkeyPatch, value: str | None) -> None:
-    """Or what to do in a test instead."""
+    """It also says what to do in a test instead."""
     if value is not None:
         environment.setenv("DURABLE_TABLE", value)
     with pytest.raises(ConfigurationError, match=r"DURABLE_TABLE.*LocalCloud"):
@@ -95,7 +95,7 @@ def test_without_a_table_the_error_says_what_to_set(environment: pytest.MonkeyPa
 
 
 def test_a_failed_wiring_is_tried_again(environment: pytest.MonkeyPatch) -> None:
-    """The error isn't kept."""
+    """The process doesn't keep the error."""
     with pytest.raises(ConfigurationError):
         wiring.host()
     environment.setenv("DURABLE_TABLE", "promises")
@@ -103,7 +103,7 @@ def test_a_failed_wiring_is_tried_again(environment: pytest.MonkeyPatch) -> None
 
 
 def test_the_host_is_what_the_environment_describes(environment: pytest.MonkeyPatch) -> None:
-    """Table, region, prefix and the function itself."""
+    """The environment gives the table, the region, the prefix and the function itself."""
     environment.setenv("DURABLE_TABLE", "promises")
     environment.setenv("DURABLE_PREFIX", "shop-")
     environment.setenv("AWS_LAMBDA_FUNCTION_NAME", "shop-checkout")
@@ -115,7 +115,7 @@ def test_the_host_is_what_the_environment_describes(environment: pytest.MonkeyPa
 
 
 def test_an_emulators_address_is_taken_from_the_environment(environment: pytest.MonkeyPatch) -> None:
-    """As the SDKs name it."""
+    """The SDKs give the variable its name."""
     environment.setenv("DURABLE_TABLE", "promises")
     environment.setenv("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:1")
     ports: Any = wiring.host().ports  # type: ignore[attr-defined]
@@ -123,7 +123,7 @@ def test_an_emulators_address_is_taken_from_the_environment(environment: pytest.
 
 
 def test_outside_of_a_cloud_the_environments_host_is_used(environment: pytest.MonkeyPatch) -> None:
-    """By everything that asks for one; without one, the error is the same."""
+    """Every caller of a host finds it. Without one, all raise the same error."""
     with pytest.raises(ConfigurationError, match="DURABLE_TABLE"):
         hosts.current()
     environment.setenv("DURABLE_TABLE", "promises")
@@ -131,7 +131,7 @@ def test_outside_of_a_cloud_the_environments_host_is_used(environment: pytest.Mo
 
 
 def test_a_root_is_created_and_then_invoked(host: AwsHost) -> None:
-    """Once, however often it is started under one id."""
+    """The host does so once, however often the root is started under one id."""
     record = Record(id="order-7", fn="checkout", target="shop-checkout", digest="1")
     stands = host.start(record)
     assert stands.created_at > 0
@@ -141,7 +141,7 @@ def test_a_root_is_created_and_then_invoked(host: AwsHost) -> None:
 
 
 def test_a_paused_root_is_resumed_when_it_is_started_again(host: AwsHost) -> None:
-    """The fix has been deployed."""
+    """The fix is deployed by then."""
     record = Record(id="order-8", fn="checkout", target="shop-checkout", digest="1")
     since = host.start(record).created_at
     host.ports.store.pause("order-8", "drift")
@@ -150,7 +150,7 @@ def test_a_paused_root_is_resumed_when_it_is_started_again(host: AwsHost) -> Non
 
 
 def test_a_handle_settles_and_reads_through_the_host(host: AwsHost) -> None:
-    """From outside: the first settlement wins."""
+    """Outside of functions, too, the first settlement wins."""
     host.ports.store.create(Record(id="approval"))
     settled = host.settle("approval", State.RESOLVED, "true")
     assert isinstance(settled, Record)
@@ -160,7 +160,7 @@ def test_a_handle_settles_and_reads_through_the_host(host: AwsHost) -> None:
 
 @pytest.mark.parametrize("timeout", [None, 0, 60])
 def test_waiting_for_what_has_settled_returns_it_at_once(host: AwsHost, timeout: float | None) -> None:
-    """However it ended."""
+    """It may have ended in any way."""
     for state in (State.RESOLVED, State.REJECTED, State.CANCELED, State.TIMEDOUT):
         record = Record(id=f"done-{state}", state=state, settled_at=1)
         host.ports.store.create(record)
@@ -169,13 +169,13 @@ def test_waiting_for_what_has_settled_returns_it_at_once(host: AwsHost, timeout:
 
 @pytest.mark.parametrize("timeout", [0, -1])
 def test_waiting_without_time_for_what_is_pending_gives_nothing(host: AwsHost, timeout: float) -> None:
-    """It was looked at once."""
+    """The handle looks at it once."""
     host.ports.store.create(Record(id="pending"))
     assert host.wait("pending", timeout) is None
 
 
 def test_waiting_for_what_is_paused_says_why(host: AwsHost) -> None:
-    """A person must act; waiting doesn't help."""
+    """A person must act: waiting doesn't help."""
     host.ports.store.create(Record(id="paused"))
     host.ports.store.pause("paused", "it drifted")
     with pytest.raises(Paused, match="it drifted"):
@@ -183,7 +183,7 @@ def test_waiting_for_what_is_paused_says_why(host: AwsHost) -> None:
 
 
 def test_waiting_polls_with_growing_pauses(host: AwsHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Until it settles, or the time is over; the last pause ends with the time."""
+    """The handle polls until it settles, or the time is over. The last pause ends with the time."""
     host.ports.store.create(Record(id="slow"))
     elapsed: list[float] = []
     monkeypatch.setattr(wiring.time, "sleep", elapsed.append)
@@ -196,7 +196,7 @@ def test_waiting_polls_with_growing_pauses(host: AwsHost, monkeypatch: pytest.Mo
 
 
 def test_waiting_sees_a_settlement_that_comes_meanwhile(host: AwsHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a timeout."""
+    """The handle waits without a timeout."""
     host.ports.store.create(Record(id="meanwhile"))
     monkeypatch.setattr(wiring.time, "sleep", lambda pause: host.settle("meanwhile", State.RESOLVED, "1"))
     found = host.wait("meanwhile", None)
@@ -205,7 +205,7 @@ def test_waiting_sees_a_settlement_that_comes_meanwhile(host: AwsHost, monkeypat
 
 
 def test_a_lambda_runs_an_envelope_from_start_to_settlement(host: AwsHost) -> None:
-    """The handler of a deployed function: start, suspend, resume, settle, over the real ports."""
+    """The deployed handler starts, suspends, resumes and settles over the real ports."""
 
     @durable(name="test_aws_wiring:asks")
     async def asks(question: str) -> str:
@@ -234,14 +234,14 @@ def test_a_lambda_runs_an_envelope_from_start_to_settlement(host: AwsHost) -> No
 
 
 def test_ids_of_roots_are_new_each_time(host: AwsHost) -> None:
-    """And can be a root's."""
+    """A root may have each of them."""
     ids = [host.new_id() for _ in range(100)]
     assert len(set(ids)) == 100
     assert all(len(one) == 32 and one.isalnum() for one in ids)
 
 
 def test_the_clock_counts_microseconds_since_the_epoch() -> None:
-    """Of this century, and it doesn't go back."""
+    """It shows this century, and doesn't go back."""
     first, second = SystemClock().now(), SystemClock().now()
     assert 1_700_000_000_000_000 < first <= second < 4_000_000_000_000_000
 
@@ -253,7 +253,7 @@ def test_timers_are_refused_where_there_is_no_queue_for_them() -> None:
 
 
 def test_an_invocation_is_asynchronous_and_carries_the_envelope() -> None:
-    """As compact JSON in UTF-8."""
+    """It carries compact JSON in UTF-8."""
     client = Lambda()
     message = Start(id="€")
     LambdaInvoker(client, Trusting()).invoke("shop-checkout", message)
@@ -277,7 +277,7 @@ def test_an_invocation_is_asynchronous_and_carries_the_envelope() -> None:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_lambda_refuses_is_told_in_a_word(refusal: Exception, why: str) -> None:
-    """By its own code, where there is no better word."""
+    """Lambda's own code stands where there is no better word."""
 
     class Refuses:
         def invoke(self, **_: Any) -> None:
@@ -289,7 +289,7 @@ def test_what_lambda_refuses_is_told_in_a_word(refusal: Exception, why: str) -> 
 
 
 def test_without_a_queue_what_lambda_refuses_is_an_error(host: AwsHost, environment: pytest.MonkeyPatch) -> None:
-    """Nothing could keep it."""
+    """No queue could keep it."""
 
     def refuse(**_: Any) -> None:
         raise refused("ResourceNotFoundException")
@@ -322,7 +322,7 @@ def test_threads_really_run_side_by_side() -> None:
 
 @pytest.mark.parametrize("items", [[], [7], list(range(50))], ids=len)
 def test_threads_take_any_number_of_items(items: list[int]) -> None:
-    """More than there are workers, or none."""
+    """There are more items than workers, or none."""
     assert Threads(2).map(lambda item: -item, items) == [-item for item in items]
 
 
@@ -332,7 +332,7 @@ def test_a_single_item_needs_no_thread() -> None:
 
 
 def test_the_first_failure_in_order_is_raised() -> None:
-    """Not the one that came first in time."""
+    """A later item may have failed earlier."""
     second = threading.Event()
 
     def work(item: int) -> int:

@@ -62,7 +62,7 @@ def alike(schema: Any, value: Any) -> None:
 @settings(max_examples=400, deadline=None)
 @given(case=CASES, data=st.data())
 def test_a_value_fits_if_it_does_by_json_schema(case: tuple[Any, Any], data: st.DataObject) -> None:
-    """By the schemas of types, and a validator of all words of the draft."""
+    """The judge is a validator of all words of the draft, over the schemas of types."""
     annotation, value = case
     natural = json.loads(encode(value, annotation))
     alike(describe(annotation), data.draw(changed(natural) | json_data.filter(is_json)))
@@ -105,7 +105,7 @@ SMALL = st.recursive(
 @settings(max_examples=500, deadline=None)
 @given(schema=SCHEMAS, value=SMALL)
 def test_any_schema_of_known_words_means_what_json_schema_means(schema: Any, value: Any) -> None:
-    """Those of pydantic's models are made by others."""
+    """pydantic makes the schemas of its own models."""
     alike(schema, value)
 
 
@@ -158,12 +158,12 @@ def test_any_schema_of_known_words_means_what_json_schema_means(schema: Any, val
     ids=lambda value: str(value)[:60],
 )
 def test_what_is_wrong_is_named_by_its_path(annotation: Any, value: Any, found: str) -> None:
-    """So the sender knows what to change."""
+    """The sender then knows what to change."""
     assert problems(describe(annotation), value) == [found]
 
 
 def test_several_things_that_are_wrong_are_told_at_once() -> None:
-    """The first ones."""
+    """The error tells the first ones."""
     assert problems(describe(Decision), {"reason": 1, "sites": [{}], "more": 1}) == [
         "$.approved: it is missing",
         "$.reason: expected string, got integer",
@@ -187,7 +187,7 @@ def test_several_things_that_are_wrong_are_told_at_once() -> None:
     ),
 )
 def test_a_schema_written_by_hand_raises_nothing(schema: Any, value: Any) -> None:
-    """It is data from a table."""
+    """A schema is data from a table."""
     problems(schema, value)
 
 
@@ -204,13 +204,13 @@ def test_a_schema_written_by_hand_raises_nothing(schema: Any, value: Any) -> Non
     ids=range(6),
 )
 def test_what_a_schema_does_not_say_is_open(schema: Any) -> None:
-    """One that leads back to itself, elsewhere, or to regular expressions, whose time nobody knows."""
+    """A schema may lead back to itself, elsewhere, or to regular expressions, whose time nobody knows."""
     assert problems(schema, "a" * 50_000 + "!") == []
     assert problems(schema, {"a" * 50_000 + "!": 1}) in ([], ["$: expected string, got object"])
 
 
 def test_telling_what_is_wrong_in_nested_unions_is_linear() -> None:
-    """Each level may be gone through by each member: 2 ** 90 times in all."""
+    """Each member might go through each level: 2 ** 90 times in all."""
     schema: Any = {
         "$ref": "#/$defs/nest",
         "$defs": {"nest": {"anyOf": [{"type": "array", "items": {"$ref": "#/$defs/nest"}} for _ in range(2)]}},
@@ -239,7 +239,7 @@ def test_no_schema_and_no_value_is_too_deep_to_be_checked() -> None:
 
 @given(depth=st.integers(0, 3 * MAX_NESTING), objects=st.booleans())
 def test_what_no_stack_might_decode_is_told_by_its_nesting(depth: int, objects: bool) -> None:
-    """As deep as the codec writes, and no deeper."""
+    """The codec writes so deep, and no deeper."""
     value: Any = 1
     for _ in range(depth):
         value = {"a": value, "b": []} if objects else [value, 2]

@@ -26,7 +26,7 @@ VARIABLES = {"DURABLE_TABLE": "promises", "DURABLE_BUCKET": "payloads", "AWS_REG
 
 @given(left=st.floats(0.001, 900))
 def test_a_call_ends_before_its_invocation(left: float) -> None:
-    """Even one that has to connect first; in the last seconds, one that finds a connection."""
+    """It does so even if it has to connect first. In the last seconds it finds a connection."""
     waits = patience_of(left)
     assert 0 < waits <= min(READ, left)
     assert waits + CONNECT <= left or left < 2 * CONNECT
@@ -34,7 +34,7 @@ def test_a_call_ends_before_its_invocation(left: float) -> None:
 
 @given(remaining=st.floats(0.1, 900), used=st.floats(0, 1, exclude_max=True))
 def test_all_attempts_of_a_call_together_end_before_the_invocation(remaining: float, used: float) -> None:
-    """Each is given a part of what the ones before it have left."""
+    """Each attempt gets a part of the time that those before it have left."""
     now = 0.0
     patience = Patience(clock=lambda: now)
     patience.allow(remaining)
@@ -45,7 +45,7 @@ def test_all_attempts_of_a_call_together_end_before_the_invocation(remaining: fl
 
 
 def test_what_is_left_is_a_part_of_the_invocations_time() -> None:
-    """Outside of an invocation it is what patience has there: before the first one, and after the last."""
+    """Before the first invocation, and after the last, patience alone gives the time."""
     now = 0.0
     patience = Patience(clock=lambda: now)
     assert patience.left() == OUTSIDE
@@ -83,7 +83,7 @@ def clients_of(host: wiring.AwsHost) -> dict[str, Any]:
 
 
 def test_all_clients_are_configured_alike(silent: wiring.AwsHost) -> None:
-    """S3's waited for a minute, and four threads shared a connection of Lambda's."""
+    """S3's client waited for a minute, and four threads shared a connection of Lambda's."""
     for client in clients_of(silent).values():
         config = client.meta.config
         assert (config.connect_timeout, config.read_timeout) == (CONNECT, READ)
@@ -101,7 +101,7 @@ CALLS: dict[str, Callable[[Any], object]] = {
 
 @pytest.mark.parametrize("service", CALLS)
 def test_a_service_that_never_answers_fails_the_invocation_in_time(service: str, silent: wiring.AwsHost) -> None:
-    """With a fifth of a second left, the configured ten seconds aren't waited for."""
+    """With a fifth of a second left, the client doesn't wait for the configured ten seconds."""
     enter(silent, 0.2)
     with pytest.raises(ReadTimeoutError):
         CALLS[service](clients_of(silent)[service])
@@ -132,7 +132,7 @@ class Accepted(BaseHTTPRequestHandler):
 
 
 def test_invocations_share_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each answer is a stream, though it is empty. As long as nobody reads it, it keeps its connection."""
+    """Each answer is an empty stream, which keeps its connection until it is read."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     with Counting(("127.0.0.1", 0), Accepted) as server:

@@ -43,7 +43,7 @@ def test_every_leaf_type_comes_back_the_same(case: tuple[Any, Any]) -> None:
 @settings(max_examples=150, deadline=None)
 @given(typed, junk_anywhere)
 def test_junk_is_refused_under_every_annotation(case: tuple[Any, Any], value: Any) -> None:
-    """Whatever isn't supported is a CodecError and nothing else."""
+    """The codec raises CodecError for it, and nothing else."""
     with pytest.raises(CodecError):
         encode(value, case[0])
 
@@ -92,7 +92,7 @@ def test_what_is_no_type_of_data_is_refused_when_used(annotation: Any) -> None:
 
 @given(plain)
 def test_natural_json_is_accepted_for_plain_values(value: Any) -> None:
-    """What has no tuples comes back the same even without a tag."""
+    """A value without tuples comes back the same even without a tag."""
     text = encode_natural(value)
     assert encode_natural(decode(text)) == text
 
@@ -147,7 +147,7 @@ def test_data_for_larger_documents_is_the_same_as_the_text() -> None:
 
 
 def test_a_model_whose_names_differ_by_direction_is_still_restored() -> None:
-    """Dumped under its own names, where its aliases wouldn't be understood."""
+    """The codec dumps it under its own names. The model wouldn't understand its aliases."""
     value = TwoNames(it=3)  # type: ignore[call-arg]
     round_trips(value, TwoNames)
 
@@ -159,7 +159,7 @@ def test_unhashable_annotations_are_compiled_each_time() -> None:
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="new syntax")
 def test_type_statements_are_aliases() -> None:
-    """`type X = …`, also generic and recursive."""
+    """`type X = …` may also be generic and recursive."""
     names: dict[str, Any] = {}
     exec("type Nest[T] = T | list[Nest[T]]", names)  # noqa: S102
     round_trips([[1], 2, [[3]]], names["Nest"][int])

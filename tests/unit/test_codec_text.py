@@ -207,7 +207,7 @@ def test_json_that_breaks_its_annotation_is_refused_with_its_path(
 
 
 def test_what_resolve_writes_of_a_dataclass_are_its_fields() -> None:
-    """Neither class variables nor what only its constructor takes."""
+    """It writes no class variables, and nothing that only the constructor takes."""
 
     @dataclass
     class Scaled:

@@ -43,7 +43,7 @@ def printed(code: str, variables: dict[str, str], directory: Path | None = None)
 
 
 def test_inside_of_lambda_the_clients_are_there_before_the_first_message() -> None:
-    """By the import alone."""
+    """The import alone makes them."""
     assert printed(MADE, LAMBDA) == "1"
 
 
@@ -64,7 +64,7 @@ def test_what_is_wrong_with_the_environment_is_told_to_the_first_message(variabl
 
 
 def test_a_cipher_may_be_in_the_module_that_imports_the_library(tmp_path: Path) -> None:
-    """It isn't there yet when the library is loaded, and it is when the first message comes."""
+    """It isn't there yet when Python loads the library. It is when the first message comes."""
     (tmp_path / "shop.py").write_text(
         "import adapter\n"
         "class Plain:\n"

@@ -135,13 +135,13 @@ EXAMPLES = [
 
 @given(classes, arguments)
 def test_an_exception_crosses_as_itself(kind: type[BaseException], args: list[Any]) -> None:
-    """Class, arguments and text are those of the original."""
+    """It keeps its class, its arguments and its text."""
     assert alike(crossed(raised(kind(*args))), kind(*args))
 
 
 @pytest.mark.parametrize("exc", EXAMPLES, ids=lambda exc: type(exc).__name__)
 def test_classes_with_state_of_their_own_cross_as_themselves(exc: BaseException) -> None:
-    """Builtin state, attributes and constructors with other parameters included."""
+    """They keep builtin state, attributes, and constructors with other parameters."""
     restored = crossed(raised(exc))
     assert alike(restored, exc)
     assert isinstance(restored.__cause__, RemoteTraceback)
@@ -163,14 +163,14 @@ def test_classes_with_state_of_their_own_cross_as_themselves(exc: BaseException)
 
 @pytest.mark.parametrize("exc", [*EXAMPLES, Silent(), Stringy(object())], ids=lambda exc: type(exc).__name__)
 def test_further_hops_change_nothing(exc: BaseException) -> None:
-    """Encoding what was restored gives the text it was restored from; tracebacks don't pile up."""
+    """The codec writes a restored exception as the text that it read. Tracebacks don't pile up."""
     once = encode_exception(crossed(raised(exc)))
     twice = encode_exception(raised(crossed(raised(decode_exception(once)))))
     assert twice == once
 
 
 def test_only_what_can_be_stored_of_the_attributes_crosses() -> None:
-    """Private and live ones stay."""
+    """Private and live attributes stay behind."""
     restored = crossed(CardDeclined("o", code=1))
     assert vars(restored) == {"order": "o", "code": 1}
 
@@ -187,7 +187,7 @@ def test_constructors_of_users_are_not_run() -> None:
 
 
 def test_the_remote_traceback_names_where_it_was_raised() -> None:
-    """Also of the exceptions that caused it."""
+    """It does so for its causes, too."""
     try:
         try:
             raise KeyError("inner")
@@ -202,7 +202,7 @@ def test_the_remote_traceback_names_where_it_was_raised() -> None:
 
 
 def test_notes_cross() -> None:
-    """Each once, in their order."""
+    """Each crosses once, in order."""
     exc = ValueError("x")
     exc.add_note("first")
     exc.add_note("second")
@@ -210,7 +210,7 @@ def test_notes_cross() -> None:
 
 
 def test_groups_cross_with_their_members() -> None:
-    """At every level, each with its own cause."""
+    """Members cross at every level, each with its own cause."""
     group = ExceptionGroup("outer", [ValueError("a"), ExceptionGroup("inner", [CardDeclined("o", code=2)])])
     restored = crossed(raised(group))
     assert isinstance(restored, ExceptionGroup)
@@ -239,7 +239,7 @@ def test_groups_nested_without_end_are_cut() -> None:
 
 @pytest.mark.parametrize("exc", [SystemExit(3), KeyboardInterrupt(), GeneratorExit(), asyncio.CancelledError("c")])
 def test_what_ended_another_process_does_not_end_this_one(exc: BaseException) -> None:
-    """Control flow is local."""
+    """Control flow stays in its process."""
     restored = crossed(exc)
     assert type(restored) is RemoteError
     assert type(exc).__name__ in restored.class_name
@@ -250,7 +250,7 @@ def test_what_ended_another_process_does_not_end_this_one(exc: BaseException) ->
     "exc", [_validation_error(), Silent(), Stringy(object()), KeyError(object())], ids=lambda e: type(e).__name__
 )
 def test_what_cannot_be_restored_says_what_it_was(exc: BaseException) -> None:
-    """Its class and text; arguments that can't be stored are replaced by the text, where that prints the same."""
+    """It has its class and text. The text stands for arguments that can't be stored, if it prints the same."""
     restored = crossed(exc)
     if type(exc) is Stringy:
         assert alike(restored, Stringy(str(exc)))
@@ -287,7 +287,7 @@ def test_classes_of_functions_are_known_where_they_were_raised() -> None:
     ],
 )
 def test_names_of_anything_else_are_never_looked_up(name: str) -> None:
-    """Only loaded classes of exceptions under their own names; nothing is imported for it."""
+    """The codec finds only loaded classes of exceptions, under their own names, and imports nothing."""
     restored = decode_exception(json.dumps({"class": name, "message": "m"}))
     assert type(restored) is RemoteError
     assert restored.message == "m"
@@ -320,7 +320,7 @@ json_data = st.recursive(
     | json_data
 )
 def test_foreign_json_gives_an_exception_or_is_refused(data: Any) -> None:
-    """Whatever is in it."""
+    """The JSON may hold anything."""
     try:
         restored = decode_exception(json.dumps(data))
     except CodecError:
@@ -333,13 +333,13 @@ def test_foreign_json_gives_an_exception_or_is_refused(data: Any) -> None:
     "text", ["", "{", "1", "[" * 100_000, '{"group":[1]}', '{"class":"builtins:ValueError","message":1}']
 )
 def test_text_that_is_no_exception_is_refused(text: str) -> None:
-    """With a CodecError."""
+    """The codec raises CodecError."""
     with pytest.raises(CodecError):
         decode_exception(text)
 
 
 def test_texts_are_capped() -> None:
-    """What is too long loses its end, a traceback its beginning; large arguments and attributes stay behind."""
+    """A long text loses its end, a traceback its beginning. Large arguments and attributes stay behind."""
     exc = CardDeclined("ü" * 100_000, code=1)
     exc.add_note("n" * 100_000)
     exc.__dict__["big"] = "b" * 100_000
@@ -357,7 +357,7 @@ def test_texts_are_capped() -> None:
     "exc", [ValueError("\ud800"), Tampered("x"), Silent(), raised(Silent(1))], ids=lambda e: type(e).__name__
 )
 def test_encoding_never_fails(exc: BaseException) -> None:
-    """Lone surrogates, properties that raise, no text at all."""
+    """The exception may have lone surrogates, properties that raise, or no text at all."""
     exc.__dict__["bad"] = "\ud800"
     exc.__dict__["\ud800"] = 1
     encode_exception(exc).encode()

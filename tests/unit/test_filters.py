@@ -48,7 +48,7 @@ ABSENT: dict[str, object] = {}
     ],
 )
 def test_a_field_matches_by_any_of_its_alternatives(alternatives: list[object], value: object, expected: bool) -> None:
-    """Each kind of alternative, on a value that it accepts or refuses."""
+    """Each kind of alternative accepts a value and refuses another."""
     assert matches({"field": alternatives}, {"field": value}) is expected
 
 
@@ -65,7 +65,7 @@ def test_a_field_matches_by_any_of_its_alternatives(alternatives: list[object], 
     ],
 )
 def test_a_missing_field_matches_only_where_it_must_not_exist(alternative: object, expected: bool) -> None:
-    """Absent is neither null nor anything but something."""
+    """An absent field isn't null, and isn't "anything but" something."""
     assert matches({"field": [alternative]}, ABSENT) is expected
 
 
@@ -137,6 +137,6 @@ def test_an_empty_pattern_matches_everything() -> None:
 def test_a_pattern_that_aws_would_refuse_is_an_error_whatever_the_event(
     pattern: dict[str, object], message: str
 ) -> None:
-    """Refused while it is compiled, before any event has been seen."""
+    """The compiler refuses it before any event comes."""
     with pytest.raises(ConfigurationError, match=message):
         compile_pattern(pattern)

@@ -25,27 +25,27 @@ records = any_record(["order-7", child_id("order-7", 3)])
 
 
 def test_the_model_has_every_field_of_the_record() -> None:
-    """And what an item has besides."""
+    """It also has the attributes that only an item has."""
     modelled = {name: attribute.attr_type for name, attribute in Item.get_attributes().items()}
     assert modelled == BESIDES | {name: field.form.tag for name, field in FIELDS.items()}
 
 
 @given(record=records)
 def test_an_item_is_read_as_the_record_that_it_was_made_of(record: Record) -> None:
-    """Every field at every kind of value."""
+    """The test takes every field at every kind of value."""
     assert to_record(to_item(record)) == record
 
 
 @given(record=records)
 def test_an_entry_of_the_index_tells_what_the_record_would(record: Record) -> None:
-    """The sweeper reads no more than what is projected."""
+    """The sweeper reads only the projected attributes."""
     projected = {name: typed for name, typed in to_item(record).items() if name in INDEXED | {"pk", "sk"}}
     assert due_of(to_entry(projected)) == due_of(record)
 
 
 @given(record=records)
 def test_what_an_attribute_holds_is_found_by_its_fields_name(record: Record) -> None:
-    """As the resumer reads a stream's image."""
+    """The resumer reads a stream's image so."""
     item = to_item(record)
     assert attribute(item, "kind") == record.kind
     assert attribute(item, "fn", "") == record.fn
@@ -56,7 +56,7 @@ def test_what_an_attribute_holds_is_found_by_its_fields_name(record: Record) -> 
 
 @pytest.mark.parametrize("name", [name for name, field in FIELDS.items() if field.form is Form.FLAG])
 def test_a_flag_that_is_stored_as_false_is_refused(name: str) -> None:
-    """Conditions ask whether it is there."""
+    """Conditions ask only whether it is there."""
     assert attributes("order-7", {name: False}) == {name: None}
     assert getattr(to_record({**to_item(Record(id="order-7")), name: {"BOOL": True}}), name) is True
     with pytest.raises(BadMessage, match="only where it is true"):
@@ -65,7 +65,7 @@ def test_a_flag_that_is_stored_as_false_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize("missing", ["id", "kind", "state", "created_at"])
 def test_a_field_that_is_always_stored_is_missed(missing: str) -> None:
-    """A default in its place would be a guess."""
+    """The store would guess if it took the default."""
     item = to_item(Record(id="order-7"))
     del item[missing]
     with pytest.raises(BadMessage, match=f"it has no {missing}"):
@@ -73,7 +73,7 @@ def test_a_field_that_is_always_stored_is_missed(missing: str) -> None:
 
 
 def test_what_is_due_or_awaited_has_an_attribute_for_whoever_looks_for_it() -> None:
-    """The index, which is spread over shards, and the stream's filter."""
+    """One is for the index, which is spread over shards, the other for the stream's filter."""
     assert attributes("schedule:a", {"due_at": 5}) == {"due_at": {"N": "5"}, "due_shard": {"S": "schedules"}}
     assert attributes("a", {"due_at": None}) == {"due_at": None, "due_shard": None}
     assert attributes("a", {"awaiters": frozenset({"b~0"})}) == {"awaiters": {"SS": ["b~0"]}, "awaited": {"BOOL": True}}
@@ -81,7 +81,7 @@ def test_what_is_due_or_awaited_has_an_attribute_for_whoever_looks_for_it() -> N
 
 
 def test_user_data_is_what_is_marked_as_such() -> None:
-    """What else is stored is in the clear, as docs/encryption.md says."""
+    """The store writes all else in the clear, as docs/encryption.md says."""
     assert SEALED == ("args", "value", "paused")
 
 
@@ -98,7 +98,7 @@ class Example:
 
 
 def test_a_fields_form_follows_from_its_type() -> None:
-    """Whether none is among its values, from its default."""
+    """Its default says whether none is among its values."""
     fields = fields_of(Example)
     assert [field.form for field in fields.values()] == [
         Form.TEXT,
@@ -115,7 +115,7 @@ def test_a_fields_form_follows_from_its_type() -> None:
 
 @pytest.mark.parametrize("unknown", [float, list[str], dict[str, str], str | int])
 def test_a_field_of_another_type_cannot_be_stored(unknown: Any) -> None:
-    """It is found when the module is imported, not when the first record is written."""
+    """The import of the module fails, not the write of the first record."""
     with pytest.raises(TypeError, match="field can't be stored"):
         fields_of(make_dataclass("Bad", [("field", unknown)]))
 

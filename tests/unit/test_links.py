@@ -111,7 +111,7 @@ def status(request: Any) -> int:
 
 @given(promise_id=st.text(), expires=st.integers(0, 2**40))
 def test_a_token_survives_signing(promise_id: str, expires: int) -> None:
-    """Whatever the id."""
+    """Any id may be in it."""
     token = sign(promise_id, expires, KEY.encode())
     assert verify(token, KEY.encode()) == (promise_id, expires)
     assert quote(token, safe=".") == token
@@ -119,7 +119,7 @@ def test_a_token_survives_signing(promise_id: str, expires: int) -> None:
 
 @given(bit=st.integers(0, 10_000), key_bit=st.integers(0, 8 * 32 - 1))
 def test_a_token_with_any_bit_flipped_is_not_ours(bit: int, key_bit: int) -> None:
-    """Of the token, or of the key."""
+    """The test flips a bit of the token, or of the key."""
     key = bytearray(KEY.encode())
     token = bytearray(sign(PROMISE, 2_000_000_000, bytes(key)).encode())
     bit %= 8 * len(token)
@@ -138,7 +138,7 @@ def test_a_token_with_any_bit_flipped_is_not_ours(bit: int, key_bit: int) -> Non
     instead=st.text(string.ascii_letters + string.digits + "-_.=+/ é\ud800", max_size=3),
 )
 def test_a_token_spelled_otherwise_is_not_ours(position: int, length: int, instead: str) -> None:
-    """Cut, extended or changed: each character counts."""
+    """The test cuts, extends or changes it: each character counts."""
     token = sign(PROMISE, 2_000_000_000, KEY.encode())
     position %= len(token) + 1
     changed = token[:position] + instead + token[position + length :]
@@ -157,7 +157,7 @@ ANYTHING = st.recursive(
 @on_one_table
 @given(parts=st.fixed_dictionaries({}, optional=dict.fromkeys(event("POST", ""), ANYTHING)) | ANYTHING)
 def test_an_event_of_any_shape_without_a_token_of_ours_is_forbidden(parts: Any, table: Table) -> None:
-    """And raises nothing."""
+    """The handler raises nothing."""
     assert status(parts) == 403
     assert table.state is State.PENDING
 
@@ -165,7 +165,7 @@ def test_an_event_of_any_shape_without_a_token_of_ours_is_forbidden(parts: Any, 
 @on_one_table
 @given(more=st.fixed_dictionaries({}, optional={"headers": ANYTHING, "isBase64Encoded": ANYTHING, "body": ANYTHING}))
 def test_with_a_token_of_ours_a_request_of_any_shape_has_an_answer(more: dict[str, Any], table: Table) -> None:
-    """One that names what was wrong."""
+    """The answer names what was wrong."""
     table.reset()
     assert status(event("POST", token_of(link(PROMISE, expires_in=60)), **more)) in (400, 413, 422)
     assert table.state is State.PENDING
@@ -200,7 +200,7 @@ GARBAGE = (
 def test_a_body_settles_if_it_is_of_the_type_and_else_never(
     body: str, content: str, encoded: bool, table: Table
 ) -> None:
-    """However it is sent."""
+    """The sender may send it in any way."""
     table.reset()
     more = {"headers": {"content-type": content}, "isBase64Encoded": encoded}
     found = status(event("POST", token_of(link(PROMISE, expires_in=60)), body, **more))
@@ -246,7 +246,7 @@ REQUESTS = st.lists(
 @on_one_table
 @given(requests=REQUESTS)
 def test_the_first_good_post_in_time_settles_and_nothing_else_does(requests: list[Sent], table: Table) -> None:
-    """Whatever comes before it, after it, or again."""
+    """Other requests come before it, after it, or again."""
     table.reset()
     token, begun, settled = token_of(link(PROMISE, expires_in=60)), table.time, False
     for sent in requests:
@@ -267,7 +267,7 @@ def test_the_first_good_post_in_time_settles_and_nothing_else_does(requests: lis
 
 
 def test_what_stands_is_told_and_no_more(table: Table) -> None:
-    """The state, never the value: the second holder of a link isn't the first."""
+    """The answer has the state, never the value: a second holder of a link isn't the first."""
     token = token_of(link(PROMISE, expires_in=60))
     body = json.dumps({"approved": True, "reason": "confidential"})
     assert status(event("POST", token, body)) == 200
@@ -278,7 +278,7 @@ def test_what_stands_is_told_and_no_more(table: Table) -> None:
 
 
 def test_a_key_is_replaced_while_its_links_are_under_way(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first key signs, and all verify. Whoever hasn't read the new secret yet verifies what the old key signs."""
+    """The first key signs, and all verify. A Lambda with the old secret verifies what the old key signs."""
     old, new = "o" * 32, "n" * 32
     secrets = (old, f"{old} {new}", f"{new} {old}", new)
     tokens, accepted = [], {}
@@ -298,14 +298,14 @@ def test_a_key_is_replaced_while_its_links_are_under_way(table: Table, monkeypat
 
 @pytest.mark.parametrize("text", ["", " ", "short", "k" * 31, f"{'k' * 32} short"])
 def test_no_key_may_be_short(text: str, table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not the second one either."""
+    """The second one may not either."""
     monkeypatch.setenv("DURABLE_LINK_SECRET", text)
     with pytest.raises(errors.ConfigurationError, match="32 characters"):
         link(PROMISE, expires_in=60)
 
 
 def test_the_host_is_told_how_much_time_the_lambda_has(table: Table) -> None:
-    """Else its patience might be longer than the Lambda lives."""
+    """Otherwise its patience might be longer than the Lambda lives."""
     context = object()
     handler(event("GET", token_of(link(PROMISE, expires_in=60))), context)
     assert table.entered == [context]
@@ -314,7 +314,7 @@ def test_the_host_is_told_how_much_time_the_lambda_has(table: Table) -> None:
 def test_neither_token_nor_body_is_logged(
     table: Table, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Of no request, good or bad."""
+    """The handler logs neither for any request, good or bad."""
     caplog.set_level(logging.DEBUG)
     token = token_of(link(PROMISE, expires_in=60))
     bodies = ['{"approved": "confidential"}', "confidential", '{"approved": true, "reason": "confidential"}']
@@ -340,21 +340,21 @@ def test_neither_token_nor_body_is_logged(
     ids=lambda value: str(value)[:40],
 )
 def test_a_body_beyond_the_limits_settles_nothing(body: str, expected: int, table: Table) -> None:
-    """In bytes, in depth, in digits."""
+    """The limits count bytes, depth and digits."""
     assert status(event("POST", token_of(link(PROMISE, expires_in=60)), body)) == expected
     assert (table.state is State.RESOLVED) is (expected == 200)
 
 
 @pytest.mark.parametrize("expires_in", [0, -1, float("nan"), float("inf"), "3", None])
 def test_a_link_expires_at_some_time_to_come(expires_in: Any, table: Table) -> None:
-    """Anything else is refused before there is a link."""
+    """`link` refuses any other time before there is a link."""
     with pytest.raises(errors.ConfigurationError, match="positive number of seconds"):
         link(PROMISE, expires_in=expires_in)
 
 
 @pytest.mark.parametrize("promise", ["", "a~b", 3, None])
 def test_a_link_is_for_an_id(promise: Any, table: Table) -> None:
-    """Not for a promise object, nor for what no promise can be called."""
+    """`link` refuses a promise object, and any text that can't be an id."""
     with pytest.raises(errors.BadMessage, match="can't be a promise's id"):
         link(promise, expires_in=60)
 
@@ -362,7 +362,7 @@ def test_a_link_is_for_an_id(promise: Any, table: Table) -> None:
 @on_one_table
 @given(now=st.integers(0, 10**16), expires_in=st.floats(0.001, 10**8))
 def test_no_link_is_born_expired(now: int, expires_in: float, table: Table) -> None:
-    """Fractions of seconds are rounded in favour of the link's holder."""
+    """`link` rounds fractions of seconds in favour of the link's holder."""
     table.reset()
     table.time = now
     _, expires = verify(token_of(link(PROMISE, expires_in=expires_in)), KEY.encode())
@@ -372,7 +372,7 @@ def test_no_link_is_born_expired(now: int, expires_in: float, table: Table) -> N
 @on_one_table
 @given(later=st.integers(0, 10**12))
 def test_a_step_makes_the_same_link_at_each_attempt(later: int, table: Table) -> None:
-    """Its time is that of the call, however much later it runs again."""
+    """Its time is that of the call, however much later the step runs again."""
     token = current.set(Scope("order-7~1", 5 * SECOND))
     try:
         first = link(PROMISE, expires_in=60)

@@ -45,7 +45,7 @@ def lines(request: pytest.FixtureRequest) -> Lines:
 
 @pytest.mark.parametrize("what", What)
 def test_every_line_names_the_promise_the_function_and_the_attempt(lines: Lines, what: What) -> None:
-    """As keys, to be searched by."""
+    """An operator searches by these keys."""
     line = lines.tell(what)
     assert line["message"] == what
     assert (line["promise"], line["function"], line["attempt"]) == ("order-7~2", "shop:charge", 1)
@@ -84,7 +84,7 @@ def test_a_line_names_ten_promises_at_most(lines: Lines) -> None:
 
 
 def test_a_line_is_as_long_as_the_bill_takes_it_to_be(lines: Lines) -> None:
-    """Within a fifth, by what each ordinary invocation logs."""
+    """The lines of each ordinary invocation agree with it within a fifth."""
     for what, detail in [
         (What.SETTLED, {"state": "resolved"}),
         (What.SUSPENDED, {"waiting": ("run-1~0",), "wake_at": None}),
@@ -95,7 +95,7 @@ def test_a_line_is_as_long_as_the_bill_takes_it_to_be(lines: Lines) -> None:
 
 
 def test_a_payload_is_in_no_line_of_a_whole_run(cloud: LocalCloud, lines: Lines) -> None:
-    """Neither arguments nor results nor errors, of all that the engine tells."""
+    """The engine tells of no arguments, results or errors."""
 
     @durable(name="test_logs:charge")
     def charge(card: str) -> str:
@@ -162,7 +162,7 @@ def test_user_code_logs_each_line_once_however_often_it_replays(
 
 @pytest.mark.parametrize("scope", [None, Scope("order-7", 0)], ids=["outside", "leaf"])
 def test_what_replays_nothing_is_logged(log: tuple[logging.Logger, io.StringIO], scope: Scope | None) -> None:
-    """Code outside of durable functions, and plain functions."""
+    """It is code outside of durable functions, or in plain functions."""
     logger, stream = log
     token = current.set(scope)
     try:

@@ -46,7 +46,7 @@ class Clock:
 
 
 def test_a_root_is_marked_once_and_asked_for_once_an_hour() -> None:
-    """Whatever is put below it."""
+    """The function puts many objects below it."""
     one = Clock()
     one.store.create(Record(id="a"))
     assert one.mark("a~0") == (1, 1)
@@ -63,7 +63,7 @@ def test_a_root_that_another_sandbox_has_marked_is_not_marked_again() -> None:
 
 
 def test_a_root_that_is_over_is_asked_for_each_time() -> None:
-    """It may be removed at any moment."""
+    """The watchdog may remove it at any moment."""
     one = Clock()
     one.store.create(Record(id="a", state=State.RESOLVED))
     assert one.mark("a~0") == (1, 1)
@@ -93,7 +93,7 @@ def test_a_later_execution_of_an_id_is_marked_itself() -> None:
 
 
 def test_a_sandbox_remembers_no_more_roots_than_that() -> None:
-    """What it forgets, it asks for again."""
+    """It asks again for a root that it forgot."""
     one = Clock()
     for number in range(REMEMBERED + 1):
         one.store.create(Record(id=f"{number}"))

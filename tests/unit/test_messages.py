@@ -59,7 +59,7 @@ RESUME: dict[str, Any] = {MARK: VERSION, "resume": "r", "cause": "direct"}
 
 @given(message=messages)
 def test_a_message_survives_its_envelope(message: Timed) -> None:
-    """As JSON, which is what Lambda carries."""
+    """Lambda carries it as JSON."""
     event = json.loads(json.dumps(to_event(message)))
     assert is_envelope(event)
     assert parse_timed(event) == message
@@ -67,14 +67,14 @@ def test_a_message_survives_its_envelope(message: Timed) -> None:
 
 @given(event=st.dictionaries(keys | st.text(max_size=3), values))
 def test_garbage_is_read_or_refused_and_nothing_else(event: dict[str, Any]) -> None:
-    """Whatever is in it: a message, or BadMessage."""
+    """Any content gives a message, or BadMessage."""
     with suppress(BadMessage):
         assert isinstance(parse({MARK: VERSION, **event}), (Start, Resume))
 
 
 @given(version=values.filter(lambda value: value != VERSION))
 def test_another_version_is_refused_by_name(version: object) -> None:
-    """Never guessed at, however well the rest reads."""
+    """This code never guesses at it, however well the rest reads."""
     with pytest.raises(BadMessage, match=f"version {VERSION}"):
         parse({**START, MARK: version})
 
@@ -102,13 +102,13 @@ def test_what_is_for_the_engine_alone_is_refused_by_a_function() -> None:
 
 @pytest.mark.parametrize("event", [{"cause": "direct"}, {"resume": "r"}, {"resume": 1, "cause": "direct"}, {}])
 def test_an_incomplete_resumption_is_refused(event: dict[str, Any]) -> None:
-    """Who, and why: both are needed."""
+    """It needs both a promise and a cause."""
     with pytest.raises(BadMessage):
         parse({MARK: VERSION, **event})
 
 
 def test_an_unknown_cause_is_refused_by_name() -> None:
-    """A later version's, perhaps."""
+    """It may be a later version's."""
     with pytest.raises(BadMessage, match="'boredom'"):
         parse({**RESUME, "cause": "boredom"})
 
@@ -125,7 +125,7 @@ def test_only_functions_that_were_armed_are_claimed() -> None:
 
 
 def test_a_settlement_knows_its_parent() -> None:
-    """None for a root."""
+    """A root has none."""
 
     def settlement(promise: str) -> Settlement:
         return Settlement(

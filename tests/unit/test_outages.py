@@ -25,7 +25,7 @@ OUT = Record(id="r", fn="f", target="t", created_at=1, outage="missing", outage_
 
 @given(lasted=st.integers(0, 2**50))
 def test_tries_are_apart_as_long_as_it_has_lasted(lasted: int) -> None:
-    """Within bounds: so their number grows with the logarithm, and later with the time."""
+    """Their distance has bounds: their number grows with the logarithm, and later with the time."""
     assert next_try(NOW - lasted, NOW) - NOW == min(max(lasted, FIRST), LONGEST)
 
 
@@ -44,7 +44,7 @@ def test_tries_are_apart_as_long_as_it_has_lasted(lasted: int) -> None:
 def test_a_try_stands_for_every_other_message(
     retry_at: int, why: str, kept: bool, kept_if_again: bool, out: bool
 ) -> None:
-    """While it is on its way; and until it is known what became of it, for all but itself."""
+    """It does so while it is on its way. Until its end is known, it stands for all but itself."""
     own = Record(id="r", outage=why, outage_at=1, retry_at=retry_at)
     assert is_kept(own, NOW, again=False) is kept
     assert is_kept(own, NOW, again=True) is kept_if_again
@@ -86,7 +86,7 @@ class Places:
 def test_what_is_kept_loads_everything_and_a_check_is_judged_again(
     message: Message, again: object, retry_at: int
 ) -> None:
-    """Sent before the record says so; a check stands for nothing else."""
+    """The sender sends it before the record says so. A check stands for nothing else."""
     places = Places(OUT)
     keep(places, "t", message, "denied")
     sent, held, _ = places.done
@@ -105,14 +105,14 @@ def test_what_is_kept_loads_everything_and_a_check_is_judged_again(
     ids=["gone", "over", "another", "kept"],
 )
 def test_nothing_is_kept_for_nothing(own: Record | None, message: Message) -> None:
-    """It is gone, over, another one, or kept already."""
+    """The promise is gone, over, another one, or kept already."""
     places = Places(own)
     keep(places, "t", message, "missing")
     assert places.done == []
 
 
 def test_a_message_is_kept_though_the_table_cannot_be_asked() -> None:
-    """By its Lambda's name alone. What can't be read is no outage."""
+    """Its Lambda's name is enough. A record that can't be read is no outage."""
     places = Places(ConnectionError("DynamoDB"))
     keep(places, "t", Start(id="r"), "ClientError")
     assert places.done == [SendAt("t", Start(id="r"), NOW + LONGEST)]
@@ -145,7 +145,7 @@ def test_a_message_is_kept_though_the_table_cannot_be_asked() -> None:
 def test_only_the_death_of_code_that_ran_is_an_attempt(
     condition: object, status: object, response: object, why: str | None
 ) -> None:
-    """As Lambda tells of it; never a word of what an error says."""
+    """Lambda's report tells it, and no word of an error's text does."""
     body = json.dumps(
         {
             "requestContext": {"condition": condition},
@@ -167,5 +167,5 @@ def test_only_the_death_of_code_that_ran_is_an_attempt(
     ],
 )
 def test_a_lambda_is_named_by_what_is_told_of_it(arn: object, name: str) -> None:
-    """As it can be invoked."""
+    """The name is one that can be invoked."""
     assert lambda_of(json.dumps({"requestContext": {"functionArn": arn}})) == name

@@ -166,7 +166,7 @@ def _afresh() -> None:
 
 @pytest.mark.parametrize("body", BODIES, ids=lambda body: body.__name__)
 def test_an_abandoned_execution_is_freed_and_none_of_its_code_runs(body: Callable[[Large], Awaitable[None]]) -> None:
-    """Its local variables, its tasks, and what it awaits."""
+    """Python also frees its local variables, its tasks, and what it awaits."""
     execution, large = suspended(body)
     gone = weakref.ref(execution)
     execution.abandon()
@@ -178,7 +178,7 @@ def test_an_abandoned_execution_is_freed_and_none_of_its_code_runs(body: Callabl
 
 
 def test_what_is_too_large_to_search_is_kept_and_none_of_its_code_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a Python that keeps its marks elsewhere."""
+    """A Python that keeps its marks elsewhere does the same."""
     monkeypatch.setattr(parking, "MOST", 3)
     execution, large = suspended(in_a_group)
     execution.abandon()
@@ -189,12 +189,12 @@ def test_what_is_too_large_to_search_is_kept_and_none_of_its_code_runs(monkeypat
 
 
 def test_this_python_can_mark() -> None:
-    """Else a busy sandbox fills up."""
+    """Otherwise a busy sandbox would fill up."""
     assert parking.can_mark()
 
 
 def test_a_thousand_suspensions_leave_nothing_behind() -> None:
-    """No coroutine, and no task."""
+    """The process has no coroutine more, and no task."""
 
     def alive() -> int:
         gc.collect()

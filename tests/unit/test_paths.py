@@ -16,7 +16,7 @@ def ordinals_of(runs: list[tuple[int, int]]) -> list[int]:
 
 @given(runs)
 def test_the_way_down_is_the_way_up(runs: list[tuple[int, int]]) -> None:
-    """Through every level, however often an ordinal repeats."""
+    """This holds through every level, however often an ordinal repeats."""
     way, path = [""], ""
     for ordinal in ordinals_of(runs):
         path = extend(path, ordinal)
@@ -44,7 +44,7 @@ def test_different_ways_have_different_paths(first: list[tuple[int, int]], secon
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 12)), min_size=1, max_size=5))
 def test_a_text_that_no_way_leads_to_is_no_path(steps: list[tuple[int, int]]) -> None:
-    """However it may be read: what is read is written differently."""
+    """The code would write otherwise whatever it might read in it."""
     text = ".".join(f"{ordinal}*{count}" if count else str(ordinal) for ordinal, count in steps)
     path = ""
     for ordinal, count in steps:
@@ -54,7 +54,7 @@ def test_a_text_that_no_way_leads_to_is_no_path(steps: list[tuple[int, int]]) ->
 
 
 def test_a_short_path_is_written_out() -> None:
-    """As everybody reads it in a log."""
+    """Everybody reads it so in a log."""
     path = ""
     for ordinal in (0, 2, 2, 10):
         path = extend(path, ordinal)

@@ -85,7 +85,7 @@ def test_what_stays_refused_is_asked_once(error: Exception) -> None:
 
 
 def test_patience_ends_before_the_invocation_does() -> None:
-    """The failure is raised while there is time: Lambda repeats the invocation, and isn't the one to end it."""
+    """Patience raises the failure in time, so Lambda repeats the invocation, rather than ends it."""
     time = Time()
     time.patience.allow(60)
     with pytest.raises(ClientError, match="Throttling"):
@@ -103,7 +103,7 @@ def test_outside_of_a_lambda_patience_ends_too() -> None:
 
 
 def test_pauses_are_drawn_so_that_many_do_not_ask_at_once() -> None:
-    """Full jitter: from nothing on."""
+    """Full jitter draws each pause from nothing on."""
     bounds: list[tuple[float, float]] = []
 
     def draw(least: float, most: float) -> float:
@@ -161,7 +161,7 @@ def ports(cloud: LocalCloud, time: Time) -> PatientPorts:
 
 
 def test_a_throttled_table_is_asked_until_it_answers(cloud: LocalCloud) -> None:
-    """By DynamoDB's own words, through the product's own client; each of many operations has its own patience."""
+    """DynamoDB throttles the product's own client. Each of many operations has its own patience."""
     time = Time()
     time.patience.allow(60)
     patient = ports(cloud, time)
@@ -176,7 +176,7 @@ def test_a_throttled_table_is_asked_until_it_answers(cloud: LocalCloud) -> None:
 
 
 def test_the_failures_of_a_users_code_are_its_own_affair(cloud: LocalCloud) -> None:
-    """Their policy is `Retry`; asking again here would run a step twice."""
+    """Their policy is `Retry`. Patience would run a step twice."""
     time = Time()
     time.patience.allow(60)
     calls: list[int] = []
@@ -191,7 +191,7 @@ def test_the_failures_of_a_users_code_are_its_own_affair(cloud: LocalCloud) -> N
 
 
 def test_patience_with_lambda_is_brief() -> None:
-    """What it doesn't accept is kept; others wait meanwhile."""
+    """The engine keeps a message that Lambda doesn't accept. Other messages wait meanwhile."""
     time = Time()
     time.patience.allow(900)
     with pytest.raises(ClientError):

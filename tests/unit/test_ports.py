@@ -13,13 +13,13 @@ from adapter.engine.ports import CALLS, Ports
 
 
 def test_every_operation_has_one_way_to_be_performed() -> None:
-    """No more, and none that the engine can't ask for."""
+    """The table has no others: the engine can ask for each."""
     assert CALLS.keys() == set(get_args(Operation))
 
 
 @pytest.mark.parametrize("operation", CALLS, ids=lambda operation: operation.__name__)
 def test_a_call_passes_what_its_port_takes(operation: type[Any]) -> None:
-    """All of the operation's fields, in the order of the method's parameters; or the operation itself."""
+    """It passes all fields, in the order of the method's parameters; or the operation itself."""
     port, method, passed = CALLS[operation]
     protocol = get_type_hints(Ports)[port] if port else Ports
     taken = [name for name in inspect.signature(getattr(protocol, method)).parameters if name != "self"]
@@ -33,7 +33,7 @@ def test_a_call_passes_what_its_port_takes(operation: type[Any]) -> None:
 
 
 def test_what_is_no_operation_is_refused() -> None:
-    """By its text."""
+    """The error has its text."""
     ports: Any = Ports(**dict.fromkeys(("store", "invoker", "timers", "signer", "clock", "runner", "watcher", "pool")))
     with pytest.raises(TypeError, match="'nothing' is no operation"):
         ports.perform("nothing")

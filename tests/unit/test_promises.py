@@ -58,7 +58,7 @@ def named(root: str, path: list[int]) -> str:
 @example(root="a.b", path=[], ordinal=0)
 @example(root="1.2", path=[3], ordinal=4)
 def test_a_childs_id_tells_its_parent_its_ordinal_and_its_root(root: str, path: list[int], ordinal: int) -> None:
-    """`child_id` has inverses, whatever the root is called."""
+    """`child_id` has inverses for any name of the root."""
     parent = named(root, path)
     child = child_id(parent, ordinal)
     assert (parent_of(child), ordinal_of(child), root_of(child)) == (parent, ordinal, root)
@@ -77,7 +77,7 @@ def test_a_root_has_no_parent_and_its_own_ordinal(root: str) -> None:
 def test_different_promises_have_different_ids_and_keys(
     one: tuple[str, list[int]], other: tuple[str, list[int]]
 ) -> None:
-    """And equal ones equal ones: neither an id nor a key is ever shared."""
+    """Equal promises have equal ones: no two promises share an id or a key."""
     equal = one == other
     assert (named(*one) == named(*other)) is equal
     assert (key_of(named(*one)) == key_of(named(*other))) is equal
@@ -85,7 +85,7 @@ def test_different_promises_have_different_ids_and_keys(
 
 @given(root=roots, path=paths, ordinal=st.integers(0, 5_000))
 def test_a_child_lies_in_its_parents_partitions_under_its_ordinal(root: str, path: list[int], ordinal: int) -> None:
-    """`BUCKET` children to each."""
+    """Each partition takes `BUCKET` children."""
     parent = named(root, path)
     assert key_of(child_id(parent, ordinal)) == (partition_of(parent, ordinal // BUCKET), ordinal)
 
@@ -103,7 +103,7 @@ def test_a_root_lies_before_its_first_children(root: str) -> None:
 @example(root="é" * (MAX_ROOT_ID_BYTES // 2))
 @example(root="a b/c.d:e")
 def test_an_id_that_can_be_a_roots_is_returned(root: str) -> None:
-    """Any text without what separates, controls or can't be encoded."""
+    """Any text is one that has no separator and no control character, and can be encoded."""
     assert check_root_id(root) == root
 
 
@@ -117,7 +117,7 @@ def test_an_id_that_cannot_be_a_roots_is_refused(bad: object) -> None:
 
 @pytest.mark.parametrize("long", ["x" * (MAX_ROOT_ID_BYTES + 1), "é" * (MAX_ROOT_ID_BYTES // 2 + 1)], ids=["x", "é"])
 def test_an_id_that_is_too_long_is_refused(long: str) -> None:
-    """Bytes count, and the message doesn't repeat all of them."""
+    """The limit counts bytes. The message doesn't repeat all of them."""
     with pytest.raises(InvalidId, match=str(MAX_ROOT_ID_BYTES)) as refused:
         check_root_id(long)
     assert len(str(refused.value)) < 200
@@ -133,7 +133,7 @@ def test_a_digest_tells_requests_apart(a: tuple[Kind, str, str], b: tuple[Kind, 
 
 
 def test_a_digest_of_any_text_exists() -> None:
-    """Lone surrogates, too: a digest never raises."""
+    """A digest never raises, even for lone surrogates."""
     assert len(digest_of(Kind.CALL, "f", "\ud800")) == 24
 
 
@@ -149,7 +149,7 @@ STANDING = [
 
 @pytest.mark.parametrize("standing", STANDING, ids=lambda r: "none" if r is None else f"{r.state}-{r.closed}")
 def test_each_transition_is_refused_where_it_has_no_business(standing: Record | None) -> None:
-    """The whole table: state × transition."""
+    """The test has the whole table: state × transition."""
     arming = Arming(epoch=2, arrivals=3, state=standing.state if standing else State.PENDING)
     written = {
         "settle": settle(standing, State.RESOLVED, "1", 9),
@@ -175,7 +175,7 @@ def test_each_transition_is_refused_where_it_has_no_business(standing: Record | 
 
 @pytest.mark.parametrize("standing", STANDING[1:], ids=lambda r: f"{r.state}-{r.closed}")
 def test_no_transition_changes_how_a_settled_promise_ended(standing: Record) -> None:
-    """I1, for all of them at once."""
+    """I1 holds for all of them at once."""
     if standing.pending:
         return
     arming = Arming(epoch=2, arrivals=3, state=standing.state)
@@ -228,7 +228,7 @@ def test_a_firing_that_comes_twice_claims_twice() -> None:
 
 @pytest.mark.parametrize("threshold", [None, 4, 9])
 def test_arrivals_below_the_threshold_refuse_no_arming(threshold: int | None) -> None:
-    """The one that reaches it is still to be counted, and wakes the function."""
+    """The resumer has still to count the one that reaches it, and then wakes the function."""
     armed = arm(Record(id="r", arrivals=3), Arming(epoch=0, arrivals=0, threshold=threshold))
     assert armed == Record(id="r", arrivals=3, epoch=1, threshold=threshold)
 
@@ -266,7 +266,7 @@ def test_an_arming_from_what_no_longer_stands_is_refused(arming: Arming, why: Re
 def test_a_parent_is_woken_by_count_or_by_a_rejection(
     threshold: int | None, on_reject: bool, rejected: bool, expected: bool
 ) -> None:
-    """With three arrivals."""
+    """The parent has three arrivals."""
     parent = Record(id="r", arrivals=3, threshold=threshold, on_reject=on_reject)
     assert wakes(parent, rejected=rejected) is expected
 
@@ -287,7 +287,7 @@ def worlds() -> Iterator[tuple[int, int, int, tuple[int, ...], tuple[int, ...]]]
 
 
 def test_the_threshold_never_loses_a_wake() -> None:
-    """I3, by brute force: whatever lags, whatever is counted twice, when all that is needed has come in, it wakes."""
+    """I3: counts may lag, or come twice. Once all that is needed has come in, it wakes."""
     tried = 0
     for consumed, arrivals, need, again, later in worlds():
         parent = Record(id="r", arrivals=arrivals, threshold=threshold_for(consumed, arrivals, need))
@@ -298,7 +298,7 @@ def test_the_threshold_never_loses_a_wake() -> None:
 
 
 def test_the_threshold_is_exact_where_nothing_lags_or_comes_twice() -> None:
-    """Hardly ever a wake in vain: one settlement less doesn't wake."""
+    """One settlement less doesn't wake, so a wake is hardly ever in vain."""
     for consumed, need in itertools.product(range(5), range(1, 5)):
         parent = Record(id="r", arrivals=consumed, threshold=threshold_for(consumed, consumed, need))
         woken = [wakes(replace(parent, arrivals=consumed + more), rejected=False) for more in range(need + 1)]

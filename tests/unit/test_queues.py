@@ -59,7 +59,7 @@ def texts(count: int) -> Batch:
 
 
 def test_without_a_window_what_is_there_is_handed_over_at_once() -> None:
-    """Ten at most."""
+    """The poller hands over ten messages at most."""
     bench = Bench()
     bench.put(*texts(11))
     bench.put("late", after=3)
@@ -82,7 +82,7 @@ def test_a_batch_that_is_full_waits_no_longer() -> None:
 
 
 def test_a_batch_is_handed_over_before_it_is_more_than_an_event_may_be() -> None:
-    """Six megabytes."""
+    """An event may have six megabytes."""
     bench = Bench(batch_size=100, window=20)
     large = "x" * (MAX_EVENT_BYTES // 4)
     bench.put(*[large] * 6)
@@ -95,7 +95,7 @@ def test_a_batch_is_handed_over_before_it_is_more_than_an_event_may_be() -> None
 def test_each_answer_of_the_queue_is_a_request_and_ten_are_deleted_together(
     delays: list[int], received: int, deleted: int
 ) -> None:
-    """What trickles in is received message by message."""
+    """The poller receives a trickle message by message."""
     bench = Bench(batch_size=100, window=20)
     for number, delay in enumerate(delays):
         bench.put(str(number), after=delay)
@@ -113,7 +113,7 @@ def test_what_fails_comes_again_once_it_is_visible_and_is_not_deleted() -> None:
 
 
 def test_a_batch_that_lambda_throttles_is_offered_again_as_it_was() -> None:
-    """As long as its messages are hidden from others, which counts from the first of them on."""
+    """The poller offers it while its messages are hidden from others, counted from the first of them on."""
     bench = Bench(batch_size=100, window=20)
     bench.put("first")
     bench.put("second", after=10)

@@ -28,13 +28,13 @@ policies = st.builds(
 
 @given(policy=policies)
 def test_a_policy_survives_its_record(policy: Retry) -> None:
-    """With its classes as names."""
+    """Its classes are names there."""
     assert read(policy.to_text()) == policy
 
 
 @given(policy=policies, attempt=st.integers(1, 2_000))
 def test_a_delay_is_whole_seconds_within_its_bounds(policy: Retry, attempt: int) -> None:
-    """And the same at every replay."""
+    """Every replay has the same delay."""
     delay = policy.delay(attempt, "seed")
     assert delay == policy.delay(attempt, "seed")
     bound = max(60, policy.initial) if policy.max_delay is None else policy.max_delay
@@ -44,24 +44,24 @@ def test_a_delay_is_whole_seconds_within_its_bounds(policy: Retry, attempt: int)
 
 @given(attempt=st.integers(1, 6))
 def test_delays_double_up_to_their_bound(attempt: int) -> None:
-    """As the defaults say."""
+    """The defaults say so."""
     assert LEAF.delay(attempt, "") == min(2 ** (attempt - 1), 60) * SECOND
 
 
 @pytest.mark.parametrize(("initial", "waited"), [(1, 60), (120, 120), (7_200, 7_200)])
 def test_the_first_delay_is_never_cut_short_by_a_default(initial: float, waited: int) -> None:
-    """Without a bound of its own, no delay is longer than a minute, or than the first where that is longer."""
+    """Without a bound of its own, no delay exceeds a minute, or the first delay where that is longer."""
     assert Retry(initial=initial).delay(1, "") == initial * SECOND
     assert Retry(initial=initial).delay(50, "") == waited * SECOND
 
 
 def test_an_explicit_bound_holds_for_the_first_delay_too() -> None:
-    """Both were written down."""
+    """The user wrote both."""
     assert Retry(initial=120, max_delay=10).delay(1, "") == 10 * SECOND
 
 
 def test_jitter_only_shortens() -> None:
-    """By at most its part."""
+    """It shortens a delay by its part at most."""
     delays = {Retry(initial=100, max_delay=100, jitter=0.5).delay(1, str(seed)) // SECOND for seed in range(50)}
     assert 50 <= min(delays) < max(delays) <= 100
 
@@ -88,13 +88,13 @@ def test_jitter_only_shortens() -> None:
     ids=str,
 )
 def test_what_is_tried_again_after_its_first_attempt(policy: Retry, error: Exception, again: bool) -> None:
-    """By class and base classes."""
+    """A policy names classes, and their base classes count."""
     assert policy.again(error, 1) is again
 
 
 @given(attempts=st.integers(1, 50), attempt=st.integers(1, 60))
 def test_attempts_are_counted_in_all(attempts: int, attempt: int) -> None:
-    """The first one included."""
+    """The first one counts, too."""
     assert Retry(attempts=attempts).again(ValueError(), attempt) is (attempt < attempts)
 
 
@@ -114,13 +114,13 @@ def test_attempts_are_counted_in_all(attempts: int, attempt: int) -> None:
     ids=str,
 )
 def test_a_policy_that_makes_no_sense_is_refused(options: dict[str, Any]) -> None:
-    """Where it is written."""
+    """`Retry` refuses it where the user writes it."""
     with pytest.raises(errors.ConfigurationError):
         Retry(**options)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"attempts": 0}', '{"attempts": 1, "more": 2}', "\ud800"], ids=ascii)
 def test_an_unreadable_policy_is_a_bad_message(text: str) -> None:
-    """Of another version, or written by hand."""
+    """Another version may have written it, or a person."""
     with pytest.raises(errors.BadMessage):
         read(text)

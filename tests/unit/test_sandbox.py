@@ -28,7 +28,7 @@ def execution(number: int, texts: int = 0) -> Execution:
 
 
 def test_a_memory_keeps_as_many_bytes_as_it_may() -> None:
-    """Those that were kept last; a large one takes the place of many small ones."""
+    """It keeps the latest executions. A large one takes the place of many small ones."""
     small = execution(0).weight
     memory = Memory(size=3 * small)
     for number in range(5):
@@ -40,7 +40,7 @@ def test_a_memory_keeps_as_many_bytes_as_it_may() -> None:
 
 
 def test_what_is_taken_or_replaced_makes_room() -> None:
-    """Else a memory would be full of nothing."""
+    """Otherwise a memory would be full of nothing."""
     memory = Memory()
     for _ in range(2):
         memory.keep("r0", execution(0), now=0)
@@ -51,7 +51,7 @@ def test_what_is_taken_or_replaced_makes_room() -> None:
 
 
 def test_what_weighs_more_than_all_there_is_is_not_kept() -> None:
-    """It is replayed."""
+    """The next run replays it."""
     memory = Memory(size=0)
     memory.keep("r0", execution(0), now=0)
     assert (memory.used, memory.kept) == (0, {})
@@ -65,12 +65,12 @@ def test_a_sandbox_is_as_large_as_lambda_says() -> None:
 
 
 def test_a_process_knows_what_it_takes() -> None:
-    """More than a few megabytes, and less than the machine has."""
+    """It takes more than a few megabytes, and less than the machine has."""
     assert 2**22 < resident() < os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def test_a_sandbox_that_is_nearly_full_drops_all_it_keeps(cloud: LocalCloud) -> None:
-    """After the invocation, in which it may have gone on from there."""
+    """It does so after the invocation, which may have gone on from there."""
     ports: Any = cloud._driver.ports()
     for size, kept in ((2**50, True), (resident(), False), (0, True)):
         host = AwsHost(replace(ports), Memory(), Sandbox(size))

@@ -143,7 +143,7 @@ def test_whatever_is_written_fits_the_schema(annotation: Any, data: st.DataObjec
 @settings(max_examples=200, deadline=None)
 @given(case=CASES)
 def test_whatever_is_written_fits_the_schema_of_any_type(case: tuple[Any, Any]) -> None:
-    """And the schema is one, by the draft's own."""
+    """The draft's own schema accepts the schema."""
     annotation, value = case
     schema = describe(annotation)
     jsonschema.Draft202012Validator.check_schema(schema)
@@ -210,7 +210,7 @@ def test_whatever_fits_the_schema_can_be_decoded(annotation: Any, data: st.DataO
 @settings(max_examples=400, deadline=None)
 @given(case=CASES, data=st.data())
 def test_whatever_fits_the_schema_of_any_type_can_be_decoded(case: tuple[Any, Any], data: st.DataObject) -> None:
-    """As above."""
+    """The test above, for any type."""
     annotation, value = case
     for text in (encode(value, annotation), encode_natural(value)):
         decodes_if_it_fits(annotation, data.draw(changed(json.loads(text)) | json_data.filter(is_json)))
@@ -273,7 +273,7 @@ def is_json(value: Any) -> bool:
     ids=str,
 )
 def test_a_schema_is_what_a_person_would_write(annotation: Any, schema: Any) -> None:
-    """Forms for what JSON lacks have names of their own, out of the way."""
+    """Forms for values that JSON lacks have names of their own, out of the way."""
     assert describe(annotation) == schema
 
 
@@ -284,7 +284,7 @@ class Tree:
 
 
 def test_a_type_that_refers_to_itself_has_a_schema_that_does() -> None:
-    """To any depth."""
+    """Its values go to any depth."""
     value: Any = {"value": True, "below": []}
     wrong: Any = {"value": 1, "below": []}
     for _ in range(40):
@@ -307,7 +307,7 @@ class Growing(Generic[T]):
 
 
 def test_a_type_without_end_is_left_open_somewhere() -> None:
-    """A schema ends, and still takes what the codec writes."""
+    """A schema ends, and still takes all that the codec writes."""
     schema = describe(Growing[int])
     assert len(json.dumps(schema)) < 200_000
     assert problems(schema, json.loads(encode(Growing(1, Growing([2])), Growing[int]))) == []
@@ -315,7 +315,7 @@ def test_a_type_without_end_is_left_open_somewhere() -> None:
 
 
 def test_a_schema_that_outweighs_its_values_is_left_open() -> None:
-    """It is stored with each promise."""
+    """The table stores it with each promise."""
     large: Any = Literal[tuple(f"{number:04}" * 10 for number in range(2_000))]
     assert schema_text(large) == ""
     assert schema_text(Any) == ""
@@ -324,7 +324,7 @@ def test_a_schema_that_outweighs_its_values_is_left_open() -> None:
 
 
 def test_types_that_share_a_name_are_told_apart() -> None:
-    """As members of one class in two modules are."""
+    """One class name in two modules is an example."""
     other = dataclass(type("Address", (), {"__annotations__": {"street": str, "number": str, "floor": str}}))
     schema = describe(tuple[Address, other, Address, other])
     assert {"Address", "Address-2"} <= schema["$defs"].keys()
@@ -370,7 +370,7 @@ orders = st.builds(
 @settings(max_examples=50, deadline=None)
 @given(order=orders)
 def test_a_models_schema_takes_what_is_written_of_it(order: Order) -> None:
-    """By the codec, by `resolve`, and by pydantic itself."""
+    """The codec, `resolve` and pydantic itself write it."""
     schema = describe(Order)
     jsonschema.Draft202012Validator.check_schema(schema)
     for text in (encode(order, Order), encode_natural(order), order.model_dump_json(by_alias=True)):
@@ -392,12 +392,12 @@ def test_a_models_schema_takes_what_is_written_of_it(order: Order) -> None:
     ids=str,
 )
 def test_what_is_wrong_with_a_model_is_found_without_its_code(annotation: Any, value: Any, found: list[str]) -> None:
-    """At the Lambda of links there is none."""
+    """The Lambda of links doesn't have the code."""
     assert problems(describe(annotation), value) == found
 
 
 def test_an_annotation_that_cannot_be_read_is_left_open() -> None:
-    """The codec complains, where the value is decoded."""
+    """The codec complains where it decodes the value."""
     broken = dataclass(type("Broken", (), {"__annotations__": {"x": "1 +"}}))
     assert describe(broken) == {}
     assert describe(list[list["Unknown"]]) == {"type": "array", "items": {"type": "array", "items": {}}}  # type: ignore[name-defined]  # noqa: F821

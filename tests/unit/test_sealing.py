@@ -45,7 +45,7 @@ def payloads(request: pytest.FixtureRequest) -> Payloads:
 @pytest.mark.parametrize("with_bucket", [False, True])
 @given(text=TEXTS)
 def test_whatever_is_sealed_opens_as_it_was(text: str, cipher: object, with_bucket: bool) -> None:
-    """Also what looks as if it had been sealed already."""
+    """The text may look as if it had been sealed already."""
     sealing = Sealing(MemoryBucket() if with_bucket else None, cipher)  # type: ignore[arg-type]
     record = Record(id="a~0")
     assert sealing.open(sealing.seal(text, record.id, "value"), record, "value") == text
@@ -53,13 +53,13 @@ def test_whatever_is_sealed_opens_as_it_was(text: str, cipher: object, with_buck
 
 @pytest.mark.parametrize("text", ["1", '"x"', "[]", "{}", "null", "true", "false", "-1"])
 def test_json_is_stored_as_it_is(text: str) -> None:
-    """No JSON text looks like anything else, so what was stored by earlier versions is read as before."""
+    """No JSON text looks like a mark, so this code reads what earlier versions stored."""
     assert Sealing(MemoryBucket()).seal(text, "a", "value") == text
     assert not text.startswith(MARKS)
 
 
 def test_an_object_is_named_by_its_execution_and_its_content() -> None:
-    """All of an execution's are together, and nobody else's are with them."""
+    """One prefix has all objects of an execution, and no others."""
     assert key_of("a~0.1", "text") == key_of("a~7", "text")
     assert key_of("a", "text").split("/")[0] == key_of("a", "other").split("/")[0]
     assert key_of("a", "text") != key_of("a", "other")
@@ -67,14 +67,14 @@ def test_an_object_is_named_by_its_execution_and_its_content() -> None:
 
 
 def test_what_was_put_is_got_and_copied(payloads: Payloads) -> None:
-    """Whatever the characters."""
+    """Its key may have any characters."""
     payloads.put("a/1", "é\n€😀")
     payloads.copy("a/1", "b/1")
     assert payloads.get("a/1") == payloads.get("b/1") == "é\n€😀"
 
 
 def test_a_missing_object_is_named(payloads: Payloads) -> None:
-    """So an operator knows what to restore."""
+    """An operator then knows what to restore."""
     with pytest.raises(BadMessage, match=r"a/1 is gone.*restore"):
         payloads.get("a/1")
     with pytest.raises(BadMessage, match="a/1 is gone"):
@@ -90,7 +90,7 @@ def test_a_refused_object_is_named_too(bucket: S3Payloads) -> None:
 
 
 def test_an_object_that_isnt_what_was_stored_is_refused() -> None:
-    """Nothing but the hash of its content is its name."""
+    """Its key is the hash of its content."""
     bucket = MemoryBucket()
     sealing = Sealing(bucket)
     stored = sealing.seal(LARGE, "a", "value")
@@ -110,7 +110,7 @@ class Counted(MemoryBucket):
 
 
 def test_what_was_read_is_kept_while_there_is_room_for_it() -> None:
-    """The least recently used goes first."""
+    """The least recently used text goes first."""
     bucket = Counted()
     cached = Cached(bucket, size=10)
     for key, text in [("a", "12345"), ("b", "12345"), ("c", "12345")]:
@@ -130,7 +130,7 @@ def test_what_was_read_is_kept_while_there_is_room_for_it() -> None:
 @pytest.mark.parametrize("cipher", [None, toy], ids=["plain", "encrypted"])
 @pytest.mark.parametrize("text", ["1", "=like a mark", LARGE])
 def test_a_follower_reads_what_was_carried_on_to_it(text: str, cipher: object) -> None:
-    """The resumer needs no cipher to carry it on; and a follower of a follower reads it, too."""
+    """The resumer needs no cipher to carry it on. A follower of a follower reads it, too."""
     bucket = MemoryBucket()
     whole = Sealing(bucket, cipher)  # type: ignore[arg-type]
     carrier = Sealing(bucket)
@@ -165,7 +165,7 @@ def test_what_is_encrypted_for_one_promise_is_no_others() -> None:
 
 
 def test_without_what_sealed_it_the_error_says_what_to_set() -> None:
-    """A Lambda that was forgotten."""
+    """Somebody forgot to configure this Lambda."""
     secret, large = Sealing(cipher=toy).seal("1", "a", "value"), Sealing(MemoryBucket()).seal(LARGE, "a", "value")
     with pytest.raises(ConfigurationError, match="value of a is encrypted: set DURABLE_CIPHER"):
         Sealing().open(secret, Record(id="a"), "value")
@@ -176,12 +176,12 @@ def test_without_what_sealed_it_the_error_says_what_to_set() -> None:
 
 
 def test_what_was_stored_before_there_was_a_cipher_is_read() -> None:
-    """It can be introduced while executions run."""
+    """An operator can introduce a cipher while executions run."""
     assert Sealing(cipher=toy).open('"plain"', Record(id="a"), "value") == '"plain"'
 
 
 def test_without_a_bucket_what_is_encrypted_has_room_in_an_item() -> None:
-    """Twice, as text."""
+    """It has room twice, as text."""
     sealing = Sealing(cipher=toy)
     assert (Sealing().largest, sealing.largest) == (MAX_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES // 2)
     assert Sealing(MemoryBucket(), toy).largest == MAX_OBJECT_BYTES
@@ -189,7 +189,7 @@ def test_without_a_bucket_what_is_encrypted_has_room_in_an_item() -> None:
 
 
 def test_a_cipher_is_found_by_its_name() -> None:
-    """None, where there is no name."""
+    """Without a name there is none."""
     assert cipher_named(NAME) is toy
     assert cipher_named("") is None
 
@@ -206,6 +206,6 @@ def test_a_cipher_is_found_by_its_name() -> None:
     ],
 )
 def test_a_cipher_that_isnt_there_is_named(name: str) -> None:
-    """Not after the first promise was stored in the clear."""
+    """The error comes before any promise is stored in the clear."""
     with pytest.raises(ConfigurationError, match="DURABLE_CIPHER is '"):
         cipher_named(name)

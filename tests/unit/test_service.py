@@ -71,7 +71,7 @@ def played(max_age_s: int, dies: Callable[[], bool] = lambda: True) -> Surroundi
 
 
 def test_an_invocation_that_dies_is_repeated_after_a_minute_and_after_two_more() -> None:
-    """Under its request id; then its destination is told."""
+    """Lambda repeats it under its request id, and then tells its destination."""
     around = played(21_600)
     assert around.attempts == [(0, 1), (60, 2), (180, 3)]
     ((_, body),) = around.sent
@@ -81,7 +81,7 @@ def test_an_invocation_that_dies_is_repeated_after_a_minute_and_after_two_more()
 
 @pytest.mark.parametrize(("age", "attempts"), [(59, 1), (60, 2), (179, 2), (180, 3)])
 def test_an_event_that_is_too_old_is_not_tried_again(age: int, attempts: int) -> None:
-    """However many attempts it had left."""
+    """It may have attempts left."""
     around = played(age)
     assert len(around.attempts) == attempts
     ((_, body),) = around.sent
@@ -89,7 +89,7 @@ def test_an_event_that_is_too_old_is_not_tried_again(age: int, attempts: int) ->
 
 
 def test_what_succeeds_is_not_repeated() -> None:
-    """Nor is anybody told."""
+    """Lambda doesn't tell the destination either."""
     around = played(21_600, lambda: False)
     assert around.attempts == [(0, 1)]
     assert around.sent == []
@@ -105,7 +105,7 @@ def test_what_succeeds_is_not_repeated() -> None:
     ids=["killed", "timeout", "raised"],
 )
 def test_a_destination_is_told_as_lambda_tells_it(death: BaseException, kind: str, message: str) -> None:
-    """The whole record of an invocation that failed three times."""
+    """It gets the whole record of an invocation that failed three times."""
     service, around = made(dies=lambda: True)
     around.death = death
     service.enqueue("f", ENVELOPE)
@@ -132,7 +132,7 @@ def test_a_destination_is_told_as_lambda_tells_it(death: BaseException, kind: st
     [(Outage.MISSING, 404, "ResourceNotFoundException"), (Outage.DENIED, 403, "AccessDeniedException")],
 )
 def test_what_may_not_be_invoked_or_is_not_there_accepts_nothing(kind: Outage, status: int, code: str) -> None:
-    """The caller is told by Lambda's own code."""
+    """The caller gets Lambda's own code."""
     service, around = made()
     with service.outage("f", kind), pytest.raises(InvokeRefused) as refused:
         service.enqueue("f", ENVELOPE)
@@ -153,7 +153,7 @@ def test_what_may_not_be_invoked_or_is_not_there_accepts_nothing(kind: Outage, s
 def test_what_was_accepted_ends_as_lambda_ends_it(
     kind: Outage, condition: str, count: int, response: int | None
 ) -> None:
-    """And no attempt is made."""
+    """Lambda makes no attempt."""
     service, around = made()
     service.enqueue("f", ENVELOPE)
     with service.outage("f", kind):
@@ -166,7 +166,7 @@ def test_what_was_accepted_ends_as_lambda_ends_it(
 
 
 def test_an_import_that_fails_is_told_by_its_name() -> None:
-    """Lambda's own."""
+    """The name is Lambda's own."""
     service, around = made()
     with service.outage("f", Outage.IMPORT):
         service.enqueue("f", ENVELOPE)
@@ -185,7 +185,7 @@ def test_what_was_accepted_before_nobody_may_invoke_it_runs() -> None:
 
 
 def test_what_is_throttled_is_tried_again_for_as_long_as_lambda_keeps_it() -> None:
-    """A second later, then after twice as long each time, up to five minutes; no attempt is counted."""
+    """Lambda waits a second, then twice as long each time, up to five minutes. It counts no attempt."""
     service, around = made()
     service.enqueue("f", ENVELOPE)
     with service.outage("f", Outage.THROTTLED):
@@ -204,7 +204,7 @@ def test_what_is_throttled_is_tried_again_for_as_long_as_lambda_keeps_it() -> No
 
 
 def test_events_of_a_function_without_concurrency_go_to_the_destination_at_once() -> None:
-    """Those that wait to be repeated, too."""
+    """Events that wait for their repetition go there, too."""
     service, around = made(dies=lambda: True)
     service.enqueue("f", ENVELOPE)
     service.invoke(service.take())
@@ -219,7 +219,7 @@ def test_events_of_a_function_without_concurrency_go_to_the_destination_at_once(
 
 
 def test_of_several_outages_the_last_counts() -> None:
-    """Until it ends; then the one before it."""
+    """When it ends, the one before it counts."""
     service, _ = made()
     with service.outage("f", Outage.THROTTLED), service.outage("f", Outage.DENIED):
         with service.outage("f", Outage.THROTTLED):

@@ -34,7 +34,7 @@ amounts = st.decimals(allow_nan=False)
 def test_arguments_come_back_as_they_were_passed(
     order: Card, tips: list[int], labels: dict[str, dt.date], note: str, amount: Decimal
 ) -> None:
-    """Variadic parameters included; the call is the same call."""
+    """The call is the same call, with its variadic parameters."""
     labels = {f"${key}": value for key, value in labels.items()}
     args, kwargs = signature.decode_args(signature.encode_args((order, amount, *tips), {"note": note, **labels}))
     assert same(args, (order, amount, *tips))
@@ -55,7 +55,7 @@ def test_defaults_are_not_stored() -> None:
 
 
 def test_errors_name_function_argument_and_path() -> None:
-    """The whole way to the value."""
+    """They name the whole way to the value."""
     with pytest.raises(CodecError, match=r"^charge\(\): argument 'order': \.limit: expected Decimal, got float$"):
         signature.encode_args((Card("1", 1.5),), {})  # type: ignore[arg-type]
     with pytest.raises(CodecError, match=r"^charge\(\): result: expected Point, got int$"):
@@ -63,7 +63,7 @@ def test_errors_name_function_argument_and_path() -> None:
 
 
 def test_a_wrong_call_is_pythons_own_type_error() -> None:
-    """As if the function had been called, and named."""
+    """Python raises the same for the function itself, and names it."""
     with pytest.raises(TypeError, match=r"^charge\(\) missing a required argument: 'order'$"):
         signature.encode_args((), {})
     with pytest.raises(TypeError, match=r"^len\(\) too many positional arguments$"):
@@ -71,20 +71,20 @@ def test_a_wrong_call_is_pythons_own_type_error() -> None:
 
 
 def test_results_come_back() -> None:
-    """Under the return annotation."""
+    """The return annotation reads them."""
     assert same(signature.decode_result(signature.encode_result(Point(1))), Point(1))
 
 
 @pytest.mark.parametrize("text", ["[]", "{", '{"order":{"number":"1"},"other":1}', "{}", '{"order":1}'])
 def test_stored_arguments_that_no_longer_fit_are_refused(text: str) -> None:
-    """After a deployment that changed the parameters, say."""
+    """A deployment may have changed the parameters."""
     with pytest.raises(CodecError, match=r"^charge\(\)"):
         signature.decode_args(text)
 
 
 @given(json_data)
 def test_an_event_becomes_the_only_argument(event: Any) -> None:
-    """Stored as if it had been passed, whatever it is."""
+    """The library stores any event as if it had been passed."""
 
     def handler(event, context=None):  # type: ignore[no-untyped-def]
         raise NotImplementedError
@@ -99,7 +99,7 @@ def test_an_event_becomes_the_only_argument(event: Any) -> None:
 
 
 def test_events_are_validated_and_made_canonical() -> None:
-    """Under the parameter's annotation; a function without parameters ignores it."""
+    """The parameter's annotation decides. A function without parameters ignores the event."""
     no_arguments = Signature(lambda: None, "f")
     variadic = Signature(lambda *args: None, "f")
     assert no_arguments.encode_event({"a": 1}) == "{}"
@@ -127,21 +127,21 @@ def wrapped(*args: Any, **kwargs: Any) -> Any:
 
 @pytest.mark.parametrize("function", [Service().method, Service(), functools.partial(Service.method, Service())])
 def test_any_callable_with_annotations_uses_them(function: Any) -> None:
-    """Methods, callable objects, partials."""
+    """It may be a method, a callable object or a partial."""
     it = Signature(function, "f")
     assert it.encode_args((dt.date(2024, 1, 2),), {}) == '{"when":"2024-01-02"}'
 
 
 @pytest.mark.parametrize("function", [len, lambda obj: None, dict, print, functools.partial(max, 1), type])
 def test_any_callable_without_annotations_takes_plain_json(function: Any) -> None:
-    """Builtins have no annotations, some not even a signature."""
+    """Builtins have no annotations, and some have not even a signature."""
     it = Signature(function, "f")
     args, kwargs = it.decode_args(it.encode_args(([1],), {}))
     assert (args, kwargs) == (([1],), {})
 
 
 def test_wrappers_show_what_they_wrap() -> None:
-    """As inspect does."""
+    """`inspect` does the same."""
     assert Signature(wrapped, "w").encode_args((Card("1"),), {}) == signature.encode_args((Card("1"),), {})
 
 
@@ -152,7 +152,7 @@ def _module(source: str) -> dict[str, Any]:
 
 
 def test_local_classes_are_found_by_name() -> None:
-    """In what the function encloses, and in the namespace of the place where it was decorated."""
+    """The function encloses them, or the namespace has them in which it was decorated."""
     names = _module(
         "from dataclasses import dataclass\n"
         "def make():\n"

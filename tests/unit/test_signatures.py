@@ -27,7 +27,7 @@ envelopes = st.dictionaries(st.text(max_size=5), json_values, max_size=4)
 
 @given(envelope=envelopes)
 def test_what_is_signed_is_known_on_the_other_side_of_the_wire(envelope: dict[str, Any]) -> None:
-    """Whatever version of envelopes it is, by any ring that has the key."""
+    """Any ring that has the key knows it, in any version of envelopes."""
     signed = json.loads(json.dumps(Ring((OLD,)).sign(envelope)))
     assert Ring((NEW, OLD)).signed(signed)
     assert not Ring((NEW,)).signed(signed)
@@ -66,12 +66,12 @@ for _ in range(100_000):
     ids=range(11),
 )
 def test_whatever_nobody_signed_is_refused(event: dict[str, Any]) -> None:
-    """By its MAC, and never by an exception."""
+    """Its MAC refuses it, and no exception does."""
     assert not Ring((OLD,)).signed(event)
 
 
 def test_a_key_is_good_for_a_while_after_it_was_replaced() -> None:
-    """For longer than any queue keeps a message."""
+    """It is good for longer than any queue keeps a message."""
     signed = Ring((OLD,)).sign(START)
     then = Ring((OLD,)).rotated(NEW, DAY)
     assert then.sign(START)[NAME] == "new"
@@ -84,7 +84,7 @@ def test_a_key_is_good_for_a_while_after_it_was_replaced() -> None:
 
 
 def test_a_ring_is_read_as_it_was_written_and_shows_no_secret() -> None:
-    """Also in an error's text."""
+    """An error's text shows none either."""
     rotated = Ring((OLD,)).rotated(NEW, 5)
     assert ring(rotated.to_text()) == rotated
     assert "secret" not in repr(rotated)
@@ -93,6 +93,6 @@ def test_a_ring_is_read_as_it_was_written_and_shows_no_secret() -> None:
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "5", '[["a"]]', '[["a","c2hvcnQ=",0]]', '[["a",5,0]]', "[" * 100_000])
 def test_a_ring_that_is_none_is_refused(text: str) -> None:
-    """Else an empty key would be good."""
+    """Otherwise an empty key would be good."""
     with pytest.raises(BadMessage, match="keys of envelopes"):
         ring(text)

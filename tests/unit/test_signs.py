@@ -140,7 +140,7 @@ def test_what_should_be_at_work_and_is_silent_is_lost(record: Record, children: 
 def test_what_waits_is_never_lost_however_long_it_is_silent(
     record: Record, children: list[Record], promises: list[str], need: int
 ) -> None:
-    """It names for what, and how many of them would do."""
+    """The verdict names what it waits for, and how many of them would do."""
     for at in (NOW, NOW + 1000 * HOUR):
         found = verdict(record, children, at)
         assert isinstance(found, Waiting)
@@ -163,7 +163,7 @@ def test_a_follower_waits_only_where_its_root_knows_of_it(waiting: dict[str, Any
 
 
 def test_a_root_that_could_not_be_read_is_no_sign() -> None:
-    """Nor is it asked for where it doesn't matter."""
+    """The verdict doesn't ask for it where it doesn't matter."""
     assert isinstance(verdict(own(), [follower(**DIRECT)], NOW), Waiting)
     assert followed(own(), [follower(n) for n in range(3)], NOW) == ("o",)
     over = follower(state=State.RESOLVED)
@@ -201,7 +201,7 @@ def test_a_timer_is_given_time_to_come() -> None:
 
 
 def test_what_only_sleeps_is_found_by_its_own_time() -> None:
-    """Not what waits for promises, too, and not what should be awake."""
+    """This isn't so if it waits for promises, too, or should be awake."""
     assert sleeps(own(expects=-1, wake_at=NOW + 1), NOW)
     for awake in (own(expects=-1, wake_at=NOW), own(expects=1, wake_at=NOW + 1), own(wake_at=NOW + 1), own(expects=-1)):
         assert not sleeps(awake, NOW)
@@ -217,7 +217,7 @@ def held(calls: list[Record], now: Instant = NOW) -> int:
 
 
 def test_of_many_that_left_no_trace_one_is_taken_for_lost_at_each_look() -> None:
-    """Another one each time; few are no queue, and Lambda keeps nothing for longer than six hours."""
+    """Each look takes another one. Few are no queue, and Lambda keeps nothing for longer than six hours."""
     calls = called()
     assert held(calls) == BACKLOG - 1
     free = {next(one.id for one in calls if not may_be_queued(one, calls, NOW + n * WATCH)) for n in range(5)}
@@ -229,7 +229,7 @@ def test_of_many_that_left_no_trace_one_is_taken_for_lost_at_each_look() -> None
 
 
 def test_while_siblings_settle_the_others_are_held_back_and_not_once_that_has_ended() -> None:
-    """Nor where one came through that was called later."""
+    """They aren't either once a later call has come through."""
     for ago, expected in ((QUIET - 1, BACKLOG), (QUIET, 0)):
         done = child(90, target="t", created_at=NOW - HOUR, state=State.RESOLVED, settled_at=NOW - ago)
         assert held([*called(), done]) == expected

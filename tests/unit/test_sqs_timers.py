@@ -55,7 +55,7 @@ def looks(count: int, *, upkeep: bool = True, at: int = NOW) -> tuple[SendAt, ..
 
 
 def test_what_a_batch_leaves_is_sent_again_at_once() -> None:
-    """And what SQS took isn't."""
+    """The port doesn't send again what SQS took."""
     client = Sqs({"0", "2"}, {"1"})
     SqsTimers(client, "timers", Clock(), Trusting(), "upkeep").send_batch(looks(4))
     assert client.asked == [["0", "1", "2", "3"], ["1", "3"], ["3"]]
@@ -63,7 +63,7 @@ def test_what_a_batch_leaves_is_sent_again_at_once() -> None:
 
 @pytest.mark.parametrize("fault", [False, True])
 def test_a_batch_of_which_sqs_takes_nothing_fails(fault: bool) -> None:
-    """Its answer was 200 all the same. What isn't the sender's fault may pass."""
+    """SQS answered 200 all the same. A failure that isn't the sender's fault may pass."""
     client = Sqs({"0"}, set(), fault=fault)
     with pytest.raises(ClientError, match="slow down") as raised:
         SqsTimers(client, "timers", Clock(), Trusting(), "upkeep").send_batch(looks(2))
@@ -93,7 +93,7 @@ def test_upkeep_has_a_queue_of_its_own_where_there_is_one() -> None:
 
 @pytest.mark.parametrize(("wait", "delay"), [(0, 0), (-5, 0), (1, 1), (SECOND, 1), (SECOND + 1, 2), (60 * MINUTE, 900)])
 def test_each_message_of_a_batch_has_its_own_delay(wait: int, delay: int) -> None:
-    """Rounded up, and at most what SQS can wait."""
+    """The port rounds it up to a second, and waits no longer than SQS can."""
     client = Sqs()
     SqsTimers(client, "timers", Clock(), Trusting()).send_batch((*looks(1), *looks(1, at=NOW + wait)))
     ((_, entries),) = client.calls
@@ -103,7 +103,7 @@ def test_each_message_of_a_batch_has_its_own_delay(wait: int, delay: int) -> Non
 
 @pytest.mark.parametrize("count", [0, 1, BATCH, BATCH + 1, 25])
 def test_messages_go_in_as_few_calls_as_they_can(count: int) -> None:
-    """What somebody waits for goes first; no call has messages of both kinds."""
+    """Timers go first. No call has messages of both kinds."""
     sends = [one for pair in zip(looks(count), looks(count, upkeep=False), strict=True) for one in pair]
     batches: Any = batched(sends).operations
     assert [one for batch in batches for one in batch.sends] == [*looks(count, upkeep=False), *looks(count)]
@@ -112,7 +112,7 @@ def test_messages_go_in_as_few_calls_as_they_can(count: int) -> None:
 
 
 def test_ten_of_the_longest_messages_are_less_than_a_batch_may_have() -> None:
-    """256 KiB until 2025, a mebibyte since."""
+    """SQS took 256 KiB until 2025, and takes a mebibyte since."""
     firing = Firing(LATEST, 10**9)
     for letter in ("x", "é", "\N{GRINNING FACE}", '"'):
         longest = letter * (MAX_ID_CHARACTERS // len(letter.encode()))

@@ -91,7 +91,7 @@ WAYS: list[tuple[Record, list[Record], Way, str]] = [
 
 @pytest.mark.parametrize(("record", "children", "way", "text"), WAYS, ids=range(len(WAYS)))
 def test_each_way_to_stand_has_words_of_its_own(record: Record, children: list[Record], way: Way, text: str) -> None:
-    """And a function that waits says for what."""
+    """A function that waits says for what."""
     found = standing(record, children, NOW)
     assert found.way is way
     assert text in found.text
@@ -100,7 +100,7 @@ def test_each_way_to_stand_has_words_of_its_own(record: Record, children: list[R
 
 
 def test_silence_is_said_where_something_should_have_moved_it() -> None:
-    """Not where it waits: that may take for ever."""
+    """Where it waits, silence may last for ever."""
     lost = standing(own(due_at=NOW + HOUR), [], NOW + 20 * MINUTE)
     assert lost.way is Way.LOST
     assert "but no news for 21 min: the watchdog looks 2026-01-01 01:00:00Z (in 40 min), durable resume r" in lost.text
@@ -110,7 +110,7 @@ def test_silence_is_said_where_something_should_have_moved_it() -> None:
 
 
 def test_of_a_follower_it_is_said_whether_its_root_knows_of_it() -> None:
-    """Of its function, and of the promise itself."""
+    """Its function says it, and the promise itself."""
     follower = child(0, kind=Kind.FOLLOW, root="o", wake=Wake.DIRECT)
     root = Record(id="o", fn="g", created_at=NOW - HOUR)
     done = replace(root, state=State.RESOLVED, settled_at=NOW - 2 * SECOND, awaiters=frozenset({"r~0"}))
@@ -126,7 +126,7 @@ def test_of_a_follower_it_is_said_whether_its_root_knows_of_it() -> None:
 
 
 def test_of_what_is_late_it_is_said_who_is_to_be_asked() -> None:
-    """Of a step, its caller; of a function past its deadline, as of one that is silent."""
+    """An operator asks the caller of a step, and takes a function past its deadline for a silent one."""
     step = standing(own(kind=Kind.INLINE), [], NOW + 20 * MINUTE)
     assert (step.way, step.text) == (
         Way.LOST,
@@ -148,7 +148,7 @@ def test_lengths_of_time_are_short(length: int, text: str) -> None:
 
 @pytest.mark.parametrize("at", [-1, LATEST, 2**62])
 def test_no_stored_number_is_too_large_to_be_shown(at: int) -> None:
-    """As a time it makes no sense, and that is said."""
+    """As a time it makes no sense, and the text says so."""
     assert time_in_words(at, NOW) == "at no time"
     assert standing(own(expects=-1, wake_at=2**62), [], NOW).text == "sleeps until at no time"
 
@@ -157,7 +157,7 @@ def test_no_stored_number_is_too_large_to_be_shown(at: int) -> None:
 
 
 def test_whoever_is_stuck_is_told_of_the_invocations_that_failed() -> None:
-    """Not that it never ran: which Lambda failed, and with what, unless a later one got on."""
+    """`Stuck` says which Lambda failed, and with what, unless a later invocation got on."""
     failures = Failures()
     failures.observe(Happening.FAILED, "local-f", {"error": "ConfigurationError: set DURABLE_TIMERS", "attempt": 1})
     failures.observe(Happening.FAILED, "local-f", {"error": "ConfigurationError: set DURABLE_TIMERS", "attempt": 2})
@@ -180,7 +180,7 @@ def test_whoever_is_stuck_is_told_of_the_invocations_that_failed() -> None:
 
 
 def test_whoever_is_stuck_is_told_of_many_functions_in_few_lines() -> None:
-    """And of a pause as such, with the whole drift."""
+    """It tells a pause as such, with the whole drift."""
     calls = [child(ordinal) for ordinal in range(100)]
     text = str(stuck(own(expects=100), [own(expects=100), *calls], NOW, Failures(), []))
     assert text.count("\n") == LINES + 1

@@ -29,7 +29,7 @@ KIB = 1024
     ],
 )
 def test_an_item_is_as_large_as_its_names_and_values(item: dict[str, Any], size: int) -> None:
-    """In UTF-8."""
+    """Both count in UTF-8."""
     assert item_size(item) == size
 
 
@@ -40,7 +40,7 @@ def text(size: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("size", "units"), [(1, 1), (KIB, 1), (KIB + 1, 2), (10 * KIB, 10)])
 def test_a_write_costs_a_unit_per_kilobyte_begun(size: int, units: int) -> None:
-    """Of the item as it is after it."""
+    """The item counts as it is after the write."""
     stats = Stats()
     stats.count_request("PutItem", {"Item": text(size)}, {})
     stats.count_request("UpdateItem", {}, {"Attributes": text(size)})
@@ -56,7 +56,7 @@ def test_a_refused_write_costs_one() -> None:
 
 @pytest.mark.parametrize(("size", "units"), [(1, 1), (4 * KIB, 1), (4 * KIB + 1, 2)])
 def test_a_consistent_read_costs_a_unit_per_four_kilobytes_begun(size: int, units: int) -> None:
-    """Of all that a query read together, or of one item."""
+    """A query counts all that it read together."""
     stats = Stats()
     stats.count_request("GetItem", {}, {"Item": text(size)})
     stats.count_request("Query", {}, {"Items": [text(size - size // 2), text(size // 2)] if size > 3 else [text(size)]})
@@ -64,7 +64,7 @@ def test_a_consistent_read_costs_a_unit_per_four_kilobytes_begun(size: int, unit
 
 
 def test_a_read_that_finds_nothing_costs_one() -> None:
-    """An item or a query."""
+    """This holds for an item and for a query."""
     stats = Stats()
     stats.count_request("GetItem", {}, {})
     stats.count_request("Query", {}, {"Items": []})
@@ -72,14 +72,14 @@ def test_a_read_that_finds_nothing_costs_one() -> None:
 
 
 def test_other_requests_cost_nothing() -> None:
-    """A description of the table isn't billed."""
+    """AWS doesn't bill a description of the table."""
     stats = Stats()
     stats.count_request("DescribeTable", {}, {})
     assert (stats.reads, stats.writes, stats.dollars) == (0, 0, 0)
 
 
 def test_what_the_test_itself_reads_is_not_counted() -> None:
-    """While the meter is off."""
+    """The meter is off meanwhile."""
     stats = Stats()
     stats.metered = False
     stats.count_request("GetItem", {}, {"Item": text(9)})
@@ -91,7 +91,7 @@ def test_what_the_test_itself_reads_is_not_counted() -> None:
     [([1], 1), ([64 * KIB], 1), ([64 * KIB + 1], 2), ([1] * 10, 1), ([7 * KIB] * 10, 2)],
 )
 def test_messages_are_billed_by_chunks_of_64_kilobytes(sizes: list[int], requests: int) -> None:
-    """A batch that is sent, or received, is billed as one message of its size; and a batch is deleted together."""
+    """AWS bills a batch that is sent, or received, as one message of its size. One request deletes a batch."""
     stats, texts = Stats(), ["x" * size for size in sizes]
     stats.count_messages(texts)
     assert (stats.messages, stats.message_requests) == (len(sizes), requests)
@@ -102,7 +102,7 @@ def test_messages_are_billed_by_chunks_of_64_kilobytes(sizes: list[int], request
 
 
 def test_dollars_add_up() -> None:
-    """A million of each, for nothing in which a user's code runs."""
+    """The bill has a million of each, and no time of user code."""
     stats = Stats()
     stats.write_units = stats.read_units = stats.index_units = stats.invocations = 1_000_000
     assert stats.dollars == pytest.approx(0.625 + 0.125 + 0.625 + 0.20) == sum(stats.bill.values())
@@ -125,14 +125,14 @@ DUE = {"pk": {"S": "a"}, "due_shard": {"S": "0"}, "due_at": {"N": "1"}, "state":
     ],
 )
 def test_an_index_is_billed_for_each_entry_that_changes(old: dict[str, Any], new: dict[str, Any], units: int) -> None:
-    """An entry whose time changes is removed and put again."""
+    """DynamoDB removes an entry whose time changes, and puts it again."""
     stats = Stats()
     stats.count_change(old, new, {"pk", "due_shard", "due_at", "state"})
     assert stats.index_units == units
 
 
 def test_an_invocation_is_billed_by_its_time_and_memory() -> None:
-    """Thirty milliseconds of its own, and as long as the code let it take."""
+    """It takes thirty milliseconds of its own, and the time that the code took."""
     stats = Stats()
     stats.count_invocation(512)
     stats.count_seconds(2, 512)
@@ -140,7 +140,7 @@ def test_an_invocation_is_billed_by_its_time_and_memory() -> None:
 
 
 def test_counting_starts_afresh() -> None:
-    """Every counter, as in a new one."""
+    """Every counter is as in a new one."""
     stats = Stats()
     stats.count_request("PutItem", {"Item": text(9)}, {})
     stats.count_request("GetItem", {}, {"Item": text(9)})
@@ -152,14 +152,14 @@ def test_counting_starts_afresh() -> None:
 
 
 def test_a_repr_says_what_it_cost() -> None:
-    """For a failing assertion."""
+    """A failing assertion shows it."""
     stats = Stats()
     stats.count_request("PutItem", {"Item": text(9)}, {})
     assert repr(stats) == "<Stats 1 writes, 0 reads, 0 invocations, $0.0000006>"
 
 
 def test_counts_are_read_by_function_or_by_name() -> None:
-    """0 where it never ran, and asking changes nothing."""
+    """A function that never ran has 0. Asking changes nothing."""
 
     @durable(name="test_stats:counted")
     def counted() -> None: ...
@@ -194,7 +194,7 @@ def test_a_sequence_costs_what_the_protocol_promises(cloud: LocalCloud) -> None:
 
 
 def test_looking_at_a_promise_costs_the_application_nothing(cloud: LocalCloud) -> None:
-    """A test's own look isn't in the bill."""
+    """The bill leaves out a test's own look."""
 
     @durable(name="test_stats:looked_at")
     def looked_at() -> int:

@@ -119,14 +119,14 @@ def drain(polling: Poller, function: Function, limit: int = 50) -> None:
 
 
 def test_records_come_in_order_from_every_page_and_shard() -> None:
-    """Each once."""
+    """Each record comes once."""
     function = Function()
     drain(poller(Stream([["a1", "a2"], ["a3"]], [["b1"]])), function)
     assert function.batches == [["a1", "a2", "a3", "b1"]]
 
 
 def test_nothing_new_is_nothing_to_deliver() -> None:
-    """And the function isn't called."""
+    """The poller doesn't call the function."""
     function = Function()
     polling = poller(Stream([]))
     polling.fetch()
@@ -135,7 +135,7 @@ def test_nothing_new_is_nothing_to_deliver() -> None:
 
 
 def test_what_comes_later_is_read_from_where_the_poller_was() -> None:
-    """One iterator per shard, from the beginning of the stream; new shards are found."""
+    """It has an iterator for each shard, from the stream's beginning, and finds new shards."""
     stream, function = Stream([["a1"]]), Function()
     polling = poller(stream)
     drain(polling, function)
@@ -147,7 +147,7 @@ def test_what_comes_later_is_read_from_where_the_poller_was() -> None:
 
 
 def test_a_closed_shard_is_read_to_its_end() -> None:
-    """And never again."""
+    """The poller never reads it again."""
     stream, function = Stream([["a1"], ["a2"]]), Function()
     stream.closed.add("shard-0")
     polling = poller(stream)
@@ -157,7 +157,7 @@ def test_a_closed_shard_is_read_to_its_end() -> None:
 
 
 def test_only_records_that_match_a_filter_are_delivered() -> None:
-    """Any of them."""
+    """Any of the filters is enough."""
     filters = tuple({"dynamodb": {"NewImage": {"state": {"S": [state]}}}} for state in ("a", "c"))
     function = Function()
     drain(poller(Stream([["a1", "b1", "c1"], ["b2", "a2"]]), filters=filters), function)
@@ -173,14 +173,14 @@ def test_a_page_without_a_match_does_not_end_the_reading() -> None:
 
 
 def test_a_filter_that_is_none_is_refused_at_once() -> None:
-    """Not at the first record."""
+    """The poller doesn't wait for the first record."""
     with pytest.raises(ConfigurationError):
         poller(Stream([]), filters=({"dynamodb": "a"},))
 
 
 @pytest.mark.parametrize(("size", "batches"), [(1, [1, 1, 1, 1, 1]), (2, [2, 2, 1]), (5, [5]), (9, [5])])
 def test_a_batch_has_at_most_its_size(size: int, batches: list[int]) -> None:
-    """In order, the rest afterwards."""
+    """Its records are in order. The rest comes afterwards."""
     function = Function()
     drain(poller(Stream([["a1", "a2", "a3", "a4", "a5"]]), batch_size=size), function)
     assert [len(batch) for batch in function.batches] == batches
@@ -195,7 +195,7 @@ def test_a_partial_failure_is_repeated_from_the_first_record_that_failed() -> No
 
 
 def test_a_batch_is_filled_up_behind_what_failed() -> None:
-    """New records join, in order."""
+    """New records join it in order."""
     function = Function(failed("a2"))
     drain(poller(Stream([["a1", "a2", "a3", "a4"]]), batch_size=2), function)
     assert function.batches == [["a1", "a2"], ["a2", "a3"], ["a4"]]
@@ -211,7 +211,7 @@ def test_a_function_that_dies_is_given_the_whole_batch_again(death: BaseExceptio
 
 @pytest.mark.parametrize("answer", [None, {}, {"batchItemFailures": []}, {"other": 1}], ids=repr)
 def test_an_answer_without_failures_is_complete_success(answer: Any) -> None:
-    """As AWS documents it."""
+    """AWS documents it so."""
     function = Function(answer)
     drain(poller(Stream([["a1", "a2"]])), function)
     assert function.batches == [["a1", "a2"]]
@@ -245,7 +245,7 @@ def test_without_splitting_all_that_came_again_with_it_is_put_aside() -> None:
 
 
 def test_what_is_put_aside_is_told_to_the_on_failure_queue_without_what_it_was() -> None:
-    """Where it was, as AWS documents it: the record itself has to be read from the stream, while that keeps it."""
+    """AWS documents the message: it tells where the record was, and a reader gets it from the stream."""
     told: list[tuple[str, Any]] = []
     polling = poller(
         Stream([["a1", "a2"]]), send=lambda queue, body: told.append((queue, json.loads(body))), **ASIDE, max_retries=0
@@ -264,7 +264,7 @@ def test_what_is_put_aside_is_told_to_the_on_failure_queue_without_what_it_was()
 def test_a_record_is_tried_for_as_long_as_the_mapping_takes_it_or_the_stream_keeps_it(
     age: int | None, condition: list[str]
 ) -> None:
-    """The pauses grow. What the stream itself has lost, nobody is told of."""
+    """The pauses grow. Nobody hears of a record that the stream itself has lost."""
     now, told = [1_000_000_000_000_000], []
     polling = poller(
         Stream([["a1"]]),
@@ -286,7 +286,7 @@ def test_a_record_is_tried_for_as_long_as_the_mapping_takes_it_or_the_stream_kee
 
 
 def test_batches_of_one_shard_are_handled_at_once_and_a_partition_stays_in_order() -> None:
-    """As the mapping's ParallelizationFactor has it."""
+    """The mapping's ParallelizationFactor says how many."""
     stream = Stream([[f"a{n}" for n in range(40)]])
     polling = poller(stream, parallelization_factor=4)
     polling._read = lambda: [keyed(record(f"a{n}"), f"parent-{n % 8}") for n in range(40)]
@@ -305,7 +305,7 @@ def keyed(one: dict[str, Any], partition: str) -> dict[str, Any]:
 
 
 def test_a_function_is_told_which_attempt_it_is() -> None:
-    """From one, for each batch; faults spare the last."""
+    """The poller counts from one for each batch. Faults spare the last attempt."""
     function = Function(ValueError(), failed("a1"), {}, failed("a2"))
     drain(poller(Stream([["a1", "a2"]]), batch_size=1), function)
     assert function.batches == [["a1"], ["a1"], ["a1"], ["a2"], ["a2"]]
@@ -313,7 +313,7 @@ def test_a_function_is_told_which_attempt_it_is() -> None:
 
 
 def test_without_a_bound_a_record_is_retried_for_as_long_as_it_takes() -> None:
-    """Nothing is discarded."""
+    """The poller discards nothing."""
     function = Function(*[failed("a1")] * 30)
     polling = poller(Stream([["a1"]]))
     drain(polling, function)
@@ -322,7 +322,7 @@ def test_without_a_bound_a_record_is_retried_for_as_long_as_it_takes() -> None:
 
 
 def test_each_poison_record_is_put_aside_on_its_own() -> None:
-    """A second one, after a batch in between that was handled."""
+    """A second one comes after a batch that the function has handled."""
     function = Function(failed("a1"), failed("a1"), {}, failed("a3"), failed("a3"))
     polling = poller(Stream([["a1", "a2", "a3"]]), max_retries=1, batch_size=1)
     drain(polling, function)
@@ -331,7 +331,7 @@ def test_each_poison_record_is_put_aside_on_its_own() -> None:
 
 
 def test_an_event_is_what_lambda_hands_over() -> None:
-    """JSON, with the stream's ARN; the record itself isn't changed."""
+    """It is JSON, with the stream's ARN. The poller doesn't change the record itself."""
     original = record("a1")
     event = as_event(original, ARN)
     assert event["eventSource"] == "aws:dynamodb"

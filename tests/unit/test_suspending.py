@@ -18,7 +18,7 @@ def settled(ordinal: int, ago: int, wake: Wake | None = Wake.COUNTED) -> Record:
 
 @pytest.mark.parametrize(("arrivals", "missing"), [(0, 3), (1, 2), (3, 0), (5, 0)])
 def test_what_settled_long_ago_and_was_not_counted_is_missing(arrivals: int, missing: int) -> None:
-    """Which of them it was, the count doesn't say."""
+    """The count doesn't say which of them it was."""
     children = [settled(n, OVERDUE + n) for n in range(3)]
     assert missed(Record(id="r", arrivals=arrivals), Known(children), NOW) == missing
 

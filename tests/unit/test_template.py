@@ -45,7 +45,7 @@ FUNCTION = """
 
 
 def test_a_table_carries_what_create_table_takes(tmp_path: Path) -> None:
-    """The stream is enabled, and what the API has other calls for is left out."""
+    """It enables the stream, and leaves out what the API has other calls for."""
     (table,) = load(write(tmp_path, TABLE)).tables
     assert table.name == "local-Things"
     assert table.create_table_arguments == {
@@ -71,7 +71,7 @@ def test_a_function_has_the_defaults_of_lambda(tmp_path: Path) -> None:
 
 
 def test_globals_are_merged_as_sam_merges_them(tmp_path: Path) -> None:
-    """Mappings are merged, a function's own values win."""
+    """SAM merges mappings, and a function's own values win."""
     function = only_function(
         write(
             tmp_path,
@@ -97,7 +97,7 @@ def test_globals_are_merged_as_sam_merges_them(tmp_path: Path) -> None:
 
 
 def test_intrinsic_functions_are_resolved(tmp_path: Path) -> None:
-    """Each that the reader knows, in a function's environment."""
+    """The reader resolves each that it knows, in a function's environment."""
     function = only_function(
         write(
             tmp_path,
@@ -276,7 +276,7 @@ def test_an_application_may_nest_one_that_nests_others(tmp_path: Path) -> None:
 
 
 def test_a_stream_mapping_says_how_failures_are_handled(tmp_path: Path) -> None:
-    """What the poller has to honour, unbounded where the template names no bound."""
+    """The poller has to honour it. Without a bound in the template there is none."""
     (mapping,) = load(nest(tmp_path)).mappings
     assert (mapping.batch_size, mapping.parallelization_factor, mapping.starting_position) == (7, 1, "LATEST")
     assert (mapping.max_retries, mapping.max_record_age_s) == (3, None)
@@ -337,7 +337,7 @@ Resources:
 
 
 def test_a_queues_batch_may_be_gathered_for_a_while(tmp_path: Path) -> None:
-    """Else it is handed over at once, ten messages at most."""
+    """Otherwise the poller hands it over at once, ten messages at most."""
     given = "BatchSize: 500, MaximumBatchingWindowInSeconds: 60"
     for limits, expected in ((given, (500, 60)), ("Enabled: true", (10, 0))):
         (mapping,) = load(write(tmp_path, POLLING.replace("LIMITS", limits))).queue_mappings
@@ -373,12 +373,12 @@ def test_the_template_is_found_from_any_directory_below_it(tmp_path: Path) -> No
 
 
 def test_no_template_is_found_where_there_is_none(tmp_path: Path) -> None:
-    """Nothing in the directory or above it; a caller takes the default then."""
+    """There is none in the directory or above it. A caller then takes the default."""
     assert find_template(tmp_path) is None
 
 
 def test_the_default_template_has_the_infrastructure_and_no_functions_of_a_user() -> None:
-    """One table, its resumer, and what time makes happen."""
+    """It has a table, its resumer, and the Lambdas that time invokes."""
     template = load(default_template())
     assert isinstance(template, Template)
     assert [table.logical_id for table in template.tables] == ["Promises"]

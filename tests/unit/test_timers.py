@@ -15,7 +15,7 @@ minutes = st.integers(0, 2**26).map(lambda number: number * MINUTE)
 
 @given(at=times)
 def test_an_entry_is_sent_once_before_it_is_due(at: int) -> None:
-    """By the one sweep whose window it lies in; with one to two minutes left."""
+    """The one sweep sends it in whose window it lies, one to two minutes before."""
     this = at // MINUTE * MINUTE
     around = [this + offset * MINUTE for offset in range(-20, 1)]
     assert [minute for minute in around if wanted(at, minute)] == [this - MINUTE]
@@ -23,7 +23,7 @@ def test_an_entry_is_sent_once_before_it_is_due(at: int) -> None:
 
 @given(at=times)
 def test_an_overdue_entry_is_sent_again_soon_and_then_now_and_then(at: int) -> None:
-    """What still stands may have been lost, or may be a function that can't run; an outage may be long."""
+    """Its message may be lost, or its function can't run. An outage may be long."""
     this = at // MINUTE * MINUTE
     late = [offset for offset in range(1, 70) if wanted(at, this + offset * MINUTE)]
     assert late == [2, 4, 8, 16, 32, 48, 64]
@@ -31,7 +31,7 @@ def test_an_overdue_entry_is_sent_again_soon_and_then_now_and_then(at: int) -> N
 
 @given(at=times, after=minutes)
 def test_the_next_sweep_is_the_first_that_sends(at: int, after: int) -> None:
-    """None in between does."""
+    """No sweep in between sends it."""
     found = next_sweep(at, after)
     assert found > after
     assert wanted(at, found)
@@ -41,7 +41,7 @@ def test_the_next_sweep_is_the_first_that_sends(at: int, after: int) -> None:
 
 @given(now=times, ahead=st.integers(0, 10 * HORIZON))
 def test_only_what_a_message_cannot_wait_for_is_far(now: int, ahead: int) -> None:
-    """And what is far has its sweep still before it."""
+    """A far entry has its sweep still before it."""
     assert is_far(now + ahead, now) is (ahead > HORIZON)
     if is_far(now + ahead, now):
         assert next_sweep(now + ahead, now // MINUTE * MINUTE) > now
@@ -49,7 +49,7 @@ def test_only_what_a_message_cannot_wait_for_is_far(now: int, ahead: int) -> Non
 
 @given(promise=st.text())
 def test_every_id_has_a_shard(promise: str) -> None:
-    """The same each time."""
+    """It has the same one each time."""
     assert shard_of(promise) in SHARDS
 
 

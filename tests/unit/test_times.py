@@ -28,7 +28,7 @@ instants = st.integers(0, LATEST - 1).map(Instant)
 
 @given(instants)
 def test_an_instant_and_its_datetime_are_the_same_moment(at: Instant) -> None:
-    """Nothing is lost on the way to a user and back, up to the year 10000."""
+    """The way to a user and back loses nothing, up to the year 10000."""
     time = datetime_of(at)
     assert time.utcoffset() == dt.timedelta(0)
     assert instant_of(time) == at
@@ -36,14 +36,14 @@ def test_an_instant_and_its_datetime_are_the_same_moment(at: Instant) -> None:
 
 
 def test_no_datetime_is_as_late_as_the_latest_instant() -> None:
-    """The bound that is checked elsewhere is that of what has a date."""
+    """Other code checks this bound for all that has a date."""
     with pytest.raises(OverflowError):
         datetime_of(LATEST)
 
 
 @given(instants, st.sampled_from([SECOND, MINUTE]))
 def test_a_floor_is_the_last_beginning_of_a_unit(at: Instant, unit: Span) -> None:
-    """It isn't later, less than a unit earlier, and a beginning itself."""
+    """The floor isn't later, is less than a unit earlier, and is a beginning itself."""
     begins = floor(at, unit)
     assert begins <= at < begins + unit
     assert begins % unit == 0
@@ -57,7 +57,7 @@ def test_seconds_are_exact_to_the_microsecond(microseconds: int) -> None:
 
 
 def test_a_length_is_no_instant() -> None:
-    """When the code runs both are numbers; an ignored error that isn't one any more fails the type checker."""
+    """At run time both are numbers. The type checker fails once an ignored error isn't one any more."""
     now = EPOCH + MINUTE
     assert is_far(now, MINUTE) is False  # type: ignore[arg-type]
     assert Record(id="a", wake_at=MINUTE)  # type: ignore[arg-type]
@@ -69,7 +69,7 @@ def test_a_length_is_no_instant() -> None:
 
 
 def test_arithmetic_keeps_the_types() -> None:
-    """Without a word for it at each place."""
+    """No place needs a word for it."""
     later: Instant = EPOCH + 2 * MINUTE - SECOND
     between: Span = later - EPOCH
     minutes: int = between // MINUTE

@@ -161,14 +161,14 @@ async def adds_a_callback(f: list[asyncio.Future[Any]]) -> None:
     ids=lambda value: getattr(value, "__name__", None),
 )
 def test_code_at_rest_needs_what_could_let_it_move(waiting: Waiting, main: Main, count: int, need: Need) -> None:
-    """A group all of its members, anything else the next settlement."""
+    """A group needs all of its members, anything else the next settlement."""
     waiting.run(main, count)
     assert waiting.need() == need
 
 
 @pytest.mark.parametrize("main", [gathers, gathers_exceptions, waits_for_all, waits_for_an_exception])
 def test_each_settlement_lowers_the_need_by_one(waiting: Waiting, main: Main) -> None:
-    """Until the code moves."""
+    """It does so until the code moves."""
     futures = waiting.run(main, 4)
     counts = []
     for future in futures:
@@ -211,7 +211,7 @@ def test_what_only_a_failed_gather_still_holds_needs_nothing(waiting: Waiting) -
 
 
 def test_a_wait_that_is_over_holds_nothing(waiting: Waiting) -> None:
-    """Its timeout came first; the code now sleeps."""
+    """Its timeout came first. The code now sleeps."""
 
     async def main(f: list[asyncio.Future[Any]]) -> None:
         await asyncio.wait(f, timeout=1)
@@ -226,7 +226,7 @@ def test_a_wait_that_is_over_holds_nothing(waiting: Waiting) -> None:
 
 
 def test_a_future_that_nobody_awaits_needs_nothing(waiting: Waiting) -> None:
-    """A hot promise that is awaited later, or never."""
+    """The code awaits a hot promise later, or never."""
 
     async def main(f: list[asyncio.Future[Any]]) -> None:
         await asyncio.sleep(10)
@@ -237,7 +237,7 @@ def test_a_future_that_nobody_awaits_needs_nothing(waiting: Waiting) -> None:
 
 
 def test_nothing_at_all_needs_nothing() -> None:
-    """No futures, no need."""
+    """Without futures there is no need."""
     assert need_of([]) == NOTHING
 
 
@@ -253,7 +253,7 @@ class Impostor:
 
 @pytest.mark.parametrize("name", ["gather.<locals>._done_callback", "_wait.<locals>._on_completion"])
 def test_a_callback_of_another_module_counts_as_any(waiting: Waiting, name: str) -> None:
-    """Whatever isn't recognised may wake in vain, but never loses a wake."""
+    """An unknown callback may wake in vain, and never loses a wake."""
 
     async def main(f: list[asyncio.Future[Any]]) -> None:
         f[0].add_done_callback(Impostor(name, "user.code"))
@@ -275,7 +275,7 @@ def _closed_over(name: str) -> Callable[..., None]:
 
 @pytest.mark.parametrize("name", ["gather.<locals>._done_callback", "_wait.<locals>._on_completion"])
 def test_another_pythons_callback_counts_as_any(waiting: Waiting, name: str) -> None:
-    """One that names its variables differently."""
+    """That Python names its variables differently."""
 
     async def main(f: list[asyncio.Future[Any]]) -> None:
         f[0].add_done_callback(_closed_over(name))

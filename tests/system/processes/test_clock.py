@@ -24,7 +24,7 @@ def offset(tmp_path: Path) -> Iterator[ClockOffset]:
 
 
 def test_a_running_process_follows_every_change_of_the_offset(offset: ClockOffset, tmp_path: Path) -> None:
-    """Forward and back, in one process; the machine's time stays what user code sees, and Lambda's deadline with it."""
+    """The clock goes forward and back in one process. User code sees the machine's time."""
     pids = set()
     with Environments(variables={VARIABLE: str(tmp_path / "offset")}, directory=ROOT) as service:
         for days in (0, 400, -3):

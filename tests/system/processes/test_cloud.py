@@ -42,7 +42,7 @@ def fleet() -> Iterator[LocalCloud]:
 
 
 def test_a_function_of_two_steps_settles_and_is_counted(fleet: LocalCloud) -> None:
-    """Steps, resumes and writes as in one process. A resume that finds another process starts from the top, too."""
+    """The cloud counts steps, resumes and writes as in one process. A resume in another process starts from the top."""
     assert fleet.run(brew, 1) == 3
     assert fleet.stats.bodies[boil] == fleet.stats.resumes[brew] == 2
     assert 1 <= fleet.stats.bodies[brew] <= 3
@@ -66,7 +66,7 @@ def double(number: int) -> int:
 
 
 def test_steps_that_are_gathered_run_at_the_same_time(fleet: LocalCloud, tmp_path: Path) -> None:
-    """Each waits for three others before it returns."""
+    """Each step waits for three others before it returns."""
     pids = fleet.run(party, str(tmp_path), 8, 4)
     assert len(pids) == 8
     assert len(set(pids)) == 4
@@ -82,7 +82,7 @@ def test_a_sleep_takes_no_time_of_the_machine(fleet: LocalCloud) -> None:
 
 
 def test_what_is_over_is_removed_after_its_retention(fleet: LocalCloud) -> None:
-    """Records and objects, by the timers' own process over boto3's client."""
+    """The timers' own process removes records and objects over boto3's client."""
     assert fleet.run(brew, 1) == 3
     assert fleet.run(wrap, 20_000) == 20_000
     assert fleet._world.objects()
@@ -109,7 +109,7 @@ def test_an_exception_crosses_processes_under_its_class(fleet: LocalCloud) -> No
 
 
 def test_a_step_that_is_killed_midway_is_repeated(fleet: LocalCloud, tmp_path: Path) -> None:
-    """SIGKILL while user code runs: nothing was stored, so Lambda's retry runs it again, a minute later."""
+    """SIGKILL comes while user code runs: nothing is stored, so Lambda's retry runs it again, a minute later."""
     seen: list[Event] = []
     fleet.watchers.append(seen.append)
     begun = fleet.now()
@@ -133,7 +133,7 @@ def test_a_lambda_that_is_out_for_a_while_runs_afterwards(kind: str, fleet: Loca
 
 
 def test_a_kill_before_the_outcome_is_stored_runs_the_step_twice(fleet: LocalCloud) -> None:
-    """The example of the demo: the card is charged, the receipt isn't stored yet."""
+    """The demo's example: the step has charged the card, and hasn't stored the receipt yet."""
     seen: list[Event] = []
     fleet.watchers.append(seen.append)
     fleet.kill(charge, Settle, "before")
@@ -158,7 +158,7 @@ def test_what_a_process_does_not_call_cannot_be_killed_around(fleet: LocalCloud)
 
 
 def test_an_application_comes_to_its_end_in_a_storm() -> None:
-    """Processes are killed around their calls of AWS, the resumer's among them; messages come twice."""
+    """The cloud kills processes around their calls of AWS, the resumer's too. Messages come twice."""
     with LocalCloud(1, Faults(crash=0.05, duplicate=0.1), TEMPLATE, processes=True) as cloud:
         purchase = cloud.run(checkout, ORDER)
         assert (purchase.receipt.amount, purchase.receipt.payment) == (ORDER.total, Payment.CHARGED)
@@ -180,7 +180,7 @@ def test_what_runs_out_of_memory_again_and_again_has_crashed(fleet: LocalCloud) 
 
 
 def test_a_function_within_another_is_refused_by_name(fleet: LocalCloud) -> None:
-    """No other process can import it; nothing was written."""
+    """No other process can import it. The cloud writes nothing."""
 
     @durable
     def local(number: int) -> int:
@@ -219,7 +219,7 @@ def test_killing_midway_needs_processes(cloud: LocalCloud) -> None:
 
 
 def test_a_watchers_failure_is_the_tests_own(fleet: LocalCloud) -> None:
-    """It is raised where the test waits; the cloud goes on afterwards."""
+    """The cloud raises it where the test waits, and goes on afterwards."""
 
     def fail(event: Event) -> None:
         fleet.watchers.clear()
@@ -236,7 +236,7 @@ class Interrupted(Exception):
 
 
 def test_nothing_is_left_of_a_cloud_that_is_closed(tmp_path: Path) -> None:
-    """Neither a process, idle or in the middle of a step, nor a thread."""
+    """No process is left, idle or in the middle of a step, and no thread."""
 
     def lose_patience() -> bool:
         if (tmp_path / "begun").exists():

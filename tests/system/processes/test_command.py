@@ -69,7 +69,7 @@ def operator() -> Iterator[Operator]:
 
 
 def test_the_installed_command_looks_settles_and_resumes_on_aws(operator: Operator) -> None:
-    """The table's name by the variable; credentials as for any client."""
+    """A variable names the table. The command finds credentials as any client does."""
     table = operator.world.table
     listed = operator.run("list", DURABLE_TABLE=table)
     assert (listed.returncode, listed.stderr) == (0, "")
@@ -93,7 +93,7 @@ def test_the_installed_command_looks_settles_and_resumes_on_aws(operator: Operat
 
 
 def test_what_aws_refuses_is_one_line_and_ends_with_one(operator: Operator) -> None:
-    """No such table, no credentials, no key that AWS would take: none is a traceback."""
+    """The command shows no traceback for a missing table, missing credentials or an impossible key."""
     empty = operator.run("show", "", DURABLE_TABLE=operator.world.table)
     assert (empty.returncode, empty.stdout, empty.stderr) == (1, "", "Error: there is no promise ''\n")
     absent = operator.run("--table", "nowhere", "list")

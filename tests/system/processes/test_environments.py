@@ -136,7 +136,7 @@ def test_a_process_is_killed_at_its_functions_timeout(environments: Environments
 
 
 def test_past_its_memory_a_process_is_killed(environments: Environments) -> None:
-    """However briefly it needed that much; below, nothing happens."""
+    """It may have needed that much only briefly. Below its limit, nothing happens."""
     one = function("functions.fill", memory_mb=256)
     assert environments.call(one, '{"mb": 64}', "request-1") == 64
     with pytest.raises(EnvironmentDied, match=r"ran out of memory: \d+ MB, of 256"):
@@ -151,7 +151,7 @@ def test_one_that_exits_tells_how_and_what_it_printed(environments: Environments
 
 
 def test_what_an_invocation_prints_is_handed_on_however_it_ends() -> None:
-    """Once, under its own request id, though a warm process goes on printing into the same file."""
+    """The cloud hands it on once, under its request id, though a warm process prints on into the same file."""
     printed: list[tuple[str, str, str]] = []
     with Environments(variables={}, directory=ROOT, printed=lambda *told: printed.append(told)) as service:
         for number in (1, 2):
@@ -183,7 +183,7 @@ def test_a_module_that_cannot_be_imported_is_named(environments: Environments, h
 
 
 def test_closing_leaves_no_process_and_no_thread(tmp_path: Path) -> None:
-    """Idle ones, and one in the middle of a call, which fails."""
+    """Some processes are idle, and one is in the middle of a call, which fails."""
     before = threading.active_count()
     service = Environments(variables={}, directory=ROOT)
     with ThreadPoolExecutor(1) as pool:

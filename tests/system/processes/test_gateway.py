@@ -71,7 +71,7 @@ def aws() -> Iterator[Aws]:
 
 
 def test_an_item_comes_back_with_every_type_that_it_had(aws: Aws) -> None:
-    """Bytes, too, which JSON doesn't have."""
+    """It may have bytes, too, which JSON doesn't have."""
     table = aws.client("dynamodb")
     item = {
         "pk": {"S": "a"},
@@ -87,7 +87,7 @@ def test_an_item_comes_back_with_every_type_that_it_had(aws: Aws) -> None:
 
 
 def test_a_failed_condition_returns_the_old_item(aws: Aws) -> None:
-    """As the error of its class, with the bytes that stand."""
+    """boto3 raises the error of its class, with the bytes that stand."""
     table = aws.client("dynamodb")
     old = {"pk": {"S": "a"}, "sk": {"N": "0"}, "value": {"B": b"\xff"}}
     table.put_item(TableName="promises", Item=old)
@@ -183,7 +183,7 @@ def test_an_invocation_that_cannot_be_is_refused(aws: Aws, arguments: dict[str, 
 
 @pytest.mark.parametrize("checksums", ["when_required", "when_supported"])
 def test_an_object_comes_back(aws: Aws, checksums: str) -> None:
-    """However the client sends its checksum."""
+    """Clients send its checksum in several ways."""
     aws.behind["s3"].create_bucket(Bucket="payloads")
     client = boto3.client(
         "s3", region_name=REGION, endpoint_url=aws.gateway.url, config=Config(request_checksum_calculation=checksums)
@@ -209,7 +209,7 @@ def test_an_object_is_copied_and_not_overwritten_by_nothing(aws: Aws) -> None:
 
 
 def test_objects_are_listed_by_their_beginning_and_deleted(aws: Aws) -> None:
-    """More of them than come on one page; a key may have signs that XML writes otherwise."""
+    """They fill more than one page. A key may have signs that XML writes otherwise."""
     aws.behind["s3"].create_bucket(Bucket="payloads")
     client = aws.client("s3")
     keys = sorted([f"a/{number}" for number in range(1_001)] + ["a/<&> ö"])
@@ -291,7 +291,7 @@ def test_what_a_callback_raises_is_kept_and_told_as_the_services_failure(aws: Aw
 
 
 def test_a_clients_hooks_hear_of_a_request_as_of_a_call_of_its_own(aws: Aws) -> None:
-    """Of a refused one, too. By such hooks a cloud counts what its functions cost, wherever they run."""
+    """They hear of a refused one, too. By such hooks a cloud counts what its functions cost."""
     heard: list[tuple[str, Any, Any]] = []
     behind, client = aws.behind["dynamodb"], aws.client("dynamodb")
 
@@ -325,7 +325,7 @@ def test_a_clients_hooks_hear_of_a_request_as_of_a_call_of_its_own(aws: Aws) -> 
 
 
 def test_an_operation_on_an_object_is_told_by_its_name(aws: Aws) -> None:
-    """By the path, the query and the headers: S3 says it nowhere else."""
+    """The gateway finds it by path, query and headers: S3 says it nowhere else."""
     aws.behind["s3"].create_bucket(Bucket="payloads")
     client, one = aws.client("s3"), {"Bucket": "payloads", "Key": "a/b c"}
     client.put_object(**one, Body=b"large")
@@ -355,7 +355,7 @@ def test_an_operation_on_an_object_is_told_by_its_name(aws: Aws) -> None:
 
 
 def test_what_no_client_answers_is_named(aws: Aws) -> None:
-    """A request for another service says which; one connection takes several requests."""
+    """The error names the service that a request was for. One connection takes several requests."""
     signed = {"Authorization": "AWS4-HMAC-SHA256 Credential=KEY7/20260101/us-east-1/kafka/aws4_request, Signature=0"}
     requests = [
         ("POST", "/", {"X-Amz-Target": "Kinesis_20131202.PutRecord"}, b"Kinesis_20131202.PutRecord"),

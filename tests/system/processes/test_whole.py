@@ -145,7 +145,7 @@ def test_a_function_of_two_steps_settles_across_processes(app: App) -> None:
 def test_a_kill_around_a_write_or_call_changes_nothing_in_the_end(
     app: App, victim: str, operation: str, when: str
 ) -> None:
-    """SIGKILL, exactly there; Lambda repeats the invocation under its request id."""
+    """SIGKILL comes exactly there. Lambda repeats the invocation under its request id."""
     assert app.environments.call(app.specs["local-checkout"], '"tea"', "order-7")["state"] == "pending"
     app.kill = (victim, operation, when)
 

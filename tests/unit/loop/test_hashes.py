@@ -26,7 +26,7 @@ def made(loop: DurableLoop, plan: list[bool]) -> list[asyncio.Future[Any]]:
 
 @given(plan=st.lists(st.booleans(), max_size=80))
 def test_sets_of_tasks_and_futures_iterate_alike_at_every_replay(plan: list[bool]) -> None:
-    """`asyncio.wait` and `TaskGroup` keep sets; their order decides who is cancelled first."""
+    """`asyncio.wait` and `TaskGroup` keep sets, whose order decides which task they cancel first."""
     orders = []
     keep = []
     for _ in range(3):
@@ -38,7 +38,7 @@ def test_sets_of_tasks_and_futures_iterate_alike_at_every_replay(plan: list[bool
 
 
 def test_hashes_follow_the_order_of_creation(loop: DurableLoop) -> None:
-    """Tasks and futures count together, and none is twice."""
+    """The loop counts tasks and futures together, and gives no hash twice."""
     hashes = [hash(one) for one in made(loop, [True, False, True, False])]
     assert hashes == list(range(hashes[0], hashes[0] + 4))
 
@@ -49,7 +49,7 @@ def test_hashes_of_different_promises_differ() -> None:
 
 
 def test_a_future_is_equal_to_itself_only(loop: DurableLoop) -> None:
-    """A hash of its own changes nothing about that."""
+    """Its own hash changes nothing about that."""
     one, other = loop.create_future(), loop.create_future()
     assert one == one
     assert one != other
@@ -80,7 +80,7 @@ def cancelled_order(name: str) -> list[int]:
 
 
 def test_a_task_group_cancels_in_the_same_order_at_every_replay() -> None:
-    """Even though it keeps a set."""
+    """The group keeps its tasks in a set."""
     orders = [cancelled_order("same") for _ in range(3)]
     assert orders[0] == orders[1] == orders[2]
     assert sorted(orders[0]) == list(range(40))
@@ -93,7 +93,7 @@ def test_tasks_are_named_by_their_ordinal_in_the_loop() -> None:
 
 
 def test_a_task_can_be_given_a_name_and_a_context(loop: DurableLoop) -> None:
-    """As `asyncio.create_task` takes them."""
+    """The loop takes them as `asyncio.create_task` does."""
     variable: contextvars.ContextVar[int] = contextvars.ContextVar("variable")
     context = contextvars.copy_context()
     context.run(variable.set, 5)

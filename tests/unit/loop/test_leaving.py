@@ -22,13 +22,13 @@ def test_a_function_cannot_stop_its_loop(loop: DurableLoop) -> None:
 
 @pytest.mark.parametrize("operation", REAL_IO)
 def test_real_io_asks_first(loop: DurableLoop, operation: str) -> None:
-    """By the name of the operation; what it raises reaches the code."""
+    """The loop asks by the operation's name. The error reaches the code."""
     with pytest.raises(Left, match=operation):
         getattr(loop, operation)("any", argument=1)
 
 
 def test_every_operation_of_an_event_loop_is_pure_or_asks_first() -> None:
-    """What a future Python adds to event loops shows up here."""
+    """This test fails if a future Python adds an operation to event loops."""
     known = set(vars(DurableLoop)) | {
         # Refused by asyncio's abstract loop: nothing of a durable function's business.
         "close",
@@ -61,7 +61,7 @@ def test_code_that_left_takes_along_what_is_ready(loop: DurableLoop) -> None:
 
 
 def test_asyncio_is_told_what_it_asks(loop: DurableLoop) -> None:
-    """Never closed, never in debug mode, which would measure real time."""
+    """The loop is never closed, and never in debug mode, which would measure real time."""
     loop.set_debug(True)
     assert not loop.get_debug()
     assert not loop.is_closed()

@@ -28,7 +28,7 @@ def test_time_is_logical(loop: DurableLoop) -> None:
 
 
 def test_a_timer_fires_only_when_it_is_told_to(loop: DurableLoop) -> None:
-    """Never by itself, however often the loop runs."""
+    """It never fires by itself, however often the loop runs."""
     log: list[str] = []
     timer = loop.call_later(1, log.append, "fired")
     loop.run_ready()
@@ -44,7 +44,7 @@ def test_a_timer_fires_only_when_it_is_told_to(loop: DurableLoop) -> None:
 
 @given(delays=st.lists(st.integers(1, 5), max_size=12))
 def test_timers_come_by_due_time_and_then_in_the_order_they_were_set(delays: list[int]) -> None:
-    """Whatever the order in which they were set."""
+    """The test sets them in any order of their due times."""
     loop, _ = make()
     fired: list[int] = []
     for ordinal, delay in enumerate(delays):
@@ -57,7 +57,7 @@ def test_timers_come_by_due_time_and_then_in_the_order_they_were_set(delays: lis
 
 @given(delays=st.lists(st.integers(1, 5), max_size=12), data=st.data())
 def test_a_cancelled_timer_is_gone(delays: list[int], data: st.DataObject) -> None:
-    """From every view of the timers; the others are as if it had never been."""
+    """No view of the timers shows it. The others are as if it had never been."""
     loop, _ = make()
     timers: list[Any] = [loop.call_later(delay, lambda: None) for delay in delays]
     dropped = {i for i in range(len(delays)) if data.draw(st.booleans())}
@@ -75,7 +75,7 @@ def test_a_cancelled_timer_is_gone(delays: list[int], data: st.DataObject) -> No
 
 
 def test_a_timer_that_was_fired_and_then_cancelled_does_not_run(loop: DurableLoop) -> None:
-    """Both happened in one turn, the cancellation last."""
+    """The loop fires it, and the code cancels it in the same turn."""
     log: list[str] = []
     timer: Any = loop.call_later(1, log.append, "fired")
     loop.fire(timer)
@@ -85,7 +85,7 @@ def test_a_timer_that_was_fired_and_then_cancelled_does_not_run(loop: DurableLoo
 
 
 def test_a_timer_is_known_by_its_ordinal(loop: DurableLoop) -> None:
-    """By which the journal names it; once fired it is known no more."""
+    """The journal names it so. The loop forgets a timer that it has fired."""
     first: Any = loop.call_later(5, lambda: None)
     second: Any = loop.call_later(1, lambda: None)
     assert (first.ordinal, second.ordinal) == (0, 1)
@@ -98,7 +98,7 @@ def test_a_timer_is_known_by_its_ordinal(loop: DurableLoop) -> None:
 
 @pytest.mark.parametrize("delay", [0, -1, -1e9])
 def test_a_timer_that_is_due_already_needs_no_delivery(loop: DurableLoop, delay: float) -> None:
-    """It runs in this turn, and time doesn't go back; it has had its ordinal all the same."""
+    """It runs in this turn, and time doesn't go back. It has an ordinal all the same."""
     log: list[str] = []
     loop.call_later(delay, log.append, "past")
     loop.call_soon(log.append, "soon")
@@ -120,13 +120,13 @@ def test_a_late_delivery_does_not_turn_time_back(loop: DurableLoop) -> None:
 
 @pytest.mark.parametrize("microseconds", [1, 2, 999_999, 1_000_001, 31_536_000_000_001])
 def test_due_times_are_exact_to_the_microsecond(loop: DurableLoop, microseconds: int) -> None:
-    """Though asyncio counts in seconds, in floats."""
+    """asyncio counts in seconds, as floats."""
     timer: Any = loop.call_later(microseconds / SECOND, lambda: None)
     assert timer.due == NOW + microseconds
 
 
 def test_timers_compare_with_plain_ones_by_time(loop: DurableLoop) -> None:
-    """In the heap of the ordinary loop that a function has left for."""
+    """A function that left has both in the heap of the ordinary loop."""
     mine = DurableTimer(0, NOW, lambda: None, (), loop, None)
     plain = asyncio.TimerHandle(NOW / SECOND + 1, lambda: None, (), loop)
     assert mine < plain
@@ -134,7 +134,7 @@ def test_timers_compare_with_plain_ones_by_time(loop: DurableLoop) -> None:
 
 
 def test_asyncios_own_timers_work(loop: DurableLoop) -> None:
-    """`sleep`, `timeout` and `wait_for`, at once."""
+    """The program uses `sleep`, `timeout` and `wait_for` at once."""
     log: list[object] = []
 
     async def main() -> None:

@@ -15,7 +15,7 @@ from tests.unit.loop.running import NOW, make, run
 
 
 def test_callbacks_run_in_the_order_they_became_ready(loop: DurableLoop) -> None:
-    """First in, first out; what a callback makes ready comes last."""
+    """A callback that another makes ready comes last."""
     log: list[str] = []
     for name in "abc":
         loop.call_soon(lambda n: (log.append(n), loop.call_soon(log.append, n.upper())), name)
@@ -33,7 +33,7 @@ def test_a_cancelled_callback_does_not_run(loop: DurableLoop) -> None:
 
 
 def test_a_callback_runs_in_its_context(loop: DurableLoop) -> None:
-    """The one it was given, else the one it was scheduled in."""
+    """The loop runs it in the context that it was given, or else in that in which it was scheduled."""
     variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="outside")
     inside = contextvars.copy_context()
     inside.run(variable.set, "inside")
@@ -65,7 +65,7 @@ def test_a_turn_ends_when_nothing_is_ready(loop: DurableLoop) -> None:
 
 
 def test_the_loop_is_the_running_one_only_during_a_turn(loop: DurableLoop) -> None:
-    """And whichever ran before runs again behind it."""
+    """The loop that ran before runs again after it."""
 
     async def main() -> bool:
         return asyncio.get_running_loop() is loop and loop.is_running()
@@ -81,7 +81,7 @@ def test_the_loop_is_the_running_one_only_during_a_turn(loop: DurableLoop) -> No
 
 
 def test_a_turn_that_raises_gives_the_outer_loop_back(loop: DurableLoop) -> None:
-    """A control signal goes through; nothing is left running."""
+    """A control signal goes through, and the loop leaves nothing running."""
 
     def leave() -> None:
         raise SystemExit(3)
@@ -93,7 +93,7 @@ def test_a_turn_that_raises_gives_the_outer_loop_back(loop: DurableLoop) -> None
 
 
 def test_an_error_of_a_callback_is_told_and_the_turn_goes_on() -> None:
-    """As asyncio does it."""
+    """asyncio does the same."""
     loop, errors = make()
     log: list[int] = []
     loop.call_soon(lambda: 1 // 0)
@@ -104,7 +104,7 @@ def test_an_error_of_a_callback_is_told_and_the_turn_goes_on() -> None:
 
 
 def test_both_exception_handlers_tell() -> None:
-    """Whoever calls them."""
+    """Either of them may be called."""
     loop, errors = make()
     loop.call_exception_handler({"message": "a"})
     loop.default_exception_handler({"message": "b"})
@@ -112,7 +112,7 @@ def test_both_exception_handlers_tell() -> None:
 
 
 def test_an_endless_loop_around_sleep_zero_is_an_error(loop: DurableLoop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing could be delivered to it any more; the message guesses at the cause."""
+    """The loop could deliver nothing to it any more. The message guesses at the cause."""
     monkeypatch.setattr(loop_module, "MAX_STEPS", 100)
     turns = 0
 
@@ -135,7 +135,7 @@ def test_an_endless_loop_around_sleep_zero_is_an_error(loop: DurableLoop, monkey
 def test_the_same_program_leaves_the_same_trace_ten_times(
     make_program: Callable[[], Callable[[DurableLoop, list[str]], Coroutine[Any, Any, Any]]],
 ) -> None:
-    """Queues, groups, timers, races and cancellations together."""
+    """The program has queues, groups, timers, races and cancellations."""
     traces = []
     for _ in range(10):
         loop, _ = make("traced")

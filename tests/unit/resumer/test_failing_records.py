@@ -38,7 +38,7 @@ def poisons(table: Table) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("which", range(7))
 def test_a_poison_record_fails_alone(table: Table, which: int) -> None:
-    """Those before it, after it, and of the same parent are handled."""
+    """The resumer handles the records before and after it, and those of the same parent."""
     name = f"healthy-{which}"
     table.parent(name, threshold=2)
     poisoned = poisons(table)[which]
@@ -48,7 +48,7 @@ def test_a_poison_record_fails_alone(table: Table, which: int) -> None:
 
 
 def test_a_batch_of_poison_alone_is_reported_record_by_record(table: Table) -> None:
-    """And put aside for a person: no code of this version can ever handle it."""
+    """The resumer puts each aside for a person: no code of this version can ever handle it."""
     poisoned = poisons(table)
     assert table.handle(*poisoned) == poisoned
     assert set(table.queues()) == {"UnhandledRecords"}
@@ -56,7 +56,7 @@ def test_a_batch_of_poison_alone_is_reported_record_by_record(table: Table) -> N
 
 
 def test_a_failing_parent_fails_all_of_its_records_and_no_others(table: Table) -> None:
-    """None of them was counted, so none may be acknowledged."""
+    """The resumer counted none of them, so it may acknowledge none."""
     table.parent("sick")
     table.spoil("sick")
     table.parent("well", threshold=2)
@@ -88,7 +88,7 @@ def test_records_that_failed_are_counted_when_they_come_again(table: Table) -> N
 
 
 def test_what_fails_for_a_day_waits_for_a_person(table: Table) -> None:
-    """With the record in it."""
+    """The message has the record in it."""
     table.parent("never", threshold=1)
     table.spoil("never")
     raw = table.settled("never", 0)
@@ -101,7 +101,7 @@ def test_what_fails_for_a_day_waits_for_a_person(table: Table) -> None:
 
 
 def test_what_cannot_be_put_aside_either_is_not_acknowledged(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The stream gives it again, for as long as it keeps it; others of its batch are handled."""
+    """The stream gives it again, as long as it keeps it. The resumer handles others of its batch."""
     table.parent("stays", threshold=1)
     table.spoil("stays")
     table.parent("goes on", threshold=1)
@@ -115,7 +115,7 @@ def test_what_cannot_be_put_aside_either_is_not_acknowledged(table: Table, monke
 def test_what_failed_for_want_of_patience_is_put_aside_in_the_time_that_is_left(
     table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The shard waits ten seconds at most for AWS; a call that had no time left would fail at once."""
+    """The shard waits ten seconds at most for AWS. A call without time left would fail at once."""
     table.parent("refused", threshold=1)
     table.spoil("refused")
     entered: list[Any] = []
@@ -128,7 +128,7 @@ def test_what_failed_for_want_of_patience_is_put_aside_in_the_time_that_is_left(
 
 @pytest.mark.parametrize("body", ["", "{", "[]", '{"lambda-await":9,"record":{},"tries":1,"since":1,"why":""}'])
 def test_a_message_that_is_none_of_ours_stays_in_its_queue(table: Table, body: str) -> None:
-    """SQS puts it aside for a person in the end; those beside it are handled."""
+    """SQS puts it aside for a person in the end. The resumer handles those beside it."""
     table.parent(f"beside {len(body)}", threshold=1)
     good = packed(Held(record=table.settled(f"beside {len(body)}", 0), tries=1, since=1))
     assert table.again(body, good) == [body]
@@ -145,7 +145,7 @@ def test_a_large_record_is_put_aside_without_what_no_resumer_reads(table: Table)
 
 
 def test_a_record_of_the_stream_is_read_into_a_settlement(table: Table) -> None:
-    """No payload in it."""
+    """The settlement has no payload in it."""
     raw = table.settled("read", 3, State.TIMEDOUT)
     one = resumer.settlement(DynamoDBRecord(raw))
     assert (one.id, one.parent, one.kind, one.target) == ("read~3", "read", "call", "lambda-of-step")
@@ -167,7 +167,7 @@ def test_a_wake_that_is_unknown_here_is_put_aside(table: Table, wake: dict[str, 
 def test_a_record_of_another_version_comes_again_and_others_are_handled(
     table: Table, version: dict[str, str] | None
 ) -> None:
-    """I3: whatever it may mean there, here it would be a lost wake."""
+    """I3: this code would lose a wake, whatever the record means to another version."""
     name = f"mixed-{version}"
     table.parent(name, threshold=2)
     raw = table.settled(name, 0)
@@ -188,7 +188,7 @@ def test_a_record_of_another_version_comes_again_and_others_are_handled(
 
 
 def test_what_is_wrong_with_a_record_is_named(table: Table) -> None:
-    """The message is what an operator finds in the log."""
+    """An operator finds the message in the log."""
     raw = table.settled("named", 0, State.PENDING)
     with pytest.raises(BadMessage, match=r"named~0.*'pending'"):
         resumer.settlement(DynamoDBRecord(raw))

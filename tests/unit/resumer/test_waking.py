@@ -15,7 +15,7 @@ from tests.unit.resumer.table import Table
 
 
 def test_a_parent_is_counted_once_per_batch_and_resumed_once(table: Table) -> None:
-    """One update and one invocation, however many of its children settled."""
+    """The resumer makes one update and one invocation, however many children of the parent settled."""
     table.parent("once", threshold=3)
     assert table.handle(*(table.settled("once", n) for n in range(5))) == []
     assert table.arrivals("once") == 5
@@ -34,7 +34,7 @@ def test_each_parent_of_a_batch_is_counted_by_its_own(table: Table) -> None:
 
 
 def test_a_parent_that_needs_more_is_left_alone(table: Table) -> None:
-    """Counted, not resumed."""
+    """The resumer counts it, and doesn't resume it."""
     table.parent("patient", threshold=3)
     assert table.handle(table.settled("patient", 0), table.settled("patient", 1)) == []
     assert (table.arrivals("patient"), table.invoked()) == (2, [])
@@ -68,7 +68,7 @@ def test_a_rejection_counts_like_a_value_where_it_is_not_asked_for(table: Table)
 
 
 def test_a_direct_wake_needs_no_write(table: Table) -> None:
-    """The parent is invoked where it runs, and doesn't even have to be read."""
+    """The resumer invokes the parent where it runs, and doesn't even read it."""
     record = table.settled("direct~4", 0, wake=Wake.DIRECT)
     assert table.handle(record) == []
     assert table.invoked() == [("lambda-of-direct~4", Resume(id="direct~4", cause=Cause.DIRECT))]
@@ -77,7 +77,7 @@ def test_a_direct_wake_needs_no_write(table: Table) -> None:
 
 @pytest.mark.parametrize("state", [State.CANCELED, State.TIMEDOUT])
 def test_a_canceled_function_is_resumed_itself(table: Table, state: State) -> None:
-    """To clean up; and its parent, who awaits it, is counted."""
+    """It has to clean up. The resumer also counts its parent, which awaits it."""
     name = f"cancels-{state}"
     table.parent(name)
     assert table.handle(table.settled(name, 0, state)) == []
@@ -103,7 +103,7 @@ def test_what_is_canceled_and_is_no_function_has_nothing_to_clean_up(table: Tabl
 
 
 def test_a_settlement_that_wakes_nobody_is_acknowledged(table: Table) -> None:
-    """An inline step: its parent ran it."""
+    """The parent ran this inline step itself."""
     table.parent("inline")
     assert table.handle(table.settled("inline", 0, wake=None, kind=Kind.INLINE)) == []
     assert (table.arrivals("inline"), table.invoked()) == (0, [])
@@ -111,7 +111,7 @@ def test_a_settlement_that_wakes_nobody_is_acknowledged(table: Table) -> None:
 
 @pytest.mark.parametrize("state", [State.RESOLVED, State.REJECTED])
 def test_a_parent_that_has_ended_is_not_resumed(table: Table, state: State) -> None:
-    """The record is acknowledged, and the parent stays as it was."""
+    """The resumer acknowledges the record, and the parent stays as it was."""
     ended = table.parent(f"ended-{state}", state=state, settled_at=1)
     assert table.handle(table.settled(ended.id, 0)) == []
     assert table.store.read_promise(ended.id) == ended
@@ -129,7 +129,7 @@ def test_a_parent_that_was_canceled_is_resumed_until_it_has_cleaned_up(table: Ta
 
 
 def test_a_parent_that_does_not_exist_is_no_failure(table: Table) -> None:
-    """Its retention is over; a retry would find nothing either."""
+    """Its retention is over. A retry would find nothing either."""
     assert table.handle(table.settled("vanished", 0)) == []
     assert table.invoked() == []
     assert table.store.read_promise("vanished") is None
@@ -149,7 +149,7 @@ def test_parents_of_a_batch_are_woken_side_by_side(table: Table, monkeypatch: py
 
 
 def test_followers_of_a_root_are_settled_side_by_side(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In portions, each of them at once."""
+    """The resumer settles them in portions, each at once."""
     awaiters = frozenset(f"follower-{n}~0" for n in range(250))
     for awaiter in awaiters:
         table.store.create(Record(id=awaiter, kind=Kind.FOLLOW, root="followed", reply_to="durable"))
@@ -174,7 +174,7 @@ def test_a_batch_that_comes_twice_counts_twice_and_wakes_in_vain(table: Table) -
 
 
 def test_settlements_come_through_the_tables_own_stream(table: Table) -> None:
-    """Through the template's filters, to this handler, which resumes the parent when it has what it needs."""
+    """They pass the template's filters to this handler, which resumes the parent."""
     children = [child_id("streamed", ordinal) for ordinal in range(3)]
     table.store.create(Record(id="streamed", fn="test_resumer:unknown", target="durable"))
     for child in children:
