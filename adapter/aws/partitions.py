@@ -14,11 +14,11 @@ class Partitions(ABC):
     """The reads of `adapter.engine.ports.Store` over two requests: one item, and one partition from a sort key on."""
 
     @abstractmethod
-    def read_promise(self, promise: str) -> Record | None: ...
+    def read_promise(self, promise: str, lagging: bool = False) -> Record | None: ...
 
     @abstractmethod
-    def query(self, partition: str, first: int, last: int | None = None) -> list[Record]:
-        """The partition's records from the sort key ``first`` on, in order, strongly consistent."""
+    def query(self, partition: str, first: int, last: int | None = None, lagging: bool = False) -> list[Record]:
+        """The partition's records from the sort key ``first`` on, in order; strongly consistent unless ``lagging``."""
 
     def read_function(self, promise: str) -> tuple[Record | None, Sequence[Record]]:
         # The function's own record is read before its children's. So a settlement that it has counted is seen in a
@@ -31,22 +31,22 @@ class Partitions(ABC):
         children = [record for record in together if record.id != promise]
         return (roots[0] if roots else None), [*children, *self._further(promise, 0, children)]
 
-    def peek_promise(self, promise: str) -> Record | None:
+    def peek_promise(self, promise: str, lagging: bool = False) -> Record | None:
         # This store opens nothing anyway.
-        return self.read_promise(promise)
+        return self.read_promise(promise, lagging)
 
-    def peek_function(self, promise: str) -> tuple[Record | None, Sequence[Record]]:
+    def peek_function(self, promise: str, lagging: bool = False) -> tuple[Record | None, Sequence[Record]]:
         if parent_of(promise) is not None:
-            own = self.read_promise(promise)
-            return own, self.peek_children(promise)
-        together = self.query(promise, ROOT_ORDINAL)
+            own = self.read_promise(promise, lagging)
+            return own, self.peek_children(promise, lagging)
+        together = self.query(promise, ROOT_ORDINAL, None, lagging)
         roots = [record for record in together if record.id == promise]
-        return (roots[0] if roots else None), self._to_the_last(promise, together[len(roots) :])
+        return (roots[0] if roots else None), self._to_the_last(promise, together[len(roots) :], lagging)
 
-    def peek_children(self, promise: str) -> Sequence[Record]:
-        return self._to_the_last(promise, self.query(promise, 0))
+    def peek_children(self, promise: str, lagging: bool = False) -> Sequence[Record]:
+        return self._to_the_last(promise, self.query(promise, 0, None, lagging), lagging)
 
-    def _to_the_last(self, promise: str, first: list[Record]) -> list[Record]:
+    def _to_the_last(self, promise: str, first: list[Record], lagging: bool) -> list[Record]:
         """All children, from those of the first partition on.
 
         A run that died while it created many at once may have left gaps. A replay asks for the missing ones again, so
@@ -56,7 +56,7 @@ class Partitions(ABC):
         bucket = 0
         while more:
             bucket += 1
-            more = self.query(partition_of(promise, bucket), bucket * BUCKET)
+            more = self.query(partition_of(promise, bucket), bucket * BUCKET, None, lagging)
             found.extend(more)
         return found
 

@@ -40,20 +40,20 @@ class SealedStore:
         found = self.inner.read_promise(promise)
         return None if found is None else self.sealing.opened(found, SEALED)
 
-    def peek_promise(self, promise: str) -> Record | None:
-        found = self.inner.peek_promise(promise)
+    def peek_promise(self, promise: str, lagging: bool = False) -> Record | None:
+        found = self.inner.peek_promise(promise, lagging)
         return None if found is None else self.sealing.opened(found)
 
     def read_function(self, promise: str) -> tuple[Record | None, Sequence[Record]]:
         own, children = self.inner.read_function(promise)
         return None if own is None else self.sealing.opened(own, SEALED), self._outcomes(children)
 
-    def peek_function(self, promise: str) -> tuple[Record | None, Sequence[Record]]:
-        own, children = self.inner.peek_function(promise)
+    def peek_function(self, promise: str, lagging: bool = False) -> tuple[Record | None, Sequence[Record]]:
+        own, children = self.inner.peek_function(promise, lagging)
         return None if own is None else self.sealing.opened(own), [self.sealing.opened(child) for child in children]
 
-    def peek_children(self, promise: str) -> Sequence[Record]:
-        return [self.sealing.opened(child) for child in self.inner.peek_children(promise)]
+    def peek_children(self, promise: str, lagging: bool = False) -> Sequence[Record]:
+        return [self.sealing.opened(child) for child in self.inner.peek_children(promise, lagging)]
 
     def read_children(self, promise: str, first: int = 0, last: int | None = None) -> Sequence[Record]:
         return self._outcomes(self.inner.read_children(promise, first, last))

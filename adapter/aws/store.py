@@ -46,17 +46,17 @@ class DynamoStore(Partitions):
         self._table = table
         self.client: Any = model._get_connection().connection.client
 
-    def read_promise(self, promise: str) -> Record | None:
-        found = self.client.get_item(TableName=self._table, Key=key(promise), ConsistentRead=True).get("Item")
+    def read_promise(self, promise: str, lagging: bool = False) -> Record | None:
+        found = self.client.get_item(TableName=self._table, Key=key(promise), ConsistentRead=not lagging).get("Item")
         return None if found is None else to_record(found)
 
-    def query(self, partition: str, first: int, last: int | None = None) -> list[Record]:
+    def query(self, partition: str, first: int, last: int | None = None, lagging: bool = False) -> list[Record]:
         values = {":pk": {"S": partition}, ":first": {"N": str(first)}}
         pages = self.client.get_paginator("query").paginate(
             TableName=self._table,
             KeyConditionExpression=f"pk = :pk AND sk {'>= :first' if last is None else 'BETWEEN :first AND :last'}",
             ExpressionAttributeValues=values if last is None else {**values, ":last": {"N": str(last)}},
-            ConsistentRead=True,
+            ConsistentRead=not lagging,
         )
         return [to_record(raw) for page in pages for raw in page["Items"]]
 

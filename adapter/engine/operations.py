@@ -41,9 +41,11 @@ class PeekFunction:
     """As `ReadFunction`, but arguments and outcomes stay as they are stored, large or encrypted ones unread.
 
     It reads all children, at one more query: a run that died while it created them may have left a gap.
+    ``lagging``: at half the price, and it may not show what was written within the last seconds.
     """
 
     id: str
+    lagging: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +57,10 @@ class ReadPromise:
 
 @dataclass(frozen=True, slots=True)
 class PeekPromise:
-    """As `ReadPromise`, but arguments and outcome stay as they are stored."""
+    """As `ReadPromise`, but arguments and outcome stay as they are stored. ``lagging``: see `PeekFunction`."""
 
     id: str
+    lagging: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ class PeekChildren:
     """The records of all children, as `PeekFunction` reads them."""
 
     id: str
+    lagging: bool = False
 
 
 @dataclass(frozen=True, slots=True)

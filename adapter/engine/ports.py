@@ -52,13 +52,16 @@ T = TypeVar("T")
 
 
 class Store(Protocol):
-    """The table. Each write is one transition of `adapter.protocol.promises`, atomic on its record."""
+    """The table. Each write is one transition of `adapter.protocol.promises`, atomic on its record.
+
+    A read that is ``lagging`` costs half, and may show each record as it was a few seconds before.
+    """
 
     def read_promise(self, promise: str) -> Record | None: ...
-    def peek_promise(self, promise: str) -> Record | None: ...
+    def peek_promise(self, promise: str, lagging: bool = False) -> Record | None: ...
     def read_function(self, promise: str) -> tuple[Record | None, Sequence[Record]]: ...
-    def peek_function(self, promise: str) -> tuple[Record | None, Sequence[Record]]: ...
-    def peek_children(self, promise: str) -> Sequence[Record]: ...
+    def peek_function(self, promise: str, lagging: bool = False) -> tuple[Record | None, Sequence[Record]]: ...
+    def peek_children(self, promise: str, lagging: bool = False) -> Sequence[Record]: ...
     def read_children(self, promise: str, first: int = 0, last: int | None = None) -> Sequence[Record]: ...
     def create(self, record: Record) -> Written: ...
     def settle(
@@ -298,9 +301,9 @@ CALLS: dict[type[Any], tuple[str, str, tuple[str, ...] | None]] = {
     ReadPromise: ("store", "read_promise", ("id",)),
     ReadFunction: ("store", "read_function", ("id",)),
     ReadChildren: ("store", "read_children", ("id", "first", "last")),
-    PeekPromise: ("store", "peek_promise", ("id",)),
-    PeekFunction: ("store", "peek_function", ("id",)),
-    PeekChildren: ("store", "peek_children", ("id",)),
+    PeekPromise: ("store", "peek_promise", ("id", "lagging")),
+    PeekFunction: ("store", "peek_function", ("id", "lagging")),
+    PeekChildren: ("store", "peek_children", ("id", "lagging")),
     Create: ("store", "create", ("record",)),
     Claim: ("store", "claim", ("id", "firing", "due_at")),
     Postpone: ("store", "postpone", ("id", "was", "due_at")),

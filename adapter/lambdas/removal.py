@@ -4,6 +4,12 @@ A record that a live run may still read is never removed. A run reads its own fu
 and those of the roots that it follows or has detached. So a record goes only when it is over, when everyone who waits
 for it knows that, and when nothing is left below it. The root's record goes last: its entry in the index repeats an
 interrupted removal, and as long as it stands, nothing can be started under its id.
+
+All reads may lag: they show each record as it was some seconds before, and that is enough. Below a function that ended
+a day ago nothing is written any more, so the answer has all its children. What is over stays over. Whether a promise
+that needs a record is pending may have changed; but that may change after any read. And the delete itself asks whether
+the record is over, and is the one that was read. One thing could go wrong. An id may have been removed and begun again
+within those seconds, and then the answers are of two executions: so what is young is left alone (`YOUNG`).
 """
 
 from __future__ import annotations
@@ -34,8 +40,8 @@ SIDE_BY_SIDE = 32
 """Functions whose children are read at a time. Each may have thousands."""
 
 YOUNG = 12 * HOUR
-"""A younger object may belong to a new execution under the same id, whose record isn't created yet. It is well below
-the shortest retention: a second run may put a function's outcome again, minutes after the first has settled it.
+"""A younger object, or pending promise, may belong to a new execution under the same id. It is well below the shortest
+retention: a second run may put a function's outcome again, minutes after the first has settled it.
 """
 
 
@@ -61,7 +67,7 @@ def retire(own: Record, children: Sequence[Record], now: Instant, retention: Spa
         yield Postpone(own.id, own.due_at, now + DAY)
         return "kept"
     if any(tree.levels):
-        yield SendAt(own.target, Look(id=tree.deep or own.id), own.due_at, upkeep=True)
+        yield SendAt(own.target, Look(id=tree.deep or own.id, over=True), own.due_at, upkeep=True)
         return "removing"
     if own.objects:
         # The objects go before the root's record: without the record nothing would find them.
@@ -76,7 +82,7 @@ def retire_below(own: Record, children: Sequence[Record], now: Instant, at: Inst
 
     If it dies anywhere, the root's entry is overdue, and the index sends the root's look again.
     """
-    root: Record | None = yield PeekPromise(root_of(own.id))
+    root: Record | None = yield PeekPromise(root_of(own.id), lagging=True)
     if root is None or not root.over or root.due_at != at:
         return "over"
     tree = _Tree([list(children)], now)
@@ -86,7 +92,7 @@ def retire_below(own: Record, children: Sequence[Record], now: Instant, at: Inst
         yield Postpone(root.id, at, now + DAY)
         return "kept"
     following = (tree.deep or own.id) if any(tree.levels) else _above(own.id)
-    yield SendAt(own.target, Look(id=following), at, upkeep=True)
+    yield SendAt(own.target, Look(id=following, over=True), at, upkeep=True)
     return "removing"
 
 
@@ -132,7 +138,7 @@ class _Tree:
             return kept
         open_ = [record for record in some if record.kind is Kind.CALL and record.id not in self.bare]
         found: list[Sequence[Record]] = (
-            (yield Many(tuple(PeekChildren(record.id) for record in open_))) if open_ else []
+            (yield Many(tuple(PeekChildren(record.id, lagging=True) for record in open_))) if open_ else []
         )
         below = {record.id: children for record, children in zip(open_, found, strict=True) if children}
         gone = [record for record in some if record.id not in below]
@@ -161,13 +167,15 @@ def _in_the_way(records: Sequence[Record], now: Instant) -> Removing:
     as that one is pending, it would start the root once more.
     """
     for record in records:
-        if record.pending:
-            # Others settled its function while a run of it still began this promise: no code hears of it any more.
+        if record.pending and record.created_at < now - YOUNG:
+            # Others settled its function while a run of it still began this promise: no code hears of it any more. A
+            # function that is over for a day began it long ago. A younger one is a later execution's.
             yield from end([record])
         if not record.over or now < record.ended_at + MIN_RETENTION:
             return record.id
         needing = [*sorted(record.awaiters), *([record.detached_by] if record.detached_by else [])]
-        found: list[Record | None] = (yield Many(tuple(PeekPromise(promise) for promise in needing))) if needing else []
+        peeks = tuple(PeekPromise(promise, lagging=True) for promise in needing)
+        found: list[Record | None] = (yield Many(peeks)) if peeks else []
         for one in found:
             # A promise of a later execution may have the same id.
             if one is not None and one.pending and one.root == record.id:

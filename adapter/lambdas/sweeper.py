@@ -86,7 +86,7 @@ def _pages(host: EngineHost, minute: Instant) -> Iterator[list[Due]]:
 
 
 def _schedule(due: Due) -> SendAt:
-    message: Timed = Look(id=due.id)
+    message: Timed = Look(id=due.id, over=due.over)
     if due.id.startswith(SCHEDULE):
         message = Occur(id=due.id, at=due.at)
     elif due.wakes:
@@ -126,7 +126,7 @@ def _act(host: EngineHost, record: SQSRecord, *, upkeep: bool, late: bool = Fals
         return
     match message:
         case Look():
-            drive(look(message.id, at, host.ports.retention), host.ports.perform)
+            drive(look(message.id, at, host.ports.retention, message.over), host.ports.perform)
         case Occur():
             drive(occur(message.id, message.at), host.ports.perform)
         case Start() | Resume():

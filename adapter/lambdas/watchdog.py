@@ -72,15 +72,19 @@ SOON = 3 * MINUTE
 """If an entry is in the index so long before its time, the sweeper sends it in time."""
 
 
-def look(promise: str, at: Instant, retention: Span | None) -> Watching:
+def look(promise: str, at: Instant, retention: Span | None, over: bool = False) -> Watching:
     """Look at a function: its time ``at`` has come (microseconds), or the watchdog has looked at its caller.
 
     The watchdog invokes before it writes the next look: if it dies in between, the index sends this look again.
 
     Args:
         retention: for how long an execution is kept that is over; None: for ever.
+        over: the index says that it is over. Then reads may lag: see `adapter.lambdas.removal`.
     """
-    own, children = yield PeekFunction(promise)
+    own, children = yield PeekFunction(promise, lagging=over)
+    if over and (own is None or not own.over):
+        # It is another one's by now, or the answer is older than the index.
+        own, children = yield PeekFunction(promise)
     if own is None:
         return "unknown"
     now = yield Now()

@@ -90,10 +90,12 @@ class Occur:
 class Look:
     """Have the watchdog look at the promise: its deadline has come, or it hasn't moved for long.
 
-    The engine's own Lambda handles it, since it needs no user code.
+    ``over``: the index says that it is over, and waits for its removal. The engine's own Lambda handles it, since it
+    needs no user code.
     """
 
     id: str
+    over: bool = False
 
 
 Message = Start | Resume
@@ -130,7 +132,7 @@ def to_event(message: Timed) -> dict[str, Any]:
             if message.firing is not None:
                 body |= {"at": message.firing.at, "epoch": message.firing.epoch}
         case Look():
-            body = {"look": message.id}
+            body = {"look": message.id, "over": message.over or None}
         case Occur():
             body = {"occur": message.id, "at": message.at}
     return {MARK: VERSION, **{key: value for key, value in body.items() if value is not None}}
@@ -166,7 +168,7 @@ def parse_timed(event: Mapping[str, Any]) -> Timed:
         attempt = _whole(event, "attempt", 1, least=1)
         return Start(id=_id(event, "start"), attempt=attempt, **_fate(event))
     if "look" in event:
-        return Look(id=_id(event, "look"))
+        return Look(id=_id(event, "look"), over=_flag(event, "over"))
     if "occur" in event:
         return Occur(id=_id(event, "occur"), at=Instant(_whole(event, "at")))
     cause = _text(event, "cause")
@@ -195,6 +197,13 @@ def _text(event: Mapping[str, Any], key: str) -> str:
     value = event.get(key)
     if not isinstance(value, str):
         raise BadMessage(f"an envelope's {key!r} must be a string, got {type(value).__name__}")
+    return value
+
+
+def _flag(event: Mapping[str, Any], key: str) -> bool:
+    value = event.get(key, False)
+    if not isinstance(value, bool):
+        raise BadMessage(f"an envelope's {key!r} must be true or false, got {type(value).__name__}")
     return value
 
 

@@ -98,7 +98,9 @@ class LocalCloud:
         self.service = Service(self.template, self.dice, self, concurrency)
         self._kills: list[Kill] = []
         lanes = LANES if self.dice.faults.reorder else 1
-        self._world = make_world(self.template, self.stats, self.service.enqueue, self.clock, lanes)
+        self._world = make_world(
+            self.template, self.stats, self.service.enqueue, self.clock, lanes, lambda: self.dice.draw("stale")
+        )
         kind = Fleet if processes else Inside
         self._driver: Driver = kind(self, self._world, self._kills, instant_of(BEGINNING))
         self._minutely = Minutely(self.template, self._world.due_minutes, self.clock())

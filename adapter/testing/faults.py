@@ -41,6 +41,7 @@ class Faults:
         delay: an invocation or a batch comes up to five seconds late; clocks of Lambdas differ by up to four seconds.
         lose: an invocation never comes. The watchdog notices, after a while.
         drop: a stream record never comes: its mapping puts it aside, and tells its on-failure queue where it was.
+        stale: a read that needn't be consistent shows what stood a second before. Only the engine "memory" plays it.
 
     Where functions are processes, a Lambda dies by SIGKILL around one of its calls of AWS. Runs overlap by themselves,
     aren't interrupted between two calls, and all see one clock. Concurrent runs draw from the same dice, so one seed
@@ -53,6 +54,7 @@ class Faults:
     delay: float = 0.0
     lose: float = 0.0
     drop: float = 0.0
+    stale: float = 0.0
 
     def __post_init__(self) -> None:
         for field in fields(self):

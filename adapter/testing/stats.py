@@ -64,7 +64,7 @@ class Stats:
         self.writes = 0
         self.reads = 0
         self.write_units = 0
-        self.read_units = 0
+        self.read_units = 0.0
         self.index_units = 0
         self.invocations = 0
         self.gigabyte_seconds = 0.0
@@ -104,7 +104,7 @@ class Stats:
             self.count_write(item_size(parsed.get("Attributes") or parameters.get("Item") or {}))
         elif operation in _READS:
             items = parsed.get("Items") or [parsed.get("Item") or {}]
-            self.count_read(sum(item_size(item) for item in items))
+            self.count_read(sum(item_size(item) for item in items), parameters.get("ConsistentRead", False))
 
     def count_messages(self, bodies: Sequence[str]) -> None:
         """One request that sends these."""
@@ -155,11 +155,11 @@ class Stats:
         """One line of the library's log."""
         self.log_bytes += LOG_LINE_BYTES + len(promise) + len(fn)
 
-    def count_read(self, size: int) -> None:
-        """One consistent read of so many bytes."""
+    def count_read(self, size: int, consistent: bool) -> None:
+        """One read of so many bytes. What needn't be consistent costs half; an index's reads never are."""
         if self.metered:
             self.reads += 1
-            self.read_units += max(1, math.ceil(size / 4096))
+            self.read_units += max(1, math.ceil(size / 4096)) * (1 if consistent else 0.5)
 
 
 def _chunks(bodies: Sequence[str]) -> int:

@@ -26,16 +26,16 @@ class ModelStore(Transitions):
     def read_promise(self, promise: str) -> Record | None:
         return self.records.get(promise)
 
-    def peek_promise(self, promise: str) -> Record | None:
+    def peek_promise(self, promise: str, lagging: bool = False) -> Record | None:
         return self.read_promise(promise)
 
     def read_function(self, promise: str) -> tuple[Record | None, Sequence[Record]]:
         return self.read_promise(promise), self.read_children(promise)
 
-    def peek_function(self, promise: str) -> tuple[Record | None, Sequence[Record]]:
+    def peek_function(self, promise: str, lagging: bool = False) -> tuple[Record | None, Sequence[Record]]:
         return self.read_function(promise)
 
-    def peek_children(self, promise: str) -> Sequence[Record]:
+    def peek_children(self, promise: str, lagging: bool = False) -> Sequence[Record]:
         return self.read_children(promise)
 
     def clear(self, promise: str, before: int) -> None:

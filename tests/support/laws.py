@@ -20,7 +20,7 @@ HOUR = 3600
 WINDOW = 20
 """Seconds that a look or a removal may wait in the queue until its batch is handed over."""
 
-STORM = Faults(crash=0.05, duplicate=0.2, reorder=0.3, delay=0.2)
+STORM = Faults(crash=0.05, duplicate=0.2, reorder=0.3, delay=0.2, stale=0.3)
 
 
 class Broken(Exception):

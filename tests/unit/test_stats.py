@@ -11,6 +11,7 @@ from adapter.testing import LocalCloud
 from adapter.testing.stats import ByFunction, Stats, item_size
 
 KIB = 1024
+CONSISTENT = {"ConsistentRead": True}
 
 
 @pytest.mark.parametrize(
@@ -58,16 +59,25 @@ def test_a_refused_write_costs_one() -> None:
 def test_a_consistent_read_costs_a_unit_per_four_kilobytes_begun(size: int, units: int) -> None:
     """A query counts all that it read together."""
     stats = Stats()
-    stats.count_request("GetItem", {}, {"Item": text(size)})
-    stats.count_request("Query", {}, {"Items": [text(size - size // 2), text(size // 2)] if size > 3 else [text(size)]})
+    stats.count_request("GetItem", CONSISTENT, {"Item": text(size)})
+    items = [text(size - size // 2), text(size // 2)] if size > 3 else [text(size)]
+    stats.count_request("Query", CONSISTENT, {"Items": items})
     assert (stats.reads, stats.read_units, stats.writes) == (2, 2 * units, 0)
+
+
+def test_a_read_that_may_lag_costs_half() -> None:
+    """As those of an index always do."""
+    stats = Stats()
+    stats.count_request("GetItem", {"ConsistentRead": False}, {"Item": text(5 * KIB)})
+    stats.count_request("Query", {"IndexName": "due"}, {"Items": []})
+    assert (stats.reads, stats.read_units) == (2, 1.5)
 
 
 def test_a_read_that_finds_nothing_costs_one() -> None:
     """This holds for an item and for a query."""
     stats = Stats()
-    stats.count_request("GetItem", {}, {})
-    stats.count_request("Query", {}, {"Items": []})
+    stats.count_request("GetItem", CONSISTENT, {})
+    stats.count_request("Query", CONSISTENT, {"Items": []})
     assert (stats.reads, stats.read_units) == (2, 2)
 
 

@@ -37,7 +37,9 @@ class EndpointWorld(ScannedTable):
         invoked: Callable[[str, str], None],
         clock: Callable[[], Instant],
         lanes: int = 1,
+        lags: Callable[[], bool] = lambda: False,
     ) -> None:
+        # Whether reads lag here, the server decides: those of moto never do.
         super().__init__(stats)
         self._endpoint = endpoint
         self._template = template

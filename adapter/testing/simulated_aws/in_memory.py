@@ -67,11 +67,12 @@ class MemoryWorld(Services):
         invoked: Callable[[str, str], None],
         clock: Callable[[], Instant],
         lanes: int = 1,
+        lags: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__(template, stats, invoked, clock)
         self._stack = ExitStack()
         self.table = only_table(template)
-        self.store = MemoryStore(stats)
+        self.store = MemoryStore(stats, clock, lags)
         self.streams = _Streams(self.store.changes)
         self.keys = MemoryKeys()
         self.pollers = [

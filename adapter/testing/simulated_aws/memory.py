@@ -10,7 +10,7 @@ from __future__ import annotations
 import bisect
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,7 @@ from adapter.protocol import promises
 from adapter.protocol.ids import key_of
 from adapter.protocol.promises import Arming, Firing, Refused, Written
 from adapter.protocol.records import SEALED, Kind, Record, State
-from adapter.protocol.times import EPOCH, MINUTE, Instant
+from adapter.protocol.times import EPOCH, MINUTE, SECOND, Instant
 from adapter.protocol.timing import SCHEDULES, Due, due_of, shard_of
 from adapter.testing.stats import Stats, item_size
 
@@ -43,6 +43,12 @@ class _Partition:
     def pop(self, key: int) -> None:
         self.keys.remove(key)
         del self.records[key]
+
+
+_EMPTY = _Partition()
+
+LAG = SECOND
+"""How old the answer of a lagging read may be. AWS names no bound; mostly it is less."""
 
 
 class Transitions(ABC):
@@ -112,9 +118,21 @@ class Transitions(ABC):
 
 
 class MemoryStore(Partitions, Transitions):
-    """`adapter.engine.ports.Store` in memory. ``changes`` is its stream, with records as Lambda hands them over."""
+    """`adapter.engine.ports.Store` in memory. ``changes`` is its stream, with records as Lambda hands them over.
 
-    def __init__(self, stats: Stats | None = None) -> None:
+    ``lags`` says of each read that may lag whether it does: it then shows what stood ``LAG`` before.
+    """
+
+    def __init__(
+        self,
+        stats: Stats | None = None,
+        clock: Callable[[], Instant] = lambda: EPOCH,
+        lags: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._clock = clock
+        self._lags = lags
+        self._changed_at = EPOCH
+        self._replaced: dict[str, dict[int, tuple[Instant, Record | None]]] = {}
         self.changes: list[dict[str, Any]] = []
         self._stats = stats or Stats()
         self._partitions: dict[str, _Partition] = {}
@@ -127,22 +145,30 @@ class MemoryStore(Partitions, Transitions):
 
     # Reads.
 
-    def read_promise(self, promise: str) -> Record | None:
-        found = self.peek(promise)
-        self._read([found] if found else [])
+    def read_promise(self, promise: str, lagging: bool = False) -> Record | None:
+        partition, key = key_of(promise)
+        found = self._shown(partition, lagging).records.get(key)
+        self._read([found] if found else [], lagging)
         return found
 
-    def query(self, partition: str, first: int, last: int | None = None) -> list[Record]:
-        known = self._partitions.get(partition)
-        found: list[Record] = []
-        if known is not None:
-            end = None if last is None else bisect.bisect_right(known.keys, last)
-            found = [known.records[key] for key in known.keys[bisect.bisect_left(known.keys, first) : end]]
-        self._read(found)
+    def query(self, partition: str, first: int, last: int | None = None, lagging: bool = False) -> list[Record]:
+        shown = self._shown(partition, lagging)
+        end = None if last is None else bisect.bisect_right(shown.keys, last)
+        found = [shown.records[key] for key in shown.keys[bisect.bisect_left(shown.keys, first) : end]]
+        self._read(found, lagging)
         return found
+
+    def _shown(self, partition: str, lagging: bool) -> _Partition:
+        standing = self._partitions.get(partition, _EMPTY)
+        if not lagging or not self._lags():
+            return standing
+        since = self._clock() - LAG
+        before = {key: old for key, (at, old) in self._replaced.get(partition, {}).items() if at >= since}
+        shown = {key: record for key, record in {**standing.records, **before}.items() if record is not None}
+        return _Partition(sorted(shown), shown)
 
     def due(self, shard: str, until: Instant) -> Iterator[Sequence[Due]]:
-        self._stats.count_read(0)
+        self._stats.count_read(0, consistent=False)
         entries = self._due.get(shard, [])
         found = [self.peek(promise) for _, promise in entries[: bisect.bisect_left(entries, (until, ""))]]
         yield [entry for record in found if record is not None and (entry := due_of(record)) is not None]
@@ -176,14 +202,26 @@ class MemoryStore(Partitions, Transitions):
         known = self._partitions.get(partition)
         return None if known is None else known.records.get(key)
 
-    def _read(self, found: Sequence[Record]) -> None:
-        self._stats.count_read(sum(self._sizes[record.id] for record in found))
+    def _read(self, found: Sequence[Record], lagging: bool) -> None:
+        # What is gone since has no size any more.
+        self._stats.count_read(sum(self._sizes.get(record.id, 0) for record in found), consistent=not lagging)
+
+    def _remember(self, partition: str, key: int, old: Record | None) -> None:
+        """For reads that lag: of several changes, what stood before the first."""
+        now = self._clock()
+        if now > self._changed_at + LAG:
+            self._replaced.clear()
+        self._changed_at = now
+        replaced = self._replaced.setdefault(partition, {})
+        if key not in replaced or replaced[key][0] < now - LAG:
+            replaced[key] = (now, old)
 
     def write(self, promise: str, written: Written) -> Written:
         if isinstance(written, Refused):
             self._stats.count_write(0)
             return written
         partition, key = key_of(promise)
+        self._remember(partition, key, self.peek(promise))
         self._index(self.peek(promise), written)
         self._partitions.setdefault(partition, _Partition()).put(key, written)
         item = to_item(written)
@@ -197,6 +235,7 @@ class MemoryStore(Partitions, Transitions):
         self._stats.count_write(self._sizes.pop(record.id))
         self._index(record, None)
         partition, key = key_of(record.id)
+        self._remember(partition, key, record)
         self._partitions[partition].pop(key)
         if not self._partitions[partition].keys:
             del self._partitions[partition]

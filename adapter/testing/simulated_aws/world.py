@@ -58,7 +58,9 @@ class World(ScannedTable):
         invoked: Callable[[str, str], None],
         clock: Callable[[], Instant],
         lanes: int = 1,
+        lags: Callable[[], bool] = lambda: False,
     ) -> None:
+        # Whether reads lag here, the server decides: those of moto never do.
         self._template = template
         super().__init__(stats)
         self._invoked = invoked

@@ -75,6 +75,15 @@ OF_RETENTION = [
         check=(f"{RETENTION}/test_removals.py::test_whoever_removes_may_die_anywhere[before]",),
     ),
     Mutation(
+        name="ended-under-a-new-execution",
+        bug="A removal that reads old and new records cancels what a later execution of the id has called.",
+        breaks="I2 (retention)",
+        file="adapter/lambdas/removal.py",
+        old="if record.pending and record.created_at < now - YOUNG:",
+        new="if record.pending:",
+        check=(f"{RETENTION}/test_ids_again.py::test_what_was_called_a_moment_ago_is_a_later_executions",),
+    ),
+    Mutation(
         name="objects-after-their-root",
         bug="The root's record is removed before the objects of its execution.",
         breaks="removal is complete",

@@ -15,10 +15,11 @@ from adapter.engine.ports import drive
 from adapter.errors import UnknownPromise
 from adapter.lambdas.resumer import resume_direct, settlement
 from adapter.lambdas.sweeper import _schedule
+from adapter.lambdas.watchdog import look
 from adapter.protocol.promises import Refused
 from adapter.protocol.records import Kind, Record, State, Wake
-from adapter.protocol.timing import due_of
-from adapter.testing import LocalCloud
+from adapter.protocol.timing import RETENTION, due_of
+from adapter.testing import Faults, LocalCloud
 from adapter.testing.hosting import ClearPayloads
 from tests.simulation.retention.functions import (
     DAY,
@@ -31,6 +32,7 @@ from tests.simulation.retention.functions import (
     counts,
     flaky,
     gives_up,
+    inner,
     large,
     left,
     orders,
@@ -40,6 +42,7 @@ from tests.simulation.retention.functions import (
     tries,
 )
 from tests.simulation.retention.test_what_goes import ENDED, made
+from tests.support.effort import effort
 from tests.support.laws import HOUR
 
 
@@ -51,6 +54,37 @@ def test_what_was_made_anew_under_a_removed_id_is_another(fast: LocalCloud) -> N
     assert left(fast) == ["ended"]
     assert isinstance(perform(Remove("ended", 1)), Record)
     assert left(fast) == []
+
+
+def test_what_was_called_a_moment_ago_is_a_later_executions(fast: LocalCloud) -> None:
+    """Whoever removes may be slow, and meet below what it has read what began under the same id since."""
+    young = Record(id="ended~0.0", fn="?", target="?", created_at=fast.clock())
+    made(fast, ENDED, replace(ENDED, id="ended~0", due_at=None), young)
+    fast.advance(HOUR)
+    assert fast.peek("ended~0.0") == young
+    fast.advance(3 * DAY)
+    assert left(fast) == []
+
+
+@pytest.mark.parametrize("seed", range(effort(20, 200)))
+def test_a_removal_that_reads_what_stood_before_does_nothing_to_what_began_since(seed: int) -> None:
+    """The id is removed, and begun again at once; then a second look comes for the first execution."""
+    with LocalCloud(seed=seed, faults=Faults(stale=0.5), engine="memory") as cloud:
+        perform = cloud._host.ports.perform
+        assert inner.with_options(id="again").start(1).result() == 2
+        cloud.advance(MONTH - 60)
+        due_at = cloud.peek("again").due_at  # type: ignore[union-attr]
+        cloud.advance((due_at - cloud.clock()) // 1_000_000)  # type: ignore[operator]
+        assert drive(look("again", due_at, RETENTION, over=True), perform) == "removed"  # type: ignore[arg-type]
+        asking = asks_below.with_options(id="again").start("x")
+        cloud.drive()
+        assert left(cloud) == ["again", "again~0", "again~0.0"]
+        drive(look("again", due_at, RETENTION, over=True), perform)  # type: ignore[arg-type]
+        cloud.drive()
+        for number in range(2):
+            resolve(f"again~0.{number}", str(number))
+            cloud.drive()
+        assert asking.result() == "x 0 1"
 
 
 def test_an_id_is_free_again_afterwards(kept: LocalCloud) -> None:
