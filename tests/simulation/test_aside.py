@@ -58,7 +58,7 @@ def test_a_function_that_cannot_be_invoked_holds_up_no_other_of_its_shard(cloud:
 
 
 def test_what_fails_for_a_day_waits_for_a_person_who_sends_it_again(cloud: LocalCloud) -> None:
-    """As new; and nothing is left of it in the queue."""
+    """The person sends it as new, and the queue has nothing left of it."""
     handle = asks.with_options(id="down", target="elsewhere").start()
     cloud.advance(60)
     with cloud.outage("elsewhere", "denied"), nothing_is_kept(cloud):
@@ -75,7 +75,7 @@ def test_what_fails_for_a_day_waits_for_a_person_who_sends_it_again(cloud: Local
 
 
 def test_a_listing_changes_nothing(cloud: LocalCloud) -> None:
-    """What it lists can be sent again at once."""
+    """An operator can send again at once what it lists."""
     drop(cloud, 0)
     handle = waves.start(3)
     cloud.advance(60)
@@ -107,7 +107,7 @@ def test_what_lambda_put_aside_is_read_from_the_stream_and_sent_again(engine: st
 
 
 def test_what_the_stream_has_lost_is_said_to_be_lost(cloud: LocalCloud) -> None:
-    """And forgotten; and whatever isn't a record is left where it is."""
+    """The command forgets it, and leaves alone a message that isn't a record."""
     name = next(q.name for q in cloud.template.queues if q.name.endswith("UnhandledRecords"))
     place = {"streamArn": "arn", "shardId": "shard", "startSequenceNumber": "900", "endSequenceNumber": "901"}
     lost = {"requestContext": {"condition": "RecordAgeExceeded"}, "DDBStreamBatchInfo": {**place, "batchSize": 2}}

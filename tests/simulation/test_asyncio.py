@@ -16,7 +16,7 @@ from tests.support.laws import COLD, HOUR, WARM, Broken, Weather, history, plain
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_warm_and_cold_give_what_plain_asyncio_gives_and_make_the_same_records(name: str) -> None:
-    """Ids, arguments, outcomes and the order of deliveries."""
+    """Both have the same ids, arguments, outcomes and order of deliveries."""
     found = []
     for weather in (WARM, COLD):
         with weather.cloud() as cloud:
@@ -28,7 +28,7 @@ def test_warm_and_cold_give_what_plain_asyncio_gives_and_make_the_same_records(n
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_under_faults_it_is_what_plain_asyncio_gives(name: str) -> None:
-    """Each program under a seed of its own, every other one replaying at each resume."""
+    """Each program has a seed of its own. Every other one replays at each resume."""
     seed = list(PROGRAMS).index(name)
     with Weather("storm", cold=bool(seed % 2), seed=seed).cloud() as cloud:
         assert cloud.run(made_durable(name)) == plainly(PROGRAMS[name])

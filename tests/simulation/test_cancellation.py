@@ -94,7 +94,7 @@ def closed(cloud: LocalCloud) -> set[str]:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_cancelled_call_is_settled_at_once_and_its_late_result_is_refused(way: str, any_cloud: LocalCloud) -> None:
-    """While its clean-up goes on, which completes."""
+    """Its clean-up goes on meanwhile, and completes."""
     function, from_outside = WAYS[way]
     handle = function.start()
     any_cloud.advance(HOUR)
@@ -142,7 +142,7 @@ async def suspended(name: str) -> None:
 
 @pytest.mark.parametrize("name", AWAITED)
 def test_a_suspended_function_sees_the_cancellation_at_whatever_it_awaits(name: str, any_cloud: LocalCloud) -> None:
-    """Those promises are cancelled; the clean-up's call is the only one that resolves."""
+    """The engine cancels those promises. Only the clean-up's call resolves."""
     handle = suspended.start(name)
     any_cloud.advance(HOUR)
     handle.cancel()
@@ -157,7 +157,7 @@ def test_a_suspended_function_sees_the_cancellation_at_whatever_it_awaits(name: 
 
 
 def test_a_cancellation_goes_down_the_tree_and_each_function_cleans_up(any_cloud: LocalCloud) -> None:
-    """Three functions deep; a clean-up's own calls aren't cancelled."""
+    """The tree is three functions deep. Nothing cancels a clean-up's own calls."""
 
     @durable
     async def nested(depth: int) -> None:
@@ -177,7 +177,7 @@ def test_a_cancellation_goes_down_the_tree_and_each_function_cleans_up(any_cloud
 
 
 def test_a_clean_up_that_fails_leaves_the_outcome_as_it_is(any_cloud: LocalCloud) -> None:
-    """Nobody sees its exception; what it had started besides is cancelled."""
+    """Nobody sees its exception. The engine cancels its other calls."""
 
     @durable
     async def careless() -> None:
@@ -215,7 +215,7 @@ def never_printed(value: int) -> int:
 
 @pytest.mark.parametrize("victim", [never_begins, never_printed])
 def test_a_call_that_is_cancelled_on_its_way_never_starts(victim: Any, cloud: LocalCloud) -> None:
-    """It was invoked, and cancelled from outside before its Lambda was there."""
+    """The caller had invoked it. Somebody cancelled it before its Lambda was there."""
 
     @durable
     async def caller() -> str:
@@ -234,7 +234,7 @@ def test_a_call_that_is_cancelled_on_its_way_never_starts(victim: Any, cloud: Lo
 @pytest.mark.parametrize("weather", [WARM, COLD], ids=lambda weather: weather.name)
 @pytest.mark.parametrize("victim", [never_begins, never_printed])
 def test_a_call_that_its_caller_cancels_in_the_same_turn_never_starts(victim: Any, weather: Weather) -> None:
-    """Nor is it invoked to no purpose."""
+    """The caller doesn't invoke it to no purpose either."""
 
     @durable
     async def caller() -> bool:
@@ -289,7 +289,7 @@ async def changes_its_mind(beside: bool) -> list[bool]:
 @pytest.mark.parametrize("weather", [WARM, COLD], ids=lambda weather: weather.name)
 @pytest.mark.parametrize("beside", [False, True])
 def test_an_inline_step_that_is_cancelled_in_its_own_turn_never_begins(beside: bool, weather: Weather) -> None:
-    """As a call doesn't; nor when its Lambda dies after it was written, and the turn is made again."""
+    """It doesn't either when its Lambda dies after the write, and makes the turn again."""
     for when in ("never", "after"):
         INLINE.clear()
         with weather.cloud() as cloud:
@@ -352,7 +352,7 @@ async def orderly() -> None:
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("operation", [Settle, SendAt, Arm, Create, Invoke, Close])
 def test_a_death_during_the_clean_up_is_made_good(operation: type[Any], when: str, cloud: LocalCloud) -> None:
-    """Around each operation that it makes."""
+    """The Lambda dies around each operation of it."""
     handle = orderly.start()
     cloud.advance(HOUR)
     for function in cloud.service.functions.values():
@@ -366,7 +366,7 @@ def test_a_death_during_the_clean_up_is_made_good(operation: type[Any], when: st
 
 
 def test_a_call_cancelled_in_its_own_turn_never_starts_though_its_caller_dies_twice(cloud: LocalCloud) -> None:
-    """What an attempt left behind is invoked only when the replay has come to where it was cancelled."""
+    """A retry invokes what its dead attempt left only after the replay has passed the cancellation."""
 
     @durable
     async def caller() -> int:

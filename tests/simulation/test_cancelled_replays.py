@@ -26,7 +26,7 @@ def test_a_timeout_is_a_timeout_though_the_lambda_dies_after_it_cancelled_what_w
 
 
 def test_a_promise_that_the_function_cancelled_is_cancelled_at_a_replay_too(cloud: LocalCloud) -> None:
-    """CancelledError at the await, as the first time, not PromiseCancelled."""
+    """The await raises CancelledError, as at the first time, not PromiseCancelled."""
 
     @durable
     async def cancels() -> str:
@@ -43,7 +43,7 @@ def test_a_promise_that_the_function_cancelled_is_cancelled_at_a_replay_too(clou
 
 
 def test_a_timeout_is_a_timeout_at_a_replay_too(cold: LocalCloud) -> None:
-    """Without any fault: nothing was created after the timer, so the journal doesn't have it."""
+    """No fault is needed: no creation follows the timer, so the journal doesn't have it."""
 
     @durable
     async def impatient() -> str:

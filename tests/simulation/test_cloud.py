@@ -14,7 +14,7 @@ from tests.support.laws import step
 
 
 def test_after_a_cloud_that_could_not_be_entered_the_next_one_works() -> None:
-    """Two at once are refused; what the second had opened is closed."""
+    """The library refuses two at once, and closes what the second had opened."""
     with LocalCloud() as cloud:
         with pytest.raises(Exception, match=r"exists|ResourceInUse|LocalCloud"), LocalCloud():
             pass
@@ -24,7 +24,7 @@ def test_after_a_cloud_that_could_not_be_entered_the_next_one_works() -> None:
 
 
 def test_a_cloud_in_which_every_invocation_is_lost_is_stuck() -> None:
-    """Though the watchdog makes each of them again, for ever."""
+    """The watchdog makes each of them again, for ever."""
     with LocalCloud(engine="memory", faults=Faults(lose=1.0)) as cloud, pytest.raises(errors.Stuck, match="lost"):
         cloud.run(step, 1)
 
@@ -64,7 +64,7 @@ CODE = [1]
 
 
 def test_whoever_waits_for_a_while_is_told_of_a_pause_too(cloud: LocalCloud) -> None:
-    """As on AWS, where that is read from the record."""
+    """On AWS the handle reads it from the record."""
     CODE[0] = 1
     handle = drifts.start("old")
     cloud.drive()

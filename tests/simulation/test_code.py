@@ -45,12 +45,12 @@ async def inlines() -> list[int]:
 
 
 def test_inline_steps_take_any_callable(any_cloud: LocalCloud) -> None:
-    """Sync and async, lambdas, undecorated ones and durable ones."""
+    """The callable may be sync, async, a lambda, undecorated or durable."""
     assert any_cloud.run(inlines) == [2, 3, 4, 5]
 
 
 def test_an_inline_step_runs_once_and_costs_one_write(cloud: LocalCloud) -> None:
-    """Besides the root's create and settle."""
+    """The root's creation and settlement cost two more."""
     RAN.clear()
     cloud.run(inlines)
     assert RAN == ["plain", "coroutine", "leaf"]
@@ -59,7 +59,7 @@ def test_an_inline_step_runs_once_and_costs_one_write(cloud: LocalCloud) -> None
 
 
 def test_an_inline_step_is_recorded_once_and_not_repeated_by_a_replay(cold: LocalCloud) -> None:
-    """Its value is read at the replay."""
+    """The replay reads its value."""
     RAN.clear()
 
     @durable
@@ -75,7 +75,7 @@ def test_an_inline_step_is_recorded_once_and_not_repeated_by_a_replay(cold: Loca
 
 
 def test_an_exception_of_an_inline_step_is_raised_where_it_is_awaited(any_cloud: LocalCloud) -> None:
-    """Recorded, too."""
+    """The record has it, too."""
 
     def bad() -> None:
         raise Broken("inline", 5)
@@ -94,7 +94,7 @@ def test_an_exception_of_an_inline_step_is_raised_where_it_is_awaited(any_cloud:
 
 @pytest.mark.parametrize("how", ["inline", "async inline", "leaf"])
 def test_a_durable_call_where_none_can_be_made_is_not_durable(how: str, any_cloud: LocalCloud) -> None:
-    """Inside an inline step or a plain def; the error says what to do."""
+    """The code is an inline step or a plain def. The error says what to do."""
 
     async def late() -> None:
         await step(1)
@@ -119,7 +119,7 @@ def test_a_durable_call_where_none_can_be_made_is_not_durable(how: str, any_clou
 
 
 def test_a_durable_call_outside_is_not_durable(cloud: LocalCloud) -> None:
-    """Nor are run, promise and the others."""
+    """`run`, `promise` and the others aren't either."""
     for call in (lambda: step(1), lambda: run(plain, 1), lambda: promise(str)):
         with pytest.raises(errors.NotDurable, match="outside of a durable function"):
             call()
@@ -182,7 +182,7 @@ async def sleeps_then_io() -> int:
 
 
 def test_real_sockets_and_threads_work_in_a_function_without_durable_calls(any_cloud: LocalCloud, echo: int) -> None:
-    """Under timeouts, gather and task groups."""
+    """They work under timeouts, gather and task groups."""
 
     @durable
     async def caller(port: int) -> list[Any]:
@@ -197,7 +197,7 @@ def test_real_io_may_follow_a_durable_sleep(any_cloud: LocalCloud) -> None:
 
 
 def test_real_io_in_an_inline_step_may_follow_durable_calls(any_cloud: LocalCloud, echo: int) -> None:
-    """That is the remedy."""
+    """The inline step is the remedy."""
 
     @durable
     async def remedied(port: int) -> str:
@@ -208,7 +208,7 @@ def test_real_io_in_an_inline_step_may_follow_durable_calls(any_cloud: LocalClou
 
 
 def test_an_exception_after_real_io_arrives(any_cloud: LocalCloud) -> None:
-    """As any other."""
+    """It arrives as any other does."""
 
     @durable
     async def breaks() -> None:
@@ -220,7 +220,7 @@ def test_an_exception_after_real_io_arrives(any_cloud: LocalCloud) -> None:
 
 
 def test_real_io_after_a_durable_call_names_the_remedy(any_cloud: LocalCloud) -> None:
-    """It would be repeated at every resume."""
+    """Every resume would repeat it."""
 
     @durable
     async def mixed() -> None:
@@ -232,7 +232,7 @@ def test_real_io_after_a_durable_call_names_the_remedy(any_cloud: LocalCloud) ->
 
 
 def test_a_durable_call_after_real_io_names_the_remedy(any_cloud: LocalCloud) -> None:
-    """It can't be replayed."""
+    """No replay could make it."""
 
     @durable
     async def mixed() -> None:
@@ -259,7 +259,7 @@ async def drifting() -> int:
 
 @pytest.mark.parametrize("version", ["other function", "other arguments"])
 def test_drifted_code_pauses_shows_both_and_completes_once_it_is_back(version: str, cold: LocalCloud) -> None:
-    """The state stays pending; nothing that was stored is touched."""
+    """The state stays pending. The engine touches nothing that it had stored."""
     named = drifting.with_options(id="order")
     handle = named.start()
     cold.drive()
@@ -282,7 +282,7 @@ def test_drifted_code_pauses_shows_both_and_completes_once_it_is_back(version: s
 
 
 def test_what_goes_on_after_a_pause_is_not_paused_any_more(cold: LocalCloud) -> None:
-    """It drifted on its way to a promise that nobody has settled yet; mended, it waits for that, and says so."""
+    """It drifted before a promise that is still pending. Mended, it waits for that promise, and says so."""
     named = drifting.with_options(id="order")
     handle = named.start()
     cold.drive()
@@ -332,7 +332,7 @@ def test_positional_and_named_arguments_are_the_same_call(cold: LocalCloud) -> N
 def test_an_argument_that_cannot_be_stored_is_refused_before_anything_is_written(
     call: Any, parts: list[str], cloud: LocalCloud
 ) -> None:
-    """Naming function, argument and path."""
+    """The error names function, argument and path."""
 
     @durable
     async def caller() -> str:
@@ -348,14 +348,14 @@ def test_an_argument_that_cannot_be_stored_is_refused_before_anything_is_written
 
 
 def test_a_root_argument_that_cannot_be_stored_is_refused_before_anything_is_written(cloud: LocalCloud) -> None:
-    """At the start itself."""
+    """The start itself refuses it."""
     with pytest.raises(errors.CodecError, match="value"):
         step.start("x")  # type: ignore[arg-type]
     assert cloud.stats.writes == 0
 
 
 def test_a_result_that_cannot_be_stored_is_the_functions_own_failure(any_cloud: LocalCloud) -> None:
-    """It names the function."""
+    """The error names the function."""
 
     @durable
     def lies() -> int:

@@ -85,7 +85,7 @@ def played(cloud: LocalCloud, width: int, sleepers: int) -> tuple[float, list[fl
 
 
 def test_a_map_of_a_thousand_and_fifty_sleepers_end_in_an_account_that_may_run_ten(limited: Limited) -> None:
-    """The work of a thousand seconds takes a hundred; each body runs once, and the watchdog finds nothing."""
+    """The work of a thousand seconds takes a hundred. Each body runs once, and the watchdog finds nothing."""
     told: list[str] = []
     with limited(10) as cloud:
         cloud.watchers.append(lambda event: told.append(event.what))
@@ -110,14 +110,14 @@ def test_reserved_concurrency_keeps_a_wide_fan_out_from_timers_and_resumer(limit
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_limit_and_faults_end_in_the_same_outcome(limited: Limited, seed: int) -> None:
-    """Lambdas that die while others wait for their places."""
+    """Lambdas die while others wait for their places."""
     with limited(3, seed, Faults(crash=0.05, duplicate=0.1, reorder=0.2, delay=0.1)) as cloud:
         played(cloud, 40, 5)
         assert cloud.lost == []
 
 
 def test_the_same_seed_gives_the_same_run_under_a_limit(limited: Limited) -> None:
-    """Where invocations overlap, too."""
+    """Invocations overlap in it."""
     weather = Faults(crash=0.05, duplicate=0.1, reorder=0.2)
     runs = []
     for _ in range(2):
@@ -127,7 +127,7 @@ def test_the_same_seed_gives_the_same_run_under_a_limit(limited: Limited) -> Non
 
 
 def test_a_lambda_that_takes_longer_than_its_timeout_gives_its_place_back(limited: Limited) -> None:
-    """As if it had ended; its attempts are Lambda's, a minute and two apart."""
+    """Lambda counts it as ended, and repeats it after a minute and two more."""
     with limited(1) as cloud:
         with pytest.raises(errors.FunctionCrashed):
             cloud.run(failing, 1)
@@ -135,7 +135,7 @@ def test_a_lambda_that_takes_longer_than_its_timeout_gives_its_place_back(limite
 
 
 def test_each_function_has_its_turn_in_lambdas_queue(limited: Limited) -> None:
-    """What others have queued doesn't stand before it."""
+    """Other functions' events don't stand before its own."""
     with limited(2) as cloud:
         wide.start(60)
         cloud.advance(2)
@@ -153,7 +153,7 @@ def test_each_function_has_its_turn_in_lambdas_queue(limited: Limited) -> None:
 def test_an_account_that_there_cannot_be_is_refused(
     limited: Limited, concurrency: int, reserved: dict[str, int], message: str
 ) -> None:
-    """AWS refuses to deploy what leaves too little to functions without a reservation."""
+    """AWS refuses to deploy a stack that leaves too little to functions without a reservation."""
     with pytest.raises(errors.ConfigurationError, match=message):
         limited(concurrency, **reserved)
 
@@ -169,7 +169,7 @@ def lambda_of(cloud: LocalCloud, handler: str) -> str:
 
 
 def test_a_throttled_batch_of_the_stream_uses_up_no_retry(cloud: LocalCloud) -> None:
-    """It comes as long as its records aren't too old: a quarter of an hour would be more than the ten retries."""
+    """Lambda offers it for a quarter of an hour, since its records aren't too old: longer than ten retries last."""
     began = cloud.clock()
     with cloud.outage(lambda_of(cloud, "resumer.handler"), "throttled"):
         handle = addition.start(2)
@@ -181,7 +181,7 @@ def test_a_throttled_batch_of_the_stream_uses_up_no_retry(cloud: LocalCloud) -> 
 
 
 def test_a_throttled_message_is_tried_again_as_long_as_its_mapping_has_it(cloud: LocalCloud) -> None:
-    """Within seconds after the throttling; not once the queue shows it again, six minutes later."""
+    """The mapping offers it within seconds. The queue would show it again only six minutes later."""
     began = cloud.clock()
     handle = sleeper.with_options(id="s").start(1)
     with cloud.outage(lambda_of(cloud, "sweeper.fire"), "throttled"):

@@ -29,7 +29,7 @@ async def inline(n: int) -> int:
 @pytest.mark.parametrize("weather", [WARM, COLD], ids=lambda weather: weather.name)
 @pytest.mark.parametrize("n", [3, 5, 10, 20])
 def test_a_sequential_step_costs_two_writes_one_invocation_and_one_resume(n: int, weather: Weather) -> None:
-    """Besides the root's create and settle."""
+    """The root's creation and settlement cost two more writes."""
     with weather.cloud() as cloud:
         cloud.run(in_sequence, n)
         assert cloud.stats.writes == 2 * n + 2
@@ -40,7 +40,7 @@ def test_a_sequential_step_costs_two_writes_one_invocation_and_one_resume(n: int
 
 @pytest.mark.parametrize("n", [5, 10, 20])
 def test_a_gather_of_n_costs_two_writes_each_and_few_resumes(n: int, cloud: LocalCloud) -> None:
-    """It is woken when all are done."""
+    """The resumer wakes it when all are done."""
     cloud.run(in_parallel, n)
     assert cloud.stats.writes <= 2 * n + 6
     assert cloud.stats.resumes[in_parallel] <= 3
@@ -49,14 +49,14 @@ def test_a_gather_of_n_costs_two_writes_each_and_few_resumes(n: int, cloud: Loca
 
 @pytest.mark.parametrize("n", [5, 10, 20])
 def test_an_inline_step_costs_one_write(n: int, cloud: LocalCloud) -> None:
-    """And no invocation."""
+    """It costs no invocation."""
     cloud.run(inline, n)
     assert cloud.stats.writes == n + 2
     assert cloud.stats.bodies[inline] == 1
 
 
 def test_a_gather_of_slow_steps_wakes_its_function_once(cloud: LocalCloud) -> None:
-    """Not at each of them; each one arrives at the parent with a write of its own."""
+    """The resumer doesn't wake it at each step, though each arrives with a write of its own."""
 
     @durable
     async def patient() -> list[int]:
@@ -73,6 +73,6 @@ def test_warm_a_body_is_started_once(cloud: LocalCloud) -> None:
 
 
 def test_cold_a_body_is_started_at_each_resume(cold: LocalCloud) -> None:
-    """And asks for the same."""
+    """It asks for the same each time."""
     cold.run(in_sequence, 5)
     assert cold.stats.bodies[in_sequence] == 6

@@ -53,7 +53,7 @@ async def asks_outside(timeout: float) -> str:
 
 
 def test_a_call_that_is_late_times_out_exactly_then(cloud: LocalCloud) -> None:
-    """The caller enforces it; the callee cleans up."""
+    """The caller enforces it. The callee cleans up."""
     begun = cloud.now()
     assert cloud.run(asks, HOUR, 100) == "run-1~0 timed out"
     assert cloud.now() - begun == dt.timedelta(seconds=100)
@@ -82,7 +82,7 @@ def test_a_deadline_holds_in_any_weather(any_cloud: LocalCloud) -> None:
 
 @pytest.mark.parametrize("timeout", [1, 60, 899, 901, HOUR, 30 * 86_400])
 def test_a_root_times_out_to_the_second(timeout: int, cloud: LocalCloud) -> None:
-    """By a message, or by the index: a root has no parent that watches its deadline."""
+    """A message or the index brings it: a root has no parent that watches its deadline."""
     begun = cloud.now()
     with pytest.raises(errors.PromiseTimeout):
         cloud.run(patient.with_options(timeout=timeout), 400 * 86_400)
@@ -123,7 +123,7 @@ def test_a_promise_from_outside_may_have_a_deadline(cloud: LocalCloud) -> None:
 
 
 def test_an_answer_in_time_is_heard(any_cloud: LocalCloud) -> None:
-    """And the deadline passes unnoticed."""
+    """The deadline passes unnoticed."""
     handle = asks_outside.start(HOUR)
     any_cloud.advance(60)
     resolve(f"{handle.id}~0", True)
@@ -172,7 +172,7 @@ def test_a_race_of_deadlines_replays_exactly(any_cloud: LocalCloud) -> None:
 
 
 def test_an_outcome_that_came_first_is_what_the_caller_sees(cloud: LocalCloud) -> None:
-    """One outcome for everyone: a deadline asks the record, it doesn't presume."""
+    """Everyone sees one outcome: a deadline asks the record, and presumes nothing."""
 
     @durable
     async def tight() -> int | str:
@@ -213,7 +213,7 @@ def notes() -> str:
 
 
 def test_a_run_that_comes_after_its_deadline_runs_no_code(cloud: LocalCloud) -> None:
-    """Its Lambda died before, and so did the one that should have settled it in time: both are repeated later."""
+    """Its Lambda died, and so did the one that should have settled it. Lambda repeats both later."""
     cloud.kill(notes, RunCode, "before")
     cloud.kill("adapter.lambdas.sweeper.fire", PeekFunction, "before")
     begun = cloud.now()
@@ -224,7 +224,7 @@ def test_a_run_that_comes_after_its_deadline_runs_no_code(cloud: LocalCloud) -> 
 
 
 def test_nothing_is_left_in_the_index(cloud: LocalCloud) -> None:
-    """Neither of what timed out nor of what came in time."""
+    """It has no entry of a promise that timed out, or that settled in time."""
     with pytest.raises(errors.PromiseTimeout):
         cloud.run(patient.with_options(timeout=HOUR), 10 * HOUR)
     cloud.run(patient.with_options(timeout=10 * HOUR), HOUR)
@@ -234,7 +234,7 @@ def test_nothing_is_left_in_the_index(cloud: LocalCloud) -> None:
 
 @pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf")])
 def test_a_timeout_is_a_positive_number_of_seconds(timeout: float) -> None:
-    """Anything else is refused where it is written."""
+    """The library refuses anything else where the user writes it."""
     with pytest.raises(errors.ConfigurationError, match="positive"):
         patient.with_options(timeout=timeout)
     with pytest.raises(errors.ConfigurationError, match="positive"):
@@ -243,7 +243,7 @@ def test_a_timeout_is_a_positive_number_of_seconds(timeout: float) -> None:
 
 @pytest.mark.parametrize("timeout", [1, 20, 59, 60, 600, 900])
 def test_a_near_deadline_of_a_root_that_never_ran_is_met_to_the_second(timeout: int, cloud: LocalCloud) -> None:
-    """By a message: the index knows minutes, and may have been swept when the root is created."""
+    """A message brings it: the index knows minutes, and the sweeper may have passed already."""
     cloud.advance(30)
     cloud.service.losses = {1}
     begun = cloud.now()

@@ -58,7 +58,7 @@ def seconds(cloud: LocalCloud, before: int) -> int:
 
 @pytest.mark.parametrize("which", [(0,), (1,), (0, 1), (3,)])
 def test_a_record_that_never_comes_delays_one_wait(cloud: LocalCloud, which: tuple[int, ...]) -> None:
-    """Each later one took 20 minutes, too: 2 h 40 min for eight."""
+    """Without making up for it, each later wait took 20 minutes, too: 2 h 40 min for eight."""
     drop(cloud, *which)
     before = cloud.clock()
     assert cloud.run(waves, 8) == 56
@@ -66,7 +66,7 @@ def test_a_record_that_never_comes_delays_one_wait(cloud: LocalCloud, which: tup
 
 
 def test_records_of_direct_waits_delay_these_waits(cloud: LocalCloud) -> None:
-    """They aren't counted, so nothing is to be made up for."""
+    """The resumer doesn't count them, so a run makes up for nothing."""
     drop(cloud, 2, 5)
     before, told = cloud.clock(), []
     cloud.watchers.append(lambda event: told.append(event.what))
@@ -77,7 +77,7 @@ def test_records_of_direct_waits_delay_these_waits(cloud: LocalCloud) -> None:
 
 
 def test_a_function_that_its_timer_wakes_makes_up_for_what_is_missing(cloud: LocalCloud) -> None:
-    """No look comes to it; each later wait took ten minutes."""
+    """No look comes to it. Each later wait took ten minutes."""
     drop(cloud, 1)
     before, told = cloud.clock(), []
     cloud.watchers.append(lambda event: told.append(event.what))
@@ -109,7 +109,7 @@ def test_who_makes_up_for_it_takes_nothing_for_known_that_was_counted_meanwhile(
 
 
 def test_what_settled_just_now_is_not_made_up_for(cloud: LocalCloud) -> None:
-    """I8: its record is on its way; counted twice, it would wake in vain."""
+    """I8: its record is on its way, and counted twice it would wake in vain."""
     told: list[Event] = []
     cloud.watchers.append(told.append)
     assert cloud.run(waves, 8) == 56
@@ -120,7 +120,7 @@ def test_what_settled_just_now_is_not_made_up_for(cloud: LocalCloud) -> None:
 
 @pytest.mark.parametrize("seed", range(10))
 def test_drops_of_all_kinds_delay_and_lose_nothing(seed: int) -> None:
-    """I3, with everything else that may go wrong."""
+    """I3: everything else that may go wrong does, too."""
     faults = Faults(drop=0.2, crash=0.05, duplicate=0.1, reorder=0.2, delay=0.1)
     with LocalCloud(seed=seed, faults=faults, engine="memory") as cloud:
         told: list[str] = []

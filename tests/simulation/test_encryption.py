@@ -138,7 +138,7 @@ def test_nothing_at_rest_shows_what_was_passed_returned_or_raised(cloud: LocalCl
 
 
 def test_without_the_cipher_all_of_it_shows(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the test above looks for is there to be found."""
+    """The test above would find what it looks for."""
     monkeypatch.delenv("DURABLE_CIPHER")
     with LocalCloud(engine="memory") as plain:
         seen = Seen(plain)
@@ -169,7 +169,7 @@ def test_the_text_of_a_drift_is_encrypted_and_shown_to_whoever_waits(cloud: Loca
 
 
 def test_digests_are_of_what_was_meant(cloud: LocalCloud) -> None:
-    """The same start finds its execution, though it would be encrypted to another text."""
+    """The same start finds its execution, though the cipher would write another text."""
     once = charge.with_options(id="one").start(SECRET)
     cloud.drive()
     assert charge.with_options(id="one").start(SECRET).result() == once.result() == f"charged {SECRET}"

@@ -96,7 +96,7 @@ EVENTS: list[tuple[Mapping[str, Any], str]] = [
 def test_an_event_starts_one_root_however_often_it_comes(
     event: Mapping[str, Any], identity: str, cloud: LocalCloud
 ) -> None:
-    """Under the id of its function, source and identity, whichever invocation brings it."""
+    """Its id has the function, the source and the identity, whichever invocation brings it."""
     answers = [called(entry, event, request) for request in ("request-a", "request-b")]
     assert [one["id"] for one in answers] == [f"{EVENT}entry:{identity}"] * 2
     assert attach(answers[0]["id"]).result() == len(event)
@@ -105,7 +105,7 @@ def test_an_event_starts_one_root_however_often_it_comes(
 
 
 def test_an_event_without_an_identity_goes_by_lambdas_request(cloud: LocalCloud) -> None:
-    """A retry has the same one; another function's root is another one."""
+    """A retry has the same request id. Another function makes another root."""
     ids = [called(entry, {"plain": 1}, request)["id"] for request in ("a", "a", "b")]
     assert ids == [f"{EVENT}entry:request:a"] * 2 + [f"{EVENT}entry:request:b"]
     assert called(other, {"plain": 1}, "a")["id"] == f"{EVENT}other entry:request:a"
@@ -113,7 +113,7 @@ def test_an_event_without_an_identity_goes_by_lambdas_request(cloud: LocalCloud)
 
 
 def test_one_event_that_goes_to_two_functions_starts_both(cloud: LocalCloud) -> None:
-    """EventBridge: both answered pending, and one never ran."""
+    """EventBridge sends it to both. Once both answered pending, and one never ran."""
     for _ in range(2):
         cloud.invoke(entry, RULE)
         cloud.invoke(other, RULE)
@@ -123,7 +123,7 @@ def test_one_event_that_goes_to_two_functions_starts_both(cloud: LocalCloud) -> 
 
 
 def test_an_event_with_the_identity_of_another_is_told_and_kept_for_a_person() -> None:
-    """It was dropped without a word. Now it raises: Lambda repeats it, and a queue keeps it; not for ever."""
+    """The library raises: Lambda repeats the event, and a queue keeps it for a person."""
     with LocalCloud(engine="memory") as cloud:
         (unhandled,) = [queue for name, queue in cloud._world.sqs._queues.items() if name.endswith("Unhandled")]  # type: ignore[union-attr]
         cloud.invoke(entry, RULE)
@@ -142,7 +142,7 @@ def test_an_event_with_the_identity_of_another_is_told_and_kept_for_a_person() -
 
 
 def test_a_request_is_answered_by_a_response(cloud: LocalCloud) -> None:
-    """202, with the id and the state that its root has by now."""
+    """It is a 202, with the id and the state that the root has by now."""
     answers = [called(entry, http("k", trace=number)) for number in range(2)]
     cloud.advance(HOUR)
     answers.append(called(entry, http("k", trace=3)))
@@ -169,7 +169,7 @@ def test_a_request_is_answered_by_a_response(cloud: LocalCloud) -> None:
     ids=["body", "method", "load balancer"],
 )
 def test_another_request_under_the_same_key_is_refused(request_of: Any, cloud: LocalCloud) -> None:
-    """422; it was dropped without a word."""
+    """The answer is 422. Once the library dropped it without a word."""
     assert called(entry, request_of('{"one": 1}'))["statusCode"] == 202
     refused = called(entry, request_of('{"two": 2}'))
     assert refused["statusCode"] == 422
@@ -177,7 +177,7 @@ def test_another_request_under_the_same_key_is_refused(request_of: Any, cloud: L
 
 
 def test_a_request_that_does_not_fit_is_refused(cloud: LocalCloud) -> None:
-    """400, without anything of it in the answer; nothing was written."""
+    """The answer is 400, with nothing of the request in it. The library writes nothing."""
     refused = called(wants_a_number, http("k", body="secret"))
     assert refused["statusCode"] == 400
     assert "wants a number" in json.loads(refused["body"])["message"]
@@ -193,7 +193,7 @@ def test_what_isnt_the_senders_mistake_is_no_response(cloud: LocalCloud, monkeyp
 
 
 def test_a_key_reaches_no_root_but_its_own_functions(cloud: LocalCloud) -> None:
-    """Neither an occurrence of a schedule, nor what a user's id names."""
+    """It reaches neither an occurrence of a schedule, nor an id that a user chose."""
     schedule("report", "0 3 * * *", reports)
     asks.with_options(id="salary").start()
     for key in ("report@2026-01-01T03:00:00Z", "salary", "schedule:report"):
@@ -207,7 +207,7 @@ def test_a_key_reaches_no_root_but_its_own_functions(cloud: LocalCloud) -> None:
 
 
 def test_each_message_of_a_batch_starts_its_own_root(cloud: LocalCloud) -> None:
-    """However AWS puts them together when they come again: what differs by delivery isn't compared."""
+    """AWS may put them together otherwise at the next delivery. Digests leave out what differs by delivery."""
     for batch in ([record(1), record(2)], [record(1, receives=2)], [record(2, receives=2), record(3)]):
         answer = called(handles, {"Records": batch}, str(len(cloud.records())))
         assert answer["batchItemFailures"] == []
@@ -217,7 +217,7 @@ def test_each_message_of_a_batch_starts_its_own_root(cloud: LocalCloud) -> None:
 
 
 def test_a_message_that_fails_comes_again_alone(cloud: LocalCloud) -> None:
-    """Its item is reported, the others' roots begin."""
+    """The response reports its item. The others' roots begin."""
 
     @durable(name="of orders")
     def of_orders(event: dict[str, list[dict[str, str]]]) -> int:
@@ -237,7 +237,7 @@ def test_a_message_that_fails_comes_again_alone(cloud: LocalCloud) -> None:
     [[KINESIS, {**KINESIS, "eventID": "", "kinesis": {}}], [{**DYNAMODB, "dynamodb": {}}], [{"s3": {}}, S3], [1], []],
 )
 def test_records_that_cant_all_be_told_apart_are_one_event(records: list[Any], cloud: LocalCloud) -> None:
-    """Of what has no identity, the whole event goes by the request."""
+    """A record has no identity, so the whole event goes by the request."""
     assert called(entry, {"Records": records})["id"] == f"{EVENT}entry:request:request"
 
 
@@ -287,7 +287,7 @@ def filled(cloud: LocalCloud, messages: int) -> list[str]:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_batches_are_put_together_anew_and_each_message_is_handled_once(seed: int, template: Path) -> None:
-    """Under crashes, copies and other batches at each delivery."""
+    """Each delivery has crashes, copies and other batches."""
     faults = Faults(crash=0.1, duplicate=0.3, reorder=0.5, delay=0.1)
     with LocalCloud(seed=seed, faults=faults, template=template, engine="memory") as cloud:
         assert filled(cloud, 25) == sorted(map(str, range(25)))
@@ -296,7 +296,7 @@ def test_batches_are_put_together_anew_and_each_message_is_handled_once(seed: in
 
 @pytest.mark.parametrize("engine", ["memory", "moto"])
 def test_a_queue_delivers_twice_and_in_other_batches(engine: str, template: Path) -> None:
-    """The same message under the same id; the same draws on both engines."""
+    """A message keeps its id. Both engines draw the same."""
     faults = Faults(duplicate=0.9, reorder=0.9)
     batches: list[list[str]] = []
     with LocalCloud(seed=3, faults=faults, template=template, engine=engine) as cloud:
@@ -316,7 +316,7 @@ def test_a_queue_delivers_twice_and_in_other_batches(engine: str, template: Path
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_who_dies_with_a_batch_is_made_good_when_the_batch_comes_again(when: str, template: Path) -> None:
-    """Under another request id: the root that was created, and not invoked, waited for the watchdog."""
+    """It comes under another request id, and the new run invokes the root that the dead one created."""
     with LocalCloud(template=template, engine="memory") as cloud:
         cloud.kill("local-handles", Create, when)
         told: list[str] = []

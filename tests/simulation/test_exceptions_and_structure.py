@@ -45,14 +45,14 @@ async def types_of() -> list[str]:
 
 
 def test_what_await_returns_has_the_same_type_at_the_first_run_and_at_every_replay(any_cloud: LocalCloud) -> None:
-    """Tuples, dataclasses, datetimes; of calls and of inline steps."""
+    """Calls and inline steps return tuples, dataclasses and datetimes."""
     point = "Point(x=1, at=datetime.datetime(2026, 1, 2, 0, 0, tzinfo=datetime.timezone.utc))"
     expected = ["(1, 'a')", point, "(1, 'a')", point, "datetime.timedelta(days=1)"]
     assert any_cloud.run(types_of) == expected
 
 
 def test_an_exception_keeps_class_message_attributes_and_its_remote_traceback(any_cloud: LocalCloud) -> None:
-    """Over two machines."""
+    """It crosses two machines."""
 
     @durable
     async def middle() -> int:
@@ -82,7 +82,7 @@ def test_an_exception_of_a_class_unknown_here_is_a_remote_error(any_cloud: Local
 
 
 def test_a_failing_gather_raises_at_once_while_others_are_pending(cloud: LocalCloud) -> None:
-    """Two hours before the slow one would be done; what the failed function started is cancelled."""
+    """The slow call has two hours to go. The engine cancels what the failed function started."""
 
     @durable
     async def hasty() -> Any:
@@ -96,7 +96,7 @@ def test_a_failing_gather_raises_at_once_while_others_are_pending(cloud: LocalCl
 
 
 def test_a_function_settles_only_after_everything_it_started(any_cloud: LocalCloud) -> None:
-    """Though it awaits none of it."""
+    """It awaits none of it."""
 
     @durable
     async def forgetful() -> str:
@@ -111,7 +111,7 @@ def test_a_function_settles_only_after_everything_it_started(any_cloud: LocalClo
 
 
 def test_a_function_that_raises_cancels_what_it_started(any_cloud: LocalCloud) -> None:
-    """Its exception arrives; the children are rejected_canceled, their ids follow from its own."""
+    """Its exception arrives. The children, whose ids follow from its own, are rejected_canceled."""
 
     @durable
     async def child() -> None:
@@ -153,7 +153,7 @@ async def guarded() -> str:
 
 
 def test_a_suspended_functions_finally_blocks_do_not_run(any_cloud: LocalCloud) -> None:
-    """Neither at its Lambda's return, nor at a collection, nor when a sandbox forgets it."""
+    """They don't when its Lambda returns, at a collection, or when a sandbox forgets it."""
     FINALLY.clear()
     handle = guarded.start()
     for _ in range(3):
@@ -173,7 +173,7 @@ def test_a_suspended_functions_finally_blocks_do_not_run(any_cloud: LocalCloud) 
 def test_killed_code_runs_no_finally_block_and_the_result_is_the_same(
     operation: type[Any], when: str, cloud: LocalCloud
 ) -> None:
-    """Whatever it died at."""
+    """It may die at any operation."""
     FINALLY.clear()
 
     @durable
@@ -193,7 +193,7 @@ def test_killed_code_runs_no_finally_block_and_the_result_is_the_same(
 
 
 def test_fails_late_does_fail_late(cloud: LocalCloud) -> None:
-    """A rejection resumes a gather at once, in virtual time."""
+    """In virtual time, a rejection resumes a gather at once."""
 
     @durable
     async def waits() -> str:
@@ -230,7 +230,7 @@ def test_a_promise_is_hot_it_runs_before_it_is_awaited(any_cloud: LocalCloud) ->
 
 
 def test_a_suspended_async_generators_finally_block_does_not_run() -> None:
-    """Neither when its sandbox is forgotten nor at a collection."""
+    """It doesn't when its sandbox is forgotten, nor at a collection."""
     ran: list[str] = []
 
     @durable
@@ -284,7 +284,7 @@ def test_a_generator_that_is_held_by_nothing_but_a_suspended_frame_stays_suspend
 
 
 def test_a_duplicated_run_leaves_no_finally_block_to_run() -> None:
-    """Its predecessor in the sandbox's memory is dropped."""
+    """The sandbox drops its predecessor from memory."""
     FINALLY.clear()
     with LocalCloud(engine=ENGINE, faults=Faults(duplicate=1.0)) as cloud:
         guarded.start()
@@ -294,7 +294,7 @@ def test_a_duplicated_run_leaves_no_finally_block_to_run() -> None:
 
 
 def test_a_failure_that_nobody_awaits_is_told_and_stays_readable(any_cloud: LocalCloud) -> None:
-    """By its promise and class; its text may hold what no log should."""
+    """The log has its promise and class. Its text may hold what no log should."""
 
     @durable
     async def careless() -> str:
@@ -312,7 +312,7 @@ def test_a_failure_that_nobody_awaits_is_told_and_stays_readable(any_cloud: Loca
 
 
 def test_a_failed_task_that_nobody_awaits_is_told(any_cloud: LocalCloud) -> None:
-    """asyncio would say so when the task is collected; here it is when the function ends."""
+    """asyncio would tell it when it collects the task. The engine tells it when the function ends."""
 
     @durable
     async def careless() -> str:
@@ -332,7 +332,7 @@ def test_a_failed_task_that_nobody_awaits_is_told(any_cloud: LocalCloud) -> None
 
 
 def test_a_failure_that_is_awaited_is_no_news(any_cloud: LocalCloud) -> None:
-    """Nor is one that a gather swallowed on purpose."""
+    """A failure that a gather swallowed on purpose isn't either."""
 
     @durable
     async def careful() -> int:

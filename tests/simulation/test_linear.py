@@ -88,7 +88,7 @@ def each(function: Durable[[int], int], n: int) -> float:
     "function", [in_sequence, with_sleeps, inline, beside_another, in_pairs, at_once, deep], ids=lambda one: one.name
 )
 def test_a_step_after_many_others_makes_as_many_calls_as_one_after_few(function: Durable[[int], int]) -> None:
-    """No resume looks at all that there is."""
+    """No resume looks at all records that there are."""
     each(function, 10)
     few, many = effort((50, 400), (100, 2_000))
     assert each(function, many) <= 1.1 * each(function, few)

@@ -76,7 +76,7 @@ def mailed(cloud: LocalCloud) -> tuple[Any, str]:
 
 
 def test_a_post_settles_the_promise_and_its_function_goes_on(any_cloud: LocalCloud) -> None:
-    """In any weather."""
+    """It does so in any weather."""
     handle = approval.start()
     while not MAILBOX:
         any_cloud.advance(60)
@@ -85,7 +85,7 @@ def test_a_post_settles_the_promise_and_its_function_goes_on(any_cloud: LocalClo
 
 
 def test_a_step_that_dies_mails_the_same_link_again(cloud: LocalCloud) -> None:
-    """So the mail's own idempotency key can be the link."""
+    """The mail's own idempotency key can then be the link."""
     cloud.kill(mail, Settle, "before")
     handle = approval.start()
     cloud.drive()
@@ -99,7 +99,7 @@ def test_a_step_that_dies_mails_the_same_link_again(cloud: LocalCloud) -> None:
 
 
 def test_of_many_answers_one_stands(any_cloud: LocalCloud) -> None:
-    """Clients repeat what they got no answer to, and so do impatient people, in any weather."""
+    """Clients repeat a request without an answer, and so do impatient people, in any weather."""
     handle = approval.start()
     while not MAILBOX:
         any_cloud.advance(60)
@@ -143,7 +143,7 @@ def test_a_get_shows_what_is_expected_and_settles_nothing(cloud: LocalCloud) -> 
 
 
 def test_a_link_works_once_and_then_says_what_stands(cloud: LocalCloud) -> None:
-    """However it was settled."""
+    """Somebody may have settled the promise in another way."""
     handle, url = mailed(cloud)
     assert send("POST", url, {"approved": False})[0] == 200
     assert send("POST", url, {"approved": True}) == (409, {"error": "it was settled before", "state": "resolved"})
@@ -151,7 +151,7 @@ def test_a_link_works_once_and_then_says_what_stands(cloud: LocalCloud) -> None:
 
 
 def test_an_expired_link_is_gone(cloud: LocalCloud) -> None:
-    """By the cloud's clock."""
+    """The cloud's clock decides."""
     handle, url = mailed(cloud)
     cloud.advance(HOUR)
     assert send("POST", url, {"approved": True})[0] == 410
@@ -176,7 +176,7 @@ def test_an_expired_link_is_gone(cloud: LocalCloud) -> None:
     ids=lambda value: str(value)[:30],
 )
 def test_a_body_that_does_not_fit_settles_nothing(body: str, status: int, says: str, cloud: LocalCloud) -> None:
-    """And the answer says why."""
+    """The answer says why."""
     handle, url = mailed(cloud)
     found, content = send("POST", url, body)
     assert (found, says in content["error"]) == (status, True)
@@ -193,14 +193,14 @@ def test_other_methods_settle_nothing(method: str, cloud: LocalCloud) -> None:
 
 
 def test_only_promises_from_outside_can_be_settled(cloud: LocalCloud) -> None:
-    """A token for a function's own promise does nothing, nor does one for what doesn't exist."""
+    """A token for a function's own promise does nothing, nor does one for a promise that doesn't exist."""
     handle, _ = mailed(cloud)
     for promise_id in (handle.id, f"{handle.id}~1", "nothing"):
         assert send("POST", link(promise_id, expires_in=60), {"approved": True})[0] == 404
 
 
 def test_a_person_gets_a_page_with_two_buttons(cloud: LocalCloud) -> None:
-    """Whose form settles the promise."""
+    """Its form settles the promise."""
     handle = yes_or_no.start()
     cloud.drive()
     url = link(f"{handle.id}~0", expires_in=60)
@@ -215,7 +215,7 @@ def test_a_person_gets_a_page_with_two_buttons(cloud: LocalCloud) -> None:
 
 
 def test_the_line_of_the_readme_settles(cloud: LocalCloud) -> None:
-    """curl --data says that its body is a form, whatever it is; and Lambda hands a form over in base64."""
+    """curl --data says that any body is a form. Lambda hands a form over in base64."""
     handle = yes_or_no.start()
     cloud.drive()
     event = request("POST", link(f"{handle.id}~0", expires_in=60), content_type="application/x-www-form-urlencoded")
@@ -225,7 +225,7 @@ def test_the_line_of_the_readme_settles(cloud: LocalCloud) -> None:
 
 
 def test_a_body_may_come_in_base64(cloud: LocalCloud) -> None:
-    """As Lambda encodes what it takes for binary."""
+    """Lambda encodes so what it takes for binary."""
     handle = yes_or_no.start()
     cloud.drive()
     event = request("POST", link(f"{handle.id}~0", expires_in=60))
@@ -254,7 +254,7 @@ def test_a_link_in_the_body_of_a_durable_function_has_to_be_recorded(cloud: Loca
 def test_what_links_need_is_named_where_it_is_missing(
     missing: str, monkeypatch: pytest.MonkeyPatch, cloud: LocalCloud
 ) -> None:
-    """Before any link is made."""
+    """The error comes before the function makes any link."""
     monkeypatch.delenv(missing)
     with pytest.raises(errors.ConfigurationError, match=missing):
         link("order-7~0", expires_in=60)
@@ -264,7 +264,7 @@ def test_what_links_need_is_named_where_it_is_missing(
 
 
 def test_the_key_may_be_a_secret_of_aws(monkeypatch: pytest.MonkeyPatch, on_moto: LocalCloud) -> None:
-    """Read once."""
+    """The Lambda reads it once."""
     import boto3
 
     arn = boto3.client("secretsmanager").create_secret(Name="key", SecretString="s" * 64)["ARN"]

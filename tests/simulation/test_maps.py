@@ -46,13 +46,13 @@ async def collecting(count: int, limit: int | None) -> list[str]:
 
 @pytest.mark.parametrize("limit", [None, 1, 2, 3, 100])
 def test_results_come_in_the_order_of_the_items(limit: int | None, any_cloud: LocalCloud) -> None:
-    """Whichever is done first."""
+    """Any item may be done first."""
     assert any_cloud.run(mapped, [50, 10, 40, 20, 30], limit) == [50, 10, 40, 20, 30]
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3])
 def test_no_more_than_the_limit_are_pending_at_any_time(limit: int, any_cloud: LocalCloud) -> None:
-    """Counted in the table at every event, crashes and resumes included."""
+    """The test counts them in the table at every event, through crashes and resumes."""
     most = 0
 
     def count(event: Event) -> None:
@@ -67,7 +67,7 @@ def test_no_more_than_the_limit_are_pending_at_any_time(limit: int, any_cloud: L
 
 @pytest.mark.parametrize("limit", [None, 2])
 def test_the_first_failure_stops_it(limit: int | None, any_cloud: LocalCloud) -> None:
-    """Nothing further begins."""
+    """The map begins nothing further."""
     with pytest.raises(Broken, match="three"):
         any_cloud.run(picky_map.with_options(id="m"), 20, limit)
     begun = [item for item in items(any_cloud) if item["fn"] == picky.name]
@@ -81,7 +81,7 @@ def test_failures_may_be_collected_in_their_places(limit: int | None, any_cloud:
 
 
 def test_nothing_maps_to_nothing(any_cloud: LocalCloud) -> None:
-    """Without a limit or with one."""
+    """The map has a limit, or none."""
     assert any_cloud.run(mapped, [], None) == []
     assert any_cloud.run(mapped, [], 3) == []
 
@@ -96,7 +96,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("limit", [None, 1, 3, 100])
 def test_results_of_blocks_come_in_the_order_of_the_items(limit: int | None, any_cloud: LocalCloud) -> None:
-    """Whichever block is done first."""
+    """Any block may be done first."""
     durations = [50, 10, 40, 20, 30, 5, 60]
     assert any_cloud.run(mapped, durations, limit) == durations
 
@@ -104,7 +104,7 @@ def test_results_of_blocks_come_in_the_order_of_the_items(limit: int | None, any
 @pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("limit", [1, 2, 15])
 def test_blocks_share_the_limit(limit: int, any_cloud: LocalCloud) -> None:
-    """Counted in the table at every event."""
+    """The test counts the calls in the table at every event."""
     most = 0
 
     def count(event: Event) -> None:
@@ -120,7 +120,7 @@ def test_blocks_share_the_limit(limit: int, any_cloud: LocalCloud) -> None:
 @pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("limit", [None, 2])
 def test_the_first_failure_of_a_block_stops_all(limit: int | None, any_cloud: LocalCloud) -> None:
-    """Under its own class."""
+    """It arrives under its own class."""
     with pytest.raises(Broken, match="three"):
         any_cloud.run(picky_map, 20, limit)
 
@@ -134,7 +134,7 @@ def test_failures_of_blocks_may_be_collected_in_their_places(limit: int | None, 
 
 @pytest.mark.usefixtures("small_blocks")
 def test_options_of_the_call_hold_in_its_blocks(any_cloud: LocalCloud) -> None:
-    """A deadline, for instance."""
+    """A deadline is an example."""
 
     @durable
     async def bounded() -> list[str]:
@@ -147,7 +147,7 @@ def test_options_of_the_call_hold_in_its_blocks(any_cloud: LocalCloud) -> None:
 
 @pytest.mark.usefixtures("small_blocks")
 def test_results_of_a_block_may_be_larger_together_than_one_promise_holds(cloud: LocalCloud) -> None:
-    """They stay where they are."""
+    """They stay on their own promises."""
 
     @durable
     def large(value: int) -> str:
@@ -176,6 +176,6 @@ def test_a_map_is_hot(cloud: LocalCloud) -> None:
 
 @pytest.mark.parametrize("limit", [0, -1])
 def test_a_limit_is_at_least_one(limit: int, cloud: LocalCloud) -> None:
-    """Else nothing would ever run."""
+    """Otherwise nothing would ever run."""
     with pytest.raises(errors.ConfigurationError, match="max_concurrency"):
         cloud.run(mapped, [1], limit)

@@ -83,7 +83,7 @@ def stands(cloud: LocalCloud, promise: str) -> Standing:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("program", "where"), PROGRAMS, ids=["wakes", "hears", "counts", "calls"])
 def test_an_execution_outlives_any_outage(program: Any, where: Any, kind: str, length: str, sky: LocalCloud) -> None:
-    """It is a month old when it comes to it; afterwards it ends by itself, and each body has run once."""
+    """It is a month old when the outage comes. Afterwards it ends by itself, and each body has run once."""
     handle = program.start()
     sky.advance(MONTH - 60)
     with sky.outage(where, kind):
@@ -99,7 +99,7 @@ def test_an_execution_outlives_any_outage(program: Any, where: Any, kind: str, l
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_never_ran_runs_once_after_an_outage(kind: str, sky: LocalCloud) -> None:
-    """I5: a root that was started in it, or just before; whoever starts it isn't told of the outage."""
+    """I5: a caller starts the root in the outage or just before, and hears nothing of it."""
     before = elsewhere.start(1)
     with sky.outage(elsewhere, kind):
         within = elsewhere.start(2)
@@ -119,7 +119,7 @@ def test_what_never_ran_runs_once_after_an_outage(kind: str, sky: LocalCloud) ->
     ],
 )
 def test_what_an_outage_holds_up_is_paused_after_an_hour_and_says_why(kind: str, why: str, sky: LocalCloud) -> None:
-    """Before that it is about to be tried again; afterwards it goes on as if nothing had been."""
+    """Before that, its next try is near. Afterwards it goes on as if nothing had been."""
     told: list[Event] = []
     sky.watchers.append(lambda event: told.append(event) if event.what in ("held", "stalled") else None)
     with sky.outage(elsewhere, kind):
@@ -139,7 +139,7 @@ def test_what_an_outage_holds_up_is_paused_after_an_hour_and_says_why(kind: str,
 
 
 def test_what_lambda_keeps_in_its_own_queue_is_paused_once_it_is_too_old(sky: LocalCloud) -> None:
-    """Until then nobody but Lambda knows."""
+    """Until then only Lambda knows of it."""
     handle = elsewhere.start(1)
     with sky.outage(elsewhere, "throttled"):
         sky.advance(8 * HOUR)
@@ -150,7 +150,7 @@ def test_what_lambda_keeps_in_its_own_queue_is_paused_once_it_is_too_old(sky: Lo
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_caller_does_not_fail_with_what_it_calls(kind: str, sky: LocalCloud) -> None:
-    """It suspends; its other calls run."""
+    """It suspends. Its other calls run."""
 
     @durable(name="outages:beside")
     async def beside() -> int:
@@ -178,7 +178,7 @@ async def collects(width: int) -> int:
 
 @pytest.mark.parametrize("kind", ["missing", "denied", "reserved"])
 def test_a_storm_in_an_outage_is_one_try_at_a_time(kind: str, sky: LocalCloud) -> None:
-    """Of sixty that settle meanwhile each would resume their caller; it is tried as often as if one had."""
+    """Sixty calls settle meanwhile, and the engine tries their caller as often as if one had."""
     tries: list[Event] = []
     sky.watchers.append(lambda event: tries.append(event) if event.what == "tried again" else None)
     handle = collects.start(60)
@@ -207,7 +207,7 @@ def test_tries_grow_rarer_and_end_with_the_outage(sky: LocalCloud) -> None:
 
 
 def test_who_waits_in_an_outage_without_end_is_told_what_it_is(sky: LocalCloud) -> None:
-    """Days of virtual time pass first; it isn't a drift, since it goes on by itself."""
+    """Days of virtual time pass first. An outage isn't a drift, since the execution goes on by itself."""
     handle = hears.start()
     with sky.outage(elsewhere, "missing"), pytest.raises(errors.Stuck) as stuck:
         handle.result()
@@ -225,7 +225,7 @@ def test_who_waits_in_an_outage_waits_until_its_time_is_over(sky: LocalCloud) ->
 
 
 def test_a_deadline_holds_in_an_outage(sky: LocalCloud) -> None:
-    """Nobody but the engine's own Lambdas is needed to end it."""
+    """The engine's own Lambdas alone enforce it."""
     handle = elsewhere.with_options(timeout=2 * HOUR).start(1)
     with sky.outage(elsewhere, "missing"):
         sky.advance(3 * HOUR)
@@ -257,7 +257,7 @@ def test_what_is_cancelled_in_an_outage_cleans_up_after_it(sky: LocalCloud) -> N
 
 
 def test_code_that_does_not_know_a_function_holds_it_up(sky: LocalCloud) -> None:
-    """As if it couldn't be loaded: once it is deployed, the execution goes on."""
+    """It counts as code that can't be loaded: once somebody deploys it, the execution goes on."""
 
     @durable(name="outages:vanishes")
     def vanishes() -> int:
@@ -275,7 +275,7 @@ def test_code_that_does_not_know_a_function_holds_it_up(sky: LocalCloud) -> None
 
 
 def test_deaths_are_counted_beside_an_outage(sky: LocalCloud) -> None:
-    """It neither adds to them nor forgets them."""
+    """An outage neither adds to them nor forgets them."""
     deaths: list[int] = []
 
     @durable(name="outages:dies", target="elsewhere")
@@ -294,7 +294,7 @@ def test_deaths_are_counted_beside_an_outage(sky: LocalCloud) -> None:
 
 
 def test_an_outage_during_an_outage_is_one(sky: LocalCloud) -> None:
-    """Of its function's own Lambda, and of the one that has to resume it."""
+    """The function's own Lambda is out, and so is the one that has to resume it."""
     handle = hears.start()
     sky.advance(MONTH - 60)
     with sky.outage(hears, "missing"), sky.outage(elsewhere, "import"):
@@ -306,7 +306,7 @@ def test_an_outage_during_an_outage_is_one(sky: LocalCloud) -> None:
 
 @pytest.mark.parametrize("kind", ["missing", "denied"])
 def test_one_function_that_cannot_be_reached_does_not_hold_up_a_batch(kind: str, sky: LocalCloud) -> None:
-    """Others that settle at the same time are heard of at once."""
+    """The parents of others that settle at the same time hear of them at once."""
 
     @durable(name="outages:there", target="there")
     async def there() -> int:
@@ -335,7 +335,7 @@ def test_what_is_accepted_in_an_outage_does_not_run(kind: str, on_moto: LocalClo
 
 
 def test_an_outage_is_of_one_lambda(cloud: LocalCloud) -> None:
-    """By its function, or by its name; others run."""
+    """The function or its name says which. Others run."""
     elsewhere.start(1)
     for lambda_ in (elsewhere, "elsewhere"):
         with cloud.outage(lambda_, "import"):
@@ -359,7 +359,7 @@ def test_an_outage_that_there_cannot_be_is_refused(fn: str, kind: str, cloud: Lo
     ("kind", "code"), [("missing", "ResourceNotFoundException"), ("denied", "AccessDeniedException")]
 )
 def test_a_client_of_aws_is_refused_as_by_aws(kind: str, code: str, engine: str) -> None:
-    """By the code that boto3's errors have; afterwards it isn't any more."""
+    """boto3 raises the error that AWS has for it, and none after the outage."""
     call = {"FunctionName": "durable", "InvocationType": "Event", "Payload": b"{}"}
     with LocalCloud(engine=engine) as cloud:
         with cloud.outage("durable", kind), pytest.raises(ClientError) as refused:
@@ -372,7 +372,7 @@ def test_a_client_of_aws_is_refused_as_by_aws(kind: str, code: str, engine: str)
 
 @pytest.mark.parametrize("kind", ["missing", "import", "reserved"])
 def test_the_watchdog_leaves_alone_what_is_kept(kind: str, sky: LocalCloud) -> None:
-    """Its looks go on, and find that something else sees to it."""
+    """Its looks go on, and find a message on its way."""
     told: list[str] = []
     sky.watchers.append(lambda event: told.append(event.what))
     with sky.outage(elsewhere, kind):

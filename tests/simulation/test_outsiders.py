@@ -50,7 +50,7 @@ FORGED: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("forged", FORGED, ids=range(len(FORGED)))
 def test_an_event_that_looks_like_an_envelope_does_nothing(forged: dict[str, Any]) -> None:
-    """It rejected the execution. It is refused by name, as often as Lambda tries it, and then kept for a person."""
+    """The Lambda refuses it by name, as often as Lambda tries it. A queue then keeps it for a person."""
     with LocalCloud(engine="memory") as cloud:
         handle = asks.with_options(id="order-7").start()
         cloud.advance(60)
@@ -80,7 +80,7 @@ def unhandled(cloud: LocalCloud) -> list[str]:
 
 @pytest.mark.parametrize("queue", ["Timers", "DeadLetters"])
 def test_a_queues_message_that_nobody_signed_does_nothing(queue: str) -> None:
-    """Else whoever reads the queue would sign it on its way."""
+    """Otherwise the Lambda that reads the queue would sign it on its way."""
     with LocalCloud(engine="memory") as cloud:
         handle = asks.with_options(id="order-7").start()
         cloud.advance(60)
@@ -99,7 +99,7 @@ def mapped(cloud: LocalCloud, end: str) -> str:
 
 
 def test_a_changed_envelope_is_not_ours(cloud: LocalCloud) -> None:
-    """Not even by one who was shown a good one."""
+    """An outsider that was shown a good one can't make another."""
     asks.with_options(id="order-7").start()
     cloud.advance(60)
     good = signed(cloud, Start(id="order-7"))
@@ -110,7 +110,7 @@ def test_a_changed_envelope_is_not_ours(cloud: LocalCloud) -> None:
 
 
 def test_who_sends_the_engine_an_envelope_has_signed_it(cloud: LocalCloud) -> None:
-    """Every message of a run: starts, wakes, timers; those that a queue carries, too."""
+    """A run signs every message: starts, wakes and timers, those in a queue, too."""
     payloads: list[dict[str, Any]] = []
     accept = cloud.service.invoke
 
@@ -130,7 +130,7 @@ def test_who_sends_the_engine_an_envelope_has_signed_it(cloud: LocalCloud) -> No
 
 
 def test_what_an_earlier_key_signed_is_done_after_the_key_was_replaced(cloud: LocalCloud) -> None:
-    """A timer's message that lies in the queue: nothing is missed."""
+    """A timer's message lies in the queue meanwhile, and nothing is missed."""
     told: list[str] = []
     cloud.watchers.append(lambda event: told.append(event.what))
     handle = sleeps.start()
@@ -143,7 +143,7 @@ def test_what_an_earlier_key_signed_is_done_after_the_key_was_replaced(cloud: Lo
 
 
 def test_what_a_dropped_key_signed_is_refused_and_made_good(cloud: LocalCloud) -> None:
-    """By the watchdog."""
+    """The watchdog makes it good."""
     handle = sleeps.start()
     cloud.advance(60)
     assert "nothing that another key signed is good" in CliRunner().invoke(command, ["rotate-keys", "--drop"]).output
@@ -163,7 +163,7 @@ def quickly() -> int:
 
 @pytest.mark.parametrize("made", ["start", "resume"])
 def test_a_dead_letter_of_an_execution_that_is_gone_reaches_no_later_one(made: str) -> None:
-    """It was sent back a month late, and gave up whatever had the id by then."""
+    """An operator sends it back a month late. Once it gave up the later execution of the id."""
     with LocalCloud(engine="memory") as cloud:
         quickly.with_options(id="daily").start().result()
         (gone,) = cloud.records()
@@ -183,7 +183,7 @@ def test_a_dead_letter_of_an_execution_that_is_gone_reaches_no_later_one(made: s
 
 
 def test_the_first_start_of_an_execution_names_it(cloud: LocalCloud) -> None:
-    """A root's, and a call's: the first attempt may be the one that comes late."""
+    """A root's start and a call's do so: the first attempt may be the one that comes late."""
     started: list[dict[str, Any]] = []
     accept = cloud.service.invoke
 

@@ -97,13 +97,13 @@ PROGRAMS: list[tuple[Durable[..., object], tuple[object, ...], object]] = [
 def test_a_program_over_large_values_gives_what_it_gives_over_small_ones(
     any_cloud: LocalCloud, program: Durable[..., object], args: tuple[object, ...], result: object
 ) -> None:
-    """In memory and by replay, through faults."""
+    """It runs in memory and by replay, through faults."""
     assert any_cloud.run(program, *args) == result
 
 
 @pytest.mark.parametrize("engine", ["moto", "memory"])
 def test_no_item_holds_what_is_large(engine: str) -> None:
-    """It is in the bucket, under the hash of its content."""
+    """The bucket has it, under the hash of its content."""
     with LocalCloud(engine=engine) as cloud:
         assert cloud.run(gathers, ABOVE) == [f"a{ABOVE}", f"b{ABOVE}", f"c{ABOVE}"]
         assert sorted(cloud._world.objects().values()) == [f'"{letter * ABOVE}"' for letter in "abc"]
@@ -144,7 +144,7 @@ async def makes(count: int, size: int) -> int:
 
 
 def test_a_cold_replay_reads_outcomes_and_no_arguments(cold: LocalCloud) -> None:
-    """The step reads its own arguments; its caller is replayed twice, and doesn't."""
+    """The step reads its own arguments. The engine replays its caller twice, without them."""
     assert cold.run(measured, ABOVE) == [ABOVE, 1]
     assert cold.stats.resumes[measured] == 2
     assert cold.stats.gets == 1
@@ -156,7 +156,7 @@ async def measured(size: int) -> list[int]:
 
 
 def test_whoever_starts_a_root_may_pass_and_get_what_is_large(any_cloud: LocalCloud) -> None:
-    """From outside; the same start finds the same root."""
+    """A caller outside may do so. The same start finds the same root."""
     text = "x" * LARGE
     assert any_cloud.run(echo.with_options(id="large"), text) == text
     assert echo.with_options(id="large").start(text).result() == text
@@ -166,7 +166,7 @@ def test_whoever_starts_a_root_may_pass_and_get_what_is_large(any_cloud: LocalCl
 
 
 def test_what_is_settled_from_outside_may_be_large(any_cloud: LocalCloud) -> None:
-    """As any value."""
+    """It may be as large as any value."""
     handle = asks.start()
     any_cloud.advance(HOUR)
     resolve(f"{handle.id}~0", "x" * LARGE)
@@ -198,14 +198,14 @@ def test_what_another_execution_awaits_stays_when_the_first_ones_objects_go(on_m
 
 
 def test_a_result_that_is_too_large_for_anything_rejects_its_promise(cold: LocalCloud) -> None:
-    """Its caller catches it like any exception; nothing of it was written."""
+    """Its caller catches it like any exception. The store writes nothing of it."""
     with pytest.raises(PayloadTooLarge, match=str(MAX_OBJECT_BYTES)):
         cold.run(make, MAX_OBJECT_BYTES)
     assert cold._world.objects() == {}
 
 
 def test_arguments_that_are_too_large_for_anything_are_refused_at_the_call(cold: LocalCloud) -> None:
-    """Before anything is written."""
+    """The call raises before it writes anything."""
     with pytest.raises(PayloadTooLarge, match=str(MAX_OBJECT_BYTES)):
         measure.start("x" * MAX_OBJECT_BYTES)
     assert cold.records() == []
@@ -216,7 +216,7 @@ def test_arguments_that_are_too_large_for_anything_are_refused_at_the_call(cold:
 def test_without_a_bucket_the_old_limit_holds_and_the_error_names_the_remedy(
     engine: str, without_bucket: Callable[[str], LocalCloud]
 ) -> None:
-    """A template of one's own, without DURABLE_BUCKET."""
+    """The user's own template has no DURABLE_BUCKET."""
     with without_bucket(engine) as cloud:
         assert cloud.run(make, MAX_PAYLOAD_BYTES - 2) == "x" * (MAX_PAYLOAD_BYTES - 2)
         with pytest.raises(PayloadTooLarge, match="set DURABLE_BUCKET"):
@@ -243,7 +243,7 @@ def test_a_crash_around_a_call_to_the_bucket_loses_nothing(engine: str, when: st
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_crash_while_a_follower_is_handed_a_large_outcome_loses_nothing(when: str) -> None:
-    """The resumer is given the record again."""
+    """The resumer gets the record again."""
     with LocalCloud(engine="memory") as cloud:
         killed: list[str] = []
         cloud.watchers.append(lambda event: killed.append(event.function) if event.what == "killed" else None)
@@ -254,7 +254,7 @@ def test_a_crash_while_a_follower_is_handed_a_large_outcome_loses_nothing(when: 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_no_weather_loses_or_changes_a_large_value(seed: int) -> None:
-    """A storm with crashes around each put and get; the history tells the same as on a calm day."""
+    """A storm has crashes around each put and get. The history is that of a calm day."""
     with LocalCloud(engine="memory") as calm:
         assert calm.run(gathers, ABOVE) == [f"a{ABOVE}", f"b{ABOVE}", f"c{ABOVE}"]
         expected = {(item["id"], item["digest"], item.get("value")) for item in history(calm)}
@@ -264,7 +264,7 @@ def test_no_weather_loses_or_changes_a_large_value(seed: int) -> None:
 
 
 def test_an_object_that_is_gone_is_named_and_stops_its_execution(on_moto: LocalCloud) -> None:
-    """Somebody emptied the bucket; nothing is made up in its place."""
+    """Somebody emptied the bucket. The engine makes nothing up in its place."""
     handle = holds.start(ABOVE)
     on_moto.drive()
     for key in list(on_moto._world.objects()):

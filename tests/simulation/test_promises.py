@@ -64,7 +64,7 @@ async def survives_rejection() -> str:
 
 
 def test_an_external_promise_resumes_its_function_with_a_typed_value(any_cloud: LocalCloud) -> None:
-    """A dataclass with a datetime."""
+    """The value is a dataclass with a datetime."""
     handle = asks.start()
     any_cloud.advance(HOUR)
     assert handle.status() == "pending"
@@ -73,7 +73,7 @@ def test_an_external_promise_resumes_its_function_with_a_typed_value(any_cloud: 
 
 
 def test_an_external_promise_may_be_settled_before_it_is_awaited(any_cloud: LocalCloud) -> None:
-    """And by what JSON has for a datetime."""
+    """Another system settles it by what JSON has for a datetime."""
     handle = asks_late.start()
     any_cloud.advance(HOUR / 2)
     resolve(f"{handle.id}~0", dt.datetime(2026, 5, 1, tzinfo=dt.UTC))
@@ -86,7 +86,7 @@ def test_a_step_may_settle_the_promise_whose_id_it_is_handed(any_cloud: LocalClo
 
 
 def test_a_rejection_from_outside_is_raised_with_class_and_attributes(any_cloud: LocalCloud) -> None:
-    """As the function's await."""
+    """The function's await raises it."""
     handle = survives_rejection.start()
     any_cloud.advance(HOUR)
     reject(f"{handle.id}~0", Broken("no", 3))
@@ -94,7 +94,7 @@ def test_a_rejection_from_outside_is_raised_with_class_and_attributes(any_cloud:
 
 
 def test_the_second_settlement_is_told_what_stands(cloud: LocalCloud) -> None:
-    """Whatever the first and the second one are."""
+    """Both may be of any kind."""
     handle = asks.start()
     cloud.drive()
     resolve(f"{handle.id}~0", AN_ANSWER)
@@ -110,7 +110,7 @@ def test_the_second_settlement_is_told_what_stands(cloud: LocalCloud) -> None:
 
 
 def test_a_promise_that_does_not_exist_is_unknown_to_everyone(cloud: LocalCloud) -> None:
-    """Its id is in the message."""
+    """The message has its id."""
     for use in (
         lambda: resolve("nobody", 1),
         lambda: reject("nobody~0", "x"),
@@ -138,7 +138,7 @@ def test_a_value_that_does_not_fit_the_promise_is_a_codec_error_for_the_function
 
 
 def test_starting_again_under_the_same_id_returns_the_same_execution(any_cloud: LocalCloud) -> None:
-    """While it runs, and afterwards."""
+    """A caller starts it while it runs, and afterwards."""
     named = slow.with_options(id="only-once")
     first, second = named.start(7, 1), named.start(value=7, hours=1)
     assert first.id == second.id == "only-once"
@@ -148,7 +148,7 @@ def test_starting_again_under_the_same_id_returns_the_same_execution(any_cloud: 
 
 
 def test_other_arguments_under_a_known_id_are_a_conflict(cloud: LocalCloud) -> None:
-    """Another function, too."""
+    """Another function is one, too."""
     slow.with_options(id="taken").start(7, 1)
     with pytest.raises(errors.IdConflict, match=r"taken.*other arguments"):
         slow.with_options(id="taken").start(8, 1)
@@ -160,13 +160,13 @@ def test_other_arguments_under_a_known_id_are_a_conflict(cloud: LocalCloud) -> N
     "bad", ["", "a~b", "x" * 600, "a\nb", "schedule:a", "event:f:http:key", "report@2026-01-02T03:00:00Z"]
 )
 def test_an_id_that_no_root_can_have_is_refused(bad: str) -> None:
-    """Before anything is written."""
+    """The error comes before the library writes anything."""
     with pytest.raises(errors.InvalidId):
         step.with_options(id=bad)
 
 
 def test_result_waits_at_most_its_timeout(cloud: LocalCloud) -> None:
-    """And the execution goes on."""
+    """The execution goes on."""
     handle = slow.start(1, 2)
     with pytest.raises(TimeoutError):
         handle.result(timeout=HOUR)
@@ -175,7 +175,7 @@ def test_result_waits_at_most_its_timeout(cloud: LocalCloud) -> None:
 
 
 def test_stuck_names_what_each_function_waits_for(cloud: LocalCloud) -> None:
-    """Functions, ids and promises."""
+    """It names functions, ids and promises."""
 
     @durable(name="parent of asks")
     async def parent() -> None:
@@ -188,7 +188,7 @@ def test_stuck_names_what_each_function_waits_for(cloud: LocalCloud) -> None:
 
 
 def test_stuck_names_the_invocations_that_failed() -> None:
-    """Where nothing makes them again: not that the function never ran."""
+    """Where nothing makes them again, it doesn't say that the function never ran."""
     with LocalCloud(engine="memory", template=ROOT / "infra/storage.yaml") as cloud:
         for _ in range(3):
             cloud.kill(step, Settle, "before")
@@ -200,7 +200,7 @@ def test_stuck_names_the_invocations_that_failed() -> None:
 
 
 def test_a_cancelled_execution_ends_and_runs_its_clean_up(any_cloud: LocalCloud) -> None:
-    """Down the tree; compensation may await durable calls."""
+    """The cancellation goes down the tree. Compensation may await durable calls."""
     undone: list[int] = []
 
     @durable
@@ -243,6 +243,6 @@ async def settles_by_itself(how: str) -> None:
 
 @pytest.mark.parametrize("how", ["resolve", "reject", "cancel"])
 def test_a_body_settles_promises_in_inline_steps_only(how: str, cloud: LocalCloud) -> None:
-    """Each replay would do it again, and be told that it was settled before."""
+    """Each replay would settle it again, and hear that it was settled before."""
     with pytest.raises(errors.NotDurable, match="make it an inline step"):
         cloud.run(settles_by_itself, how)

@@ -13,7 +13,7 @@ from tests.support.laws import HOUR, Broken, Limit
 
 
 def test_duplicates_and_crashes_of_a_stream_batch_come_to_an_end() -> None:
-    """A batch that failed is duplicated faster than it is handled, and 20 % of that forever."""
+    """Faults duplicated a failed batch faster than the resumer handled it, and 20 % of that for ever."""
 
     @durable
     async def waits() -> str:

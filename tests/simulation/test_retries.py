@@ -71,7 +71,7 @@ async def asks(times: int, attempts: int) -> int | str:
 
 @pytest.mark.parametrize("function", [leaf, async_leaf, doing_io], ids=lambda f: f.name.rpartition(":")[2])
 def test_a_leaf_is_tried_three_times_by_default(function: Any, cloud: LocalCloud) -> None:
-    """A second later, and two seconds after that."""
+    """The second attempt comes a second later, the third two seconds after that."""
     begun = cloud.now()
     assert cloud.run(function, 2) == 3
     assert cloud.now() - begun == dt.timedelta(seconds=3)
@@ -92,13 +92,13 @@ def test_a_function_that_orchestrates_is_not_retried_by_default(cloud: LocalClou
 
 
 def test_a_policy_of_its_own_runs_an_orchestrating_body_again(any_cloud: LocalCloud) -> None:
-    """Within the same journal: steps of the failed attempt stay as they are, the next attempt makes its own."""
+    """Attempts share a journal: steps of the failed one stay as they are, and the next one makes its own."""
     assert any_cloud.run(persistent.with_options(id="p"), 2) >= 3
     assert any_cloud.peek("p~3") is not None
 
 
 def test_delays_of_an_orchestrator_are_its_own_timers(cloud: LocalCloud) -> None:
-    """Ten seconds, then thirty."""
+    """They are ten seconds, then thirty."""
     begun = cloud.now()
     assert cloud.run(persistent, 2) == 3
     assert cloud.now() - begun == dt.timedelta(seconds=40)
@@ -106,7 +106,7 @@ def test_delays_of_an_orchestrator_are_its_own_timers(cloud: LocalCloud) -> None
 
 
 def test_a_replay_goes_through_the_same_attempts(cloud: LocalCloud) -> None:
-    """From the top, over what is stored."""
+    """It starts from the top, over the stored records."""
     forget(cloud)
     assert cloud.run(persistent, 2) == 3
     assert len(ATTEMPTS) == 3
@@ -119,12 +119,12 @@ def test_a_call_may_bring_a_policy_of_its_own(attempts: int, outcome: object, cl
 
 
 def test_a_root_may_be_started_with_a_policy_of_its_own(cloud: LocalCloud) -> None:
-    """As a call may."""
+    """A call may have one, too."""
     assert cloud.run(leaf.with_options(retry=Retry(attempts=9, initial=0)), 8) == 9
 
 
 def test_a_long_delay_needs_no_lambda(cloud: LocalCloud) -> None:
-    """Hours go by in messages; the watchdog looks four times, which runs nothing."""
+    """Messages take hours. The watchdog looks four times, and runs nothing."""
     begun = cloud.now()
     assert cloud.run(leaf.with_options(retry=Retry(initial=3 * HOUR, max_delay=1e6)), 1) == 2
     assert cloud.now() - begun == dt.timedelta(hours=3)
@@ -161,7 +161,7 @@ def test_what_never_helps_is_not_tried_again(cloud: LocalCloud) -> None:
 
 
 def test_the_deadline_bounds_all_attempts(cloud: LocalCloud) -> None:
-    """An attempt that would begin after it isn't waited for: the failure stands at once."""
+    """The failure stands at once if the next attempt would begin after it."""
     begun = cloud.now()
     with pytest.raises(Broken, match="attempt 2"):
         cloud.run(leaf.with_options(retry=Retry(attempts=9, initial=40, backoff=2), timeout=60), 9)
@@ -169,7 +169,7 @@ def test_the_deadline_bounds_all_attempts(cloud: LocalCloud) -> None:
 
 
 def test_an_attempt_may_have_a_time_of_its_own(cloud: LocalCloud) -> None:
-    """TimeoutError, and the next attempt."""
+    """The code gets a TimeoutError, and the next attempt follows."""
 
     @durable(retry=Retry(attempts=2, initial=1, attempt_timeout=30))
     async def slow_then_fast() -> int:
@@ -183,7 +183,7 @@ def test_an_attempt_may_have_a_time_of_its_own(cloud: LocalCloud) -> None:
 
 
 def test_a_plain_function_cannot_be_timed() -> None:
-    """A thread can't be interrupted; its Lambda's Timeout is the bound."""
+    """Nothing can interrupt a thread. Its Lambda's Timeout is the bound."""
     with pytest.raises(errors.ConfigurationError, match="Timeout of its Lambda"):
 
         @durable(retry=Retry(attempt_timeout=1))
@@ -217,7 +217,7 @@ async def asleep(seconds: float) -> None:
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("operation", [RunCode, SendAt, Settle])
 def test_a_death_around_an_attempt_ends_well(operation: type[Any], when: str, cloud: LocalCloud) -> None:
-    """The same attempt is made again, or there are two of the next one; one outcome stands."""
+    """Lambda makes the same attempt again, or the next one twice. One outcome stands."""
     cloud.kill(leaf, operation, when)
     assert cloud.run(leaf, 2) in (3, 4)
     cloud.advance(HOUR)
@@ -248,23 +248,23 @@ async def dies_later(times: int) -> int:
 
 
 def test_a_death_of_the_lambda_is_repeated_by_the_platform(cloud: LocalCloud) -> None:
-    """Twice."""
+    """Lambda repeats it twice."""
     assert cloud.run(oom, 2) == 3
 
 
 def test_deaths_that_the_platform_gives_up_count_as_one_attempt(cloud: LocalCloud) -> None:
-    """Three deaths each; the dead letter brings the next attempt."""
+    """An attempt is three deaths. The dead letter brings the next one."""
     assert cloud.run(oom, 5) == 6
 
 
 def test_deaths_without_end_end_as_a_crash(cloud: LocalCloud) -> None:
-    """Three attempts of three invocations; then its caller hears of it."""
+    """Its caller hears of it after three attempts of three invocations."""
     assert "its Lambda died" in cloud.run(calls_oom, 99)
     assert len(ATTEMPTS) == 9
 
 
 def test_an_orchestrator_that_dies_at_each_resume_ends_as_a_crash(cloud: LocalCloud) -> None:
-    """And leaves no promise pending beneath it."""
+    """It leaves no promise pending beneath it."""
     with pytest.raises(errors.FunctionCrashed):
         cloud.run(dies_later.with_options(id="d"), 99)
     assert len(ATTEMPTS) == 9
@@ -285,7 +285,7 @@ def test_what_a_function_was_waiting_for_when_it_was_given_up_is_cancelled(cloud
 
 
 def test_a_death_is_followed_by_a_pause_that_doubles(cloud: LocalCloud) -> None:
-    """Half a minute, then a minute."""
+    """The pause is half a minute, then a minute."""
     told: list[Event] = []
     cloud.watchers.append(lambda event: told.append(event) if event.what == "dead letter" else None)
     cloud.run(calls_oom, 99)
@@ -341,7 +341,7 @@ def test_what_a_crashed_function_left_behind_a_gap_is_ended_too() -> None:
 
 
 def test_deaths_of_what_the_watchdog_invokes_are_counted(cloud: LocalCloud) -> None:
-    """Also where the invocation that was to begin it never came."""
+    """The invocation that was to begin it may never have come."""
     cloud.service.losses = {1}
     handle = oom.start(10_000)
     with pytest.raises(errors.FunctionCrashed):

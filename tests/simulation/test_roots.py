@@ -64,14 +64,14 @@ def test_work_of_an_id_is_done_once_and_shared(any_cloud: LocalCloud) -> None:
 
 
 def test_two_executions_await_the_same_root(any_cloud: LocalCloud) -> None:
-    """It is started once."""
+    """The engine starts it once."""
     first, second = sharer.start(3), sharer.start(3)
     assert (first.result(), second.result()) == (3, 3)
     assert attach("shared").result() == 3
 
 
 def test_other_arguments_under_the_same_id_are_a_conflict(any_cloud: LocalCloud) -> None:
-    """Raised where it is awaited; the shared root goes on."""
+    """The await raises it. The shared root goes on."""
     first = sharer.start(3)
     any_cloud.advance(600)
     with pytest.raises(errors.IdConflict, match="shared"):
@@ -80,7 +80,7 @@ def test_other_arguments_under_the_same_id_are_a_conflict(any_cloud: LocalCloud)
 
 
 def test_cancelling_one_who_shares_leaves_the_root_to_the_others(any_cloud: LocalCloud) -> None:
-    """Only the follower is cancelled."""
+    """The engine cancels only the follower."""
     first, second = sharer.start(3), sharer.start(3)
     any_cloud.advance(600)
     first.cancel()
@@ -90,7 +90,7 @@ def test_cancelling_one_who_shares_leaves_the_root_to_the_others(any_cloud: Loca
 
 
 def test_a_shared_failure_reaches_everyone(any_cloud: LocalCloud) -> None:
-    """Under its own class."""
+    """It has its own class everywhere."""
 
     @durable
     async def shares_failure() -> int:
@@ -131,20 +131,20 @@ def test_a_chain_of_tail_calls_has_a_bounded_history_each(any_cloud: LocalCloud)
 
 
 def test_an_execution_may_await_another(any_cloud: LocalCloud) -> None:
-    """From anywhere, by its id; the value is read by the other's annotation."""
+    """It may know only the id. The annotation of the other's function reads the value."""
     other = slowly.start(9)
     assert any_cloud.run(follower, other.id) == 9
 
 
 def test_an_execution_may_await_what_has_settled_long_ago(any_cloud: LocalCloud) -> None:
-    """Settled is settled."""
+    """The root's outcome still stands."""
     other = slowly.start(9)
     assert other.result() == 9
     assert any_cloud.run(follower, other.id) == 9
 
 
 def test_several_executions_may_await_a_promise_from_outside(any_cloud: LocalCloud) -> None:
-    """One answer for all."""
+    """All get one answer."""
     asked = asker.start()
     any_cloud.advance(600)
     followers = [follower.start(f"{asked.id}~0") for _ in range(3)]
@@ -154,7 +154,7 @@ def test_several_executions_may_await_a_promise_from_outside(any_cloud: LocalClo
 
 
 def test_awaiting_what_does_not_exist_is_an_error_at_the_await(any_cloud: LocalCloud) -> None:
-    """Stored, so it is the same at every replay."""
+    """The table has the error, so each replay raises it."""
 
     @durable
     async def hopes() -> str:
@@ -169,7 +169,7 @@ def test_awaiting_what_does_not_exist_is_an_error_at_the_await(any_cloud: LocalC
 
 
 def test_awaiting_a_cancelled_root_raises_at_the_await(any_cloud: LocalCloud) -> None:
-    """PromiseCancelled, as for a call."""
+    """It raises PromiseCancelled, as a call does."""
     other = slowly.start(1)
     waiting = follower.start(other.id)
     any_cloud.advance(600)
@@ -179,7 +179,7 @@ def test_awaiting_a_cancelled_root_raises_at_the_await(any_cloud: LocalCloud) ->
 
 
 def test_a_handle_is_awaited_inside_only(cloud: LocalCloud) -> None:
-    """Outside it is asked for its result."""
+    """Outside, a caller asks it for its result."""
     handle: Handle[int] = slowly.start(1)
     with pytest.raises(errors.NotDurable, match=r"\.result\(\)"):
         handle.__await__()
@@ -188,7 +188,7 @@ def test_a_handle_is_awaited_inside_only(cloud: LocalCloud) -> None:
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("operation", [Create, Invoke, Settle])
 def test_a_death_on_the_way_to_a_shared_root_is_made_good(operation: type, when: str, cloud: LocalCloud) -> None:
-    """The follower is written first; the retry does the rest again."""
+    """The run writes the follower first. The retry does the rest again."""
     cloud.kill(sharer, operation, when)
     assert cloud.run(sharer, 3) == 3
 
@@ -196,7 +196,7 @@ def test_a_death_on_the_way_to_a_shared_root_is_made_good(operation: type, when:
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("operation", [Create, Register, Settle])
 def test_a_death_on_the_way_to_a_root_that_runs_is_made_good(operation: type, when: str, cloud: LocalCloud) -> None:
-    """It is registered with again."""
+    """The retry registers with it again."""
     other = slowly.with_options(id="other").start(4)
     cloud.kill(follower, operation, when)
     assert cloud.run(follower, other.id) == 4
@@ -205,7 +205,7 @@ def test_a_death_on_the_way_to_a_root_that_runs_is_made_good(operation: type, wh
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("operation", [Create, Invoke, Settle])
 def test_a_death_on_the_way_to_a_detached_root_is_made_good(operation: type, when: str, cloud: LocalCloud) -> None:
-    """One root, however often it is tried."""
+    """There is one root, however often a run tries."""
     cloud.kill(launcher, operation, when)
     assert attach(cloud.run(launcher, 5)).result() == 5
     assert len([item for item in items(cloud) if item["fn"] == slowly.name]) == 1 + 1

@@ -64,7 +64,7 @@ def test_a_sandbox_past_which_another_went_replays_instead_of_going_on_from_memo
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_in_three_sandboxes_and_a_storm_it_is_what_plain_asyncio_gives(name: str) -> None:
-    """Some of them remember what others have gone past."""
+    """Some sandboxes remember executions that others have taken further."""
     with LocalCloud(seed=list(PROGRAMS).index(name), faults=STORM, engine="memory") as cloud:
         cloud.watchers.append(Limit())
         with sandboxes(cloud, 3):

@@ -43,7 +43,7 @@ def started(cloud: LocalCloud) -> list[str]:
 
 
 def test_a_cron_schedule_starts_an_execution_at_each_occurrence(cloud: LocalCloud) -> None:
-    """Whose id is the schedule's name and the occurrence's time."""
+    """Its id has the schedule's name and the occurrence's time."""
     made = schedule("report", "0 3 * * *", nightly, "eu")
     assert made.next_at == dt.datetime(2026, 1, 1, 3, tzinfo=dt.UTC)
     cloud.advance(3 * DAY)
@@ -62,7 +62,7 @@ def test_a_cron_schedule_starts_an_execution_at_each_occurrence(cloud: LocalClou
     ],
 )
 def test_a_rate_counts_from_its_making(expression: str, seconds: int, count: int, cloud: LocalCloud) -> None:
-    """Often or seldom, to the second."""
+    """It occurs often or seldom, to the second."""
     cloud.advance(7)
     schedule("tick", expression, nightly, "eu")
     cloud.advance(seconds)
@@ -70,7 +70,7 @@ def test_a_rate_counts_from_its_making(expression: str, seconds: int, count: int
 
 
 def test_an_occurrence_begins_to_the_second(cloud: LocalCloud) -> None:
-    """Far or near."""
+    """It may be far or near."""
     schedule("report", "0 3 * * *", nightly, "eu")
     cloud.advance(3 * HOUR - 1)
     assert RAN == []
@@ -79,7 +79,7 @@ def test_an_occurrence_begins_to_the_second(cloud: LocalCloud) -> None:
 
 
 def test_time_zones_have_their_own_days(cloud: LocalCloud) -> None:
-    """Three in the morning, in Berlin, summer and winter."""
+    """The schedule occurs at three in the morning in Berlin, summer and winter."""
     rule = Recurrence(when=When("0 3 * * *", "Europe/Berlin"), start=0)
     january, july = dt.datetime(2026, 1, 1, tzinfo=dt.UTC), dt.datetime(2026, 7, 1, tzinfo=dt.UTC)
     hours = [_time(rule.after(_number(moment))).hour for moment in (january, july)]
@@ -87,7 +87,7 @@ def test_time_zones_have_their_own_days(cloud: LocalCloud) -> None:
 
 
 def test_a_schedule_is_made_once(cloud: LocalCloud) -> None:
-    """The same again is the same; another under its name is a conflict."""
+    """The same schedule again changes nothing. Another one under its name is a conflict."""
     first = schedule("report", "0 3 * * *", nightly, "eu")
     cloud.advance(HOUR)
     assert schedule("report", "0 3 * * *", nightly, "eu") == first
@@ -107,7 +107,7 @@ def test_a_schedule_is_no_promise_that_anybody_could_settle(cloud: LocalCloud) -
 
 
 def test_schedules_are_listed_by_name(cloud: LocalCloud) -> None:
-    """With what they do, and when next."""
+    """The list says what each does, and when next."""
     schedule("b", "rate(1 hour)", nightly, "eu")
     schedule("a", When("0 3 * * *", "Europe/Berlin", catch_up=False), nightly, "us")
     found = schedules()
@@ -136,7 +136,7 @@ def test_a_removed_schedule_starts_nothing_further_and_may_be_made_anew(cloud: L
 def test_after_an_outage_missed_occurrences_are_made_up_for_or_left_out(
     catch_up: bool, count: int, cloud: LocalCloud
 ) -> None:
-    """As was said. The one at which it began comes late in either case."""
+    """The user chose which. In either case the one comes late at which the outage began."""
     schedule("report", When("rate(1 hour)", catch_up=catch_up), nightly, "eu")
     cloud.drive()
     functions, cloud._minutely.functions = cloud._minutely.functions, []
@@ -150,7 +150,7 @@ def test_after_an_outage_missed_occurrences_are_made_up_for_or_left_out(
 
 
 def test_a_schedule_may_be_made_by_a_durable_function(any_cloud: LocalCloud) -> None:
-    """As a step, which is recorded."""
+    """An inline step makes it, and records that."""
 
     @durable
     async def sets_up() -> str:
@@ -167,7 +167,7 @@ def _make() -> str:
 
 
 def test_the_functions_own_timeout_bounds_each_execution(cloud: LocalCloud) -> None:
-    """From its beginning on."""
+    """It counts from the execution's beginning."""
     schedule("hung", "rate(1 hour)", stuck, "eu")
     cloud.advance(HOUR + 60)
     assert attach("hung@2026-01-01T01:00:00Z").status() == "rejected_timedout"
@@ -200,7 +200,7 @@ def test_a_death_at_an_occurrence_starts_it_once(operation: type[Any], when: str
 
 @pytest.mark.parametrize("seed", range(5))
 def test_no_occurrence_is_lost_in_a_storm(seed: int) -> None:
-    """Each begins, under its one id."""
+    """Each begins under its one id."""
     faults = Faults(crash=0.1, duplicate=0.2, reorder=0.3, delay=0.2)
     with LocalCloud(seed=seed, faults=faults, engine=ENGINE) as cloud:
         schedule("tick", "rate(20 minutes)", nightly, "eu")
@@ -215,27 +215,27 @@ def test_no_occurrence_is_lost_in_a_storm(seed: int) -> None:
     "expression", ["", "hourly", "61 * * * *", "* * *", "rate(0 minutes)", "rate(5 fortnights)", "0 0 30 2 *"]
 )
 def test_an_expression_that_cannot_be_read_is_refused(expression: str, cloud: LocalCloud) -> None:
-    """Before anything is stored."""
+    """The error comes before the library stores anything."""
     with pytest.raises(errors.ConfigurationError):
         schedule("report", expression, nightly, "eu")
     assert schedules() == []
 
 
 def test_a_time_zone_that_does_not_exist_is_refused(cloud: LocalCloud) -> None:
-    """By its name."""
+    """The error names it."""
     with pytest.raises(errors.ConfigurationError, match="Middle-earth"):
         schedule("report", When("0 3 * * *", "Middle-earth"), nightly, "eu")
 
 
 @pytest.mark.parametrize("name", ["", "a~b", "x" * 201])
 def test_a_name_has_to_be_an_id(name: str, cloud: LocalCloud) -> None:
-    """The executions' ids are made of it."""
+    """The executions' ids contain it."""
     with pytest.raises(errors.CallerError):
         schedule(name, "rate(1 hour)", nightly, "eu")
 
 
 def test_no_execution_may_have_the_id_of_a_schedule() -> None:
-    """They would be mistaken for each other."""
+    """A reader would take one for the other."""
     with pytest.raises(errors.InvalidId, match="schedule:"):
         nightly.with_options(id="schedule:report")
 
@@ -249,7 +249,7 @@ def _number(moment: dt.datetime) -> int:
 
 
 def test_time_zones_are_there_where_the_system_has_none() -> None:
-    """On Windows, and in an image without them: the package brings them."""
+    """Windows has none, and some images don't either: the package brings them."""
     before = zoneinfo.TZPATH
     zoneinfo.reset_tzpath(())
     zoneinfo.ZoneInfo.clear_cache()

@@ -215,7 +215,7 @@ RESUMED = (Paused(), Expired(late=True))
 @pytest.mark.parametrize("faults", [Faults(), STORM, LOSSES], ids=["calm", "storm", "losses"])
 @pytest.mark.parametrize("program", range(len(PROGRAMS)))
 def test_after_every_write_each_promise_stands_in_a_way_that_names_something(program: int, faults: Faults) -> None:
-    """Settled, paused, running, or waiting for promises that exist or for a time; deadlocked only where the code is."""
+    """It is settled, paused, running, or waits for a promise that exists or a time."""
     with LocalCloud(seed=program, faults=faults, engine="memory") as cloud:
         PROGRAMS[program]()
         cloud.advance(60 * HOUR)

@@ -77,7 +77,7 @@ def test_a_function_whose_promises_settle_one_by_one_while_it_runs_loads_them_on
 
 
 def test_what_arrives_late_of_what_is_known_refuses_no_arming(cloud: LocalCloud) -> None:
-    """The stream is behind the table: the resumer counts what the function has read already."""
+    """The stream is behind the table: the resumer counts settlements that the function has read already."""
     handle = whichever.with_options(id="r").start(N)
     arms: list[int] = []
     cloud.meanwhile(whichever, Arm, lambda: arms.append(1))

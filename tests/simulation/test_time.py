@@ -45,7 +45,7 @@ async def draws() -> list[str]:
 
 @pytest.mark.parametrize("days", [1, 30])
 def test_a_sleep_moves_the_clock_exactly_and_costs_a_fixed_number_of_writes(days: int, cloud: LocalCloud) -> None:
-    """Create, arm, claim, settle."""
+    """The writes create, arm, claim and settle."""
     begun = cloud.now()
     assert cloud.run(sleeper, days) == "awake"
     assert cloud.now() - begun == dt.timedelta(days=days)
@@ -60,7 +60,7 @@ def test_a_sleep_ends_in_any_weather_and_not_too_early(any_cloud: LocalCloud) ->
 
 
 def test_a_sleeping_function_wakes_when_the_clock_is_advanced_to_its_time(any_cloud: LocalCloud) -> None:
-    """Not a day before."""
+    """It doesn't wake a day before."""
     handle = sleeper.start(2)
     any_cloud.advance(86_400)
     assert handle.status() == "pending"
@@ -69,19 +69,19 @@ def test_a_sleeping_function_wakes_when_the_clock_is_advanced_to_its_time(any_cl
 
 
 def test_wait_for_on_a_slow_external_promise_raises_and_the_function_goes_on(any_cloud: LocalCloud) -> None:
-    """TimeoutError, as in asyncio."""
+    """It raises TimeoutError, as in asyncio."""
     assert any_cloud.run(impatient) == ["late", "1"]
 
 
 def test_the_timeout_expires_exactly_when_it_is_due(cloud: LocalCloud) -> None:
-    """In virtual time."""
+    """Virtual time shows it."""
     begun = cloud.now()
     cloud.run(impatient)
     assert cloud.now() - begun == dt.timedelta(hours=3)
 
 
 def test_wait_for_gives_the_answer_that_came_in_time(any_cloud: LocalCloud) -> None:
-    """And the timer is of no consequence."""
+    """The timer then has no consequence."""
     handle = impatient.start()
     any_cloud.advance(HOUR)
     resolve(f"{handle.id}~0", "yes")
@@ -89,7 +89,7 @@ def test_wait_for_gives_the_answer_that_came_in_time(any_cloud: LocalCloud) -> N
 
 
 def test_a_timeout_that_does_not_expire_costs_nothing_further(cloud: LocalCloud) -> None:
-    """The clock stops with the result; the leftover timer writes nothing."""
+    """The clock stops with the result. The leftover timer writes nothing."""
     begun = cloud.now()
     assert cloud.run(unhurried) == 5
     assert cloud.now() - begun == dt.timedelta(hours=1)
@@ -102,7 +102,7 @@ def test_a_timeout_that_does_not_expire_costs_nothing_further(cloud: LocalCloud)
 
 
 def test_what_now_uuid4_and_random_answer_is_the_same_at_every_replay() -> None:
-    """Cold, the body is run from the top three times."""
+    """Without memory, the body runs from the top three times."""
     drawn = []
     for weather in (WARM, COLD):
         with weather.cloud() as cloud:
@@ -111,7 +111,7 @@ def test_what_now_uuid4_and_random_answer_is_the_same_at_every_replay() -> None:
 
 
 def test_what_now_uuid4_and_random_answer_differs_between_calls(any_cloud: LocalCloud) -> None:
-    """Eight draws, eight answers; time moves with the deliveries."""
+    """Eight draws give eight answers. Time moves with the deliveries."""
     drawn = any_cloud.run(draws)
     assert len({*drawn[1:5], *drawn[6:8]}) == 6
     assert drawn[0] <= drawn[5] < drawn[8]
@@ -123,7 +123,7 @@ def test_two_executions_draw_differently(cloud: LocalCloud) -> None:
 
 
 def test_an_inline_step_and_a_plain_function_may_draw_too(any_cloud: LocalCloud) -> None:
-    """The same at every attempt."""
+    """They draw the same at every attempt."""
 
     @durable
     def leaf() -> str:

@@ -50,7 +50,7 @@ async def alarm() -> str:
 
 @pytest.mark.parametrize("seconds", [1, 59, 60, 899, 900, 901, 959, 1_019, 1_020, HOUR, DAY + 1, 400 * DAY])
 def test_a_sleep_ends_to_the_second_however_long_it_is(seconds: int, cloud: LocalCloud) -> None:
-    """By a message, or by an entry of the index that became one."""
+    """A message ends it, or an entry of the index that became one."""
     begun = cloud.now()
     assert cloud.run(sleeper, seconds) == "awake"
     assert cloud.now() - begun == dt.timedelta(seconds=seconds)
@@ -58,7 +58,7 @@ def test_a_sleep_ends_to_the_second_however_long_it_is(seconds: int, cloud: Loca
 
 @pytest.mark.parametrize("seconds", [60, 30 * DAY])
 def test_a_sleep_costs_its_functions_suspension_and_nothing_else(seconds: int, cloud: LocalCloud) -> None:
-    """Create, arm, claim, settle; one message."""
+    """The writes create, arm, claim and settle; one message goes out."""
     cloud.run(sleeper, seconds)
     assert cloud.stats.writes == 4
     assert cloud.stats.messages == 1
@@ -73,7 +73,7 @@ def test_a_fraction_of_a_second_is_rounded_up(cloud: LocalCloud) -> None:
 
 
 def test_many_sleepers_all_wake(cloud: LocalCloud) -> None:
-    """From every shard of the index."""
+    """Every shard of the index has some."""
     begun = cloud.now()
     assert cloud.run(sleepers, 80) == 80
     assert cloud.now() - begun == dt.timedelta(seconds=HOUR + 6)
@@ -81,7 +81,7 @@ def test_many_sleepers_all_wake(cloud: LocalCloud) -> None:
 
 
 def test_what_has_settled_leaves_the_index(cloud: LocalCloud) -> None:
-    """And is looked at once more, to be removed."""
+    """The watchdog looks at it once more, to remove it."""
     handle = sleeper.start(30 * DAY)
     cloud.drive()
     assert awaited(cloud) == [handle.id]
@@ -105,7 +105,7 @@ def test_one_message_is_sent_for_a_timer_however_often_its_function_wakes(cloud:
 
 @pytest.mark.parametrize("cold", [False, True], ids=["warm", "cold"])
 def test_an_early_message_changes_nothing(cold: bool, cloud: LocalCloud) -> None:
-    """Clocks differ by seconds: it is sent again."""
+    """Clocks differ by seconds: the Lambda of timers sends it again."""
     if cold:
         forget(cloud)
     handle = sleeper.start(100)
@@ -119,7 +119,7 @@ def test_an_early_message_changes_nothing(cold: bool, cloud: LocalCloud) -> None
 
 
 def test_a_message_for_a_time_that_is_not_waited_for_any_more_runs_no_code(cloud: LocalCloud) -> None:
-    """The claim is refused: another wait is armed."""
+    """The record refuses the claim: it is armed for another wait."""
 
     @durable
     async def goes_on() -> str:
@@ -140,7 +140,7 @@ def test_a_message_for_a_time_that_is_not_waited_for_any_more_runs_no_code(cloud
 
 
 def test_a_message_that_comes_after_its_function_has_ended_wakes_nobody(cloud: LocalCloud) -> None:
-    """It is refused by the record, before any code of the user's runs."""
+    """The record refuses it before any of the user's code runs."""
     handle = sleeper.start(100)
     cloud.drive()
     late = _message(cloud)
@@ -156,14 +156,14 @@ def test_a_message_that_comes_after_its_function_has_ended_wakes_nobody(cloud: L
 def test_a_sleep_survives_the_death_of_its_function_around(
     operation: type[Any], when: str, seconds: int, cloud: LocalCloud
 ) -> None:
-    """At each of the steps that a timer takes; a claim is before the Lambda knows what it runs."""
+    """The Lambda dies at each step of a timer. A claim comes before it knows what it runs."""
     cloud.kill(DEFAULT_FUNCTION if operation is Claim else sleeper, operation, when)
     assert cloud.run(sleeper, seconds) == "awake"
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_no_timer_is_lost_in_a_storm(seed: int) -> None:
-    """Sweeper, queue and functions die, messages come twice and late."""
+    """Sweeper, queue and functions die. Messages come twice, and late."""
     faults = Faults(crash=0.1, duplicate=0.2, reorder=0.3, delay=0.2)
     with LocalCloud(seed=seed, faults=faults, engine=ENGINE) as cloud:
         assert cloud.run(sleepers, 10) == 10
@@ -176,7 +176,7 @@ def test_no_timer_is_lost_in_a_storm(seed: int) -> None:
 def test_a_death_of_the_timers_own_lambdas_half_way_is_made_good(
     handler: str, operation: type[Any], when: str, cloud: LocalCloud
 ) -> None:
-    """By the retry of the same sweep, by the queue: some messages are sent twice, and wake once."""
+    """The retry of the sweep, or the queue, sends some messages twice, and they wake once."""
     deaths: list[Event] = []
     cloud.watchers.append(lambda event: deaths.append(event) if event.what == "killed" else None)
     cloud.kill(handler, operation, when)
@@ -186,7 +186,7 @@ def test_a_death_of_the_timers_own_lambdas_half_way_is_made_good(
 
 
 def test_a_removal_that_dies_delays_no_sleeper(cloud: LocalCloud) -> None:
-    """It is in no batch with what somebody waits for. Its own comes again when the queue's timeout is over."""
+    """It shares no batch with a timer. Its own batch comes again when the queue's timeout is over."""
     deaths: list[Event] = []
     cloud.watchers.append(lambda event: deaths.append(event) if event.what == "killed" else None)
     over = sleeper.start(1)
@@ -222,7 +222,7 @@ def test_a_removal_that_dies_delays_no_deadline(timeout: int, cloud: LocalCloud)
 
 
 def test_a_sweep_sends_ten_messages_in_a_call(cloud: LocalCloud) -> None:
-    """They are billed as one request."""
+    """AWS bills them as one request."""
     cloud.run(sleepers, 80)
     cloud.stats.reset()
     handles = [sleeper.start(HOUR) for _ in range(40)]
@@ -237,7 +237,7 @@ def test_a_sweep_sends_ten_messages_in_a_call(cloud: LocalCloud) -> None:
 
 
 def test_an_execution_outlives_a_sweeper_that_is_away_for_an_hour(cloud: LocalCloud) -> None:
-    """What is overdue is sent as soon as there is one again."""
+    """When it is back, it sends at once what is overdue."""
     functions, cloud._minutely.functions = cloud._minutely.functions, []
     handle = sleeper.start(HOUR)
     cloud.advance(2 * HOUR)

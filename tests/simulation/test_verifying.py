@@ -62,7 +62,7 @@ DRIFTING = [by_the_clock, one_more_each_time, one_less_each_time]
 @pytest.mark.parametrize("function", DRIFTING, ids=lambda fn: fn.name.rpartition(":")[2])
 @pytest.mark.parametrize("engine", ["memory", "moto"])
 def test_code_that_does_not_replay_fails_its_first_test(function: Any, engine: str) -> None:
-    """In calm, where nothing made it replay."""
+    """It fails in calm, where nothing made it replay."""
     with LocalCloud(engine=engine) as cloud, pytest.raises(errors.NonDeterminismError, match="LocalCloud replays"):
         cloud.run(function)
 
@@ -87,7 +87,7 @@ def test_a_clean_up_is_replayed_too(cloud: LocalCloud) -> None:
 
 
 def test_a_drift_is_raised_once_and_by_whatever_drives() -> None:
-    """The outcome stands, and can be read afterwards."""
+    """The outcome stands, and a caller can read it afterwards."""
     with LocalCloud(engine=ENGINE) as cloud:
         handle = by_the_clock.start()
         with pytest.raises(errors.NonDeterminismError):
@@ -96,7 +96,7 @@ def test_a_drift_is_raised_once_and_by_whatever_drives() -> None:
 
 
 def test_a_cloud_that_does_not_verify_runs_it_as_it_is() -> None:
-    """For code that is known not to replay."""
+    """A user may know that code doesn't replay."""
     with LocalCloud(engine=ENGINE, verify=False) as cloud:
         assert isinstance(cloud.run(by_the_clock), float)
 
@@ -113,7 +113,7 @@ async def diverse(items: int) -> list[Any]:
 
 
 def test_a_check_changes_no_count_and_no_record() -> None:
-    """Nothing is read, written or invoked for it; no step is run again."""
+    """The check reads, writes and invokes nothing, and runs no step again."""
     seen: list[Any] = []
     for verify in (True, False):
         BODIES.clear()

@@ -17,7 +17,7 @@ SHARE = 50
 
 @pytest.mark.parametrize("start", range(0, SEEDS, SHARE))
 def test_a_program_comes_to_what_it_comes_to_plainly_whatever_goes_wrong(start: int) -> None:
-    """And breaks no law: outcomes stand, nothing is lost, everything ends, clean-ups complete."""
+    """It breaks no law: outcomes stand, nothing is lost, everything ends, clean-ups complete."""
     found = search(range(start, start + SHARE))
     print(found)
     assert not found.failures, "\n".join(report(seed, failure, 30) for seed, failure in found.failures.items())
@@ -25,7 +25,7 @@ def test_a_program_comes_to_what_it_comes_to_plainly_whatever_goes_wrong(start: 
 
 
 def test_all_constructs_and_faults_are_drawn() -> None:
-    """In programs that are played; each fault often."""
+    """The seeds draw each fault often, in programs that the test plays."""
     found = search(range(SEEDS, SEEDS + 2 * SHARE))
     assert not found.failures, "\n".join(report(seed, failure, 30) for seed, failure in found.failures.items())
     assert {*CONSTRUCTS} - {"leaf"} <= {*found.constructs}
@@ -38,7 +38,7 @@ def test_all_constructs_and_faults_are_drawn() -> None:
 
 
 def test_a_seed_draws_the_same_program_and_weather_each_time() -> None:
-    """In one process; across processes, see the traces."""
+    """It does so in one process. The traces compare processes."""
     assert [text(program(seed)) for seed in range(50)] == [text(program(seed)) for seed in range(50)]
     assert [str(weather(seed)) for seed in range(50)] == [str(weather(seed)) for seed in range(50)]
 

@@ -33,7 +33,7 @@ STEP = node("leaf", "step", kind="step")
 
 @pytest.mark.parametrize("cold", [False, True])
 def test_an_inline_step_begun_as_its_function_ends_does_not_run(cold: bool) -> None:
-    """It was cancelled before it began, ran, was stored as resolved, and cancelled in vain. (Seed 282.)"""
+    """Cancelled before it began, it ran, and was stored as resolved. (Seed 282.)"""
     inline = node("leaf", "left", kind="inline")
     played = play(Program(node("abandon", "a", inline)), Weather(0, cold=cold))
     assert not played.told.bodies
@@ -56,7 +56,7 @@ def test_the_retry_of_a_firing_that_overtook_the_arming_is_not_refused_by_its_ow
 
 
 def test_a_lost_clean_up_of_a_function_whose_deadline_passed_is_missed() -> None:
-    """The watchdog's entry was taken for the deadline's, for ever. (Seed 5002 with lose=0.05.)"""
+    """The watchdog took its entry for the deadline's, for ever. (Seed 5002 with lose=0.05.)"""
     late = node("after", "a", node("call", "c", STEP), d=16)
     assert broken(node("call", "b", late, timeout=1), Faults(lose=0.2)) == []
 

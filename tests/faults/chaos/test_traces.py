@@ -33,7 +33,7 @@ def trace(hash_seed: str) -> bytes:
 
 
 def test_two_interpreters_write_the_same_trace_whatever_their_hash_seeds() -> None:
-    """Events, operations, times and ids of ten programs, most of them under faults."""
+    """A trace has the events, operations, times and ids of ten programs, most of them under faults."""
     first = trace("1")
     assert len(first.splitlines()) > 1_000
     assert trace("2") == first

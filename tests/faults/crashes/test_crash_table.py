@@ -203,7 +203,7 @@ ROWS = {
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("row", ROWS)
 def test_a_death_at_a_row_of_the_crash_table_is_made_good(row: str, when: str) -> None:
-    """The same outcome, and nothing left open; the watchdog mends only what a play loses on purpose."""
+    """The outcome is the same, and nothing stays open. The watchdog mends only what a play loses on purpose."""
     here = ROWS[row]
     kill = Once("", object, when, row=here)
     assert play(here.play, kill) == PLAYS[here.play].outcome

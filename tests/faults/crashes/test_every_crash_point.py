@@ -73,7 +73,7 @@ class Nth(Kill):
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("name", PLAYS)
 def test_a_death_at_any_point_changes_no_outcome_and_leaves_nothing_open(name: str, when: str) -> None:
-    """One point after the other, until there is none left."""
+    """The test kills at one point after the other, until there is none left."""
     points: Counter[str] = Counter()
     while True:
         kill = Nth("", object, when, left=points.total() + 1)
@@ -107,7 +107,7 @@ WRITES = (
 
 
 def test_every_kind_of_call_is_among_the_points() -> None:
-    """All that isn't a read, and isn't a list of others."""
+    """Each operation is one that isn't a read, nor a list of others."""
     watch = Watch("", object, "before")
     for name in PLAYS:
         play(name, watch)

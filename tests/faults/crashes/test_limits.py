@@ -52,7 +52,7 @@ def memory() -> LocalCloud:
 
 
 def test_a_thousand_levels_of_recursion_come_back(memory: LocalCloud) -> None:
-    """Each is a Lambda that waits for the next; two writes a level."""
+    """Each level is a Lambda that waits for the next, and costs two writes."""
     with memory as cloud:
         assert cloud.run(deep.with_options(id="deep"), 1_000) == 1_000
         assert cloud.stats.writes == 2 * 1_001
@@ -60,7 +60,7 @@ def test_a_thousand_levels_of_recursion_come_back(memory: LocalCloud) -> None:
 
 
 def test_thousands_of_steps_in_a_row_are_as_cheap_each_as_ten(memory: LocalCloud) -> None:
-    """I8, I9: two writes and one read for each, however long the history."""
+    """I8, I9: each costs two writes and one read, however long the history."""
     with memory as cloud:
         steps = effort(1_500, 5_000)
         assert cloud.run(long_way, steps) == sum(range(steps))
@@ -72,7 +72,7 @@ def test_thousands_of_steps_in_a_row_are_as_cheap_each_as_ten(memory: LocalCloud
 
 
 def test_many_sleep_at_once_and_wake_each_at_its_time(memory: LocalCloud) -> None:
-    """Up to twelve days; the index holds them, and no Lambda runs meanwhile."""
+    """They sleep up to twelve days. The index holds them, and no Lambda runs meanwhile."""
     with memory as cloud:
         begun = cloud.now()
         count = effort(500, 2_000)
@@ -81,13 +81,13 @@ def test_many_sleep_at_once_and_wake_each_at_its_time(memory: LocalCloud) -> Non
 
 
 def test_ids_of_the_greatest_length_nest(memory: LocalCloud) -> None:
-    """512 bytes of a root's own."""
+    """The root's own id has 512 bytes."""
     with memory as cloud:
         assert cloud.run(deep.with_options(id="ü" * 256), 20) == 20
 
 
 def test_nesting_that_no_key_could_hold_is_an_error(memory: LocalCloud) -> None:
-    """An outcome of the function that asks, not an endless retry."""
+    """The function that asks gets the outcome; it isn't an endless retry."""
 
     @durable
     async def crooked(levels: int) -> int:
@@ -123,7 +123,7 @@ def test_inline_steps_for_which_no_time_is_left_go_on_in_a_fresh_invocation(clou
 
 
 def test_a_step_that_needs_all_the_time_there_is_is_begun_all_the_same(cloud: LocalCloud) -> None:
-    """A fresh invocation begins whatever comes first; it can't get more time than that."""
+    """A fresh invocation begins with it, and no other would have more time."""
     done: list[int] = []
 
     def work(number: int) -> None:
@@ -141,7 +141,7 @@ def test_a_step_that_needs_all_the_time_there_is_is_begun_all_the_same(cloud: Lo
 
 
 def test_a_step_that_exceeds_its_lambdas_timeout_ends_as_a_crash(cloud: LocalCloud) -> None:
-    """After the attempts that its policy grants."""
+    """Its policy's attempts come first."""
     tries: list[int] = []
 
     @durable(retry=Retry(attempts=2))

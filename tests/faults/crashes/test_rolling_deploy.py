@@ -186,21 +186,21 @@ def mixed() -> Iterator[LocalCloud]:
 def test_nothing_is_lost_while_two_versions_run_however_long_the_deploy_takes(
     mixed: LocalCloud, seed: int, span: float
 ) -> None:
-    """What an old Lambda can't read it refuses by name; the platform, dead letters and the watchdog bring it again."""
+    """An old Lambda refuses by name what it can't read. The platform, dead letters and the watchdog bring it again."""
     deploy = Deploy(mixed, seed, span)
     play(deploy, span)
     assert deploy.refused
 
 
 def test_nothing_is_even_refused_where_all_read_a_version_before_any_writes_it(mixed: LocalCloud) -> None:
-    """Two deploys: one that reads the next version, then one that writes it."""
+    """A first deploy reads the next version, and a second one writes it."""
     deploy = Deploy(mixed, 4, 30 * MINUTE, old=PREPARED)
     play(deploy, 30 * MINUTE)
     assert deploy.refused == []
 
 
 def test_what_no_deployed_code_reads_is_kept_until_some_does(mixed: LocalCloud) -> None:
-    """A deploy that was rolled back, or took hours, ends no execution as crashed."""
+    """An operator rolled a deploy back, or it took hours: no execution ends as crashed."""
     BODIES.clear()
     with running(NEW):
         handle = sequence.start("kept")
@@ -248,7 +248,7 @@ class Alternating:
 
 
 def test_two_bodies_in_turns_pause_what_they_disagree_on_and_one_alone_ends_it(cloud: LocalCloud) -> None:
-    """Drift: each history goes on with the body that began it, once that is everywhere; nothing is done twice."""
+    """Each history goes on with the body that began it, once that is everywhere. No step runs twice."""
     BODIES.clear()
     alternating = Alternating(cloud)
     names = [f"order-{number}" for number in range(6)]

@@ -136,7 +136,7 @@ def play(program: Any, losses: set[int]) -> tuple[object, int]:
 
 @pytest.mark.parametrize(("program", "value"), PROGRAMS, ids=lambda one: getattr(one, "name", "").split(":")[-1])
 def test_whichever_one_invocation_is_lost_the_outcome_is_the_same(program: Any, value: object) -> None:
-    """And nothing is left open in the end."""
+    """Nothing stays open in the end."""
     outcome, count = play(program, set())
     assert outcome == value
     assert count > 1
@@ -185,7 +185,7 @@ def stands(cloud: LocalCloud, promise: str) -> str:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_a_quarter_of_all_invocations_may_be_lost(seed: int) -> None:
-    """And be late, doubled and out of order."""
+    """Others are late, doubled and out of order."""
     faults = Faults(lose=0.25, crash=0.02, duplicate=0.1, reorder=0.2, delay=0.1)
     for program, value in PROGRAMS:
         with LocalCloud(seed=seed, faults=faults, engine="memory") as cloud:
@@ -197,7 +197,7 @@ def test_a_quarter_of_all_invocations_may_be_lost(seed: int) -> None:
 
 
 def test_a_lost_start_is_made_good_at_the_first_look(cloud: LocalCloud) -> None:
-    """Twenty minutes: longer than any invocation runs."""
+    """The look comes after twenty minutes: longer than any invocation runs."""
     cloud.service.losses = {1}
     begun = cloud.now()
     assert cloud.run(leaf, 1) == 1
@@ -206,7 +206,7 @@ def test_a_lost_start_is_made_good_at_the_first_look(cloud: LocalCloud) -> None:
 
 
 def test_a_look_in_the_moment_of_a_timer_leaves_its_entry(cloud: LocalCloud) -> None:
-    """It is sent by the caller's look, with the time at that moment. (Seed 20546 of chaos, whose sweeper had died.)"""
+    """The caller's look sends it with the time at that moment. (Seed 20546 of chaos: the sweeper had died.)"""
 
     @durable
     async def calls() -> str:
@@ -222,7 +222,7 @@ def test_a_look_in_the_moment_of_a_timer_leaves_its_entry(cloud: LocalCloud) -> 
 
 
 def test_what_waits_for_a_person_is_looked_at_less_and_less_often(cloud: LocalCloud) -> None:
-    """Each look costs a write and no invocation of the function; once a day in the end."""
+    """A look costs a write and no invocation of the function. In the end there is one a day."""
 
     @durable
     async def approval() -> str:
@@ -282,7 +282,7 @@ def test_a_paused_execution_is_not_set_going_by_a_look(cloud: LocalCloud) -> Non
 
 
 def test_a_deadline_between_two_looks_is_kept(cloud: LocalCloud) -> None:
-    """To the minute, though the entry of the index is for the next look."""
+    """It is met to the minute, though the entry of the index is for the next look."""
 
     @durable(timeout=25 * HOUR)
     async def waits() -> str:
@@ -337,7 +337,7 @@ def endless(fails: bool) -> str:
 
 
 def test_a_throttled_backlog_is_not_multiplied(cloud: LocalCloud) -> None:
-    """Six hours make a handful of events, and not five for each; then all of them run."""
+    """Six hours make a handful of events, and not five for each. Then all of them run."""
     handle = spread.start()
     with cloud.outage(queued, "throttled"):
         cloud.drive()

@@ -25,7 +25,7 @@ def test_a_target_begins_with_inputs_that_its_law_is_for_and_holds_of(name: str)
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_what_mutation_makes_of_seeds_keeps_the_law(name: str) -> None:
-    """A few generations of it, by structure alone: as large as allowed at most, and always some text."""
+    """The test makes a few generations: always some text, no larger than allowed."""
     draw = random.Random(name)
     kept = [seed.encode("utf-8", "surrogatepass") for seed in TARGETS[name].seeds()]
     for _ in range(300):
@@ -45,7 +45,7 @@ def test_mutations_are_the_same_for_the_same_seed() -> None:
 
 
 def test_a_finding_is_made_smaller_while_it_breaks_the_law_in_the_same_place() -> None:
-    """Not while it breaks just any."""
+    """An input that breaks it elsewhere is no smaller finding."""
     there = lambda data: "here" if b"ab" in data else "there" if b"a" in data else ""  # noqa: E731
     assert command.smaller(b"x" * 50 + b"ab" + b"y" * 33, there) == b"ab"
 
@@ -53,7 +53,7 @@ def test_a_finding_is_made_smaller_while_it_breaks_the_law_in_the_same_place() -
 def test_without_atheris_it_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And without a target, which there are."""
+    """Without a target, it says which there are."""
     monkeypatch.setattr(sys, "argv", ["guided"])
     assert command.main() == 0
     assert all(name in capsys.readouterr().out for name in ["history"])

@@ -108,7 +108,7 @@ async def identified() -> list[str]:
 @quick
 @given(root=any_text, path=ordinals)
 def test_an_id_is_refused_or_the_same_wherever_it_goes(root: str, path: list[int]) -> None:
-    """Through the table's keys, items, envelopes and links; and never another promise's."""
+    """It goes through the table's keys, items, envelopes and links, and never becomes another promise's."""
     try:
         assert check_root_id(root) == root
     except InvalidId:
@@ -130,12 +130,12 @@ def test_an_id_is_refused_or_the_same_wherever_it_goes(root: str, path: list[int
 @quick
 @given(text=any_text | st.from_regex(r"a~[0-9*.]{0,12}", fullmatch=True))
 def test_a_text_is_an_id_with_one_parent_or_none(text: str) -> None:
-    """However its path is written."""
+    """Its path may be written in any way."""
     laws.promise_id(text)
 
 
 def test_what_is_wrong_with_an_id_is_told_in_short() -> None:
-    """The error was the whole id again."""
+    """Once the error had the whole id again."""
     for root in ("~" + "x" * 100_000, "schedule:" + "x" * 100_000):
         with pytest.raises(InvalidId) as refused:
             check_root_id(root)
@@ -145,7 +145,7 @@ def test_what_is_wrong_with_an_id_is_told_in_short() -> None:
 @quick
 @given(ids=st.lists(st.tuples(any_text, ordinals), min_size=2, max_size=2))
 def test_two_ids_have_two_keys(ids: list[tuple[str, list[int]]]) -> None:
-    """However alike they look: nothing is normalised, trimmed or folded."""
+    """They may look alike: no code normalises, trims or folds them."""
     made = []
     for root, path in ids:
         one = root
@@ -167,7 +167,7 @@ def cloud() -> Iterator[LocalCloud]:
 def test_every_id_a_user_may_pick_names_one_execution_of_its_own(
     cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Started, awaited from outside, its promise settled by id or by link; all side by side in one table."""
+    """The test starts, awaits and settles them by id or link, all side by side in one table."""
     monkeypatch.setenv("DURABLE_LINK_SECRET", KEY)
     handles = [identified.with_options(id=root).start() for root in GOOD]
     cloud.drive()
@@ -185,7 +185,7 @@ def test_every_id_a_user_may_pick_names_one_execution_of_its_own(
 
 @pytest.mark.parametrize("root", BAD, ids=lambda root: ascii(root[:12]))
 def test_an_id_that_cannot_be_one_is_refused_before_anything_is_written(cloud: LocalCloud, root: str) -> None:
-    """And no call can ask for it."""
+    """No call can ask for it."""
     cloud.stats.reset()
     with pytest.raises(InvalidId):
         identified.with_options(id=root).start()
@@ -201,7 +201,7 @@ def test_an_id_that_cannot_be_one_is_refused_before_anything_is_written(cloud: L
     "promise_id", ["x~" + "9" * 40, "\ud800", "ä" * 1_500, "x" * 1_999, "a~0.01", "a~²", "a~-1", "a~0\n"]
 )
 def test_an_id_that_no_key_can_be_made_of_is_unknown(cloud: LocalCloud, promise_id: str) -> None:
-    """The table refused such keys, by a ClientError."""
+    """Once the table refused such keys by a ClientError."""
     with pytest.raises(UnknownPromise):
         attach(promise_id)
 

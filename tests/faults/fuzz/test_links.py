@@ -61,7 +61,7 @@ def test_every_request_is_answered(table: Table, request: Any) -> None:
 @quick
 @given(body=jsons([True, {"a": 1}, [1, "x"]]), shape=st.sampled_from(SHAPES), accept=st.sampled_from(["", "text/html"]))
 def test_every_body_is_answered(table: Table, body: str, shape: Any, accept: str) -> None:
-    """What is kept is JSON of the promise's shape."""
+    """The table keeps only JSON of the promise's shape."""
     before = table.reset(json.dumps(shape))
     answered(table, event("POST", swollen(body), accept), before)
 
@@ -71,7 +71,7 @@ def test_every_body_is_answered(table: Table, body: str, shape: Any, accept: str
     description=jsons(SHAPES), request=st.sampled_from([*EVENTS, event("POST", '{"a": 1}'), event("POST", '[1, "x"]')])
 )
 def test_every_description_in_the_table_is_answered_by(table: Table, description: str, request: Any) -> None:
-    """By hand, or by another version: what can't be read leaves the value open."""
+    """A person or another version may have written it. If it can't be read, the value is open."""
     answered(table, request, table.reset(swollen(description)))
 
 
@@ -99,14 +99,14 @@ def test_a_description_that_no_version_wrote_breaks_no_link(table: Table, descri
     token=mutated([TOKEN.split(".")]).map(lambda parts: ".".join(map(str, parts)) if isinstance(parts, list) else "")
 )
 def test_a_token_is_verified_or_refused(token: str) -> None:
-    """By its signature, before anything in it is read."""
+    """The handler checks its signature before it reads anything in it."""
     entries.token(token)
 
 
 def test_a_record_that_cannot_be_read_fails_with_an_error_of_ours(
     table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not as if there were no promise: the answer is the platform's 502, the log names the item."""
+    """It doesn't pass for a missing promise: the platform answers 502, and the log names the item."""
 
     def unreadable(promise: str) -> Record:
         raise errors.BadMessage("an item isn't a promise")
@@ -119,19 +119,19 @@ def test_a_record_that_cannot_be_read_fails_with_an_error_of_ours(
 @quick
 @given(which=st.sampled_from(range(len(entries.SHAPES))), value=mutated(entries.FITTING) | anything)
 def test_what_fits_the_description_of_a_type_can_be_decoded(which: int, value: Any) -> None:
-    """The sender is told at once about a value that the promise's function couldn't read."""
+    """The handler tells the sender at once about a value that the promise's function couldn't read."""
     entries.shape(which, swollen(value))
 
 
 @quick
 @given(schema=mutated(SHAPES), value=mutated(entries.FITTING) | anything)
 def test_a_value_is_held_against_any_description(schema: Any, value: Any) -> None:
-    """By hand, or by another version: what isn't understood is open."""
+    """A person or another version may have written it. An unknown word leaves the value open."""
     entries.description(swollen(schema), swollen(value))
 
 
 def test_telling_what_is_wrong_in_nested_unions_is_linear() -> None:
-    """Each level was gone through twice: 2 ** 30 times in all."""
+    """Once the checker went through each level twice: 2 ** 30 times in all."""
     schema: Any = {"type": "integer"}
     value: Any = "x"
     for _ in range(30):

@@ -70,7 +70,7 @@ FORGED = [Ring((Key(name="key", secret=b"o" * 32),)).sign(one) for one in ENVELO
 @quick
 @given(event=mutated(FORGED) | mutated(FORGED, deep) | anything)
 def test_whoever_has_no_key_signs_nothing(event: Any) -> None:
-    """Whatever the event says, and however deep."""
+    """The event may say anything, at any depth."""
     laws.forged(swollen(event))
 
 
@@ -84,7 +84,7 @@ def test_a_body_of_the_timers_queue_is_read_or_refused(body: str) -> None:
 @quick
 @given(body=jsons(DEAD))
 def test_a_dead_letter_is_read_or_refused(body: str) -> None:
-    """A count that isn't one would try for ever, or at a time that is none."""
+    """The engine would try a wrong count for ever, or at a time that is none."""
     laws.dead_letter(swollen(body))
 
 
@@ -122,7 +122,7 @@ BATCHES = [
 @quick
 @given(which=st.sampled_from(range(4)), event=mutated(BATCHES) | anything)
 def test_each_record_of_a_batch_is_handled_or_reported_alone(which: int, event: Any) -> None:
-    """Its error is one of ours, and told."""
+    """Its error is one of ours, and the log tells it."""
     entries.batch(which, swollen(event))
 
 
@@ -139,7 +139,7 @@ def test_a_record_that_cannot_be_reported_fails_its_batch_by_name(which: int, re
 
 
 def test_what_is_wrong_with_a_time_is_told_in_short() -> None:
-    """The error was the whole event again."""
+    """Once the error had the whole event again."""
     with pytest.raises(BadMessage) as refused:
         sweeper._minute({"time": "x" * 100_000})
     assert len(str(refused.value)) < 500
@@ -182,7 +182,7 @@ parts = st.text(alphabet=":,#%~a\ud800é", max_size=4) | st.just("x" * 300)
 @quick
 @given(one=st.tuples(parts, parts, parts), other=st.tuples(parts, parts, parts))
 def test_another_function_or_identity_is_another_root(one: tuple[str, str, str], other: tuple[str, str, str]) -> None:
-    """Whatever separates the parts of an id, a sender can write it, too."""
+    """A sender can write the signs that separate the parts of an id, too."""
     same = event_id(one[0], "sqs", *one[1:]) == event_id(other[0], "sqs", *other[1:])
     assert same == (one == other)
     assert event_id(one[0], "sqs", *one[1:]) != event_id(other[0], "http", *other[1:])
@@ -205,14 +205,14 @@ def test_another_function_or_identity_is_another_root(one: tuple[str, str, str],
     ids=range(10),
 )
 def test_what_no_version_ever_wrote_is_refused(event: dict[str, Any]) -> None:
-    """Each of these was read once, and failed later: in the table, in a sum, or never."""
+    """Once this code read each of these, and failed later: in the table, in a sum, or never."""
     with pytest.raises(BadMessage):
         parse(event)
 
 
 @pytest.mark.parametrize("at", [True, -1, 1.5, 10**18, 10**300, None])
 def test_a_timer_beyond_all_calendars_is_refused(at: Any) -> None:
-    """It was sent again every 15 minutes, for ever."""
+    """Once the Lambda of timers sent it again every 15 minutes, for ever."""
     with pytest.raises(BadMessage):
         sweeper.read(json.dumps({**TIMED[0], "at": at}), trusted)
 
@@ -220,13 +220,13 @@ def test_a_timer_beyond_all_calendars_is_refused(at: Any) -> None:
 @pytest.mark.parametrize("reader", [sweeper.read, deadletters.read])
 @pytest.mark.parametrize("body", ["[" * 100_000, '{"a":' * 100_000, "9" * 5_000])
 def test_a_body_deeper_than_any_stack_is_refused(reader: Any, body: str) -> None:
-    """It was a RecursionError."""
+    """Once it raised a RecursionError."""
     with pytest.raises(BadMessage):
         reader(body, trusted)
 
 
 def test_a_change_without_a_lambda_to_wake_is_refused() -> None:
-    """It was invoked all the same, under an empty name."""
+    """Once the resumer invoked it all the same, under an empty name."""
     change = settled(wake=Wake.DIRECT)
     del change["dynamodb"]["NewImage"]["reply_to"]
     with pytest.raises(BadMessage, match="order-7~0"):
@@ -234,7 +234,7 @@ def test_a_change_without_a_lambda_to_wake_is_refused() -> None:
 
 
 def test_the_changes_that_are_mutated_here_are_valid_themselves() -> None:
-    """Else every law of this file would hold in vain."""
+    """Otherwise every law of this file would hold in vain."""
     assert all(resumer.settlement(DynamoDBRecord(change)).id == "order-7~0" for change in CHANGES)
     assert [parse_timed(one).id for one in ENVELOPES] == ["order-7~0.2", "order-7", "order-7", "schedule:nightly"]
     assert [sweeper.read(json.dumps(one), trusted)[0] for one in TIMED] == ["shop"] * 4

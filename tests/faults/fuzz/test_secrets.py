@@ -92,14 +92,14 @@ async def checkout(card: str, fail: bool) -> str:
 
 
 def test_neither_arguments_nor_results_are_logged(log: Log) -> None:
-    """Of calls, of inline steps, of roots."""
+    """The program has calls, inline steps and roots."""
     assert SECRET in log.cloud.run(checkout, SECRET, False)
     assert log.of("settled")
     assert log.keeps_the_secret()
 
 
 def test_neither_failures_nor_retries_tell_what_was_raised(log: Log) -> None:
-    """The exception is in the table, for those who may read it."""
+    """The table has the exception, for readers that may see it."""
     with pytest.raises(ValueError, match=SECRET):
         log.cloud.run(checkout, SECRET, True)
     assert log.of("retrying")
@@ -107,7 +107,7 @@ def test_neither_failures_nor_retries_tell_what_was_raised(log: Log) -> None:
 
 
 def test_a_failure_that_nobody_heard_of_is_logged_by_its_class(log: Log) -> None:
-    """A task that was never awaited, and a promise that wasn't."""
+    """The code never awaited a task, nor a promise."""
 
     @durable(name="secrets:unheard")
     async def unheard(card: str) -> str:
@@ -151,7 +151,7 @@ def test_a_drift_is_logged_by_functions_and_ordinals_and_shown_with_arguments(lo
 
 
 def test_dead_letters_are_logged_without_what_they_carry(log: Log) -> None:
-    """A function whose Lambda dies again and again, in the end given up."""
+    """A function's Lambda dies again and again, and the engine gives the function up."""
     for _ in range(9):
         log.cloud.kill(charge, RunCode, "before")
     handle = charge.with_options(id="dies").start(SECRET)
@@ -175,7 +175,7 @@ def test_dead_letters_are_logged_without_what_they_carry(log: Log) -> None:
     ids=range(6),
 )
 def test_a_bad_envelope_is_logged_by_what_is_wrong_with_it(log: Log, envelope: dict[str, Any]) -> None:
-    """Not by what else is in it."""
+    """The line has nothing else of it."""
     charge.with_options(id="known").start("other card").result()
     sent(log.cloud, "durable", envelope)
     log.cloud.advance(6 * 3_600)
@@ -184,7 +184,7 @@ def test_a_bad_envelope_is_logged_by_what_is_wrong_with_it(log: Log, envelope: d
 
 
 def test_a_message_that_nobody_can_handle_is_logged_by_its_error(log: Log) -> None:
-    """An operator finds why in the log, not what."""
+    """An operator finds why in the log, and no payload."""
     timers = next(m.queue for m in log.cloud.template.queue_mappings if "Timers" in m.queue or "timers" in m.queue)
     for body in (
         SECRET,
@@ -200,7 +200,7 @@ def test_a_message_that_nobody_can_handle_is_logged_by_its_error(log: Log) -> No
 
 
 def test_links_log_neither_token_nor_body(log: Log, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    """Refusals included: only the sender is told what is wrong with a body."""
+    """A refusal logs neither: only the sender learns what is wrong with a body."""
     monkeypatch.setenv("DURABLE_LINK_SECRET", KEY)
 
     @durable(name="secrets:asks")
@@ -221,7 +221,7 @@ def test_links_log_neither_token_nor_body(log: Log, monkeypatch: pytest.MonkeyPa
 
 
 def test_what_is_settled_from_outside_is_not_logged(log: Log) -> None:
-    """Neither a value, nor an error, nor one that is of no use to whoever awaits it."""
+    """The log has no value and no error, nor a value that its function couldn't read."""
 
     @durable(name="secrets:awaits")
     async def awaits() -> int:
@@ -245,7 +245,7 @@ def test_what_is_settled_from_outside_is_not_logged(log: Log) -> None:
 
 
 def test_the_secret_would_be_found(log: Log, caplog: pytest.LogCaptureFixture) -> None:
-    """Else the laws above would hold in vain."""
+    """Otherwise the laws above would hold in vain."""
     log.cloud.tell(Tell(What.RUNNING, "r", "f", {"why": SECRET, "attempt": 1}))
     assert not log.keeps_the_secret()
 
@@ -289,7 +289,7 @@ UNFIT: list[tuple[Any, Any, str]] = [
 def test_an_event_that_does_not_fit_is_refused_without_being_shown(
     log: Log, function: Any, event: Any, told: str
 ) -> None:
-    """Lambda logs what a handler raises; what was wrong is said by function, field and type."""
+    """Lambda logs what a handler raises. The error names function, field and type."""
     with pytest.raises(CodecError, match=told) as refused:
         function(event, CONTEXT)
     assert SECRET not in "".join(traceback.format_exception(refused.value))

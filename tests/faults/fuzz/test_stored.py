@@ -54,7 +54,7 @@ def items(draw: st.DrawFn) -> dict[str, Any]:
 @quick
 @given(item=items())
 def test_an_item_is_a_record_or_is_refused(item: dict[str, Any]) -> None:
-    """I6: what is read is what would be written, under the same key."""
+    """I6: the store would write the record as it read it, under the same key."""
     laws.item(swollen(item))
 
 
@@ -87,7 +87,7 @@ def test_an_item_that_this_version_never_wrote_is_refused(wrong: dict[str, Any])
 @quick
 @given(item=items())
 def test_an_entry_of_the_index_is_due_or_is_named(item: dict[str, Any]) -> None:
-    """By its key, for the person who has to mend it."""
+    """The error has its key, for the person that has to mend it."""
     laws.index_entry(item)
 
 
@@ -105,7 +105,7 @@ def test_a_policy_is_read_or_refused(text: str, attempt: int) -> None:
     "policy", [Retry(backoff=1e10), Retry(backoff=10**400, max_delay=float("inf")), Retry(initial=1e300)]
 )
 def test_a_policy_that_grows_beyond_all_numbers_has_a_delay(policy: Retry) -> None:
-    """The exponent was bounded, the power wasn't: OverflowError."""
+    """Once the exponent was bounded, and the power wasn't: OverflowError."""
     assert policy.delay(100, "order-7") > 0
 
 
@@ -122,19 +122,19 @@ RULES = [["0 3 * * *", "Europe/Berlin", True, laws.NOW, None], ["rate(5 minutes)
 @quick
 @given(rule=jsons(RULES), at=st.sampled_from([laws.NOW, 0, -1, 2**62, 10**30]))
 def test_a_rule_makes_a_schedule_occur_or_is_refused(rule: str, at: int) -> None:
-    """And nothing is created by one that is refused."""
+    """A refused one creates nothing."""
     laws.recurs(swollen(rule), at)
 
 
 def test_a_rate_that_ends_after_all_calendars_is_refused() -> None:
-    """It was an OverflowError, after the schedule had been made."""
+    """Once it raised an OverflowError, after the library had made the schedule."""
     with pytest.raises(ConfigurationError, match="no further occurrence"):
         Recurrence(when=When("rate(999999999 weeks)"), start=laws.NOW).after(laws.NOW)
 
 
 @pytest.mark.parametrize("name", ["America", "x" * 300], ids=["directory", "long"])
 def test_a_time_zone_that_is_no_file_is_refused(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the package tzdata is installed, it was an IsADirectoryError, or another OSError."""
+    """Where tzdata is installed, it once raised IsADirectoryError, or another OSError."""
     (tmp_path / "tzdata" / "zoneinfo" / "America").mkdir(parents=True)
     for package in ("tzdata", "tzdata/zoneinfo"):
         (tmp_path / package / "__init__.py").touch()
@@ -166,13 +166,13 @@ texts_as_stored = st.tuples(st.sampled_from(["", "@", "!", "^", "=", "^a~0\n", "
 @quick
 @given(which=st.sampled_from(range(4)), text=texts_as_stored)
 def test_a_stored_text_is_read_or_refused_and_every_text_can_be_stored(which: int, text: str) -> None:
-    """Whatever it begins with, with and without a bucket and a cipher, and carried on by a link."""
+    """It begins in any way, with or without a bucket and a cipher, and a follower may take it over."""
     entries.stored(which, text)
 
 
 @pytest.mark.parametrize("key", ["", "../secret", "x" * 2_000, "\ud800", "0/1"])
 def test_a_key_that_no_object_of_ours_has_is_refused(key: str) -> None:
-    """S3's client refused the first by a ParamValidationError, others were looked for."""
+    """S3's client refused the first by a ParamValidationError, and looked for others."""
     sealing = Sealing(payloads=entries.Bucket())
     with pytest.raises(BadMessage, match="can't be one that was stored"):
         sealing.open(f"@{key}", Record(id="order-7"), "value")
@@ -182,7 +182,7 @@ def test_a_key_that_no_object_of_ours_has_is_refused(key: str) -> None:
 
 @pytest.mark.parametrize("origin", ["x" * 100_000, "", "a~", "\ud800"], ids=["long", "empty", "path", "surrogate"])
 def test_what_was_carried_from_no_promise_is_refused(origin: str) -> None:
-    """It was decrypted under that name, or the error was the whole text again."""
+    """Once the cipher got that name, or the error had the whole text again."""
     link = Record(id="order-8~0", kind=Kind.FOLLOW)
     with pytest.raises(BadMessage, match="another promise's") as refused:
         Sealing().open(f"^{origin}\n!x", link, "value")
@@ -192,7 +192,7 @@ def test_what_was_carried_from_no_promise_is_refused(origin: str) -> None:
 @quick
 @given(items=mutated([json.loads(one) for one in traffic()["history"]]))
 def test_every_history_is_replayed_or_refused(items: Any) -> None:
-    """Whatever is missing in it, doubled, or of another type than DynamoDB would have it."""
+    """Records may be missing, doubled, or of another type than DynamoDB would have them."""
     found = targets.items(json.dumps(items))
     if found:
         entries.history(*found)

@@ -124,7 +124,7 @@ def poisonous(cloud: LocalCloud, body: str) -> str:
     [f"adapter.lambdas.{name}" for name in ("sweeper.fire", "sweeper.tend", "deadletters.handler")],
 )
 def test_a_poison_message_ends_in_the_queue_of_what_nobody_could_handle(table: Table, handler: str) -> None:
-    """After ten receives. It stays there for a person to look at, and doesn't hold up other timers."""
+    """SQS puts it there after ten receives, for a person to look at. It holds up no other timers."""
     queue, unhandled = mapped(table, handler)
     table.put(to_item(Record(id="waiting", fn="fuzz:step", target="durable", args='{"value": 1}')))
     before = table.items()
@@ -151,7 +151,7 @@ BAD_ENVELOPES: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("envelope", BAD_ENVELOPES, ids=range(len(BAD_ENVELOPES)))
 def test_a_bad_envelope_of_a_known_promise_ends(table: Table, envelope: dict[str, Any]) -> None:
-    """It is tried as often as any invocation, and put aside; the promise is as it was, and still runs."""
+    """Lambda tries it as often as any invocation, and puts it aside. The promise is as it was, and still runs."""
     table.put(to_item(Record(id="known", fn="fuzz:step", target="durable", args='{"value": 4}')))
     before = table.items()
     sent(table.cloud, "durable", envelope)
@@ -163,7 +163,7 @@ def test_a_bad_envelope_of_a_known_promise_ends(table: Table, envelope: dict[str
 
 
 def test_a_change_that_no_resumer_can_read_does_not_block_its_shard(table: Table) -> None:
-    """It is put aside, for a person. The records before and after it wake their parents."""
+    """The resumer puts it aside for a person. The records before and after it wake their parents."""
     bad = to_item(Record(id="parent~0", kind=Kind.EXTERNAL, wake=Wake.DIRECT, reply_to="durable"))
     table.put({**bad, "id": {"S": "parent~zero"}})
     handle = steps.start(1)
@@ -175,7 +175,7 @@ def test_a_change_that_no_resumer_can_read_does_not_block_its_shard(table: Table
 
 
 def test_an_entry_of_the_index_that_cannot_be_read_stops_no_sweep(table: Table) -> None:
-    """All entries of its shard were lost with it: KeyError, every minute."""
+    """Once all entries of its shard were lost with it: KeyError, every minute."""
     for shard in range(8):
         table.put(
             {"pk": {"S": f"bad-{shard}"}, "sk": {"N": "-1"}, "due_shard": {"S": str(shard)}, "due_at": {"N": "5"}}
@@ -190,7 +190,7 @@ def test_an_entry_of_the_index_that_cannot_be_read_stops_no_sweep(table: Table) 
 
 
 def test_a_childs_failure_that_cannot_be_read_is_the_callers_failure(table: Table) -> None:
-    """It was raised into the engine, which tried again until the function was given up."""
+    """Once it reached the engine, which tried again until it gave the function up."""
 
     @durable(name="fuzz:awaits")
     async def awaits() -> str:
@@ -214,7 +214,7 @@ def test_a_childs_failure_that_cannot_be_read_is_the_callers_failure(table: Tabl
     "damage", [{"kind": {"S": "saga"}}, {"v": {"N": "2"}}, {"epoch": {"N": "0.5"}}, {"closed": {"BOOL": False}}]
 )
 def test_a_record_that_cannot_be_read_ends_every_message_and_stays(table: Table, damage: dict[str, Any]) -> None:
-    """The caller that waits for it is told. Once it is mended, it runs."""
+    """The caller that waits for it hears of it. Once a person mends it, it runs."""
     good = to_item(Record(id="damaged", fn="fuzz:step", target="durable", args='{"value": 4}'))
     table.put({**good, **damage})
     before = table.items()
@@ -229,7 +229,7 @@ def test_a_record_that_cannot_be_read_ends_every_message_and_stays(table: Table,
 
 @pytest.mark.parametrize("journal", ["1", "c", "x"])
 def test_a_journal_that_tells_of_what_never_happened_pauses_the_execution(table: Table, journal: str) -> None:
-    """It was loaded again and again in one invocation, cancelled, or raised ValueError at every attempt."""
+    """Once a run loaded it again and again, cancelled it, or raised ValueError at every attempt."""
 
     @durable(name="fuzz:asks")
     async def asks() -> int:
@@ -299,7 +299,7 @@ def raced(winner: int = 0) -> Model:
 def test_a_journal_of_any_kind_replays_or_pauses(
     seen: dict[int, str | None], settled: dict[int, str], canceled: bool
 ) -> None:
-    """In a bounded number of operations; a run that pauses has changed nothing else."""
+    """A run makes a bounded number of operations. If it pauses, it has changed nothing else."""
     model = raced()
     for ordinal, value in settled.items():
         model.store.settle(f"r~{ordinal}", State.RESOLVED if ordinal == 1 else State.REJECTED, value, model.now())
@@ -318,7 +318,7 @@ def test_a_journal_of_any_kind_replays_or_pauses(
 
 
 def test_a_child_that_has_ended_and_was_removed_does_not_run_again() -> None:
-    """The journal tells of its settlement: it was made anew and invoked, and only then the execution was paused."""
+    """The journal tells of its settlement. Once the run made and invoked it anew before it paused."""
     model = raced(winner=1)
     del model.store.records["r~1"]
     before = dict(model.store.records)

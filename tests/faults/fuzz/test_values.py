@@ -33,7 +33,7 @@ from tests.faults.fuzz.strategies import NAMES, jsons, quick, swollen
 @quick
 @given(which=st.sampled_from(range(len(EXAMPLES))), data=st.data())
 def test_a_value_is_read_or_refused(which: int, data: st.DataObject) -> None:
-    """What is read is stored as a value that is read the same."""
+    """The codec stores what it read as a value that it reads the same."""
     annotation, example = EXAMPLES[which]
     text = data.draw(jsons([json.loads(encode(example, annotation))]))
     laws.value(which, swollen(text))
@@ -44,14 +44,14 @@ def test_a_value_is_read_or_refused(which: int, data: st.DataObject) -> None:
     "value", [dt.datetime(2000, 1, 1, tzinfo=dt.UTC), dt.time(3, tzinfo=dt.UTC)], ids=["datetime", "time"]
 )
 def test_an_offset_that_python_reads_as_none_is_refused(value: Any, offset: int) -> None:
-    """It came back as UTC: another instant, and no error."""
+    """Once it came back as UTC: another instant, and no error."""
     with pytest.raises(CodecError, match="offset"):
         encode(value.replace(tzinfo=dt.timezone(dt.timedelta(microseconds=offset))), type(value))
 
 
 @pytest.mark.parametrize("kind", [dt.datetime, dt.time])
 def test_a_moment_with_an_offset_and_a_zone_is_refused(kind: Any) -> None:
-    """The offset was dropped: another instant, and no error."""
+    """Once the codec dropped the offset: another instant, and no error."""
     text = "2026-01-01T00:00:00" if kind is dt.datetime else "00:00:00"
     tag = f"${kind.__name__}"
     assert decode(json.dumps({tag: text, "zone": "Europe/Berlin"}), kind).tzinfo is not None
@@ -82,7 +82,7 @@ class Right:
 
 @pytest.mark.parametrize("innermost", ["null", "5"], ids=["valid", "invalid"])
 def test_guessing_the_members_of_nested_unions_is_linear(innermost: str) -> None:
-    """The holder of a link can send this: 90 levels took 2 ** 90 attempts."""
+    """The holder of a link can send this: 90 levels once took 2 ** 90 attempts."""
     depth = 90
     _BUILT.clear()
     text = '{"next": ' * depth + innermost + ', "y": 1}' * depth
@@ -100,7 +100,7 @@ def test_guessing_the_members_of_nested_unions_is_linear(innermost: str) -> None
 @quick
 @given(text=jsons([json.loads(ARGUMENTS)]))
 def test_arguments_are_read_or_refused(text: str) -> None:
-    """What is read can be called with."""
+    """The function can be called with the arguments that the codec read."""
     laws.arguments(swollen(text))
 
 
@@ -119,13 +119,13 @@ def counted(first: int, second: int = 2, *more: int, **named: Any) -> None:
     ids=range(4),
 )
 def test_arguments_that_the_function_cannot_be_called_with_are_refused(function: Any, stored: Any) -> None:
-    """By the codec, not by Python's TypeError; the third was a call with ``named={"more": (3,)}``."""
+    """The codec refuses them, not Python's TypeError. The third was a call with ``named={"more": (3,)}``."""
     with pytest.raises(CodecError, match="f\\(\\)"):
         Signature(function, "f").decode_args(json.dumps(stored))
 
 
 def test_arguments_of_every_kind_are_still_read() -> None:
-    """Empty ones included."""
+    """Some are empty."""
     read_by = Signature(counted, "f").decode_args
     assert read_by('{"first": 1}') == ((1,), {})
     assert read_by('{"first": 1, "more": [], "named": {}}') == ((1,), {})
@@ -148,7 +148,7 @@ def grown(node: Node) -> Node:
 
 
 def test_data_too_deep_for_the_stack_leaves_its_type_readable() -> None:
-    """Its plan was compiled where the stack ended, and refused every value from then on, in this whole process."""
+    """Once its plan, compiled where the stack ended, refused every later value in this whole process."""
     leaf = '{"leaf": {"colors": {"a": [["RED"]]}}}'
     for depth in range(200, 400):
         # Local names give it a compiler of its own, that has seen nothing yet.
@@ -184,7 +184,7 @@ def raised() -> list[Any]:
 @quick
 @given(text=jsons([*raised(), {"class": f"{__name__}:Declined", "message": "m", "args": ["m"]}]))
 def test_an_exception_is_read_or_refused(text: str) -> None:
-    """What is read can be raised, and is nobody's control flow; it crosses the next border, too."""
+    """Code can raise what the codec read. It is nobody's control flow, and crosses the next border, too."""
     laws.exception(swollen(text))
 
 
@@ -274,19 +274,19 @@ READERS: dict[str, Callable[[str], Any]] = {
 @pytest.mark.parametrize("where", READERS)
 @pytest.mark.parametrize("name", PLANTED)
 def test_no_name_in_data_imports_or_runs_anything(heard: Any, where: str, name: str) -> None:
-    """I7. Names are compared with what is here already; a lazy module isn't even looked at."""
+    """I7: the codec compares names with loaded classes. It doesn't even look at a lazy module."""
     assert heard(READERS[where], name) == []
 
 
 def test_a_function_that_is_not_known_is_named_in_short() -> None:
-    """The error was the whole name again."""
+    """Once the error had the whole name again."""
     with pytest.raises(UnknownFunction) as refused:
         registry.find("x" * 100_000)
     assert len(str(refused.value)) < 500
 
 
 def test_the_ear_hears_what_it_is_to_hear(heard: Any) -> None:
-    """Else the law above would hold in vain."""
+    """Otherwise the law above would hold in vain."""
     assert heard(lambda name: compile(name, "", "eval"), "1")
     assert heard(lambda name: getattr(sys.modules["lazy_module"], "x", None), "")
 
@@ -295,7 +295,7 @@ def test_the_ear_hears_what_it_is_to_hear(heard: Any) -> None:
     "name", ["os:system", "builtins:eval", "subprocess:Popen", "nowhere:Error", "lazy_module:Error"]
 )
 def test_what_names_no_exception_of_this_process_is_a_remote_error(name: str) -> None:
-    """It carries the name, and nothing else comes of it."""
+    """The error carries the name, and the codec does nothing else with it."""
     error = decode_exception(json.dumps({"class": name, "message": "m"}))
     assert type(error) is RemoteError
     assert error.class_name in (name.replace(":", "."), name.partition(":")[2])

@@ -69,7 +69,7 @@ def _named(case: tuple[Durable[..., Any], int, int, int | None]) -> str:
 
 @pytest.mark.parametrize("case", EXPLORED, ids=_named)
 def test_every_interleaving_ends_well(case: tuple[Durable[..., Any], int, int, int | None]) -> None:
-    """No lost wake, no changed outcome, no drift, no orphan; and nothing runs twice unless something failed."""
+    """No wake is lost, no outcome changes, no replay drifts. Nothing runs twice unless something failed."""
     program, crashes, duplicates, switches = case
     explorer = Explorer(program, crashes=crashes, duplicates=duplicates, switches=switches, outside=_outside(program))
     explorer.explore()
@@ -93,7 +93,7 @@ DROPPED = [
 
 @pytest.mark.parametrize("case", DROPPED, ids=lambda case: "-".join([case[0].name.split(".")[1], *map(str, case[1:])]))
 def test_a_record_that_is_put_aside_costs_one_look(case: tuple[Durable[..., Any], int, int, int, int | None]) -> None:
-    """I3: no later wait is longer for it; and should it be sent again after all, no wake is lost by that."""
+    """I3: no later wait is longer for it. No wake is lost if somebody sends it again after all."""
     program, drops, crashes, duplicates, switches = case
     explorer = Explorer(program, crashes=crashes, duplicates=duplicates, switches=switches, drops=drops)
     explorer.explore()
@@ -238,7 +238,7 @@ PROGRAMS = [programs.gather, programs.race, programs.two_waves, programs.branche
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
 def test_random_ways_through_more_faults_end_well(program: Durable[..., Any]) -> None:
-    """Where there are too many interleavings to see them all: two crashes and a duplicate, at any moments."""
+    """There are too many interleavings to see all: two crashes and a duplicate come at any moments."""
     explorer = Explorer(program, crashes=2, duplicates=1, outside=_outside(program))
     walks = effort(50, 500)
     explorer.wander(walks)

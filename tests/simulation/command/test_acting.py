@@ -23,7 +23,7 @@ from tests.support.laws import HOUR, forget, slow
 
 
 def test_resume_invokes_what_is_paused_wherever_it_is_in_the_tree(cloud: LocalCloud) -> None:
-    """After the fix is deployed, by the root's id alone."""
+    """The fix is deployed, and the operator names only the root."""
     cloud.watchers.append(lambda event: forget(cloud))
     handle = calls_drifting.with_options(id="p").start()
     cloud.drive()
@@ -41,7 +41,7 @@ def test_resume_invokes_what_is_paused_wherever_it_is_in_the_tree(cloud: LocalCl
 
 
 def test_resume_changes_nothing_where_nothing_is_wrong(cloud: LocalCloud) -> None:
-    """Waiting, settled, or perhaps at work at this moment: each is said, nobody is invoked."""
+    """The command says of each that it waits, is settled, or may be at work, and invokes nobody."""
     checkout.with_options(id="order-7").start("tea")
     slow.with_options(id="now").start(1, 1)
     with unchanged(cloud):
@@ -54,7 +54,7 @@ def test_resume_changes_nothing_where_nothing_is_wrong(cloud: LocalCloud) -> Non
 
 
 def test_resume_finds_what_was_lost_before_the_watchdog_does() -> None:
-    """An invocation that never came, below a root that waits."""
+    """An invocation never came, below a root that waits."""
     with LocalCloud(engine="memory") as cloud:
         cloud.service.losses.add(2)
         approval_of = checkout.with_options(id="order-7").start("tea")
@@ -85,7 +85,7 @@ def test_resume_invokes_by_force_what_it_would_leave_alone() -> None:
 
 
 def test_resolve_settles_by_the_promises_type_and_once(cloud: LocalCloud) -> None:
-    """What isn't JSON, or of another type, changes nothing; a second settlement is told what stands."""
+    """A text that isn't JSON, or of another type, changes nothing. A second settlement is told what stands."""
     handle = approval.with_options(id="a").start("tea")
     cloud.drive()
     with unchanged(cloud):
@@ -102,7 +102,7 @@ def test_resolve_settles_by_the_promises_type_and_once(cloud: LocalCloud) -> Non
 
 
 def test_reject_and_cancel_reach_the_code_that_waits(cloud: LocalCloud) -> None:
-    """As an error with the message, and as a cancellation."""
+    """The code gets an error with the message, and a cancellation."""
     handle = approval.with_options(id="a").start("tea")
     other = approval.with_options(id="b").start("tea")
     cloud.drive()
@@ -116,7 +116,7 @@ def test_reject_and_cancel_reach_the_code_that_waits(cloud: LocalCloud) -> None:
 
 
 def test_a_functions_own_promise_can_be_resolved_unchecked(cloud: LocalCloud) -> None:
-    """Its type is known to the code alone, and that is said."""
+    """The code alone knows its type, and the command says so."""
     handle = approval.with_options(id="a").start("tea")
     cloud.drive()
     assert "it wasn't checked" in said("resolve", "a", "true")
@@ -125,7 +125,7 @@ def test_a_functions_own_promise_can_be_resolved_unchecked(cloud: LocalCloud) ->
 
 @pytest.mark.parametrize("kind", [Kind.INLINE, Kind.DETACH, Kind.SCHEDULE])
 def test_what_is_not_settled_from_outside_is_left_alone(kind: Kind, cloud: LocalCloud) -> None:
-    """A caller's own step, and a schedule, which never settles."""
+    """A caller settles its own steps, and a schedule never settles."""
     name = "schedule:s" if kind is Kind.SCHEDULE else "r~0"
     store: Any = cloud._world.store
     store.create(Record(id=name, kind=kind, fn="f", target="t", root="other"))

@@ -32,7 +32,7 @@ from tests.support.laws import forget
 )
 @pytest.mark.parametrize("promise", ["nobody", "", "r~01", "\x1b[31mred", "x" * 3000, "\udcff"])
 def test_an_unknown_id_is_one_line(arguments: list[str], promise: str, cloud: LocalCloud) -> None:
-    """Whatever it looks like; what a terminal would obey is written out."""
+    """It may look like anything: the command writes out what a terminal would obey."""
     with unchanged(cloud):
         error = refused(arguments[0], promise, *arguments[1:])
     assert "there is no promise" in error
@@ -40,13 +40,13 @@ def test_an_unknown_id_is_one_line(arguments: list[str], promise: str, cloud: Lo
 
 
 def test_a_command_line_that_cannot_be_read_ends_with_two(cloud: LocalCloud) -> None:
-    """As for any command."""
+    """Other commands end so, too."""
     for arguments in (["show"], ["list", "--limit", "0"], ["resolve", "a~0"], ["nonsense"]):
         assert invoke(*arguments).exit_code == 2
 
 
 def test_without_a_table_it_says_how_to_name_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By a variable or an option."""
+    """A variable or an option names it."""
     from adapter.aws import wiring
 
     monkeypatch.delenv("DURABLE_TABLE", raising=False)
@@ -58,7 +58,7 @@ def test_without_a_table_it_says_how_to_name_one(monkeypatch: pytest.MonkeyPatch
 
 
 def test_ids_and_names_are_no_markup_and_no_control_characters(cloud: LocalCloud) -> None:
-    """Neither rich's nor a terminal's."""
+    """Neither rich nor a terminal obeys them."""
 
     @durable(name="[bold]f\x9b31m[/bold]")
     async def odd() -> None:
@@ -122,7 +122,7 @@ def _without_cipher(cloud: LocalCloud) -> Iterator[None]:
 
 
 def test_without_the_cipher_all_but_the_texts_can_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Why something is paused, too, is said with the cipher only; and nothing is ever written in clear."""
+    """The command shows the text of a pause with the cipher only, and never writes it in clear."""
     monkeypatch.setenv("DURABLE_CIPHER", NAME)
     with LocalCloud(engine="memory") as cloud:
         cloud.watchers.append(lambda event: forget(cloud))
@@ -161,7 +161,7 @@ def test_importing_the_package_imports_neither_click_nor_rich() -> None:
 
 @pytest.mark.parametrize("absent", ["click", "rich"])
 def test_without_the_extra_it_says_what_to_install(absent: str) -> None:
-    """In one line, and not as a traceback."""
+    """It says so in one line, not in a traceback."""
     found = _python(f"import sys; sys.modules[{absent!r}] = None; from adapter.cli import main; main()")
     assert found.returncode == 1
     assert found.stderr == "durable needs click and rich: pip install 'lambda-await[cli]'\n"

@@ -27,7 +27,7 @@ from tests.support.laws import HOUR, slow, step
 
 
 def test_show_names_what_each_promise_of_a_tree_waits_for(cloud: LocalCloud) -> None:
-    """A call, a person, a timer; and how long."""
+    """It waits for a call, a person or a timer. The command also says for how long."""
     checkout.with_options(id="order-7").start("tea")
     cloud.advance(2 * HOUR)
     with unchanged(cloud):
@@ -60,7 +60,7 @@ def test_show_takes_any_promise_and_as_many_levels_as_are_asked_for(cloud: Local
 
 
 def test_show_counts_the_children_of_a_wide_function_and_hides_none_that_is_pending(cloud: LocalCloud) -> None:
-    """The first few, those first that aren't settled."""
+    """The command shows the first few, and pending ones before the others."""
     wide.with_options(id="w").start(300)
     cloud.advance(1)
     lines = said("show", "w", "--width", "4").splitlines()
@@ -69,7 +69,7 @@ def test_show_counts_the_children_of_a_wide_function_and_hides_none_that_is_pend
 
 
 def test_values_are_shown_only_when_asked_for(cloud: LocalCloud) -> None:
-    """Arguments and outcomes are secrets until somebody wants them; in any form."""
+    """Arguments and outcomes are secrets until somebody asks for them, in any form."""
     drifts.with_options(id="s").start(SECRET)
     cloud.drive()
     said("resolve", "s~0", f'"{SECRET}"')
@@ -85,7 +85,7 @@ def test_values_are_shown_only_when_asked_for(cloud: LocalCloud) -> None:
 
 
 def test_json_says_what_the_tree_says(cloud: LocalCloud) -> None:
-    """For scripts: one document, with what is waited for as values."""
+    """Scripts get one document, with what a promise waits for as values."""
     checkout.with_options(id="order-7", timeout=48 * HOUR).start("tea")
     cloud.advance(1)
     node = json.loads(said("show", "order-7", "--json", "--depth", "1"))
@@ -97,7 +97,7 @@ def test_json_says_what_the_tree_says(cloud: LocalCloud) -> None:
 
 
 def test_list_has_what_is_not_settled_the_oldest_first(cloud: LocalCloud) -> None:
-    """Executions only: no promises of theirs, and no schedules."""
+    """It lists executions only: none of their promises, and no schedules."""
     schedule("nightly", "0 3 * * *", step, 1)
     for name in ("b", "a"):
         checkout.with_options(id=name).start("tea")
@@ -118,7 +118,7 @@ def test_list_has_what_is_not_settled_the_oldest_first(cloud: LocalCloud) -> Non
 
 
 def test_list_has_who_still_cleans_up_and_all_of_the_index_if_asked(cloud: LocalCloud) -> None:
-    """What is settled is listed only with --all, as long as the index has it."""
+    """With --all it also lists settled ones, as long as the index has them."""
 
     @durable(name="command:cleans up")
     async def cleans_up() -> None:
@@ -142,7 +142,7 @@ def test_list_has_who_still_cleans_up_and_all_of_the_index_if_asked(cloud: Local
 
 
 def test_list_says_what_it_leaves_out(cloud: LocalCloud) -> None:
-    """Beyond the limit, and beyond what it looks at."""
+    """It leaves out what is beyond the limit, and beyond what it looks at."""
     for number in range(3):
         deadlock.with_options(id=f"d{number}").start()
         cloud.advance(1)

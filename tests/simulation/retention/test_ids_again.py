@@ -88,7 +88,7 @@ def test_a_removal_that_reads_what_stood_before_does_nothing_to_what_began_since
 
 
 def test_an_id_is_free_again_afterwards(kept: LocalCloud) -> None:
-    """Until then it is taken, as long as its execution is there."""
+    """Until then, its execution has it."""
     first = asks.with_options(id="again").start("x")
     kept.drive()
     resolve("again~0", "old")
@@ -124,7 +124,7 @@ def test_a_sandbox_forgets_what_an_earlier_execution_of_the_id_had(fast: LocalCl
 
 
 def test_a_sandbox_has_nothing_of_a_call_that_ended_long_after_its_root(fast: LocalCloud) -> None:
-    """Whoever settled the root died before it ended its calls; one ended elsewhere, shortly before the look."""
+    """A resumer died before it ended the calls of the root. One ended elsewhere, shortly before the look."""
     asks_below.with_options(id="again").start("x")
     fast.drive()
     fast._host.ports.perform(Settle("again", State.RESOLVED, '"nothing"'))
@@ -214,7 +214,7 @@ def test_a_timer_of_an_earlier_execution_takes_nothing_over(fast: LocalCloud) ->
 
 
 def test_what_once_awaited_a_root_is_not_settled_under_a_later_execution_of_its_id(kept: LocalCloud) -> None:
-    """It gave up, and was removed; the root, which knows it still, settles when another promise has the id."""
+    """The follower was removed. The root still knows it, and settles when another promise has the id."""
     shared = shares.with_options(id="shared").start(40)
     assert gives_up.with_options(id="again").start(first=True).result() == "nothing"
     kept.advance(MONTH + DAY)
@@ -227,7 +227,7 @@ def test_what_once_awaited_a_root_is_not_settled_under_a_later_execution_of_its_
 
 
 def test_an_outcome_is_not_carried_to_what_is_gone(kept: LocalCloud) -> None:
-    """The copy of a large one would be left behind under the id of an execution that was removed."""
+    """The copy of a large one would stay behind under the id of an execution that was removed."""
     shares.with_options(id="shared").start(40)
     assert gives_up.with_options(id="again").start(first=True).result() == "nothing"
     kept.advance(40 * DAY + MONTH + 2 * DAY)
@@ -235,7 +235,7 @@ def test_an_outcome_is_not_carried_to_what_is_gone(kept: LocalCloud) -> None:
 
 
 def test_what_a_later_execution_has_under_the_id_of_a_follower_keeps_no_root(fast: LocalCloud) -> None:
-    """It doesn't wait for it."""
+    """The later promise doesn't wait for the root."""
     made(fast, replace(ENDED, awaiters=frozenset({"other~0"})), Record(id="other", fn="?"))
     made(fast, Record(id="other~0", kind=Kind.EXTERNAL))
     fast.advance(DAY)
@@ -243,7 +243,7 @@ def test_what_a_later_execution_has_under_the_id_of_a_follower_keeps_no_root(fas
 
 
 def test_a_replay_reads_what_it_attached_to_though_that_is_gone(kept: LocalCloud) -> None:
-    """By the annotation of a function that no record names any more, but the follower's own."""
+    """The follower's own record names the function whose annotation reads it."""
     orders.with_options(id="order").start()
     kept.drive()
     handle = reads.start(60)
@@ -255,7 +255,7 @@ def test_a_replay_reads_what_it_attached_to_though_that_is_gone(kept: LocalCloud
 
 
 def test_a_replay_reads_nothing_of_what_is_being_removed(fast: LocalCloud) -> None:
-    """Whoever removes died when the objects were gone and the record wasn't; the outcome was carried on long ago."""
+    """A removal died between the objects and the record. The resumer had carried the outcome on long before."""
     large.with_options(id="order").start("x")
     fast.drive()
     handle = attaches.start()

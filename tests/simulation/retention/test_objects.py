@@ -25,7 +25,7 @@ def test_what_has_no_object_is_removed_without_a_look_into_the_bucket(kept: Loca
 
 @pytest.mark.parametrize("letters", ["x", "x" * LARGE])
 def test_a_root_is_marked_before_an_object_is_put(letters: str, fast: LocalCloud) -> None:
-    """Arguments of the root, outcomes of those below it, and what an id's second start put before it was refused."""
+    """Objects hold the root's arguments, outcomes below it, and the arguments of a second, refused start."""
     large_below.with_options(id="big").start(letters)
     fast.drive()
     assert fast.peek("big").objects  # type: ignore[union-attr]
@@ -49,7 +49,7 @@ def test_what_is_put_for_a_start_under_way_is_not_removed(kept: LocalCloud) -> N
 
 
 def test_an_object_that_was_put_again_by_a_second_run_is_not_left(kept: LocalCloud, monkeypatch: Any) -> None:
-    """It ended minutes after the first, whose outcome stands; the retention is the shortest."""
+    """The second run ends minutes after the first, whose outcome stands. The retention is the shortest."""
     keeping(monkeypatch, kept, "1")
     first = large.with_options(id="big").start("x")
     assert len(first.result()) == LARGE

@@ -38,7 +38,7 @@ from tests.support.laws import HOUR, STORM
 
 @pytest.mark.parametrize(("days", "stays"), [("0", 1_000), ("1", 1), ("1.5", 1.5), ("365", 365)])
 def test_how_long_it_is_kept_is_said_in_days(monkeypatch: pytest.MonkeyPatch, days: str, stays: float) -> None:
-    """From 1 on; 0 is for ever."""
+    """The days are 1 or more; 0 keeps it for ever."""
     with LocalCloud(engine="memory") as cloud:
         keeping(monkeypatch, cloud, days)
         assert cloud.run(leaf, 1) == 1
@@ -50,13 +50,13 @@ def test_how_long_it_is_kept_is_said_in_days(monkeypatch: pytest.MonkeyPatch, da
 
 @pytest.mark.parametrize("days", ["0.5", "-1", "nan", "inf", "1e400", "a month", "30 days"])
 def test_a_retention_that_is_none_is_refused(days: str) -> None:
-    """Before anything runs under it."""
+    """The error comes before anything runs under it."""
     with pytest.raises(ConfigurationError, match="DURABLE_RETENTION_DAYS"):
         retention_of(days)
 
 
 def test_a_longer_retention_holds_for_what_is_over_already(fast: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It was to go after a month."""
+    """The watchdog would have removed it after a month."""
     assert fast.run(leaf, 1) == 1
     keeping(monkeypatch, fast, "60")
     fast.advance(MONTH + DAY)
@@ -66,7 +66,7 @@ def test_a_longer_retention_holds_for_what_is_over_already(fast: LocalCloud, mon
 
 
 def test_removals_are_spread_over_an_hour(fast: LocalCloud) -> None:
-    """Of roots that ended in the same second."""
+    """The roots ended in the same second."""
     for number in range(200):
         leaf.with_options(id=f"night-{number}").start(number)
     fast.drive()
@@ -82,7 +82,7 @@ def test_removals_are_spread_over_an_hour(fast: LocalCloud) -> None:
 
 
 def test_removals_of_one_minute_share_requests_and_invocations(fast: LocalCloud) -> None:
-    """Sixty minutes of ten removals each: a tenth of a request to send, to receive and to delete each."""
+    """In each of sixty minutes, ten removals share a request to send, one to receive and one to delete."""
     fast.advance(MONTH)
     for number in range(600):
         leaf.with_options(id=f"night-{number}").start(number)
@@ -99,7 +99,7 @@ def test_removals_of_one_minute_share_requests_and_invocations(fast: LocalCloud)
 
 
 def test_what_a_slow_removal_leaves_no_time_for_is_sent_on(fast: LocalCloud) -> None:
-    """Else Lambda would end the invocation, and its whole batch would come again six minutes later."""
+    """Otherwise Lambda would end the invocation, and its batch would come again six minutes later."""
     told: list[str] = []
     fast.watchers.append(lambda event: told.append(event.what))
     for number in range(300):
@@ -113,7 +113,7 @@ def test_what_a_slow_removal_leaves_no_time_for_is_sent_on(fast: LocalCloud) -> 
 
 
 def test_removing_costs_a_write_and_a_read_for_each_promise(fast: LocalCloud) -> None:
-    """I9; and three reads for each function that called anything, whose children are listed to the last."""
+    """I9: each function that called anything costs three reads more, since its children are listed to the last."""
     assert fast.run(wide, 100) == sum(range(100))
     fast.drive()
     fast.stats.reset()
@@ -137,7 +137,7 @@ def test_a_large_tree_goes_in_portions(fast: LocalCloud) -> None:
 
 
 def test_a_deep_tree_goes_from_its_bottom(fast: LocalCloud) -> None:
-    """300 levels, each of one function."""
+    """The tree has 300 levels of one function each."""
     assert fast.run(deep, 300) == 300
     fast.drive()
     fast.advance(MONTH + 2 * HOUR)
@@ -145,7 +145,7 @@ def test_a_deep_tree_goes_from_its_bottom(fast: LocalCloud) -> None:
 
 
 def test_a_look_goes_down_only_so_far(fast: LocalCloud) -> None:
-    """Else the deepest trees would never go: each look would be over its Lambda's time before it came to the bottom."""
+    """Otherwise each look at the deepest trees would run out of time before it came to the bottom."""
     depth = 3 * DEEP + 7
     assert fast.run(deep, depth) == depth
     fast.drive()
@@ -188,7 +188,7 @@ class Nth(Kill):
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_whoever_removes_may_die_anywhere(when: str) -> None:
-    """One call after the other, until there is none left. What it has left goes, and the root goes last."""
+    """It dies at one call after the other. A later look removes what is left, and the root last."""
     points: Counter[str] = Counter()
     while True:
         with LocalCloud(engine="memory") as cloud:

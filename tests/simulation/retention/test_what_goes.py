@@ -29,7 +29,7 @@ from tests.support.laws import HOUR
 
 
 def test_an_execution_goes_with_all_that_it_had_when_its_retention_is_over(kept: LocalCloud) -> None:
-    """Its tree, its large values, the roots that it started; until then all of it is there."""
+    """Its tree, its large values and its roots go with it. Until then all of it is there."""
     kept.run(outer)
     kept.drive()
     before = left(kept)
@@ -79,7 +79,7 @@ def test_a_cancelled_root_is_kept_from_the_end_of_its_clean_up_on(fast: LocalClo
 
 @pytest.mark.parametrize("cancelled", [False, True])
 def test_a_time_that_it_waited_for_in_vain_does_not_keep_it(kept: LocalCloud, cancelled: bool) -> None:
-    """It would have been woken at the very time at which its retention is over."""
+    """A timer would have woken it at the very time at which its retention is over."""
     then = (kept_until("asks", 0, RETENTION) or 0) // 1_000_000
     handle = asks_for_long.with_options(id="asks").start(then)
     kept.drive()
@@ -97,7 +97,7 @@ def test_a_time_that_it_waited_for_in_vain_does_not_keep_it(kept: LocalCloud, ca
 def test_a_longer_retention_counts_from_the_end_of_a_clean_up(
     fast: LocalCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not from the cancellation, which may be as long ago as the retention."""
+    """The cancellation may be as long ago as the retention."""
     handle = tidies.start(50)
     fast.advance(DAY)
     handle.cancel()
@@ -187,7 +187,7 @@ def test_a_record_behind_a_gap_goes_too(fast: LocalCloud) -> None:
 
 
 def test_a_schedule_stays_and_its_occurrences_go(fast: LocalCloud) -> None:
-    """Each in its time."""
+    """Each occurrence goes in its time."""
     schedule("daily", "0 3 * * *", leaf, 1)
     fast.advance(MONTH + 10 * DAY)
     assert len(schedules()) == 1

@@ -53,7 +53,7 @@ def test_children_of_children_of_children_hand_their_results_up(stage: LocalClou
 
 
 def test_an_exception_from_three_machines_below_is_caught_by_its_class(stage: LocalCloud) -> None:
-    """With its attributes; each function on the way failed with it, and what it had asked for besides is over."""
+    """It has its attributes. Each function on the way failed with it, and its other calls are over."""
 
     @durable
     async def careful(machines: list[list[int]]) -> str:
@@ -86,7 +86,7 @@ def test_a_failure_that_nobody_awaits_is_there_to_be_read(stage: LocalCloud) -> 
 
 
 def test_an_order_that_is_placed_three_times_is_one_order(stage: LocalCloud, outside: Outside) -> None:
-    """Before, while and after it runs; with another article it is a conflict."""
+    """A caller places it before, while and after it runs. With another article it is a conflict."""
 
     @durable
     def charge(article: str) -> None:
@@ -142,7 +142,7 @@ def test_a_subscription_that_is_cancelled_while_it_sleeps_closes_its_account(
 
 
 def test_a_bid_that_was_withdrawn_before_it_began_is_never_made(stage: LocalCloud) -> None:
-    """One by its caller in the same turn, one by a person before its Lambda was there."""
+    """Its caller withdrew one in the same turn, a person another before its Lambda was there."""
 
     @durable
     async def bid(lot: int) -> str:
@@ -240,7 +240,7 @@ def test_a_rental_past_its_deadline_is_open_until_the_car_is_back() -> None:
 def test_siblings_of_a_failed_task_are_cancelled_in_the_order_of_their_creation(
     stage: LocalCloud, outside: Outside
 ) -> None:
-    """At the first run, and at a replay after every sandbox has forgotten everything."""
+    """A replay cancels so, too, after every sandbox has forgotten everything."""
 
     @durable
     async def watch(camera: str) -> None:

@@ -22,7 +22,7 @@ class SiteDown(Exception):
 
 
 def test_the_first_failing_site_stops_the_deployment_to_all_others(stage: LocalCloud, outside: Outside) -> None:
-    """Those under way roll back, durably, before the deployment is over."""
+    """The sites under way roll back, durably, before the deployment is over."""
 
     @durable
     def roll_back(site: str) -> None:
@@ -87,7 +87,7 @@ async def write_to(sites: dict[str, int], enough: int) -> list[str]:
 
 
 def test_a_write_is_done_when_enough_replicas_have_it(stage: LocalCloud) -> None:
-    """In the order in which they answered; the slowest is cancelled, the failed one doesn't matter."""
+    """They count in the order of their answers. The write cancels the slowest; the failed one doesn't matter."""
     begun = stage.now()
     assert stage.run(write_to, {"e": 50, "c": 5, "bad-b": 3, "a": 1, "d": 7}, 3) == ["a", "c", "d"]
     assert stage.now() - begun < dt.timedelta(hours=9)
@@ -132,7 +132,7 @@ def test_the_first_of_three_providers_wins_and_the_losers_are_cancelled(stage: L
 
 
 def test_a_fan_out_over_nothing_is_nothing_and_costs_nothing(stage: LocalCloud) -> None:
-    """By gather, by as_completed and by a TaskGroup: the root's create and settle are all that is written."""
+    """gather, as_completed and a TaskGroup write only the root's creation and settlement."""
 
     @durable
     async def nobody(names: list[str]) -> list[str]:
@@ -201,7 +201,7 @@ def test_answers_of_many_types_come_together_as_what_they_are(stage: LocalCloud)
 
 
 def test_words_are_counted_in_parts_and_the_counts_are_merged_in_pairs(stage: LocalCloud) -> None:
-    """Map, then a tree of reductions of which each level waits for the one below."""
+    """A map comes first, then a tree of reductions, each level of which waits for the one below."""
 
     @durable
     def count(text: str) -> dict[str, int]:

@@ -115,7 +115,7 @@ def test_an_account_takes_messages_in_order_and_answers_queries_until_it_is_clos
 
 
 def test_a_watchdog_is_rearmed_by_each_ping_and_barks_at_the_first_silence(stage: LocalCloud, outside: Outside) -> None:
-    """Three pings an hour apart, each with two hours of patience."""
+    """Three pings come an hour apart, each with two hours of patience."""
 
     @durable
     def bark(at: dt.datetime) -> None:

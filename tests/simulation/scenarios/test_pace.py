@@ -16,7 +16,7 @@ class Unavailable(Exception):
 
 
 def test_a_countdown_announces_each_minute_and_lifts_off(stage: LocalCloud, outside: Outside) -> None:
-    """In calm to the second."""
+    """In calm it does so to the second."""
 
     @durable
     def announce(text: str) -> None:
@@ -60,7 +60,7 @@ def test_a_job_is_polled_at_growing_intervals_until_it_is_done(stage: LocalCloud
 
 
 def test_no_more_than_two_requests_begin_within_any_hour(stage: LocalCloud, outside: Outside) -> None:
-    """A semaphore whose places come free an hour after they were taken."""
+    """A semaphore gives back each place an hour after it was taken."""
 
     @durable
     def fetch(page: int) -> None:

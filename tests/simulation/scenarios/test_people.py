@@ -36,7 +36,7 @@ def expenses(outside: Outside) -> Durable[[int], str]:
 
 
 def test_an_expense_that_the_clerk_answers_late_was_reminded_of_once(stage: LocalCloud, outside: Outside) -> None:
-    """Thirty hours later; the director never hears of it."""
+    """The clerk answers thirty hours later. The director never hears of it."""
     handle = expenses(outside).start(900)
     stage.advance(30 * HOUR)
     resolve(outside.ids["answer"], False)
@@ -74,7 +74,7 @@ def committee(outside: Outside) -> Durable[[list[str], int], tuple[bool, list[st
 
 
 def test_two_of_three_approve_and_the_third_need_not_answer(stage: LocalCloud, outside: Outside) -> None:
-    """The last ballot is withdrawn."""
+    """The function withdraws the last ballot."""
     handle = committee(outside).start(["ana", "ben", "cleo"], 2)
     for member in ("cleo", "ana"):
         stage.advance(HOUR)
@@ -96,7 +96,7 @@ def test_two_of_three_refuse_though_the_first_vote_was_in_favour(stage: LocalClo
 
 
 def test_the_second_of_two_who_decide_is_told_what_the_first_decided(stage: LocalCloud, outside: Outside) -> None:
-    """However the second tries: the case goes the way of the first."""
+    """The second may try in any way: the case goes the way of the first."""
 
     @durable
     async def case() -> str:

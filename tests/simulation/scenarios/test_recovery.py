@@ -18,7 +18,7 @@ class Unavailable(Exception):
 
 
 def test_a_shipment_that_no_attempt_could_book_goes_by_another_carrier(stage: LocalCloud, outside: Outside) -> None:
-    """Attempts are exhausted, and the failure is caught by its class."""
+    """Attempts are exhausted, and the code catches the failure by its class."""
 
     @durable(retry=Retry(attempts=4, initial=10, backoff=3))
     def book(carrier: str) -> str:
@@ -42,7 +42,7 @@ def test_a_shipment_that_no_attempt_could_book_goes_by_another_carrier(stage: Lo
 
 
 def test_an_order_that_drifted_waits_for_the_fix_and_goes_on(stage: LocalCloud) -> None:
-    """Paused, not failed: what was done stays done."""
+    """It is paused, not failed: its steps stay done."""
 
     @durable(name="scenarios.reserve")
     def reserve(item: str) -> str:
@@ -95,7 +95,7 @@ def test_a_child_waits_for_the_root_that_already_does_its_work(stage: LocalCloud
 
 
 def test_an_import_of_many_files_takes_a_few_at_a_time(stage: LocalCloud, outside: Outside) -> None:
-    """Those that fail are listed, the others are in."""
+    """It lists the files that fail, and has all others."""
 
     @durable(retry=Retry(attempts=1))
     def load(file: int) -> int:

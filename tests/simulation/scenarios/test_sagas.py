@@ -56,7 +56,7 @@ def test_a_failed_trip_releases_what_it_booked_in_reverse_order(stage: LocalClou
 
 
 def test_a_compensation_that_fails_does_not_keep_the_others_from_happening(stage: LocalCloud, outside: Outside) -> None:
-    """What couldn't be undone is in the error, for a person to see; so is what the saga failed of."""
+    """The error shows a person what couldn't be undone, and why the saga failed."""
 
     @durable
     def book(leg: str) -> None:
@@ -105,7 +105,7 @@ async def surely(begun: Coroutine[Any, Any, None]) -> None:
 def test_a_compensation_under_way_is_completed_though_the_saga_is_cancelled(
     stage: LocalCloud, outside: Outside
 ) -> None:
-    """Cancelled in its second hour of four; the saga's outcome is the cancellation."""
+    """Somebody cancels it in its second hour of four. The saga's outcome is the cancellation."""
 
     @durable
     def charge() -> None:

@@ -79,7 +79,7 @@ class Page:
 
 
 def test_an_api_is_read_page_by_page_with_one_write_for_each(stage: LocalCloud) -> None:
-    """Inline steps: what was read once is in the table, and a crash reads on from there."""
+    """Each page is an inline step: after a crash, the function reads on from the last one in the table."""
     data = [f"entry-{number}" for number in range(23)]
 
     async def fetch(cursor: str | None) -> Page:
@@ -101,7 +101,7 @@ def test_an_api_is_read_page_by_page_with_one_write_for_each(stage: LocalCloud) 
 
 
 def test_two_workers_share_a_queue_of_jobs_to_which_jobs_add_more(stage: LocalCloud, outside: Outside) -> None:
-    """Who takes which job follows from who is free first, and is the same at each replay."""
+    """The next free worker takes a job, the same one at each replay."""
 
     @durable
     async def work(job: str, hours: int) -> list[str]:
