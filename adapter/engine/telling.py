@@ -67,7 +67,9 @@ class What(StrEnum):
     MISSED = "missed", Level.WARNING, (), Progress.AGAIN
     MADE_UP = "made up", Level.WARNING, ("arrivals",), Progress.AGAIN
     KEPT = "kept", Level.WARNING, ("why",), Progress.NONE
-    REMOVED = "removed", Level.INFO, (), Progress.NONE
+    REMOVED = "removed", Level.DEBUG, (), Progress.NONE
+    TENDED = "tended", Level.INFO, ("removed",), Progress.NONE
+    """A batch of upkeep removed so many executions: one line for all of them."""
     UNHANDLED = "unhandled", Level.WARNING, ("error",)
 
     level: Level

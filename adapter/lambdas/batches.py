@@ -20,7 +20,7 @@ def process(
     kind: EventType,
     event: dict[str, Any],
     context: Any,
-    handle: Callable[[Any], None],
+    handle: Callable[[Any], object],
     patience: float | None = None,
 ) -> dict[str, Any]:
     """The partial batch response of ``handle`` over the event's records.

@@ -108,25 +108,32 @@ def tend(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """
     host = hosts.current()
     half = context.get_remaining_time_in_millis() // 2
+    removed = 0
 
     def act(record: SQSRecord) -> None:
-        _act(host, record, upkeep=True, late=context.get_remaining_time_in_millis() < half)
+        nonlocal removed
+        late = context.get_remaining_time_in_millis() < half
+        removed += _act(host, record, upkeep=True, late=late) == "removed"
 
-    return process(host, EventType.SQS, event, context, act)
+    response = process(host, EventType.SQS, event, context, act)
+    if removed:
+        host.ports.perform(Tell(What.TENDED, "", "", {"removed": removed}))
+    return response
 
 
-def _act(host: EngineHost, record: SQSRecord, *, upkeep: bool, late: bool = False) -> None:
+def _act(host: EngineHost, record: SQSRecord, *, upkeep: bool, late: bool = False) -> str:
+    """Act on a message. What came of a look; empty for other messages."""
     target, message, at = read(record.body, host.ports.check)
     if late or at > host.ports.clock.now() + SECOND:
         # There is no time left for it, or it is due later than one message can be delayed, or clocks differ.
         host.ports.perform(Tell(What.SENT_ON, message.id, "", {"at": at}))
         host.ports.perform(SendAt(target, message, at, upkeep))
-        return
+        return ""
     if _is_held(host, message, at):
-        return
+        return ""
     match message:
         case Look():
-            drive(look(message.id, at, host.ports.retention, message.over), host.ports.perform)
+            return drive(look(message.id, at, host.ports.retention, message.over), host.ports.perform)
         case Occur():
             drive(occur(message.id, message.at), host.ports.perform)
         case Start() | Resume():
@@ -136,6 +143,7 @@ def _act(host: EngineHost, record: SQSRecord, *, upkeep: bool, late: bool = Fals
             host.ports.perform(Invoke(target, message))
         case _:
             assert_never(message)
+    return ""
 
 
 def _is_held(host: EngineHost, message: Timed, at: Instant) -> bool:

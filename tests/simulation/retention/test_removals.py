@@ -12,7 +12,7 @@ import pytest
 
 from adapter.engine.operations import Many, Now, PeekFunction, PeekPromise, ReadPromise, Remove
 from adapter.engine.ports import drive
-from adapter.engine.telling import What
+from adapter.engine.telling import Level, What
 from adapter.errors import ConfigurationError
 from adapter.lambdas.removal import DEEP, PORTION
 from adapter.lambdas.watchdog import look
@@ -96,6 +96,19 @@ def test_removals_of_one_minute_share_requests_and_invocations(fast: LocalCloud)
     assert fast.stats.messages == 600
     assert fast.stats.message_requests <= 3 * 2 * 60
     assert fast.stats.invocations - sweeps <= 2 * 60 + 1 + 61
+
+
+def test_a_batch_of_removals_logs_one_line(fast: LocalCloud) -> None:
+    """It says how many went. What was removed is told at DEBUG, execution by execution."""
+    lines: list[tuple[str, Any]] = []
+    fast.watchers.append(lambda event: lines.append((event.what, event.detail.get("removed"))))
+    for number in range(300):
+        leaf.with_options(id=f"night-{number}").start(number)
+    fast.advance(MONTH + 2 * HOUR)
+    counts = [count for what, count in lines if what is What.TENDED]
+    assert len(counts) <= 60
+    assert sum(counts) == [what for what, _ in lines].count(What.REMOVED) == 300
+    assert What.REMOVED.level is Level.DEBUG
 
 
 def test_what_a_slow_removal_leaves_no_time_for_is_sent_on(fast: LocalCloud) -> None:
