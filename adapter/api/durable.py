@@ -19,7 +19,7 @@ from adapter.api.handles import Handle
 from adapter.api.requests import Options
 from adapter.codec import Signature
 from adapter.engine import hosts
-from adapter.engine.events import Arrival
+from adapter.engine.events import Submission
 from adapter.engine.registry import Definition, define
 from adapter.errors import CodecError, ConfigurationError, NotDurable
 from adapter.protocol.ids import check_root_id
@@ -169,15 +169,15 @@ class Durable(Generic[P, R]):
             tags=self.options.tags,
         )
 
-    def _root_of_event(self, arrival: Arrival) -> Record:
+    def _root_of_event(self, submission: Submission) -> Record:
         try:
-            encoded = self.definition.signature.encode_event(arrival.argument)
+            encoded = self.definition.signature.encode_event(submission.argument)
         except CodecError as misfit:
             # Lambda logs the exception of a handler, and an event doesn't belong in a log.
             raise CodecError(misfit.brief or f"{self.name}(): its argument can't be read from the event") from None
         text = hosts.storable(encoded, f"the event of {self.name}")
-        digest = digest_of(Kind.CALL, self.name, arrival.fingerprint())
-        return replace(self._root(arrival.root(self.name), text), digest=digest)
+        digest = digest_of(Kind.CALL, self.name, submission.fingerprint())
+        return replace(self._root(submission.root(self.name), text), digest=digest)
 
 
 def _is_lambda_call(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:

@@ -64,7 +64,7 @@ class _Check:
 
     def run(self, value: Any) -> Found:
         """Run a check on a stack of its own, since a schema may lead to any depth."""
-        answer = self.begin(self.root, value)
+        answer = self.answer(self.root, value)
         while self.stack:
             key, asked = self.stack[-1]
             try:
@@ -74,11 +74,11 @@ class _Check:
                 self.stack.pop()
                 answer = self.known[key] = ended.value[:MOST]
             else:
-                answer = self.begin(self.target(schema), part)
+                answer = self.answer(self.target(schema), part)
         return answer or []
 
-    def begin(self, schema: Any, value: Any) -> Found | None:
-        """The known problem. If None, the check begins here: it is made only once, or unions would multiply it."""
+    def answer(self, schema: Any, value: Any) -> Found | None:
+        """The answer, if it is known. If None, a check is on the stack: only one, or unions would multiply it."""
         found = self.at_once(schema, value)
         if found is not None:
             return found

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from adapter.engine.events import Arrival
+from adapter.engine.events import Submission
 from adapter.errors import CodecError, IdConflict, PayloadTooLarge
 from adapter.protocol.records import Record
 
@@ -26,10 +26,10 @@ _STATUS: Mapping[type[Exception], HTTPStatus] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
-    """What came of an arrival: the root that stands, or why there is none."""
+class Started:
+    """What came of a submission: the root that stands, or why there is none."""
 
-    arrival: Arrival
+    submission: Submission
     outcome: Record | Exception
 
 
@@ -37,13 +37,13 @@ def of_root(root: Record) -> dict[str, Any]:
     return {"id": root.id, "state": root.state.value}
 
 
-def of_http(begun: Begun) -> dict[str, Any]:
+def of_http(started: Started) -> dict[str, Any]:
     """An HTTP response, as every gateway takes it: 202, or what was wrong with the request.
 
     Raises:
         Exception: what isn't the caller's mistake.
     """
-    match begun.outcome:
+    match started.outcome:
         case Record() as root:
             return _response(HTTPStatus.ACCEPTED, of_root(root))
         case Exception() as error if (status := _STATUS.get(type(error))) is not None:
@@ -52,23 +52,23 @@ def of_http(begun: Begun) -> dict[str, Any]:
             raise error
 
 
-def of_event(begun: Sequence[Begun]) -> dict[str, Any]:
+def of_event(started: Sequence[Started]) -> dict[str, Any]:
     """The id and state of the root; of several, of the first, and ``roots`` has all. What failed of a batch is named.
 
     Raises:
         Exception: nothing was started; or something wasn't, of what is no batch. The platform makes all of it again,
             and what stands by then isn't started twice.
     """
-    roots = [one.outcome for one in begun if isinstance(one.outcome, Record)]
-    failed = [one for one in begun if isinstance(one.outcome, Exception)]
-    if failed and not (roots and all(one.arrival.source.is_polled for one in begun)):
+    roots = [one.outcome for one in started if isinstance(one.outcome, Record)]
+    failed = [one for one in started if isinstance(one.outcome, Exception)]
+    if failed and not (roots and all(one.submission.source.is_polled for one in started)):
         # Also of a batch: a mapping that wasn't told to report single items would take it for handled.
         raise failed[0].outcome  # type: ignore[misc]
     answer = of_root(roots[0])
-    if len(begun) > 1:
+    if len(started) > 1:
         answer["roots"] = [of_root(root) for root in roots]
-    if begun[0].arrival.source.is_polled:
-        answer["batchItemFailures"] = [{"itemIdentifier": one.arrival.item} for one in failed]
+    if started[0].submission.source.is_polled:
+        answer["batchItemFailures"] = [{"itemIdentifier": one.submission.item} for one in failed]
     return answer
 
 

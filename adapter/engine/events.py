@@ -1,9 +1,9 @@
-"""What an event is to the engine: one or several *arrivals*, each of which starts one root. Pure.
+"""What an event is to the engine: one or several *submissions*, each of which starts one root. Pure.
 
-An arrival's root follows from its function, its source and its identity. So whatever comes again starts nothing new:
+A submission's root follows from its function, its source and its identity. So whatever comes again starts nothing new:
 Lambda's retry, a second delivery, a batch that AWS put together otherwise. The identity is AWS's own where there is
-one, since no sender can choose that. Of an HTTP request it is the caller's ``Idempotency-Key``. Two arrivals that share
-an identity are compared by what a second delivery doesn't change.
+one, since no sender can choose that. Of an HTTP request it is the caller's ``Idempotency-Key``. Two submissions that
+share an identity are compared by what a second delivery doesn't change.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Source(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
+class Submission:
     """What starts one root: ``argument`` is its function's argument.
 
     ``content``: what stays the same whenever it comes again. ``item``: how the answer to a batch names it.
@@ -75,8 +75,8 @@ class Arrival:
             raise CodecError(unreadable, unreadable) from None
 
 
-def arrivals(event: Any, request_id: str) -> tuple[Arrival, ...]:
-    """The arrivals that start roots: one for each record of a batch, or the event as a whole."""
+def submissions(event: Any, request_id: str) -> tuple[Submission, ...]:
+    """The submissions that start roots: one for each record of a batch, or the event as a whole."""
     if not isinstance(event, Mapping):
         return (_by_request(event, request_id),)
     return _by_key(event) or _by_records(event) or _by_rule(event) or (_by_request(event, request_id),)
@@ -90,8 +90,8 @@ def is_http(event: Any) -> bool:
     return any(isinstance(context.get(key), Mapping) for key in ("http", "elb")) or "httpMethod" in event
 
 
-def _by_request(event: Any, request_id: str) -> Arrival:
-    return Arrival(source=Source.REQUEST, identity=(request_id,), argument=event, content=event)
+def _by_request(event: Any, request_id: str) -> Submission:
+    return Submission(source=Source.REQUEST, identity=(request_id,), argument=event, content=event)
 
 
 KEY = "idempotency-key"
@@ -100,13 +100,13 @@ _OF_THE_WAY = frozenset({"headers", "multiValueHeaders", "cookies", "requestCont
 """What differs between an HTTP request and the same one sent again: traces, addresses, times."""
 
 
-def _by_key(event: Mapping[str, Any]) -> tuple[Arrival, ...]:
+def _by_key(event: Mapping[str, Any]) -> tuple[Submission, ...]:
     keys = _header(event.get("headers")) or _header(event.get("multiValueHeaders"))
     if not keys:
         return ()
     method = _text(event, "requestContext", "http", "method")
     asked = {str(name): value for name, value in event.items() if name not in _OF_THE_WAY}
-    return (Arrival(source=Source.HTTP, identity=(keys[0],), argument=event, content=[method, asked]),)
+    return (Submission(source=Source.HTTP, identity=(keys[0],), argument=event, content=[method, asked]),)
 
 
 def _header(headers: Any) -> list[str]:
@@ -118,18 +118,18 @@ def _header(headers: Any) -> list[str]:
     return [one for one in every if isinstance(one, str) and one]
 
 
-def _by_rule(event: Mapping[str, Any]) -> tuple[Arrival, ...]:
+def _by_rule(event: Mapping[str, Any]) -> tuple[Submission, ...]:
     """An event of EventBridge. A replay of an archive should handle its events anew."""
     if not isinstance(event.get("detail-type"), str) or not _text(event, "id"):
         return ()
     identity = tuple(_text(event, name) for name in ("id", "source", "account", "region", "replay-name"))
-    return (Arrival(source=Source.EVENTBRIDGE, identity=identity, argument=event, content=event),)
+    return (Submission(source=Source.EVENTBRIDGE, identity=identity, argument=event, content=event),)
 
 
 # Records.
 
 
-def _by_records(event: Mapping[str, Any]) -> tuple[Arrival, ...]:
+def _by_records(event: Mapping[str, Any]) -> tuple[Submission, ...]:
     """One for each record of the sources below; none where any record isn't of one of them."""
     records = event.get("Records")
     if not isinstance(records, list):
@@ -138,7 +138,7 @@ def _by_records(event: Mapping[str, Any]) -> tuple[Arrival, ...]:
     return tuple(one for one in found if one is not None) if all(found) else ()
 
 
-def _of_record(record: Any) -> Arrival | None:
+def _of_record(record: Any) -> Submission | None:
     if not isinstance(record, Mapping):
         return None
     # SQS if the record doesn't say: a person who calls a handler by hand leaves it out.
@@ -147,27 +147,27 @@ def _of_record(record: Any) -> Arrival | None:
     return None if reader is None else reader(record)
 
 
-def _sqs(record: Mapping[str, Any]) -> Arrival | None:
+def _sqs(record: Mapping[str, Any]) -> Submission | None:
     # Receipt handle, count and times are of one delivery.
     return _arrival(Source.SQS, record, (_text(record, "messageId"),), record.get("body"), _text(record, "messageId"))
 
 
-def _kinesis(record: Mapping[str, Any]) -> Arrival | None:
+def _kinesis(record: Mapping[str, Any]) -> Submission | None:
     number = _text(record, "kinesis", "sequenceNumber")
     return _arrival(Source.KINESIS, record, (_text(record, "eventID"),), _part(record, "kinesis", "data"), number)
 
 
-def _dynamodb(record: Mapping[str, Any]) -> Arrival | None:
+def _dynamodb(record: Mapping[str, Any]) -> Submission | None:
     number = _text(record, "dynamodb", "SequenceNumber")
     identity = _text(record, "eventID"), _text(record, "eventSourceARN")
     return _arrival(Source.DYNAMODB, record, identity, _part(record, "dynamodb", "Keys"), number)
 
 
-def _sns(record: Mapping[str, Any]) -> Arrival | None:
+def _sns(record: Mapping[str, Any]) -> Submission | None:
     return _arrival(Source.SNS, record, (_text(record, "Sns", "MessageId"),), _part(record, "Sns", "Message"))
 
 
-def _s3(record: Mapping[str, Any]) -> Arrival | None:
+def _s3(record: Mapping[str, Any]) -> Submission | None:
     one = _part(record, "s3", "object")
     bucket, version = _text(record, "s3", "bucket", "name"), _text(one, "versionId")
     sequencer = _text(one, "sequencer")
@@ -179,16 +179,16 @@ def _s3(record: Mapping[str, Any]) -> Arrival | None:
 
 def _arrival(
     source: Source, record: Mapping[str, Any], identity: tuple[str, ...], content: Any, item: str = ""
-) -> Arrival | None:
+) -> Submission | None:
     """None where the record has no identity, or, of a batch, no name to report it by."""
     if not identity[0] or (source.is_polled and not item):
         return None
     # As the source would hand over a batch of one: code that was written for its batches reads it.
     argument = {"Records": [record]}
-    return Arrival(source=source, identity=identity, argument=argument, content=content, item=item)
+    return Submission(source=source, identity=identity, argument=argument, content=content, item=item)
 
 
-_READERS: Mapping[str, Callable[[Mapping[str, Any]], Arrival | None]] = {
+_READERS: Mapping[str, Callable[[Mapping[str, Any]], Submission | None]] = {
     "aws:sqs": _sqs,
     "aws:kinesis": _kinesis,
     "aws:dynamodb": _dynamodb,

@@ -8,16 +8,16 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from adapter.engine import answers
-from adapter.engine.answers import Begun
+from adapter.engine.answers import Started
 from adapter.engine.caller import Caller
 from adapter.engine.ending import end
-from adapter.engine.events import Arrival, arrivals, is_http
+from adapter.engine.events import Submission, is_http, submissions
 from adapter.engine.memory import Memory
 from adapter.engine.operations import Invoke, Operation, PeekFunction, Settle, Tell
 from adapter.engine.ports import Ports, drive
 from adapter.engine.roots import start_root
 from adapter.engine.run import respond
-from adapter.engine.telling import What, told
+from adapter.engine.telling import What, loggable
 from adapter.errors import ConfigurationError, IdConflict
 from adapter.protocol.ids import SCHEDULE, is_id
 from adapter.protocol.messages import Cause, Resume, is_envelope, parse
@@ -58,7 +58,7 @@ class EngineHost:
         self,
         event: Any,
         context: Any,
-        root: Callable[[Arrival], Record] | None,
+        root: Callable[[Submission], Record] | None,
         timeout: float | None = None,
     ) -> dict[str, Any]:
         """Lambda's entry: run the promise of an envelope, or start what any other event is to start."""
@@ -78,30 +78,30 @@ class EngineHost:
             return {"id": promise, "state": ended.value}
         if root is None:
             raise ConfigurationError("this entry only runs envelopes; start a durable function by its own handler")
-        begin = functools.partial(self._begin, request_id=request_id, root=root, timeout=timeout)
-        begun: list[Begun] = self.ports.pool.map(begin, arrivals(event, request_id))
-        if len(begun) > 1:
+        submit = functools.partial(self._submit, request_id=request_id, root=root, timeout=timeout)
+        started: list[Started] = self.ports.pool.map(submit, submissions(event, request_id))
+        if len(started) > 1:
             # The answer names items, and Lambda logs what is raised: one error.
-            self._tell_failures(begun)
-        return answers.of_http(begun[0]) if is_http(event) else answers.of_event(begun)
+            self._tell_failures(started)
+        return answers.of_http(started[0]) if is_http(event) else answers.of_event(started)
 
-    def _begin(
-        self, arrival: Arrival, *, request_id: str, root: Callable[[Arrival], Record], timeout: float | None
-    ) -> Begun:
-        """Start the root of an arrival. What fails is kept: others of its batch don't fail with it."""
+    def _submit(
+        self, submission: Submission, *, request_id: str, root: Callable[[Submission], Record], timeout: float | None
+    ) -> Started:
+        """Start the root of a submission. What fails is kept: others of its batch don't fail with it."""
         try:
-            record = replace(root(arrival), by=arrival.by(request_id))
+            record = replace(root(submission), by=submission.by(request_id))
             stands = self.start(record, timeout)
             if stands.digest == record.digest:
-                return Begun(arrival, stands)
+                return Started(submission, stands)
             raise IdConflict(f"{record.id} has begun with other content; nothing was started by this event")
         except Exception as error:
-            return Begun(arrival, error)
+            return Started(submission, error)
 
-    def _tell_failures(self, begun: Sequence[Begun]) -> None:
-        for one in begun:
+    def _tell_failures(self, started: Sequence[Started]) -> None:
+        for one in started:
             if isinstance(one.outcome, Exception):
-                self.ports.perform(Tell(What.UNHANDLED, "", "", {"error": told(one.outcome)}))
+                self.ports.perform(Tell(What.UNHANDLED, "", "", {"error": loggable(one.outcome)}))
 
     def start(self, record: Record, timeout: float | None = None) -> Record:
         now = self.ports.clock.now()

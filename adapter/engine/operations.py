@@ -222,10 +222,10 @@ class PutAside:
 class RunCode:
     """Run user code, sync or async. Gives its outcome.
 
-    ``scope`` is the promise that it runs for, ``encode`` encodes what it returns.
+    ``id`` is the promise that it runs for, ``encode`` encodes what it returns.
     """
 
-    scope: str
+    id: str
     now: Instant
     code: Callable[[], Any]
     encode: Callable[[Any], str]

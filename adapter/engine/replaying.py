@@ -101,8 +101,8 @@ def _instead(step: Step) -> str:
 
 
 def _drifted(ended: Ended, why: str) -> NoReturn:
-    told = f"{ended.own.fn} ({ended.own.id}) doesn't replay: {why}"
-    raise NonDeterminismError(f"{told}\n{_CAUSES}", brief=told)
+    brief = f"{ended.own.fn} ({ended.own.id}) doesn't replay: {why}"
+    raise NonDeterminismError(f"{brief}\n{_CAUSES}", brief=brief)
 
 
 _CAUSES = (

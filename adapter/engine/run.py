@@ -382,8 +382,8 @@ def _contradicted(news: Behind) -> NonDeterminismError:
     """The error when the journal still tells of what didn't happen after a second load, which reads all that it tells
     of.
     """
-    told = f"the journal tells of {news}, which hasn't happened: it was written by hand, or by another version"
-    return NonDeterminismError(f"{told}. Repair it, then start the execution again under the same id.", brief=told)
+    brief = f"the journal tells of {news}, which hasn't happened: it was written by hand, or by another version"
+    return NonDeterminismError(f"{brief}. Repair it, then start the execution again under the same id.", brief=brief)
 
 
 def _become_ordinary(loop: DurableLoop) -> None:

@@ -24,7 +24,7 @@ class CodeRunner:
         waiting: dict[int, Any] = {}
         for position, operation in enumerate(operations):
             context = contextvars.copy_context()
-            context.run(current.set, Scope(operation.scope, operation.now))
+            context.run(current.set, Scope(operation.id, operation.now))
             try:
                 value = context.run(operation.code)
                 if inspect.isawaitable(value):

@@ -82,6 +82,6 @@ class What(StrEnum):
         return self
 
 
-def told(error: Exception) -> str:
-    """An error in a log line. What others than this package raise may hold payloads, in its text."""
+def loggable(error: Exception) -> str:
+    """An error as a log line may show it. Payloads may be in the text of errors that other packages raise."""
     return f"{type(error).__name__}: {error}" if isinstance(error, DurableError) else type(error).__name__

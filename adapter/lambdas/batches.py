@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 
 from adapter.engine.host import EngineHost
 from adapter.engine.operations import Tell
-from adapter.engine.telling import What, told
+from adapter.engine.telling import What, loggable
 from adapter.errors import BadMessage
 
 
@@ -36,7 +36,7 @@ def process(
         try:
             handle(record)
         except Exception as error:
-            host.ports.perform(Tell(What.UNHANDLED, "", "", {"error": told(error)}))
+            host.ports.perform(Tell(What.UNHANDLED, "", "", {"error": loggable(error)}))
             raise
 
     if not all(_is_whole(kind, record) for record in records_of(event)):

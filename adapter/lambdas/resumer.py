@@ -50,8 +50,8 @@ def settlement(record: DynamoDBRecord) -> Settlement:
         BadMessage: it isn't a settled promise, or this code doesn't know how it wakes its parent.
     """
     raw = _object(_object(record.raw_event, "dynamodb"), "NewImage")
-    told, version = texts_of(raw), _object(raw, "v").get("N")
-    state, promise, wake = told["state"], told["id"], told["wake"]
+    texts, version = texts_of(raw), _object(raw, "v").get("N")
+    state, promise, wake = texts["state"], texts["id"], texts["wake"]
     if raw and not (isinstance(version, str) and is_readable(version)):
         raise OtherVersion(
             f"a stream record of {promise[:80]!r} has format {named(version)}, which this code doesn't read: deploy one"
@@ -65,20 +65,20 @@ def settlement(record: DynamoDBRecord) -> Settlement:
         raise BadMessage(f"a stream record of {promise[:80]!r} wakes its parent in an unknown way: {wake[:40]!r}")
     if not isinstance(awaiters, list) or not all(isinstance(one, str) and is_id(one) for one in awaiters):
         raise BadMessage(f"a stream record of {promise[:80]!r} names awaiters that can't be promises")
-    if wake == Wake.DIRECT and not told["reply_to"]:
+    if wake == Wake.DIRECT and not texts["reply_to"]:
         raise BadMessage(f"a stream record of {promise[:80]!r} wakes its parent, and doesn't say where that runs")
     return Settlement(
         id=promise,
-        kind=told["kind"],
-        target=told["target"],
+        kind=texts["kind"],
+        target=texts["target"],
         rejected=state != State.RESOLVED,
         canceled=state in (State.CANCELED, State.TIMEDOUT),
         wake=Wake(wake) if wake else None,
-        reply_to=told["reply_to"],
+        reply_to=texts["reply_to"],
         state=State(state),
         # The value stays as it is stored: the resumer carries it on to followers, and the code that awaits them opens
         # it.
-        value=Stored(told["value"], promise),
+        value=Stored(texts["value"], promise),
         # A set is stored in any order. Sorted, the same seed of a `LocalCloud` settles them in the same order
         # everywhere.
         awaiters=tuple(sorted(awaiters)),
@@ -185,9 +185,9 @@ class Batch:
         failed = self._failed.get(held.number)
         if failed is None:
             return
-        self._host.ports.perform(Tell(What.UNHANDLED, "", "", {"error": telling.told(failed)}))
+        self._host.ports.perform(Tell(What.UNHANDLED, "", "", {"error": telling.loggable(failed)}))
         now = self._host.ports.clock.now()
-        aside = Held(record=held.record, tries=held.tries + 1, since=held.since or now, why=telling.told(failed))
+        aside = Held(record=held.record, tries=held.tries + 1, since=held.since or now, why=telling.loggable(failed))
         final = held.number in self._poison or now - aside.since >= KEPT
         self._host.ports.perform(PutAside(packed(aside), None if final else aside.pause))
 

@@ -115,8 +115,8 @@ class Journal:
             if stored is not None and stored is not leader and stored.seen is not None:
                 raise drifted(name, request, stored, "it was made later in the run")
         missing = [request for request in asked if _is_missing(known.records.get(request.ordinal))]
-        told = set(self.recorded) if missing else set()
-        if lost := [request for request in missing if str(request.ordinal) in told]:
+        recorded = set(self.recorded) if missing else set()
+        if lost := [request for request in missing if str(request.ordinal) in recorded]:
             # Created again, it would run again, though it has ended.
             raise Behind(f"#{lost[0].ordinal} of {name}")
         return missing

@@ -336,7 +336,7 @@ class LocalCloud:
 
     # What Lambda's service calls: `adapter.testing.simulated_aws.service.Surroundings`.
 
-    def told(self, what: Happening, detail: dict[str, Any]) -> None:
+    def happened(self, what: Happening, detail: dict[str, Any]) -> None:
         self.emit(what, "", "", detail)
 
     def attempt(self, function: Function, invocation: Invocation) -> Any:

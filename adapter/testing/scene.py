@@ -64,7 +64,7 @@ class Crowd:
     name: str
     members: dict[str, int] = field(default_factory=dict)
     counted: Counter[str] = field(default_factory=Counter)
-    told: int = 0
+    shown: int = 0
 
 
 class Scene:
@@ -97,9 +97,9 @@ class Scene:
         crowd = self._crowd(actor)
         if crowd is not None and tone not in (Happening.KILLED, Happening.FAILED, What.PAUSED):
             return [*lines, *self._count(crowd, actor)]
-        return [*lines, *self.untold(), Line(self._elapsed(), actor.name, actor.id, text, tone)]
+        return [*lines, *self.unshown(), Line(self._elapsed(), actor.name, actor.id, text, tone)]
 
-    def untold(self) -> list[Line]:
+    def unshown(self) -> list[Line]:
         """Lines for the calls that were counted and not yet shown."""
         grown, self._grown = self._grown, []
         return [self._tally(crowd) for crowd in grown]
@@ -202,14 +202,14 @@ class Scene:
     def _count(self, crowd: Crowd, actor: Actor) -> list[Line]:
         if actor.phase not in list(State):
             return []
-        if crowd.counted.total() == crowd.told:
+        if crowd.counted.total() == crowd.shown:
             self._grown.append(crowd)
         crowd.counted[actor.phase] += 1
-        return self.untold() if crowd.counted.total() - crowd.told >= COUNTED else []
+        return self.unshown() if crowd.counted.total() - crowd.shown >= COUNTED else []
 
     def _tally(self, crowd: Crowd) -> Line:
-        crowd.told = crowd.counted.total()
-        text = f"{crowd.told} others, each in its own Lambda: {tallied(crowd.counted)}"
+        crowd.shown = crowd.counted.total()
+        text = f"{crowd.shown} others, each in its own Lambda: {tallied(crowd.counted)}"
         return Line(self._elapsed(), crowd.name, "...", text)
 
     def _pass_time(self) -> list[Line]:

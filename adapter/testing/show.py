@@ -104,7 +104,7 @@ class PlainView:
         self._finish()
 
     def _finish(self) -> None:
-        for line in self._scene.untold():
+        for line in self._scene.unshown():
             self.say(str(line))
 
 
@@ -169,7 +169,7 @@ class LiveView:
 
     def _finish(self) -> None:
         """Leave the last tree on the screen."""
-        self._log(self._scene.untold())
+        self._log(self._scene.unshown())
         if self._live is not None:
             self._live.update(self._tree(), refresh=True)
             self._live.stop()

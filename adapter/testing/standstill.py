@@ -37,17 +37,17 @@ LINES = 20
 class Failures:
     """For each Lambda, the invocations that have failed since one of them got on."""
 
-    told: dict[str, list[str]] = field(default_factory=dict)
+    texts: dict[str, list[str]] = field(default_factory=dict)
 
     def observe(self, what: What | Happening, function: str, detail: Mapping[str, Any]) -> None:
         if what in (Happening.FAILED, Happening.KILLED, Happening.LOST):
             text = f"failed with {detail['error']}" if what is Happening.FAILED else f"was {what}"
-            self.told.setdefault(detail.get("of", function), []).append(text)
+            self.texts.setdefault(detail.get("of", function), []).append(text)
         elif what.progress is Progress.GOT_ON:
-            self.told.pop(function, None)
+            self.texts.pop(function, None)
 
     def lines(self) -> list[str]:
-        return [_line(name, texts) for name, texts in self.told.items()]
+        return [_line(name, texts) for name, texts in self.texts.items()]
 
 
 def _line(function: str, texts: Sequence[str]) -> str:

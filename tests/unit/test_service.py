@@ -32,7 +32,7 @@ class Surroundings:
     def clock(self) -> int:
         return self.now
 
-    def told(self, what: str, detail: dict[str, Any]) -> None:
+    def happened(self, what: str, detail: dict[str, Any]) -> None:
         pass
 
     def attempt(self, function: Function, invocation: Invocation) -> None:

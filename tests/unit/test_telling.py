@@ -74,7 +74,7 @@ def test_a_line_keeps_the_details_that_are_told_and_no_other() -> None:
 
 def test_every_happening_of_the_cloud_happens() -> None:
     """Its own words are told as the engine's are."""
-    assert {name for call in calls("emit", "told") for name in members(call, "Happening")} == {
+    assert {name for call in calls("emit", "happened") for name in members(call, "Happening")} == {
         one.name for one in Happening
     }
 

@@ -119,17 +119,17 @@ class Gateway:
     def _route(self, request: Request) -> Answer:
         signed = _CREDENTIAL.search(request.headers.get("Authorization", ""))
         # A request that isn't signed, or that is signed in its URL, is for an object.
-        caller, scope = (signed[1], signed[2]) if signed else ("", "s3")
+        caller, named = (signed[1], signed[2]) if signed else ("", "s3")
         if found := _INVOKE.fullmatch(urlsplit(request.url).path):
             call = Call(service="lambda", operation="Invoke", caller=caller)
             return self._watched(call, lambda: self._invoke(unquote(found[1]), request))
         target = request.headers.get(TARGET)
         # Requests for a table and for its stream are signed for the same service.
-        service = self._prefixes.get(target.rpartition(".")[0], "") if target else scope
+        service = self._prefixes.get(target.rpartition(".")[0], "") if target else named
         client = self._clients.get(service)
         operation = operation_of(client, request) if client else None
         if operation is None:
-            asked = target or f"{request.method} {request.url} of {scope}"
+            asked = target or f"{request.method} {request.url} of {named}"
             return _refusal(400, "UnknownOperationException", f"no client here answers {asked}")
         call = Call(service=service, operation=operation, caller=caller)
         return self._watched(call, lambda: self._perform(call, request))

@@ -15,7 +15,7 @@ TOO_OLD = "EventAgeExceeded"
 UNRESERVED = "ZeroReservedConcurrency"
 
 
-def told(invocation: Invocation, condition: str, error: BaseException, at: Instant) -> str:
+def on_failure_message(invocation: Invocation, condition: str, error: BaseException, at: Instant) -> str:
     """The text of the message."""
     made = invocation.attempt if not isinstance(error, Throttled) else invocation.attempt - 1
     moment = datetime_of(at).replace(tzinfo=None)

@@ -16,7 +16,7 @@ from adapter.testing.faults import Dice, Killed
 from adapter.testing.happenings import Happening
 from adapter.testing.simulated_aws.concurrency import Concurrency
 from adapter.testing.simulated_aws.lambdas import RETRY_DELAYS, Function, Invocation
-from adapter.testing.simulated_aws.on_failure import EXHAUSTED, TOO_OLD, UNRESERVED, told
+from adapter.testing.simulated_aws.on_failure import EXHAUSTED, TOO_OLD, UNRESERVED, on_failure_message
 from adapter.testing.simulated_aws.outages import CannotImport, NoSuchFunction, Outage, Outages, Throttled, delay_of
 from adapter.testing.simulated_aws.template import FunctionSpec, Template
 
@@ -28,7 +28,7 @@ class Surroundings(Protocol):
     """What the service calls on the cloud."""
 
     def clock(self) -> Instant: ...
-    def told(self, what: Happening, detail: dict[str, Any]) -> None: ...
+    def happened(self, what: Happening, detail: dict[str, Any]) -> None: ...
     def attempt(self, function: Function, invocation: Invocation) -> Any: ...
     def send(self, queue: str, body: str) -> None: ...
 
@@ -74,7 +74,7 @@ class Service:
         self.outages.check_invoke(function)
         self.accepted += 1
         if self._dice.draw("lose") or self.accepted in self.losses:
-            self._cloud.told(Happening.LOST, {"of": function})
+            self._cloud.happened(Happening.LOST, {"of": function})
             return
         copies = 2 if self._dice.draw("duplicate") else 1
         invocation = self.invocation(function, payload)
@@ -127,7 +127,7 @@ class Service:
         room = self.concurrency.has_room(function)
         if not room and not first.throttled:
             first.throttled = 1
-            self._cloud.told(Happening.THROTTLED, {"of": function})
+            self._cloud.happened(Happening.THROTTLED, {"of": function})
         return room
 
     def invoke(self, invocation: Invocation) -> None:
@@ -162,11 +162,11 @@ class Service:
             if not self.concurrency.has_room(invocation.function):
                 raise Throttled(invocation.function, reserved=False)
         except Throttled:
-            self._cloud.told(Happening.THROTTLED, {"of": invocation.function})
+            self._cloud.happened(Happening.THROTTLED, {"of": invocation.function})
             raise
         except (NoSuchFunction, CannotImport) as error:
             detail = {"error": f"{type(error).__name__}: {error}", "attempt": invocation.attempt}
-            self._cloud.told(Happening.FAILED, {**detail, "of": invocation.function})
+            self._cloud.happened(Happening.FAILED, {**detail, "of": invocation.function})
             raise
         begun = self.concurrency.begin(invocation.function)
         try:
@@ -211,7 +211,7 @@ class Service:
         if queue is None or not is_envelope(json.loads(invocation.payload)):
             self.lost.append(invocation)
         if queue is not None:
-            self._cloud.send(queue, told(invocation, condition, error, self._cloud.clock()))
+            self._cloud.send(queue, on_failure_message(invocation, condition, error, self._cloud.clock()))
 
     def _dead_letters(self) -> str | None:
         """Where what fails in a function that no template defines goes: as in those that one does, by the handler."""

@@ -21,7 +21,7 @@ from adapter.aws import store
 from adapter.aws.store import to_item, to_record
 from adapter.codec import Runtime, Signature, decode, encode
 from adapter.codec.exceptions import decode_exception, encode_exception
-from adapter.engine.events import Arrival, arrivals
+from adapter.engine.events import Submission, submissions
 from adapter.engine.operations import Create, Now, ReadPromise
 from adapter.errors import CodecError, DurableError
 from adapter.lambdas import deadletters, resumer, sweeper
@@ -109,14 +109,14 @@ def records(event: Any) -> None:
 
 def identity(event: Any) -> None:
     """Whatever it is, it starts roots whose ids nobody can choose; whoever sends it chooses the key in them."""
-    for arrival in arrivals(event, "request-1"):
-        root = arrival.root("a function")
+    for submission in submissions(event, "request-1"):
+        root = submission.root("a function")
         assert is_id(root)
         assert parent_of(root) is None
         assert read(check_root_id, root) is None, "no caller can choose it"
         assert to_record(to_item(Record(id=root))).id == root
-        assert isinstance(read(Arrival.fingerprint, arrival), str | None)
-        assert arrival.by("request-1")
+        assert isinstance(read(Submission.fingerprint, submission), str | None)
+        assert submission.by("request-1")
 
 
 def promise_id(text: str) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter.aws.store import to_item
-from adapter.engine.events import arrivals
+from adapter.engine.events import submissions
 from adapter.errors import BadMessage
 from adapter.lambdas import deadletters, resumer, sweeper
 from adapter.lambdas.aside import Held, packed
@@ -171,9 +171,9 @@ def test_every_event_identifies_a_root_with_an_id_that_can_be_one(event: Any) ->
 @pytest.mark.parametrize("key", ["schedule:nightly", "a~0", "\ud800", "x" * 300, "\u202eabc", "\0", " "])
 def test_no_idempotency_key_is_read_as_another_kind_of_id(key: str) -> None:
     """A root in a schedule's name was swept as a schedule."""
-    (arrival,) = arrivals({"headers": {"idempotency-key": key}}, "request-1")
-    assert arrival.root("f").startswith(f"{EVENT}f:http:")
-    assert is_id(arrival.root("f"))
+    (submission,) = submissions({"headers": {"idempotency-key": key}}, "request-1")
+    assert submission.root("f").startswith(f"{EVENT}f:http:")
+    assert is_id(submission.root("f"))
 
 
 parts = st.text(alphabet=":,#%~a\ud800é", max_size=4) | st.just("x" * 300)

@@ -88,12 +88,12 @@ class Performing:
         assert isinstance(run, LambdaRun)
         if self.fault_free:
             counts = Counter(dict(world.bodies))
-            counts[operation.scope] += 1
-            if counts[operation.scope] > 1:
-                raise Violation(f"I5: {operation.scope} ran twice though nothing failed")
+            counts[operation.id] += 1
+            if counts[operation.id] > 1:
+                raise Violation(f"I5: {operation.id} ran twice though nothing failed")
             world = world._replace(bodies=tuple(sorted(counts.items())))
-        told = f"{operation.scope} by {run.request}.{run.attempt}" if self.distinct else operation.scope
-        return resolved(f'"{told}"'), world
+        value = f"{operation.id} by {run.request}.{run.attempt}" if self.distinct else operation.id
+        return resolved(f'"{value}"'), world
 
     def write(self, world: World, operation: Any) -> tuple[Any, World]:
         promise = operation.record.id if isinstance(operation, Create) else operation.id
@@ -142,7 +142,7 @@ class Performing:
         canceled = after.state in (State.CANCELED, State.TIMEDOUT)
         if after.wake is None and not canceled and not after.awaiters:
             return world
-        told = Settlement(
+        value = Settlement(
             id=after.id,
             kind=after.kind,
             target=after.target,
@@ -154,7 +154,7 @@ class Performing:
             value=after.value,
             awaiters=tuple(sorted(after.awaiters)),
         )
-        return world._replace(waiting=added(world.waiting, self.things.number(ResumerRun(told))))
+        return world._replace(waiting=added(world.waiting, self.things.number(ResumerRun(value))))
 
     def _without_idle(self, world: World, before: Record | None, after: Record) -> World:
         """Once a promise is settled, a leaf's other runs and a function's wakes can only be refused: forget them."""
