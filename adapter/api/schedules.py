@@ -88,7 +88,7 @@ def schedule(
 
 
 def unschedule(name: str) -> None:
-    """Remove a schedule. What it has started goes on.
+    """Remove a schedule. Its executions go on.
 
     Raises:
         UnknownPromise: there is no schedule of this name.

@@ -1,8 +1,8 @@
 """One configuration of all clients of AWS: a connection for each thread, and no call that outlives its invocation.
 
 botocore itself makes few attempts. It doesn't know how much time the invocation has, and `adapter.aws.patience` does.
-What a call may take is decided when it is sent, attempt by attempt. So a service that doesn't answer fails the
-invocation while there is time to say so, and Lambda repeats it.
+A client decides how long a call may take when it sends it, attempt by attempt. So a service that doesn't answer fails
+the invocation while there is time to say so, and Lambda repeats it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""The keys that sign envelopes: an item of the promises' table, made by whoever first sends one.
+"""The keys that sign envelopes: an item of the promises' table, which the first sender of one makes.
 
-So there is nothing to deploy, and whoever may send envelopes can sign them: the stack's own roles, and nobody who only
-sends events. A sandbox reads the item once in an hour at most, and when it meets an envelope that no key it knows has
-signed.
+So there is nothing to deploy. The stack's own roles, which may send envelopes, can sign them; a sender of events can't.
+A sandbox reads the item once in an hour at most, and when it meets an envelope that no key it knows has signed.
 """
 
 from __future__ import annotations
@@ -87,7 +86,7 @@ class Signatures:
             )
 
     def rotate(self, *, drop: bool = False) -> None:
-        """Another key signs from now on. Who dies before this is done has changed nothing."""
+        """Another key signs from now on. A caller that dies before this is done has changed nothing."""
         while True:
             was = self._keys.read()
             ringed = Ring(()) if was is None else ring(was)
@@ -102,7 +101,7 @@ class Signatures:
         return self._ring
 
     def _made(self) -> Ring:
-        """The first ring. Whoever makes one at the same time finds this one, or this finds the other's."""
+        """The first ring. A sandbox that makes one at the same time finds this one, or this finds the other's."""
         self._keys.write(Ring((_fresh(),)).to_text(), None)
         made = self._read()
         assert made is not None, "nothing removes it"

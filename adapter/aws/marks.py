@@ -13,8 +13,8 @@ from adapter.protocol.promises import Refused, Written
 from adapter.protocol.times import HOUR, Instant
 
 TRUSTED = HOUR
-"""For so long a sandbox relies on a mark. What it puts then is more than half a day old at a removal, which spares what
-is younger.
+"""For so long a sandbox relies on a mark. An object that it puts then is more than half a day old at a removal, which
+spares younger ones.
 """
 
 REMEMBERED = 1_000

@@ -58,7 +58,8 @@ class Sealing:
     def seal(self, text: str, promise: str, part: str, about_to_put: AboutToPut = unannounced) -> str:
         """The stored form of a part (``args``, ``value``, ``paused``) of a promise. This puts its object, if any.
 
-        ``about_to_put`` is called before that, with the promise's id. What it raises, this raises, and puts nothing.
+        ``about_to_put`` is called before that, with the promise's id. If it raises, this raises the same, and puts
+        nothing.
         """
         if isinstance(text, Stored):
             return self._carry(text, promise, about_to_put)

@@ -1,4 +1,4 @@
-"""Stream records that wait for a person, listed and sent again. What is sent again is forgotten only afterwards."""
+"""Stream records that wait for a person, listed and sent again. A record is forgotten only once it is sent again."""
 
 from __future__ import annotations
 

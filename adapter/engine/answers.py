@@ -53,7 +53,7 @@ def of_http(started: Started) -> dict[str, Any]:
 
 
 def of_event(started: Sequence[Started]) -> dict[str, Any]:
-    """The id and state of the root; of several, of the first, and ``roots`` has all. What failed of a batch is named.
+    """The id and state of the root; of several, of the first, and ``roots`` has all. A batch's failed items are named.
 
     Raises:
         Exception: nothing was started; or something wasn't, of what is no batch. The platform makes all of it again,

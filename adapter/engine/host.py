@@ -88,7 +88,7 @@ class EngineHost:
     def _submit(
         self, submission: Submission, *, request_id: str, root: Callable[[Submission], Record], timeout: float | None
     ) -> Started:
-        """Start the root of a submission. What fails is kept: others of its batch don't fail with it."""
+        """Start the root of a submission. A failure is kept: others of its batch don't fail with it."""
         try:
             record = replace(root(submission), by=submission.by(request_id))
             stands = self.start(record, timeout)

@@ -1,8 +1,8 @@
 """Messages whose Lambda can't run are kept in the queue of timers, and sent again for as long as that lasts.
 
 One message is kept for each function: it makes the function load all that there is, so it stands for every other.
-First it is sent, then the record says so. Who dies in between is repeated, and then there are two; once one of them
-fails again, it finds the other and ends.
+The engine first sends it, then the record says so. A Lambda that dies in between is repeated, and then there are two
+messages; once one of them fails again, it finds the other and ends.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def again(message: Message) -> Message:
         case Start():
             return message
         case Resume():
-            # Whatever woke it may be claimed by then: it loads everything, and arms anew.
+            # Another run may have claimed its wake by then: it loads everything, and arms anew.
             return replace(message, cause=Cause.AGAIN, firing=None, looked_at=EPOCH)
         case _:
             assert_never(message)

@@ -106,7 +106,7 @@ class _Run:
     def resume(self, message: Resume) -> Steps:
         claims, self.crashes = message.cause.claims, message.crashes
         self.called_at, self.looked_at = message.called_at, message.looked_at
-        # What a claim took from a later execution of the id, this run has to give back.
+        # If a claim took the record of a later execution of the id, this run has to give it back.
         self.since = EPOCH if claims else message.since
         now: Instant = yield Now()
         known = self.memory.take(message.id, now)
@@ -231,9 +231,9 @@ class _Run:
     def _begins_anew(self, function: Definition) -> Generator[Operation, Any, bool]:
         """Whether a check begins a function that left no trace. Its record says so, for other checks to leave it alone.
 
-        A check that came late waited in Lambda's queue, since Lambda throttles. What was taken for lost may have waited
-        there, too, and run now. The next look judges again. With endless attempts nothing is said: no other attempt
-        follows this one, and each look is to make one.
+        A check that came late waited in Lambda's queue, since Lambda throttles. The start that seemed lost may have
+        waited there, too, and run now. The next look judges again. With endless attempts nothing is said: no other
+        attempt follows this one, and each look is to make one.
         """
         if self.looked_at and self.own.retry_at == self.looked_at:
             # This is Lambda's retry of the check.

@@ -1,7 +1,7 @@
 """Stream records that the resumer puts aside, so that they hold up no other records of their shard.
 
-What failed comes again by a queue, after pauses that grow, for a day. What no code of this version can handle, and what
-has failed for a day, waits in another queue for a person, who sends it again by the command ``durable redrive``.
+A record that failed comes again by a queue, after pauses that grow, for a day. A record that has failed for a day, or
+that no code of this version can handle, waits in another queue. A person sends it again by ``durable redrive``.
 """
 
 from __future__ import annotations

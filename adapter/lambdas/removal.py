@@ -6,10 +6,11 @@ for it knows that, and when nothing is left below it. The root's record goes las
 interrupted removal, and as long as it stands, nothing can be started under its id.
 
 All reads may lag: they show each record as it was some seconds before, and that is enough. Below a function that ended
-a day ago nothing is written any more, so the answer has all its children. What is over stays over. Whether a promise
-that needs a record is pending may have changed; but that may change after any read. And the delete itself asks whether
-the record is over, and is the one that was read. One thing could go wrong. An id may have been removed and begun again
-within those seconds, and then the answers are of two executions: so what is young is left alone (`YOUNG`).
+a day ago nothing is written any more, so the answer has all its children. A promise that is over stays over. Whether a
+promise that needs a record is pending may have changed; but that may change after any read. And the delete itself asks
+whether the record is over, and is the one that was read. One thing could go wrong. An id may have been removed and
+begun again within those seconds, and then the answers are of two executions: so the removal leaves alone young records
+(`YOUNG`).
 """
 
 from __future__ import annotations

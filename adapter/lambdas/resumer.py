@@ -180,7 +180,7 @@ class Batch:
         """Make sure that one of the records is handled, now or later. Raises what went wrong with putting it aside."""
         if self._failed is None:
             self._failed = self._do_all()
-            # What is left of the invocation is for putting aside what failed, perhaps for want of patience.
+            # The rest of the invocation is for putting aside records that failed, perhaps for want of patience.
             self._host.enter_invocation(self._context)
         failed = self._failed.get(held.number)
         if failed is None:

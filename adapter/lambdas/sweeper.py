@@ -34,7 +34,7 @@ from adapter.protocol.times import LATEST, MINUTE, SECOND, Instant, floor, insta
 from adapter.protocol.timing import SHARDS, Due, wanted
 
 OVERDUE = 2 * MINUTE
-"""What comes later than this was sent before."""
+"""An entry that is due for longer was sent before."""
 
 LOT = 200
 """Messages that a sweep sends together. They are of several shards, so that few of them share a request, too."""
@@ -122,7 +122,7 @@ def tend(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def _act(host: EngineHost, record: SQSRecord, *, upkeep: bool, late: bool = False) -> str:
-    """Act on a message. What came of a look; empty for other messages."""
+    """Act on a message. Returns the end of a look; empty for other messages."""
     target, message, at = read(record.body, host.ports.check)
     if late or at > host.ports.clock.now() + SECOND:
         # There is no time left for it, or it is due later than one message can be delayed, or clocks differ.
@@ -137,7 +137,7 @@ def _act(host: EngineHost, record: SQSRecord, *, upkeep: bool, late: bool = Fals
         case Occur():
             drive(occur(message.id, message.at), host.ports.perform)
         case Start() | Resume():
-            # What was kept may be kept again, for ever: that it is sent is no progress.
+            # A message that was kept may be kept again, for ever: to send it is no progress.
             timed = isinstance(message, Resume) and message.cause is Cause.TIMER
             host.ports.perform(Tell(What.FIRING if timed else What.TRIED, message.id, "", {"at": at}))
             host.ports.perform(Invoke(target, message))
@@ -172,7 +172,7 @@ def read(body: str, check: Callable[[object], None]) -> tuple[str, Timed, Instan
         if not 0 <= at < LATEST:
             # Otherwise it would be sent on again and again, until that year.
             raise ValueError("at isn't a time in microseconds, from 1970 on and before the year 10000")
-        # Whoever could send one that isn't ours would have it signed on its way.
+        # Otherwise an outsider that can write to the queue would have its message signed on its way.
         check(data["message"])
         return target, parse_timed(data["message"]), Instant(at)
     except (ValueError, TypeError, KeyError, RecursionError) as unreadable:

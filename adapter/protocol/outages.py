@@ -1,7 +1,7 @@
 """Why a function's Lambda can't run it, since when, and when it is tried again. Pure.
 
-Only the death of code that ran is an attempt of the function's. Whatever else keeps it from running, that failure is
-ours or AWS's: its message is kept, and sent again for as long as that lasts, after delays that grow.
+Only the death of code that ran is an attempt of the function's. Any other failure is ours or AWS's: the engine keeps
+the function's message, and sends it again for as long as the outage lasts, after delays that grow.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LONGEST_QUEUED = 6 * 60 * MINUTE
 """For so long Lambda keeps what it throttles."""
 
 LONG = 60 * MINUTE
-"""What lasts longer than this a person has to know of: the function is *paused*."""
+"""A person has to know of an outage that lasts longer: the function is *paused*."""
 
 SOON = 15 * SECOND
 """A try that is so near may be the one that comes just now, by clocks that differ."""

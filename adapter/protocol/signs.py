@@ -40,7 +40,7 @@ BACKLOG = 10
 """So many functions that left no trace may be a queue. Fewer are invoked again: that makes no queue much longer."""
 
 TOGETHER = 10 * MINUTE
-"""What was called within this time stands in one queue, in no order: Lambda tries it again after up to five minutes."""
+"""Calls of so long a time stand in one queue, in no order: Lambda tries each again after up to five minutes."""
 
 Roots = Mapping[str, Record | None]
 """The records of roots by id; None where a root doesn't exist."""

@@ -208,7 +208,7 @@ class Execution(Scope):
             # Otherwise a parked coroutine would keep all that awaits this promise alive.
             for callback, _context in list(promise._callbacks or ()):
                 promise.remove_done_callback(callback)
-        # What is left of the execution goes with the last reference to it, rather than at a collection.
+        # The rest of the execution goes with the last reference to it, rather than at a collection.
         self._open.clear()
         self._main = None
 

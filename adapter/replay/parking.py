@@ -118,7 +118,7 @@ def _below(one: object) -> Iterable[object]:
         return one.__closure__ or ()
     below = gc.get_referents(one)
     if isinstance(one, types.FrameType):
-        # Nor is whoever called it.
+        # Nor are the frames that called it.
         below = [each for each in below if not isinstance(each, types.FrameType)]
     return [each for each in below if not _is_apart(each)]
 

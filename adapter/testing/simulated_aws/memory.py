@@ -203,7 +203,7 @@ class MemoryStore(Partitions, Transitions):
         return None if known is None else known.records.get(key)
 
     def _read(self, found: Sequence[Record], lagging: bool) -> None:
-        # What is gone since has no size any more.
+        # A record that is gone since has no size any more.
         self._stats.count_read(sum(self._sizes.get(record.id, 0) for record in found), consistent=not lagging)
 
     def _remember(self, partition: str, key: int, old: Record | None) -> None:

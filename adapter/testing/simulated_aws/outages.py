@@ -26,7 +26,7 @@ class Outage(StrEnum):
     IMPORT = "import"
     """Its module can't be imported: each attempt fails while it begins."""
     DENIED = "denied"
-    """Nobody may invoke it. What was accepted before runs."""
+    """Nobody may invoke it. Invocations that Lambda accepted before run."""
     THROTTLED = "throttled"
     """All concurrency is in use. Events stay in Lambda's queue, until they are too old."""
     RESERVED = "reserved"

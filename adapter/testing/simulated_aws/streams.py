@@ -1,7 +1,7 @@
 """A table's stream, read as Lambda's event source mapping reads it: filters, batches, partial failures, retries.
 
-What the function fails at for too long, or what is too old, is put aside: the mapping's on-failure queue is told where
-it was, and not what it was.
+The mapping puts aside a record that is too old, or that the function fails at for too long: its on-failure queue hears
+where the record was, and not what it was.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ class Lane:
             self.send(self.mapping.on_failure.rpartition(":")[2], json.dumps(told))
 
     def _expire(self) -> None:
-        """What is older than the mapping takes; and what the stream itself keeps no longer, of which nobody is told."""
+        """Drop records that are too old for the mapping; and those that the stream itself keeps no longer."""
         age, now = self.mapping.max_record_age_s, self.clock()
         kept = RETENTION if age is None else min(age * SECOND, RETENTION)
         old = list(itertools.takewhile(lambda record: _written_at(record, now) < now - kept, self.backlog))
@@ -169,7 +169,7 @@ class Lane:
         self._pause = FIRST_PAUSE
 
     def _put_off(self) -> None:
-        """It comes again later. What was throttled is no failure of the function's, and uses up no retry."""
+        """It comes again later. A throttled batch is no failure of the function's, and uses up no retry."""
         self.retry_at, self._pause = self.clock() + self._pause, min(2 * self._pause, LONGEST_PAUSE)
 
     def _failed(self, size: int) -> None:
