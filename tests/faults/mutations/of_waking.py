@@ -6,6 +6,7 @@ from tests.faults.mutations.mutation import CRASHES, EVERY, LOST, RESUMER, Mutat
 
 RETENTION = "tests/simulation/retention"
 WATCHDOG = "tests/faults/crashes/test_watchdog.py"
+BACKLOGS = "tests/faults/crashes/test_backlogs.py"
 DEATHS = "tests/simulation/test_retries.py"
 TABLE = "tests/faults/crashes/test_crash_table.py::test_a_death_at_a_row_of_the_crash_table_is_made_good"
 OUTAGES = "tests/simulation/test_outages.py"
@@ -322,7 +323,7 @@ OF_WAKING = [
         file="adapter/lambdas/watchdog.py",
         old="    return may_be_queued(own, siblings, now)\n",
         new="    return False\n",
-        check=(f"{WATCHDOG}::test_a_throttled_backlog_is_not_multiplied",),
+        check=(f"{BACKLOGS}::test_a_throttled_backlog_is_not_multiplied",),
     ),
     Mutation(
         name="endless-attempts-in-two-rows",
@@ -331,7 +332,7 @@ OF_WAKING = [
         file="adapter/engine/run.py",
         old="        if self.checking and policy.attempts == math.inf:",
         new="        if False:",
-        check=(f"{WATCHDOG}::test_looks_make_no_second_row_of_endless_attempts",),
+        check=(f"{BACKLOGS}::test_looks_make_no_second_row_of_endless_attempts",),
     ),
     Mutation(
         name="watchdog-looks-at-roots-alone",
@@ -369,7 +370,7 @@ OF_WAKING = [
         file="adapter/engine/run.py",
         old="if now - (self.looked_at or now) > LATE or not self._is_given_up(function, now):",
         new="if not self._is_given_up(function, now):",
-        check=(f"{WATCHDOG}::test_a_check_that_waited_in_the_queue_begins_nothing",),
+        check=(f"{BACKLOGS}::test_a_check_that_waited_in_the_queue_begins_nothing",),
     ),
     Mutation(
         name="check-repeated-in-vain",
@@ -378,7 +379,7 @@ OF_WAKING = [
         file="adapter/engine/run.py",
         old="if self.looked_at and self.own.retry_at == self.looked_at:",
         new="if False:",
-        check=(f"{WATCHDOG}::test_a_check_is_repeated_by_lambda_however_late_that_is",),
+        check=(f"{BACKLOGS}::test_a_check_is_repeated_by_lambda_however_late_that_is",),
     ),
     Mutation(
         name="check-begins-unsaid",
@@ -387,6 +388,6 @@ OF_WAKING = [
         file="adapter/engine/run.py",
         old='            yield Hold(self.own.id, "", EPOCH, begun)\n',
         new="",
-        check=(f"{WATCHDOG}::test_a_look_leaves_alone_what_another_check_has_just_begun",),
+        check=(f"{BACKLOGS}::test_a_look_leaves_alone_what_another_check_has_just_begun",),
     ),
 ]
