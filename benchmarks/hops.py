@@ -5,6 +5,7 @@ to the callee's body, a result on its way back, a timer, and a cancellation. Cod
 `adapter.testing`, isn't counted.
 
     python -m benchmarks.hops
+    python -m benchmarks.hops "a timer"   # the way itself: each call, and each return (<) into another file
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class Walk:
         self.calls = 0
         self.switches = 0
         self.files: set[str] = set()
+        self.trace: list[str] = []
         self._at = ""
         self._aside: FrameType | None = None
         sys.setprofile(self._seen)
@@ -64,9 +66,19 @@ class Walk:
             return
         self.calls += begins
         self.files.add(file)
+        if begins or file != self._at:
+            name = f"{Path(file).relative_to(PACKAGE)}:{frame.f_code.co_qualname}"
+            self.trace.append(f"{'  ' * self._depth(frame)}{name}{'' if begins else ' <'}")
         if file != self._at:
             self.switches += 1
             self._at = file
+
+    def _depth(self, frame: FrameType | None) -> int:
+        depth = 0
+        while frame is not None:
+            depth += self._counts(frame.f_code.co_filename)
+            frame = frame.f_back
+        return depth
 
     def _counts(self, file: str) -> bool:
         if file not in self._known:
@@ -138,19 +150,30 @@ WAYS: dict[str, Callable[..., Any]] = {
 }
 
 
+def go(name: str) -> None:
+    """Walk one of the ways."""
+    function: Any = WAYS[name]
+    # The replay at the end of an execution would walk its own way.
+    with LocalCloud(verify=False) as cloud:
+        cloud.run(function, "warm")
+        cloud.run(function, "order-7")
+
+
 def measure() -> dict[str, tuple[int, int, int]]:
     """Calls, files, and changes of file, of each way."""
     found = {}
-    for name, function in WAYS.items():
-        # The replay at the end of an execution would walk its own way.
-        with LocalCloud(verify=False) as cloud:
-            cloud.run(function, "warm")  # type: ignore[arg-type]
-            cloud.run(function, "order-7")  # type: ignore[arg-type]
+    for name in WAYS:
+        go(name)
         found[name] = walk.calls, len(walk.files), walk.switches
     return found
 
 
 def main() -> None:
+    for name in sys.argv[1:]:
+        go(name)
+        print("\n".join(walk.trace))
+    if sys.argv[1:]:
+        return
     print(f"| {'way':17} | calls | files | switches |")
     print("|---|---|---|---|")
     for name, (calls, files, switches) in measure().items():

@@ -340,9 +340,10 @@ class _Run:
 
     def _settle_leaf(self, function: Definition, outcome: Outcome) -> Steps:
         """Settle a function that made no durable call. If it failed, its policy may send another attempt instead."""
+        if outcome.state is not State.REJECTED or not self.own.pending:
+            return (yield from self._settle(outcome))
         policy, used = policy_of(function, self.own), self.attempt + self.crashes
-        failed = outcome.state is State.REJECTED and self.own.pending
-        if not failed or not policy.again(decode_exception(outcome.text), used):
+        if not policy.again(decode_exception(outcome.text), used):
             return (yield from self._settle(outcome))
         if self.checking and policy.attempts == math.inf:
             # The function's own attempts may go on, and a second row of them wouldn't end either. The next look makes
