@@ -18,6 +18,7 @@ import gc
 import sysconfig
 import types
 from collections.abc import Iterable, Iterator
+from enum import Enum, auto
 from typing import Any
 
 from adapter.protocol.records import Record
@@ -29,7 +30,7 @@ MOST = 100_000
 
 SUSPENDED = (types.CoroutineType, types.GeneratorType, types.AsyncGeneratorType)
 
-_SHARED = (types.ModuleType, type, types.CodeType, Record, Known, Scope)
+_SHARED = (str, bytes, int, float, types.NoneType, types.ModuleType, type, types.CodeType, Record, Known, Scope)
 """No code of the execution is suspended below these, and much else is."""
 
 _SHARED_MODULES = frozenset({"_thread", "boto3", "botocore", "logging", "threading", "urllib3"})
@@ -99,12 +100,14 @@ def _final(roots: list[object]) -> list[object] | None:
     """What Python code would run of, were it freed: below the roots; None where that is too much to search."""
     found: list[object] = []
     todo, seen = roots, {id(root) for root in roots}
+    # An execution holds hundreds of objects, of a few dozen types.
+    sorts: dict[type, _Sort] = {}
     while todo:
         one = todo.pop()
-        if isinstance(one, SUSPENDED) or isinstance(getattr(type(one), "__del__", None), types.FunctionType):
+        if _sort(one, sorts) is _Sort.FINAL:
             found.append(one)
         for below in _below(one):
-            if id(below) not in seen:
+            if id(below) not in seen and _sort(below, sorts) is not _Sort.APART:
                 seen.add(id(below))
                 todo.append(below)
         if len(seen) > MOST:
@@ -119,11 +122,30 @@ def _below(one: object) -> Iterable[object]:
     below = gc.get_referents(one)
     if isinstance(one, types.FrameType):
         # Nor are the frames that called it.
-        below = [each for each in below if not isinstance(each, types.FrameType)]
-    return [each for each in below if not _is_apart(each)]
+        return [each for each in below if not isinstance(each, types.FrameType)]
+    return below
 
 
-def _is_apart(one: object) -> bool:
-    if isinstance(one, (str, bytes, int, float, *_SHARED)) or one is None:
-        return True
-    return type(one).__module__.partition(".")[0] in _SHARED_MODULES
+class _Sort(Enum):
+    """What an object is, by its type."""
+
+    APART = auto()
+    """No code of the execution is suspended below it."""
+    FINAL = auto()
+    """Python code would run of it, were it freed."""
+    OTHER = auto()
+
+
+def _sort(one: object, sorts: dict[type, _Sort]) -> _Sort:
+    kind = type(one)
+    sort = sorts.get(kind)
+    if sort is None:
+        sort = sorts[kind] = _sort_of(kind)
+    return sort
+
+
+def _sort_of(kind: type) -> _Sort:
+    if issubclass(kind, _SHARED) or kind.__module__.partition(".")[0] in _SHARED_MODULES:
+        return _Sort.APART
+    final = issubclass(kind, SUSPENDED) or isinstance(getattr(kind, "__del__", None), types.FunctionType)
+    return _Sort.FINAL if final else _Sort.OTHER
