@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
@@ -21,6 +22,17 @@ def test_after_a_cloud_that_could_not_be_entered_the_next_one_works() -> None:
         assert cloud.run(step, 1) == 1
     with LocalCloud() as another:
         assert another.run(step, 2) == 2
+
+
+def test_a_cloud_that_is_left_while_lambdas_run_leaves_the_environment_as_it_was() -> None:
+    """An invocation that pauses between two operations ends there, and takes its variables with it."""
+    before = dict(os.environ)
+    with LocalCloud(engine="memory", faults=Faults(reorder=1.0, delay=1.0)) as cloud:
+        driver: Any = cloud._driver
+        step.with_options(target="charge").start(1)
+        while not driver._paused:
+            cloud.advance(1)
+    assert dict(os.environ) == before
 
 
 def test_a_cloud_in_which_every_invocation_is_lost_is_stuck() -> None:

@@ -70,7 +70,7 @@ class Function:
         return self.handler
 
     def call(self, invocation: Invocation, fallback: Callable[[Any, Any], Any], ran: Callable[[], Span]) -> Any:
-        """One attempt: as Lambda calls a handler, in a fresh context and with the function's environment."""
+        """One attempt: as Lambda calls a handler, in a fresh context. The caller sets the function's environment."""
         context = Context(
             aws_request_id=invocation.request_id,
             function_name=self.spec.name,
@@ -80,8 +80,7 @@ class Function:
             log_group_name=f"/aws/lambda/{self.spec.name}",
         )
         handler = self.resolve(fallback)
-        with environment(self.spec.environment):
-            return contextvars.Context().run(handler, json.loads(invocation.payload), context)
+        return contextvars.Context().run(handler, json.loads(invocation.payload), context)
 
 
 def import_handler(spec: FunctionSpec) -> Callable[[Any, Any], Any]:
