@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from adapter import durable
 from adapter.aws.items import to_item
+from adapter.protocol.ids import MAX_ROOT_ID_BYTES
 from adapter.testing import LocalCloud
 from adapter.testing.stats import item_size
 
@@ -32,15 +33,19 @@ async def three_steps() -> int:
     return await step(await step(await step(0)))
 
 
-def bill(apart: float) -> dict[str, float]:
-    """Dollars for a million runs, by what AWS bills, where one begins so many seconds after the other."""
+def bill(apart: float, length: int = 0) -> dict[str, float]:
+    """Dollars for a million runs, by what AWS bills, where one begins so many seconds after the other.
+
+    Args:
+        length: of their ids; 0: as long as the library makes them.
+    """
     with LocalCloud(engine="memory") as cloud:
         # What an idle stack costs (a sweep a minute) isn't a run's.
         cloud.advance(MONTH + 86_400)
         idle = cloud.stats.bill
         cloud.stats.reset()
-        for _ in range(RUNS):
-            three_steps.start()
+        for number in range(RUNS):
+            three_steps.with_options(id=f"{number:0{length}}" if length else cloud.new_id()).start()
             if apart:
                 cloud.advance(apart)
         cloud.drive()
@@ -53,12 +58,12 @@ def bill(apart: float) -> dict[str, float]:
 
 
 def main() -> None:
-    alone, busy = bill(apart=3), bill(apart=0)
-    print("| what AWS bills | dollars per million runs, each alone | on a busy stack |")
-    print("|---|---|---|")
-    for name in alone:
-        print(f"| {name} | {alone[name]:.2f} | {busy[name]:.2f} |")
-    print(f"| **all** | **{sum(alone.values()):.2f}** | **{sum(busy.values()):.2f}** |")
+    columns = [bill(apart=3), bill(apart=0), bill(apart=0, length=MAX_ROOT_ID_BYTES)]
+    print("| what AWS bills | dollars per million runs, each alone | on a busy stack | there, with the longest ids |")
+    print("|---|---|---|---|")
+    for name in columns[0]:
+        print(f"| {name} | {' | '.join(f'{column[name]:.2f}' for column in columns)} |")
+    print(f"| **all** | {' | '.join(f'**{sum(column.values()):.2f}**' for column in columns)} |")
 
 
 if __name__ == "__main__":

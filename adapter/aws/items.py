@@ -23,8 +23,8 @@ from pynamodb.models import Model
 from adapter.errors import BadMessage, OtherVersion, PayloadTooLarge
 from adapter.protocol import records
 from adapter.protocol.fields import Field, Form
-from adapter.protocol.ids import is_id, key_of
-from adapter.protocol.records import FIELDS, INDEXED, STORED_ALWAYS, Record
+from adapter.protocol.ids import key_of
+from adapter.protocol.records import ATTRIBUTES, INDEXED, STORED_ALWAYS, Record, id_in
 from adapter.protocol.timing import shard_of
 
 MAX_TEXT_BYTES = 330_000
@@ -56,8 +56,10 @@ class Item(Model):
     due_shard = UnicodeAttribute(null=True)
     # The stream's filter can't test a set.
     awaited = BooleanAttribute(null=True)
-    # An attribute for every field of the record: in a class's body, `locals()` is the class to be.
-    locals().update({name: _ATTRIBUTES[field.form](null=name not in STORED_ALWAYS) for name, field in FIELDS.items()})
+    # An attribute for every field of the record but its key: in a class's body, `locals()` is the class to be.
+    locals().update(
+        {name: _ATTRIBUTES[field.form](null=name not in STORED_ALWAYS) for name, field in ATTRIBUTES.items()}
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,12 +100,12 @@ _PLAIN: dict[Form, Callable[[Any], Any]] = {
     Form.TEXTS: set,
     Form.MAP: dict,
 }
-_COLUMNS = {name: _column(field) for name, field in FIELDS.items()}
+_COLUMNS = {name: _column(field) for name, field in ATTRIBUTES.items()}
 
 
 def to_item(record: Record) -> dict[str, Any]:
     """The record as DynamoDB's typed JSON. A field at its default is left out."""
-    made = attributes(record.id, {name: getattr(record, name) for name in FIELDS})
+    made = attributes(record.id, {name: getattr(record, name) for name in ATTRIBUTES})
     stored = {name: typed for name, typed in made.items() if typed is not None}
     return {**key(record.id), "v": {"N": str(records.VERSION)}, **stored}
 
@@ -157,12 +159,10 @@ def _read(raw: Mapping[str, Any], wanted: frozenset[str]) -> Record:
         there = {name: typed for name, typed in raw.items() if name in _COLUMNS and "NULL" not in typed}
         if missing := wanted - there.keys():
             raise ValueError(f"it has no {min(missing)}")
-        record = Record(**_values(there))
-        if not is_id(record.id):
-            raise ValueError("it has no id that a promise could have")
-        if not key(record.id).items() <= raw.items():
-            raise ValueError(f"its id {record.id[:80]!r} isn't that of its key")
-        return record
+        promise = id_in(raw)
+        if not promise or not key(promise).items() <= raw.items():
+            raise ValueError("it has no key that a promise could have")
+        return Record(id=promise, **_values(there))
     except (TypeError, ValueError, AttributeError, KeyError, ArithmeticError, RecursionError) as unreadable:
         raise BadMessage(f"an item isn't a promise: {str(unreadable)[:300]}") from unreadable
 

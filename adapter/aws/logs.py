@@ -11,7 +11,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from adapter.engine.operations import Tell
-from adapter.engine.telling import What
+from adapter.engine.telling import What, loggable_id
 from adapter.replay.execution import Execution
 from adapter.replay.steps import current
 
@@ -41,15 +41,16 @@ class LogWatcher:
         log = getattr(self.logger, told.what.level)
         log(
             told.what.value,
-            extra={"promise": told.id, "function": told.fn, "attempt": self.attempt, **details},
+            extra={"promise": loggable_id(told.id), "function": told.fn, "attempt": self.attempt, **details},
         )
 
 
 def _bounded(detail: Any) -> Any:
     """A detail as a line keeps it. A wide fan-out waits for thousands, and each line is billed by its bytes."""
-    if not isinstance(detail, tuple | list) or len(detail) <= MOST_IDS:
+    if not isinstance(detail, tuple | list):
         return detail
-    return [*detail[:MOST_IDS], f"and {len(detail) - MOST_IDS} more"]
+    more = [f"and {len(detail) - MOST_IDS} more"] if len(detail) > MOST_IDS else []
+    return [*map(loggable_id, detail[:MOST_IDS]), *more]
 
 
 def silence_replays() -> None:

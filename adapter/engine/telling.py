@@ -7,6 +7,7 @@ taken apart wherever they arrive. A word is a string, the text of its log line.
 
 from __future__ import annotations
 
+import hashlib
 from enum import IntEnum, StrEnum, unique
 from typing import Self
 
@@ -80,6 +81,21 @@ class What(StrEnum):
         self = str.__new__(cls, word)
         self._value_, self.level, self.keeps, self.progress = word, level, keeps, progress
         return self
+
+
+LONGEST_ID = 80
+"""Characters of a promise's id in a log line."""
+
+
+def loggable_id(promise: str) -> str:
+    """A promise's id in a log line, which is billed by its bytes. A long one is its beginning, its end and a digest.
+
+    Different ids stay different, and a search for the beginning finds it.
+    """
+    if len(promise) <= LONGEST_ID:
+        return promise
+    digest = hashlib.sha256(promise.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return f"{promise[:40]}...{promise[-24:]}#{digest}"
 
 
 def loggable(error: Exception) -> str:

@@ -29,7 +29,7 @@ from adapter.lambdas.batches import process, records_of
 from adapter.protocol.ids import is_id
 from adapter.protocol.messages import Cause, Resume, Settlement, named
 from adapter.protocol.promises import Refused, Written, copied, wakes
-from adapter.protocol.records import Kind, Record, State, Stored, Wake, attribute, is_readable, texts_of
+from adapter.protocol.records import Kind, Record, State, Stored, Wake, attribute, id_in, is_readable, texts_of
 from adapter.protocol.times import EPOCH, Instant
 
 Waking = Generator[Operation, Any, str]
@@ -51,13 +51,13 @@ def settlement(record: DynamoDBRecord) -> Settlement:
     """
     raw = _object(_object(record.raw_event, "dynamodb"), "NewImage")
     texts, version = texts_of(raw), _object(raw, "v").get("N")
-    state, promise, wake = texts["state"], texts["id"], texts["wake"]
+    state, promise, wake = texts["state"], id_in(raw), texts["wake"]
     if raw and not (isinstance(version, str) and is_readable(version)):
         raise OtherVersion(
             f"a stream record of {promise[:80]!r} has format {named(version)}, which this code doesn't read: deploy one"
             " version everywhere"
         )
-    if state not in set(State) or state == State.PENDING or not is_id(promise):
+    if state not in set(State) or state == State.PENDING or not promise:
         what = repr(promise[:80]) if promise else "an unknown item"
         raise BadMessage(f"a stream record of {what} isn't a settlement: state {state[:40]!r}")
     awaiters = attribute(raw, "awaiters", [])

@@ -31,6 +31,7 @@ class Form(Enum):
 class Mark(Enum):
     """What a field's type and default don't say, so its annotation does."""
 
+    KEY = "stored as the item's key, and nowhere else in the item"
     ALWAYS = "stored even where it is the default"
     INDEXED = "in the index of what is due, too"
     SEALED = "user data: encrypted if there is a cipher, in an object where it is large"

@@ -149,6 +149,21 @@ def key_of(promise: str) -> tuple[str, int]:
     return partition_of(f"{root}~{above}" if above else root, ordinal // BUCKET), ordinal
 
 
+@functools.lru_cache(REMEMBERED)
+def id_of(partition: str, ordinal: int) -> str:
+    """The id of the promise that has a key of the table.
+
+    Raises:
+        ValueError: no promise has it.
+    """
+    # A root has no tilde, and a path begins with an ordinal: two tildes are those before a bucket.
+    parent = partition.partition("~~")[0]
+    promise = parent if ordinal == ROOT_ORDINAL else child_id(parent, ordinal)
+    if not is_id(promise) or key_of(promise) != (partition, ordinal):
+        raise ValueError(f"its key {partition[:80]!r}, {ordinal} is no promise's")
+    return promise
+
+
 WRITTEN_OUT = 8
 """So many equal ordinals in a row are written out."""
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 from adapter.errors import PayloadTooLarge
 from adapter.protocol.fields import Form, Mark, fields_of, marked
-from adapter.protocol.ids import ordinal_of
+from adapter.protocol.ids import id_of, ordinal_of
 from adapter.protocol.times import EPOCH, Instant
 
 VERSION = 1
@@ -89,8 +89,8 @@ class Stored(str):
 class Record:
     """One durable promise as stored."""
 
-    id: Annotated[str, Mark.ALWAYS, Mark.INDEXED]
-    """The promise's id: its parent, its ordinal and its key follow from it."""
+    id: Annotated[str, Mark.KEY]
+    """The promise's id: its parent, its ordinal and its key follow from it, and it from the key."""
 
     kind: Annotated[Kind, Mark.ALWAYS, Mark.INDEXED] = Kind.CALL
     """What settles it: `call`, `inline`, `external`, `follow`, `detach` or `schedule`."""
@@ -237,11 +237,14 @@ class Record:
 FIELDS = fields_of(Record)
 """All fields of a record, by name."""
 
+ATTRIBUTES = {name: field for name, field in FIELDS.items() if Mark.KEY not in field.marks}
+"""The fields that are attributes of an item. The key isn't repeated: it may be long, and a kilobyte has its price."""
+
 STORED_ALWAYS = frozenset(marked(FIELDS, Mark.ALWAYS))
 INDEXED = frozenset(marked(FIELDS, Mark.INDEXED))
 """The fields of a record that the index ``due`` holds."""
 
-TEXTS = tuple(name for name, field in FIELDS.items() if field.form is Form.TEXT)
+TEXTS = tuple(name for name, field in ATTRIBUTES.items() if field.form is Form.TEXT)
 
 SEALED = marked(FIELDS, Mark.SEALED)
 """User data."""
@@ -251,6 +254,14 @@ def attribute(item: Mapping[str, Any], name: str, default: Any = None) -> Any:
     """A field's attribute in an item of DynamoDB's JSON; ``default`` if the item has none of the field's form."""
     typed = item.get(name)
     return typed.get(FIELDS[name].form.tag, default) if isinstance(typed, dict) else default
+
+
+def id_in(item: Mapping[str, Any]) -> str:
+    """The id of the promise that has an item's key in DynamoDB's JSON; empty if none has."""
+    try:
+        return id_of(item["pk"]["S"], int(item["sk"]["N"]))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return ""
 
 
 def texts_of(item: Mapping[str, Any]) -> dict[str, str]:

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from adapter.engine.telling import loggable_id
+
 # us-east-1, on demand, November 2026.
 DOLLARS_PER_WRITE_UNIT = 0.625e-6
 DOLLARS_PER_READ_UNIT = 0.125e-6
@@ -153,7 +155,7 @@ class Stats:
 
     def count_line(self, promise: str, fn: str) -> None:
         """One line of the library's log."""
-        self.log_bytes += LOG_LINE_BYTES + len(promise) + len(fn)
+        self.log_bytes += LOG_LINE_BYTES + len(loggable_id(promise)) + len(fn)
 
     def count_read(self, size: int, consistent: bool) -> None:
         """One read of so many bytes. What needn't be consistent costs half; an index's reads never are."""

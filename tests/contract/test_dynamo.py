@@ -95,7 +95,7 @@ def test_attributes_of_others_are_left_alone(dynamo: DynamoStore, root: str) -> 
 
 def test_what_is_empty_takes_no_space(dynamo: DynamoStore, root: str) -> None:
     """An update pays for the whole item."""
-    assert set(to_item(Record(id=root))) == {"pk", "sk", "v", "id", "kind", "state", "created_at"}
+    assert set(to_item(Record(id=root))) == {"pk", "sk", "v", "kind", "state", "created_at"}
 
 
 def test_an_armed_item_loses_what_a_claim_removes(dynamo: DynamoStore, root: str) -> None:

@@ -22,7 +22,7 @@ from adapter.aws.wiring import AwsHost, Threads
 from adapter.engine.ports import Ports
 from adapter.engine.runner import CodeRunner
 from adapter.errors import BadMessage, ConfigurationError, InvalidId, PayloadTooLarge, UnknownPromise
-from adapter.protocol.ids import key_of
+from adapter.protocol.ids import BUCKET, child_id, key_of
 from adapter.protocol.promises import Arming
 from adapter.protocol.records import MAX_OBJECT_BYTES, Record, State
 from adapter.replay.loop import new_loop
@@ -135,13 +135,12 @@ def test_an_item_of_another_version_is_not_written_to(dynamo: DynamoStore, root:
     assert raw(dynamo, root) == before
 
 
-def test_an_item_without_an_id_is_no_promise(dynamo: DynamoStore, root: str) -> None:
-    """A record whose id is None comes out."""
-    item = to_item(Record(id=root))
-    del item["id"]
+def test_an_item_under_a_key_that_no_promise_has_is_no_promise(dynamo: DynamoStore, root: str) -> None:
+    """Its id follows from the key alone: the 257th child isn't in the first partition."""
+    item = {**to_item(Record(id=child_id(root, 0))), "sk": {"N": str(BUCKET)}}
     dynamo.client.put_item(TableName=dynamo._table, Item=item)
-    with pytest.raises(BadMessage):
-        dynamo.read_promise(root)
+    with pytest.raises(BadMessage, match="no key that a promise could have"):
+        dynamo.peek_children(root)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from adapter.lambdas.resumer import settlement
 from adapter.protocol.ids import SCHEDULE, child_id
 from adapter.protocol.messages import Settlement
 from adapter.protocol.promises import Arming
-from adapter.protocol.records import Kind, Record, State, Wake
+from adapter.protocol.records import Kind, Record, State, Wake, id_in
 from adapter.testing.simulated_aws.streams import Poller
 from adapter.testing.simulated_aws.template import StreamMapping
 from tests.contract.strategies import SETTLED
@@ -204,7 +204,7 @@ def test_the_changes_of_an_item_come_in_order(dynamo: DynamoStore, recorded: Del
         dynamo.settle(promise, State.RESOLVED, "1", 1)
     records = recorded()
     for promise in promises:
-        changes = [one["dynamodb"] for one in records if one["dynamodb"]["NewImage"]["id"] == {"S": promise}]
+        changes = [one["dynamodb"] for one in records if id_in(one["dynamodb"]["NewImage"]) == promise]
         assert len(changes) == 22
         assert [change.get("OldImage") for change in changes] == [None, *(c["NewImage"] for c in changes[:-1])]
         assert to_record(changes[-1]["NewImage"]) == dynamo.read_promise(promise)

@@ -32,6 +32,8 @@ def rows() -> list[str]:
 
 
 def _stored_as(field: Field) -> str:
+    if Mark.KEY in field.marks:
+        return "the key"
     words = [f"{field.form.word} or none" if field.optional else field.form.word]
     if Mark.ALWAYS in field.marks:
         words.append("always")

@@ -92,7 +92,10 @@ TIMELESS = ("id", "kind", "fn", "args", "digest", "state", "value", "seen", "wak
 
 def items(cloud: LocalCloud) -> list[dict[str, Any]]:
     """All that the table holds, by id, values untyped."""
-    return [{name: next(iter(typed.values())) for name, typed in to_item(record).items()} for record in cloud.records()]
+    return [
+        {"id": record.id, **{name: next(iter(typed.values())) for name, typed in to_item(record).items()}}
+        for record in cloud.records()
+    ]
 
 
 def awaited(cloud: LocalCloud) -> list[str]:

@@ -14,7 +14,7 @@ from adapter.aws.items import Item, attributes, to_entry, to_item, to_record
 from adapter.errors import BadMessage
 from adapter.protocol.fields import Form, Mark, fields_of, marked
 from adapter.protocol.ids import child_id
-from adapter.protocol.records import FIELDS, INDEXED, SEALED, Kind, Record, attribute
+from adapter.protocol.records import ATTRIBUTES, FIELDS, INDEXED, SEALED, Kind, Record, attribute
 from adapter.protocol.timing import due_of
 from tests.contract.strategies import any_record
 
@@ -27,7 +27,7 @@ records = any_record(["order-7", child_id("order-7", 3)])
 def test_the_model_has_every_field_of_the_record() -> None:
     """It also has the attributes that only an item has."""
     modelled = {name: attribute.attr_type for name, attribute in Item.get_attributes().items()}
-    assert modelled == BESIDES | {name: field.form.tag for name, field in FIELDS.items()}
+    assert modelled == BESIDES | {name: field.form.tag for name, field in ATTRIBUTES.items()}
 
 
 @given(record=records)
@@ -63,7 +63,7 @@ def test_a_flag_that_is_stored_as_false_is_refused(name: str) -> None:
         to_record({**to_item(Record(id="order-7")), name: {"BOOL": False}})
 
 
-@pytest.mark.parametrize("missing", ["id", "kind", "state", "created_at"])
+@pytest.mark.parametrize("missing", ["kind", "state", "created_at"])
 def test_a_field_that_is_always_stored_is_missed(missing: str) -> None:
     """The store would guess if it took the default."""
     item = to_item(Record(id="order-7"))

@@ -14,7 +14,8 @@ from aws_lambda_powertools import Logger
 from adapter import durable
 from adapter.aws.logs import LogWatcher, ReplayFilter, silence_replays
 from adapter.engine.operations import Tell
-from adapter.engine.telling import What
+from adapter.engine.telling import LONGEST_ID, What, loggable_id
+from adapter.protocol.ids import child_id
 from adapter.replay.steps import Scope, current
 from adapter.testing import LocalCloud
 from adapter.testing.events import Event
@@ -81,6 +82,19 @@ def test_a_line_names_ten_promises_at_most(lines: Lines) -> None:
     assert lines.tell(What.SUSPENDED, waiting=("a", "b"), wake_at=None)["waiting"] == ["a", "b"]
     named = lines.tell(What.SUSPENDED, waiting=tuple(map(str, range(1_000))), wake_at=None)["waiting"]
     assert named == [*map(str, range(10)), "and 990 more"]
+
+
+def test_a_long_id_is_named_by_its_beginning_its_end_and_a_digest(lines: Lines) -> None:
+    """A line is billed by its bytes, and each invocation writes one."""
+    ids = [child_id("order-" + "x" * 500 + str(number), 7) for number in range(2)]
+    named = lines.tell(What.SUSPENDED, waiting=(*ids, "order-7~0"), wake_at=None)["waiting"]
+    assert named[2] == "order-7~0"
+    assert named[0] != named[1]
+    for promise, name in zip(ids, named, strict=False):
+        assert name.startswith(promise[:40])
+        assert promise[-24:] in name
+        assert len(name) <= LONGEST_ID
+    assert loggable_id("x" * LONGEST_ID) == "x" * LONGEST_ID
 
 
 def test_a_line_is_as_long_as_the_bill_takes_it_to_be(lines: Lines) -> None:

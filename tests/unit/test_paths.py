@@ -5,7 +5,18 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter.protocol.ids import WRITTEN_OUT, extend, is_path, last, shorten
+from adapter.protocol.ids import (
+    BUCKET,
+    WRITTEN_OUT,
+    child_id,
+    extend,
+    id_of,
+    is_id,
+    is_path,
+    key_of,
+    last,
+    shorten,
+)
 
 runs = st.lists(st.tuples(st.integers(0, 12), st.integers(1, 3 * WRITTEN_OUT)), max_size=6)
 
@@ -40,6 +51,27 @@ def test_different_ways_have_different_paths(first: list[tuple[int, int]], secon
         return path
 
     assert (path_of(first) == path_of(second)) == (ordinals_of(first) == ordinals_of(second))
+
+
+@given(st.sampled_from(["order-7", "schedule:a", "event:f:sqs:1", "é"]), runs, st.integers(0, 3 * BUCKET))
+def test_an_id_follows_from_its_key(root: str, runs: list[tuple[int, int]], ordinal: int) -> None:
+    """The item needn't repeat it."""
+    promise = root
+    for step in ordinals_of(runs):
+        promise = child_id(promise, step)
+    for one in (promise, child_id(promise, ordinal)):
+        assert id_of(*key_of(one)) == one
+
+
+@given(st.text("o~.*10-", max_size=12), st.integers(-3, 2 * BUCKET))
+def test_a_key_is_a_promises_or_is_refused(partition: str, ordinal: int) -> None:
+    """No two keys are those of one promise: a record would be written elsewhere than it was read."""
+    try:
+        promise = id_of(partition, ordinal)
+    except ValueError:
+        return
+    assert is_id(promise)
+    assert key_of(promise) == (partition, ordinal)
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 12)), min_size=1, max_size=5))

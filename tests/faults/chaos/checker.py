@@ -11,7 +11,7 @@ from typing import Any
 
 from adapter.engine.telling import What
 from adapter.protocol.ids import parent_of
-from adapter.protocol.records import Kind, Record, State
+from adapter.protocol.records import Kind, Record, State, id_in
 from adapter.testing.driver import DEFAULT_FUNCTION
 from adapter.testing.events import Event
 from adapter.testing.faults import Faults
@@ -27,7 +27,21 @@ QUIET = 10 * 60_000_000
 
 WRITES_PER_PROMISE = 6
 WRITES_BESIDES = 12
-FIXED = ("id", "kind", "fn", "target", "args", "digest", "created_at", "by", "wake", "reply_to", "seen", "deadline")
+FIXED = (
+    "pk",
+    "sk",
+    "kind",
+    "fn",
+    "target",
+    "args",
+    "digest",
+    "created_at",
+    "by",
+    "wake",
+    "reply_to",
+    "seen",
+    "deadline",
+)
 BAD = (Happening.FAILED, What.PAUSED, What.CRASHED, What.DEAD_LETTER, What.UNHANDLED)
 """Events that no weather excuses: an error of the engine, a drift, a function given up."""
 
@@ -125,9 +139,9 @@ def a_settled_promise_never_changes(played: Played) -> Iterator[str]:
             settled = ("state", "value", "settled_at") if old["state"] != {"S": "pending"} else ()
             for name in (*settled, *FIXED):
                 if old.get(name) != new.get(name):
-                    yield f"{old['id']}: {name} was {old.get(name)}, is {new.get(name)}"
+                    yield f"{id_in(old)}: {name} was {old.get(name)}, is {new.get(name)}"
             if "closed" in old and "closed" not in new:
-                yield f"{old['id']} was closed, and isn't any more"
+                yield f"{id_in(old)} was closed, and isn't any more"
 
 
 @law

@@ -165,13 +165,13 @@ def test_a_bad_envelope_of_a_known_promise_ends(table: Table, envelope: dict[str
 def test_a_change_that_no_resumer_can_read_does_not_block_its_shard(table: Table) -> None:
     """The resumer puts it aside for a person. The records before and after it wake their parents."""
     bad = to_item(Record(id="parent~0", kind=Kind.EXTERNAL, wake=Wake.DIRECT, reply_to="durable"))
-    table.put({**bad, "id": {"S": "parent~zero"}})
+    table.put({**bad, "wake": {"S": "fast"}})
     handle = steps.start(1)
     table.set("parent~0", state={"S": "resolved"})
     assert handle.result() == 2
     assert steps.start(2).result() == 3
     waiting = [unpacked(text).record for _, text in hosts.current().ports.aside.unhandled()]
-    assert [one["dynamodb"]["NewImage"]["id"]["S"] for one in waiting] == ["parent~zero"]
+    assert [one["dynamodb"]["NewImage"]["wake"]["S"] for one in waiting] == ["fast"]
 
 
 def test_an_entry_of_the_index_that_cannot_be_read_stops_no_sweep(table: Table) -> None:

@@ -31,8 +31,8 @@ def poisons(table: Table) -> list[dict[str, Any]]:
         poison(table, "no state", state={}),
         poison(table, "an unknown state", state={"S": "running"}),
         poison(table, "a number for a state", state={"N": "1"}),
-        poison(table, "no id", id={}),
-        poison(table, "an id without an ordinal", id={"S": "poison~"}, wake={"S": "direct"}, reply_to={}),
+        poison(table, "no key", pk={}),
+        poison(table, "a key that no promise has", pk={"S": "poison~"}, wake={"S": "direct"}, reply_to={}),
     ]
 
 
