@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -103,7 +103,7 @@ class LocalCloud:
         )
         kind = Fleet if processes else Inside
         self._driver: Driver = kind(self, self._world, self._kills, instant_of(BEGINNING))
-        self._minutely = Minutely(self.template, self._world.due_minutes, self.clock())
+        self._minutely = Minutely(self.template, self._due_minutes, self.clock())
         self.verify = verify
         self._verifier = Verifier(self.peek, lambda: self._host.ports)
         self._ids = 0
@@ -183,7 +183,7 @@ class LocalCloud:
         while (at := self._next_at()) is not None and at <= target:
             self._jump(at)
             self.drive()
-        self._driver.reach(target)
+        self._reach(target)
 
     def elapse(self, seconds: float) -> None:
         """Call this inside a function's code: the code then takes so long. Lambda ends it if it exceeds its timeout.
@@ -281,7 +281,7 @@ class LocalCloud:
             if at is None or self._progress.is_over(self.records, self.clock()):
                 raise self._stuck(record)
             if deadline is not None and at > deadline:
-                self._driver.reach(deadline)
+                self._reach(deadline)
                 if record.paused:
                     # As on AWS, it won't go on by itself, however long the caller waits.
                     raise self._stuck(record)
@@ -354,9 +354,16 @@ class LocalCloud:
         moments = (self._driver.next_at(), self._minutely.next_at())
         return min((at for at in moments if at is not None), default=None)
 
+    def _reach(self, at: Instant) -> None:
+        self._driver.past.remember()
+        self._driver.reach(at)
+
+    def _due_minutes(self) -> Sequence[int]:
+        return self._driver.past.minutes(self._world.due_minutes())
+
     def _jump(self, at: Instant) -> None:
         fires, passes = self._minutely.next_at() == at, at - self.clock()
-        self._driver.reach(at)
+        self._reach(at)
         if passes >= SECOND:
             self.emit(Happening.LATER, "", "", {"seconds": passes // SECOND})
         if fires:

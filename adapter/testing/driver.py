@@ -30,6 +30,7 @@ from adapter.testing.hosting import InOrder, LocalKeys, LocalPayloads, LocalPort
 from adapter.testing.ports import Cloud
 from adapter.testing.simulated_aws.engines import AnyWorld
 from adapter.testing.simulated_aws.lambdas import Function, Invocation
+from adapter.testing.simulated_aws.past import LocalStore, PastIndex
 from adapter.testing.simulated_aws.queues import QueuePoller
 from adapter.testing.simulated_aws.streams import Lane
 
@@ -60,6 +61,7 @@ class Driver:
         self.dice = cloud.dice
         self.world = world
         self.kills = kills
+        self.past = PastIndex(self.dice, self.now, self.world.records)
         self._skews: dict[str, Span] = {}
         self._signer: Signatures | None = None
 
@@ -205,7 +207,7 @@ class Driver:
 
     def store(self, payloads: Payloads | None) -> SealedStore:
         name = self.cloud.template.variable("DURABLE_CIPHER") or os.environ.get("DURABLE_CIPHER", "")
-        return SealedStore(self.world.store, Sealing(payloads, cipher_named(name)), InOrder(), self)
+        return LocalStore(self.past, self.world.store, Sealing(payloads, cipher_named(name)), InOrder(), self)
 
     def _skew(self, function: str) -> Span:
         if function not in self._skews:

@@ -8,10 +8,14 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from adapter.errors import ConfigurationError
-from adapter.protocol.times import SECOND, Span
+from adapter.protocol.times import MINUTE, SECOND, Span
 
 SKEW = 2 * SECOND
 """A Lambda's clock may be wrong by so much."""
+
+LAG = 5 * SECOND
+LONG_LAG = 3 * MINUTE
+"""An index may be behind its table by so much, and now and then by this."""
 
 
 class Killed(BaseException):
@@ -42,10 +46,13 @@ class Faults:
         lose: an invocation never comes. The watchdog notices, after a while.
         drop: a stream record never comes: its mapping puts it aside, and tells its on-failure queue where it was.
         stale: a read that needn't be consistent shows what stood a second before. Only the engine "memory" plays it.
+        scatter: an invocation comes to another sandbox of its function than the one before. Each keeps what it
+            suspended itself, so it may know nothing of an execution, or what others have gone past.
+        lag: a query of the index is answered as up to five seconds ago, and one in four as up to three minutes ago.
 
     Where functions are processes, a Lambda dies by SIGKILL around one of its calls of AWS. Runs overlap by themselves,
-    aren't interrupted between two calls, and all see one clock. Concurrent runs draw from the same dice, so one seed
-    gives different runs.
+    aren't interrupted between two calls, and all see one clock and the index as it is; which process takes an
+    invocation is as it happens. Concurrent runs draw from the same dice, so one seed gives different runs.
     """
 
     crash: float = 0.0
@@ -55,6 +62,8 @@ class Faults:
     lose: float = 0.0
     drop: float = 0.0
     stale: float = 0.0
+    scatter: float = 0.0
+    lag: float = 0.0
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -79,6 +88,12 @@ class Dice:
     def late(self) -> Span:
         """How late something is: mostly not at all."""
         return Span(self.random.randrange(5 * SECOND) if self.draw("delay") else 0)
+
+    def behind(self) -> Span | None:
+        """How old an answer of the index is; None: not at all."""
+        if not self.draw("lag"):
+            return None
+        return Span(self.random.randrange(LAG if self.random.random() < 0.75 else LONG_LAG))
 
     def skew(self) -> Span:
         """How wrong a Lambda's clock is."""

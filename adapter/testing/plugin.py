@@ -43,6 +43,6 @@ def cloud(request: pytest.FixtureRequest) -> Iterator[LocalCloud]:
     from adapter.testing import Faults, LocalCloud
 
     seed: int = getattr(request, "param", 0)
-    faults = Faults(crash=0.05, duplicate=0.1, reorder=0.2, delay=0.1) if seed else None
+    faults = Faults(crash=0.05, duplicate=0.1, reorder=0.2, delay=0.1, scatter=0.1) if seed else None
     with LocalCloud(seed=seed, faults=faults) as local:
         yield local

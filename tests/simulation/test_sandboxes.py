@@ -13,10 +13,13 @@ import pytest
 
 from adapter import durable, promise, resolve
 from adapter.engine.memory import Memory
-from adapter.testing import LocalCloud
+from adapter.testing import Faults, LocalCloud
 from adapter.testing.simulated_aws.lambdas import Function, Invocation
 from tests.simulation.asyncio_programs import PROGRAMS, made_durable
 from tests.support.laws import STORM, Limit, plainly
+
+STEPS = (":step", ":fails")
+"""Plain functions."""
 
 
 @contextmanager
@@ -60,6 +63,42 @@ def test_a_sandbox_past_which_another_went_replays_instead_of_going_on_from_memo
         cloud.drive()
         resolve(f"{handle.id}~3", 4)
         assert handle.result() == ["c", "a", "b", "4"]
+
+
+@durable
+def one(number: int) -> int:
+    return number
+
+
+@durable
+async def asks_after(count: int) -> int:
+    return sum([await one(number) for number in range(count)]) + await promise(int)
+
+
+def test_each_sandbox_knows_what_it_suspended_itself() -> None:
+    """Where the cloud scatters invocations, those that come to another one write and run as much."""
+    for scatter in (0.0, 1.0):
+        with LocalCloud(3, Faults(scatter=scatter), engine="memory") as cloud:
+            handle = asks_after.start(8)
+            cloud.drive()
+            memories = cloud.service.functions["durable"].memories
+            assert [handle.id in memory.kept for memory in memories].count(True) >= (2 if scatter else 1)
+            assert len(memories) == (3 if scatter else 1)
+            resolve(f"{handle.id}~8", 1)
+            assert handle.result() == 29
+            assert (cloud.stats.writes, cloud.stats.bodies[one]) == (20, 8)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_wherever_invocations_come_to_a_step_runs_once(name: str) -> None:
+    """I5: that a sandbox knows nothing, or too little, is no fault."""
+    bodies = []
+    for scatter in (0.0, 0.5):
+        with LocalCloud(list(PROGRAMS).index(name), Faults(scatter=scatter), engine="memory") as cloud:
+            cloud.watchers.append(Limit())
+            assert cloud.run(made_durable(name)) == plainly(PROGRAMS[name])
+            bodies.append({fn: count for fn, count in cloud.stats.bodies.items() if fn.endswith(STEPS)})
+    assert bodies[0] == bodies[1]
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

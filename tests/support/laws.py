@@ -65,7 +65,8 @@ class Limit:
 def forget(cloud: LocalCloud) -> None:
     """No sandbox keeps a suspended function: each resume is a replay."""
     for function in cloud.service.functions.values():
-        function.memory.size = 0
+        for memory in function.memories:
+            memory.size = 0
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from adapter.testing.happenings import Happening
 from adapter.testing.hosting import LocalHost
 from adapter.testing.in_process.activities import Activity
 from adapter.testing.in_process.runs import Run
+from adapter.testing.in_process.sandboxes import Sandboxes
 from adapter.testing.ports import Cloud
 from adapter.testing.simulated_aws.engines import AnyWorld
 from adapter.testing.simulated_aws.lambdas import RETRY_DELAYS, Function, Invocation
@@ -28,7 +29,7 @@ class Inside(Driver):
     def __init__(self, cloud: Cloud, world: AnyWorld, kills: list[Kill], beginning: Instant) -> None:
         super().__init__(cloud, world, kills)
         self._now = beginning
-        self._hosts: dict[str, LocalHost] = {}
+        self._sandboxes = Sandboxes(self.dice, lambda name, memory: LocalHost(cloud, self.ports(name), memory))
         self._runs: list[Run] = []
         self._active: list[Activity] = []
         self._paused: list[tuple[Instant, Activity]] = []
@@ -43,7 +44,7 @@ class Inside(Driver):
         while self._paused:
             self._paused.pop()[1].drop()
         for function in self.service.functions.values():
-            function.memory.clear()
+            function.forget()
 
     def now(self) -> Instant:
         return self._now
@@ -77,28 +78,23 @@ class Inside(Driver):
 
     def attempt(self, function: Function, invocation: Invocation) -> Any:
         self.cloud.stats.count_invocation(function.spec.memory_mb)
-        host = self._host(function)
+        host = self._sandboxes.host(function)
         run = Run(function, invocation, host, self._active[-1] if self._active else None)
         run.enter(self._runs)
         try:
             return function.call(invocation, lambda event, context: host.handle(event, context, None), lambda: run.ran)
         except Killed:
+            host.memory.clear()
             self.cloud.emit(Happening.KILLED, run.promise, run.fn, {"attempt": invocation.attempt})
             raise
         except Exception as error:
+            host.memory.clear()
             detail = {"error": f"{type(error).__name__}: {error}", "attempt": invocation.attempt}
             self.cloud.emit(Happening.FAILED, run.promise, run.fn, detail)
             raise
         finally:
             run.leave()
             self.cloud.stats.count_calls(run.calls.made, function.spec.memory_mb)
-
-    def _host(self, function: Function) -> LocalHost:
-        """That of the function's sandbox, which makes it once, as a sandbox of Lambda does."""
-        name = function.spec.name
-        if name not in self._hosts:
-            self._hosts[name] = LocalHost(self.cloud, self.ports(name), function.memory)
-        return self._hosts[name]
 
     def meanwhile(self, meanwhile: Meanwhile) -> None:
         self._meanwhile.append(meanwhile)

@@ -57,17 +57,28 @@ class Context:
 
 @dataclass
 class Function:
-    """A Lambda function: its handler, and the memory of its warm sandbox."""
+    """A Lambda function: its handler, and the memories of its warm sandboxes."""
 
     spec: FunctionSpec
     handler: Callable[[Any, Any], Any] | None = None
-    memory: Memory = field(default_factory=Memory)
+    memories: list[Memory] = field(default_factory=lambda: [Memory()])
+
+    @property
+    def memory(self) -> Memory:
+        """That of the first sandbox: of the only one, unless a fault makes more."""
+        return self.memories[0]
+
+    def forget(self) -> None:
+        """No sandbox is left."""
+        for memory in self.memories:
+            memory.clear()
 
     def resolve(self, fallback: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
         """The handler that the template names; ``fallback`` for a function that no template defines."""
-        if self.handler is None:
-            self.handler = import_handler(self.spec) if self.spec.handler else fallback
-        return self.handler
+        if self.handler is None and self.spec.handler:
+            self.handler = import_handler(self.spec)
+        # Each sandbox has a fallback of its own.
+        return self.handler or fallback
 
     def call(self, invocation: Invocation, fallback: Callable[[Any, Any], Any], ran: Callable[[], Span]) -> Any:
         """One attempt: as Lambda calls a handler, in a fresh context. The caller sets the function's environment."""

@@ -151,7 +151,7 @@ class Service:
         """While it is open, the function can't run."""
         if kind in (Outage.MISSING, Outage.IMPORT):
             # Other code is deployed, or none: no sandbox outlives that.
-            self.function(name).memory.clear()
+            self.function(name).forget()
         with self.outages.open(name, kind):
             yield
 
@@ -167,6 +167,7 @@ class Service:
         except (NoSuchFunction, CannotImport) as error:
             detail = {"error": f"{type(error).__name__}: {error}", "attempt": invocation.attempt}
             self._cloud.happened(Happening.FAILED, {**detail, "of": invocation.function})
+            function.forget()
             raise
         begun = self.concurrency.begin(invocation.function)
         try:
@@ -194,8 +195,6 @@ class Service:
 
     def _retry(self, invocation: Invocation, error: BaseException) -> None:
         function = self.functions[invocation.function]
-        # The sandbox is gone, with its memory.
-        function.memory.clear()
         delay = RETRY_DELAYS[min(invocation.attempt, len(RETRY_DELAYS)) - 1]
         at = self._cloud.clock() + delay
         if invocation.attempt > function.spec.max_retries:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +23,7 @@ class Told:
 
     ``bodies``: executions. ``failures``: of a flaky leaf, by label. ``ticks``: the promises of a counter, as they first
     ran. ``heard``: executions whose result code was given. ``asked``: what the outside is to settle, by label.
+    ``elapse``: lets time pass, where bodies take any.
     """
 
     bodies: Counter[str] = field(default_factory=Counter)
@@ -29,16 +31,17 @@ class Told:
     ticks: dict[str, list[str]] = field(default_factory=dict)
     heard: dict[str, set[int]] = field(default_factory=dict)
     asked: dict[str, tuple[str, int | None, str]] = field(default_factory=dict)
+    elapse: Callable[[float], None] | None = None
 
 
 told = Told()
 """Of the run that is under way: bodies know no other way to it."""
 
 
-def begin() -> Told:
+def begin(elapse: Callable[[float], None] | None) -> Told:
     """Another cloud: nothing is told yet."""
     global told
-    told = Told()
+    told = Told(elapse=elapse)
     return told
 
 
@@ -46,7 +49,10 @@ def mark(value: Any) -> Mark:
     """Each execution returns another one: whoever hears of two outcomes shows."""
     key = str(uuid4())
     told.bodies[key] += 1
-    return [value, key, told.bodies[key]]
+    made = [value, key, told.bodies[key]]
+    if told.elapse is not None:
+        told.elapse(zlib.crc32(key.encode()) % 5_000 / 1_000)
+    return made
 
 
 @durable(name="chaos:step")

@@ -55,17 +55,20 @@ def search(seeds: range, faults: Faults | None = None) -> Found:
         found.seeds += 1
         drawn, sky = program(seed), weather(seed)
         if faults is not None:
-            sky = replace(sky, faults=faults, outages=())
+            sky = replace(sky, faults=faults, outages=(), concurrency=None, meanwhile=0.0)
         plain = expected(drawn)
         if plain is None:
             found.latent += 1
             continue
         played = play(drawn, sky)
+        # The removal of all that is over draws faults, too.
+        broken = violations(played, plain)
         found.constructs.update(set(constructs_of(drawn)))
         found.weathers[kind_of(sky)] += 1
         found.faults.update(played.cloud.dice.drawn)
         found.faults.update(f"outage: {window.kind}" for window in sky.outages)
-        if broken := violations(played, plain):
+        found.faults.update(meanwhile=played.cloud.others.happened, throttled=played.cloud.throttled)
+        if broken:
             found.failures[seed] = Failure(drawn, sky, tuple(broken))
     return found
 

@@ -75,6 +75,10 @@ def _milder(failure: Failure) -> Iterator[Weather]:
     weather = failure.weather
     if weather.cold:
         yield replace(weather, cold=False)
+    if weather.concurrency:
+        yield replace(weather, concurrency=None)
+    if weather.meanwhile:
+        yield replace(weather, meanwhile=0.0)
     for window in weather.outages:
         yield replace(weather, outages=tuple(other for other in weather.outages if other is not window))
     for field in fields(weather.faults):

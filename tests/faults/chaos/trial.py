@@ -17,6 +17,8 @@ from adapter.testing import Faults, LocalCloud
 from adapter.testing.cloud import BEGINNING
 from adapter.testing.driver import DEFAULT_FUNCTION
 from adapter.testing.events import Event
+from adapter.testing.faults import Meanwhile
+from adapter.testing.happenings import Happening
 from adapter.testing.hosting import LocalPorts
 from adapter.testing.in_process.inside import Inside
 from adapter.testing.simulated_aws.in_memory import MemoryWorld
@@ -54,25 +56,39 @@ class Window:
 
 @dataclass(frozen=True)
 class Weather:
-    """What goes wrong. ``seed``: of the cloud. ``cold``: each resume is a replay."""
+    """What goes wrong. ``seed``: of the cloud. ``cold``: each resume is a replay.
+
+    ``concurrency``: the account's; bodies take some seconds then. ``meanwhile``: how often all that is ready happens
+    between two operations of a run.
+    """
 
     seed: int
     faults: Faults = field(default_factory=Faults)
     cold: bool = False
     outages: tuple[Window, ...] = ()
+    concurrency: int | None = None
+    meanwhile: float = 0.0
+
+    @property
+    def repeats(self) -> bool:
+        """Whether anything comes, or is begun, more than once."""
+        return replace(self.faults, scatter=0.0, lag=0.0, stale=0.0) != Faults()
 
     @property
     def calm(self) -> bool:
-        return self.faults == Faults() and not self.outages
+        return self == Weather(self.seed, cold=self.cold)
 
     def __str__(self) -> str:
         drawn = {f.name: getattr(self.faults, f.name) for f in fields(self.faults)}
+        drawn |= {"concurrency": self.concurrency, "meanwhile": self.meanwhile}
         parts = [f"{name}={value}" for name, value in drawn.items() if value] + [str(one) for one in self.outages]
         return ",".join([*parts, *(["cold"] if self.cold else [])] or ["calm"])
 
 
 MOST_OFTEN = {"crash": 0.15, "duplicate": 0.4, "reorder": 0.5, "delay": 0.4}
 DROPS = {"drop": 0.3}
+AS_AWS_IS = {"scatter": 0.5, "lag": 0.9, "stale": 0.9}
+"""No fault of anybody's."""
 
 
 def weather(seed: int) -> Weather:
@@ -88,7 +104,10 @@ def weather(seed: int) -> Weather:
     if rng.random() < 0.15:
         drawn |= {kind: upto(most) for kind, most in DROPS.items()}
     windows = tuple(_windows(rng)) if rng.random() < 0.25 else ()
-    return Weather(seed, Faults(**drawn), cold, windows)
+    drawn |= {kind: upto(most) for kind, most in AS_AWS_IS.items() if rng.random() < 0.3}
+    concurrency = rng.choice([1, 2, 3, 5, 10]) if rng.random() < 0.2 else None
+    meanwhile = upto(0.3) if rng.random() < 0.2 else 0.0
+    return Weather(seed, Faults(**drawn), cold, windows, concurrency, meanwhile)
 
 
 def _windows(rng: random.Random) -> Iterator[Window]:
@@ -120,20 +139,50 @@ class Noting(Inside):
         return replace(super().ports(function), retention=KEPT // dt.timedelta(microseconds=1))
 
 
+class Others:
+    """Lets all that is ready happen between two operations of a run, now and then."""
+
+    def __init__(self, driver: Noting, weather: Weather) -> None:
+        self._drive = driver.drive
+        self._often = weather.meanwhile
+        self._random = random.Random(f"meanwhile {weather.seed}")
+        self._nested = False
+        self.happened = 0
+        for function in (DEFAULT_FUNCTION, *driver.service.functions) if weather.meanwhile else ():
+            driver.meanwhile(Meanwhile(function, object, self._happen))
+
+    def _happen(self) -> None:
+        # Others' runs are not interrupted in turn: that would have no end.
+        if self._nested or self._random.random() >= self._often:
+            return
+        self._nested = True
+        self.happened += 1
+        try:
+            self._drive()
+        finally:
+            self._nested = False
+
+
 class Traced(LocalCloud):
     """A cloud that writes down what it does."""
 
     _world: MemoryWorld
 
     def __init__(self, weather: Weather) -> None:
-        super().__init__(seed=weather.seed, faults=weather.faults, engine="memory")
+        super().__init__(seed=weather.seed, faults=weather.faults, engine="memory", concurrency=weather.concurrency)
         self._driver = Noting(self, self._world, self._kills, self.clock())
+        self.others = Others(self._driver, weather)
         self.lines: list[str] = []
         self.events: list[Event] = []
         self.watchers.append(self.events.append)
         self.watchers.append(self._note)
         if weather.cold:
             self.watchers.append(lambda event: forget(self))
+
+    @property
+    def throttled(self) -> int:
+        """How often there was no room for an attempt."""
+        return sum(event.what == Happening.THROTTLED for event in self.events)
 
     def write(self, line: str) -> None:
         self.lines.append(f"{self.clock()} {line}")
@@ -180,7 +229,7 @@ class Played:
 def play(program: Program, weather: Weather) -> Played:
     """Run it in a cloud of its own, until nothing can happen any more."""
     cloud = Traced(weather)
-    played = Played(weather, cloud, in_cloud.begin())
+    played = Played(weather, cloud, in_cloud.begin(cloud.elapse if weather.concurrency else None))
     with cloud:
         outside = _Outside(cloud, played.told, program.cancel_after, weather.outages)
         handle = in_cloud.function.with_options(id="root").start(program.body)
