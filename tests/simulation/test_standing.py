@@ -190,7 +190,7 @@ class Table:
         """Whether ``durable resume`` would invoke the function."""
         store = SimpleNamespace(due=None)
         ports = SimpleNamespace(perform=lambda operation: self.perform(operation, at), store=store)
-        host: Any = SimpleNamespace(ports=ports)
+        host: Any = SimpleNamespace(ports=ports, now=lambda: at)
         return next(resume(host, own.id, force=False)).startswith("invoked")
 
 
