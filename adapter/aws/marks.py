@@ -11,6 +11,7 @@ from adapter.engine.ports import Clock, Store
 from adapter.protocol.ids import root_of
 from adapter.protocol.promises import Refused, Written
 from adapter.protocol.times import HOUR, Instant
+from adapter.protocol.timing import is_closing
 
 TRUSTED = HOUR
 """For so long a sandbox relies on a mark. An object that it puts then is more than half a day old at a removal, which
@@ -55,5 +56,6 @@ class Marks:
             raise Gone(root)
         if len(self._until) >= REMEMBERED:
             self._until.clear()
-        if not found.over:
+        # About to expire, it may be another execution's soon.
+        if not found.over and not is_closing(found, now):
             self._until[root] = now + TRUSTED

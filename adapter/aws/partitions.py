@@ -24,12 +24,9 @@ class Partitions(ABC):
         # The function's own record is read before its children's. So a settlement that it has counted is seen in a
         # child.
         if parent_of(promise) is not None:
-            own = self.read_promise(promise)
-            return own, self.read_children(promise)
-        together = self.query(promise, ROOT_ORDINAL)
-        roots = [record for record in together if record.id == promise]
-        children = [record for record in together if record.id != promise]
-        return (roots[0] if roots else None), [*children, *self._further(promise, 0, children)]
+            return _execution(self.read_promise(promise), self._from_on(promise, 0))
+        own, children = self._root(promise, lagging=False)
+        return _execution(own, [*children, *self._further(promise, 0, children)])
 
     def peek_promise(self, promise: str, lagging: bool = False) -> Record | None:
         # This store opens nothing anyway.
@@ -38,13 +35,18 @@ class Partitions(ABC):
     def peek_function(self, promise: str, lagging: bool = False) -> tuple[Record | None, Sequence[Record]]:
         if parent_of(promise) is not None:
             own = self.read_promise(promise, lagging)
-            return own, self.peek_children(promise, lagging)
+            return _execution(own, self._to_the_last(promise, self.query(promise, 0, None, lagging), lagging))
+        own, children = self._root(promise, lagging)
+        return _execution(own, self._to_the_last(promise, children, lagging))
+
+    def _root(self, promise: str, lagging: bool) -> tuple[Record | None, list[Record]]:
+        """A root and the children in its partition, read together."""
         together = self.query(promise, ROOT_ORDINAL, None, lagging)
         roots = [record for record in together if record.id == promise]
-        return (roots[0] if roots else None), self._to_the_last(promise, together[len(roots) :], lagging)
+        return (roots[0] if roots else None), together[len(roots) :]
 
-    def peek_children(self, promise: str, lagging: bool = False) -> Sequence[Record]:
-        return self._to_the_last(promise, self.query(promise, 0, None, lagging), lagging)
+    def peek_children(self, promise: str, expires: int | None = None, lagging: bool = False) -> Sequence[Record]:
+        return _of(expires, self._to_the_last(promise, self.query(promise, 0, None, lagging), lagging))
 
     def _to_the_last(self, promise: str, first: list[Record], lagging: bool) -> list[Record]:
         """All children, from those of the first partition on.
@@ -64,12 +66,17 @@ class Partitions(ABC):
         # This store keeps nothing outside of the table.
         return
 
-    def read_children(self, promise: str, first: int = 0, last: int | None = None) -> Sequence[Record]:
+    def read_children(
+        self, promise: str, first: int = 0, last: int | None = None, expires: int | None = None
+    ) -> Sequence[Record]:
+        if last is None:
+            return _of(expires, self._from_on(promise, first))
+        buckets = range(first // BUCKET, last // BUCKET + 1)
+        within = [self.query(partition_of(promise, one), max(first, one * BUCKET), last) for one in buckets]
+        return _of(expires, [record for found in within for record in found])
+
+    def _from_on(self, promise: str, first: int) -> list[Record]:
         bucket = first // BUCKET
-        if last is not None:
-            buckets = range(bucket, last // BUCKET + 1)
-            within = [self.query(partition_of(promise, one), max(first, one * BUCKET), last) for one in buckets]
-            return [record for found in within for record in found]
         found = self.query(partition_of(promise, bucket), first)
         return [*found, *self._further(promise, bucket, found)]
 
@@ -81,3 +88,15 @@ class Partitions(ABC):
             found = self.query(partition_of(promise, bucket), bucket * BUCKET)
             further.extend(found)
         return further
+
+
+def _execution(own: Record | None, children: Sequence[Record]) -> tuple[Record | None, Sequence[Record]]:
+    return own, children if own is None else _of(own.expires, children)
+
+
+def _of(expires: int | None, children: Sequence[Record]) -> Sequence[Record]:
+    """Without what an earlier execution of the id left: it has expired, and DynamoDB will remove it.
+
+    All records of an execution expire at one time, and a later execution expires later, or never.
+    """
+    return [child for child in children if child.expires == expires]

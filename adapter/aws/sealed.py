@@ -52,11 +52,13 @@ class SealedStore:
         own, children = self.inner.peek_function(promise, lagging)
         return None if own is None else self.sealing.opened(own), [self.sealing.opened(child) for child in children]
 
-    def peek_children(self, promise: str, lagging: bool = False) -> Sequence[Record]:
-        return [self.sealing.opened(child) for child in self.inner.peek_children(promise, lagging)]
+    def peek_children(self, promise: str, expires: int | None = None, lagging: bool = False) -> Sequence[Record]:
+        return [self.sealing.opened(child) for child in self.inner.peek_children(promise, expires, lagging)]
 
-    def read_children(self, promise: str, first: int = 0, last: int | None = None) -> Sequence[Record]:
-        return self._outcomes(self.inner.read_children(promise, first, last))
+    def read_children(
+        self, promise: str, first: int = 0, last: int | None = None, expires: int | None = None
+    ) -> Sequence[Record]:
+        return self._outcomes(self.inner.read_children(promise, first, last, expires))
 
     def create(self, record: Record) -> Written:
         is_root = parent_of(record.id) is None
@@ -87,11 +89,13 @@ class SealedStore:
         at: Instant,
         due_at: Instant | None = None,
         by_parent: bool = False,
+        unless_objects: bool = False,
     ) -> Written:
         sealed = self._seal(value, promise, "value", self._marks.mark)
         if sealed is None:
             return _REMOVED
-        written = self.inner.settle(promise, state, sealed, at, due_at, by_parent)
+        unless_objects = unless_objects and not in_object(sealed)
+        written = self.inner.settle(promise, state, sealed, at, due_at, by_parent, unless_objects)
         if isinstance(value, Stored):
             # A follower's outcome: the resumer carries it on without reading it.
             return self._unread(written)

@@ -18,7 +18,7 @@ from adapter.errors import BadMessage
 from adapter.protocol import promises, records
 from adapter.protocol.promises import Arming, Firing, Refusal, Refused, Written
 from adapter.protocol.records import SEALED, Kind, Record, State
-from adapter.protocol.times import EPOCH, Instant
+from adapter.protocol.times import EPOCH, SECOND, Instant
 from adapter.protocol.timing import Due, due_of
 
 _RUNNABLE = "(#state = :pending OR (#state IN (:canceled, :timedout) AND attribute_not_exists(#closed)))"
@@ -66,7 +66,10 @@ class DynamoStore(Partitions):
             self.client.put_item(
                 TableName=self._table,
                 Item=to_item(record),
-                ConditionExpression="attribute_not_exists(pk)",
+                # DynamoDB may take days to remove what has expired.
+                ConditionExpression="attribute_not_exists(pk) OR #expires <= :now",
+                ExpressionAttributeNames={"#expires": "expires"},
+                ExpressionAttributeValues={":now": {"N": str(record.created_at // SECOND)}},
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ClientError as error:
@@ -81,6 +84,7 @@ class DynamoStore(Partitions):
         at: Instant,
         due_at: Instant | None = None,
         by_parent: bool = False,
+        unless_objects: bool = False,
     ) -> Written:
         check_size(promise, value)
         changes = {
@@ -89,14 +93,14 @@ class DynamoStore(Partitions):
             "settled_at": at,
             "by_parent": by_parent,
             "expects": None,
-            "due_at": due_at,
+            "due_at": None if unless_objects else due_at,
             "paused": "",
         }
         return self._update(
             promise,
-            lambda standing: promises.settle(standing, state, value, at, due_at, by_parent),
+            lambda standing: promises.settle(standing, state, value, at, due_at, by_parent, unless_objects),
             changes,
-            condition="#state = :pending",
+            condition="#state = :pending" + (" AND attribute_not_exists(#objects)" if unless_objects else ""),
             values={":pending": {"S": State.PENDING}},
         )
 
@@ -127,7 +131,12 @@ class DynamoStore(Partitions):
 
     def mark_objects(self, promise: str) -> Written:
         return self._update(
-            promise, promises.mark_objects, {"objects": True}, condition="attribute_exists(pk)", values={}
+            promise,
+            promises.mark_objects,
+            {"objects": True},
+            otherwise={"due_at": EPOCH},
+            condition="attribute_exists(pk)",
+            values={},
         )
 
     def register(self, promise: str, awaiter: str) -> Written:
@@ -269,15 +278,18 @@ class DynamoStore(Partitions):
         changes: Mapping[str, Any],
         *,
         add: Mapping[str, Any] | None = None,
+        otherwise: Mapping[str, Any] | None = None,
         condition: str,
         values: Mapping[str, Any],
     ) -> Written:
         """One conditional update. The pure transition, applied to what stands, explains a refusal.
 
-        ``changes`` are new values of fields. ``add`` is added to fields that others may change at the same time.
+        ``changes`` are new values of fields. ``add`` is added to fields that others may change at the same time, and
+        ``otherwise`` is for fields that have no value yet.
         """
-        add = add or {}
-        expression, names, own_values = _expression(attributes(promise, {**changes, **add}), add)
+        add, otherwise = add or {}, attributes(promise, otherwise or {})
+        wanted = {**attributes(promise, {**changes, **add}), **otherwise}
+        expression, names, own_values = _expression(wanted, add, otherwise)
         readable = _readable()
         condition = f"{condition} AND #v IN ({', '.join(readable)})"
         values = {**values, **readable}
@@ -306,7 +318,7 @@ class DynamoStore(Partitions):
         return to_record(raw) if raw else None
 
 
-_NAMED = ("state", "closed", "epoch", "arrivals", "wake_at", "due_at", "v")
+_NAMED = ("state", "objects", "closed", "epoch", "arrivals", "wake_at", "due_at", "v")
 
 
 def _readable() -> dict[str, Any]:
@@ -328,8 +340,13 @@ def _not_arrived(arming: Arming) -> str:
     return f"{same}(#arrivals < :arrivals_below{none}) AND "
 
 
-def _expression(wanted: Mapping[str, Any], adds: Container[str]) -> tuple[str, dict[str, str], dict[str, Any]]:
-    """An update that sets these attributes (None: removes them); those in ``adds`` are added to."""
+def _expression(
+    wanted: Mapping[str, Any], adds: Container[str], otherwise: Container[str]
+) -> tuple[str, dict[str, str], dict[str, Any]]:
+    """An update that sets these attributes (None: removes them).
+
+    Those in ``adds`` are added to, and those in ``otherwise`` are set only where there are none.
+    """
     stored = {name: typed for name, typed in wanted.items() if typed is not None}
     add = {name: typed for name, typed in stored.items() if name in adds}
     sets = {name: typed for name, typed in stored.items() if name not in adds}
@@ -339,7 +356,8 @@ def _expression(wanted: Mapping[str, Any], adds: Container[str]) -> tuple[str, d
         sets["v"] = {"N": str(records.VERSION)}
     parts = []
     if sets:
-        parts.append("SET " + ", ".join(f"#{name} = :{name}" for name in sets))
+        there = {name: f"if_not_exists(#{name}, :{name})" if name in otherwise else f":{name}" for name in sets}
+        parts.append("SET " + ", ".join(f"#{name} = {value}" for name, value in there.items()))
     if remove:
         parts.append("REMOVE " + ", ".join(f"#{name}" for name in remove))
     if add:

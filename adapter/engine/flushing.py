@@ -189,6 +189,7 @@ class Flusher:
             created_at=now,
             by=self._caller.request_id,
             seen=flush.seen if request is flush.leader else None,
+            expires=own.expires,
         )
 
     def _remote_record(self, own: Record, request: Request, flush: Flush, now: Instant) -> Record:
@@ -209,4 +210,5 @@ class Flusher:
             root=request.root,
             reads=request.reads,
             tags=request.tags,
+            expires=own.expires,
         )

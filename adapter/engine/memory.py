@@ -61,6 +61,7 @@ def read_news(execution: Execution) -> Generator[Operation, Any, list[Record]]:
 
     A settled promise never changes (I1), so the rest needn't be read.
     """
-    reads = tuple(ReadChildren(execution.own.id, first, last) for first, last in execution.news())
+    own = execution.own
+    reads = tuple(ReadChildren(own.id, own.expires, first, last) for first, last in execution.news())
     found = (yield Many(reads)) if len(reads) > 1 else [(yield reads[0])]
     return [record for records in found for record in records]

@@ -65,17 +65,22 @@ class PeekPromise:
 
 @dataclass(frozen=True, slots=True)
 class PeekChildren:
-    """The records of all children, as `PeekFunction` reads them."""
+    """The records of all children, as `PeekFunction` reads them, of the execution that ``expires`` then."""
 
     id: str
+    expires: int | None
     lagging: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ReadChildren:
-    """The children's records from an ordinal on, or to the ordinal ``last``, strongly consistent."""
+    """The children's records from an ordinal on, or to the ordinal ``last``, strongly consistent.
+
+    ``expires`` is the function's own: an earlier execution of the id, which expired, may have left records.
+    """
 
     id: str
+    expires: int | None
     first: int = 0
     last: int | None = None
 
@@ -113,7 +118,8 @@ class Create:
 class Settle:
     """Settle a promise. ``guarded``: this cancels a function, and the watchdog sees to it that it cleans up.
 
-    ``by_parent``: the function that made the promise cancels it.
+    ``by_parent``: the function that made the promise cancels it. ``unless_objects``: the execution expires, so the
+    watchdog needn't look at its root; a root that has objects refuses.
     """
 
     id: str
@@ -121,6 +127,7 @@ class Settle:
     value: str
     guarded: bool = False
     by_parent: bool = False
+    unless_objects: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 from adapter.engine.keeping import keep
@@ -45,7 +45,7 @@ from adapter.protocol.messages import Message, Timed
 from adapter.protocol.promises import Arming, Firing, Written
 from adapter.protocol.records import MAX_PAYLOAD_BYTES, Record, State
 from adapter.protocol.times import EPOCH, Instant, Span
-from adapter.protocol.timing import RETENTION, WATCH, Due, kept_until
+from adapter.protocol.timing import RETENTION, WATCH, Due, expires_at, kept_until
 from adapter.replay.outcomes import Outcome
 
 T = TypeVar("T")
@@ -61,8 +61,10 @@ class Store(Protocol):
     def peek_promise(self, promise: str, lagging: bool = False) -> Record | None: ...
     def read_function(self, promise: str) -> tuple[Record | None, Sequence[Record]]: ...
     def peek_function(self, promise: str, lagging: bool = False) -> tuple[Record | None, Sequence[Record]]: ...
-    def peek_children(self, promise: str, lagging: bool = False) -> Sequence[Record]: ...
-    def read_children(self, promise: str, first: int = 0, last: int | None = None) -> Sequence[Record]: ...
+    def peek_children(self, promise: str, expires: int | None = None, lagging: bool = False) -> Sequence[Record]: ...
+    def read_children(
+        self, promise: str, first: int = 0, last: int | None = None, expires: int | None = None
+    ) -> Sequence[Record]: ...
     def create(self, record: Record) -> Written: ...
     def settle(
         self,
@@ -72,6 +74,7 @@ class Store(Protocol):
         at: Instant,
         due_at: Instant | None = None,
         by_parent: bool = False,
+        unless_objects: bool = False,
     ) -> Written: ...
     def claim(self, promise: str, firing: Firing | None = None, due_at: Instant | None = None) -> Written: ...
     def postpone(self, promise: str, was: Instant, due_at: Instant | None) -> Written: ...
@@ -258,10 +261,21 @@ class Ports:
             raise UnsignedEnvelope(f"an envelope must be an object, got {type(event).__name__}")
         self.signer.check(event)
 
+    def _create(self, operation: Create) -> Written:
+        return self.store.create(self._lasting(operation.record))
+
     def _settle(self, operation: Settle) -> Written:
         now = self.clock.now()
         due_at = now + WATCH if operation.guarded else self._kept_until(operation.id, now)
-        return self.store.settle(operation.id, operation.state, operation.value, now, due_at, operation.by_parent)
+        return self.store.settle(
+            operation.id,
+            operation.state,
+            operation.value,
+            now,
+            due_at,
+            operation.by_parent,
+            operation.unless_objects,
+        )
 
     def _close(self, operation: Close) -> Written:
         now = self.clock.now()
@@ -291,6 +305,12 @@ class Ports:
             return False
         return True
 
+    def _lasting(self, record: Record) -> Record:
+        """With the time at which its execution expires, which a root's children take from it."""
+        if parent_of(record.id) is not None:
+            return record
+        return replace(record, expires=expires_at(record, self.retention))
+
     def _kept_until(self, promise: str, now: Instant) -> Instant | None:
         """When the watchdog looks whether a root that ends now can be removed, with all below it."""
         return None if parent_of(promise) is not None else kept_until(promise, now, self.retention)
@@ -300,11 +320,10 @@ CALLS: dict[type[Any], tuple[str, str, tuple[str, ...] | None]] = {
     Now: ("clock", "now", ()),
     ReadPromise: ("store", "read_promise", ("id",)),
     ReadFunction: ("store", "read_function", ("id",)),
-    ReadChildren: ("store", "read_children", ("id", "first", "last")),
+    ReadChildren: ("store", "read_children", ("id", "first", "last", "expires")),
     PeekPromise: ("store", "peek_promise", ("id", "lagging")),
     PeekFunction: ("store", "peek_function", ("id", "lagging")),
-    PeekChildren: ("store", "peek_children", ("id", "lagging")),
-    Create: ("store", "create", ("record",)),
+    PeekChildren: ("store", "peek_children", ("id", "expires", "lagging")),
     Claim: ("store", "claim", ("id", "firing", "due_at")),
     Postpone: ("store", "postpone", ("id", "was", "due_at")),
     Register: ("store", "register", ("id", "awaiter")),
@@ -320,6 +339,7 @@ CALLS: dict[type[Any], tuple[str, str, tuple[str, ...] | None]] = {
     PutAside: ("aside", "put_aside", ("text", "again_in")),
     RunLeft: ("runner", "run_left", None),
     Tell: ("watcher", "tell", None),
+    Create: ("", "_create", None),
     Settle: ("", "_settle", None),
     Close: ("", "_close", None),
     Invoke: ("", "_invoke", None),

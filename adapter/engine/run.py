@@ -48,7 +48,7 @@ from adapter.protocol.promises import Firing, Refusal, Refused, Written
 from adapter.protocol.records import Kind, Record, State
 from adapter.protocol.signs import LATE
 from adapter.protocol.times import EPOCH, MINUTE, NO_TIME, Instant
-from adapter.protocol.timing import WATCH
+from adapter.protocol.timing import WATCH, is_closing
 from adapter.replay.blocks import gathered
 from adapter.replay.execution import Execution
 from adapter.replay.known import Known
@@ -100,7 +100,8 @@ class _Run:
             return Ending.REFUSED
         self.own = own
         # A plain function has no children, and most calls are such leaves.
-        children = (yield ReadChildren(message.id)) if registry.find(own.fn).is_async else ()
+        is_leaf = not registry.find(own.fn).is_async
+        children = () if is_leaf else (yield ReadChildren(message.id, own.expires))
         return (yield from self._run(children, "started"))
 
     def resume(self, message: Resume) -> Steps:
@@ -123,7 +124,8 @@ class _Run:
                 self.own = known.own
             else:
                 return (yield from self._load(message.id, message.cause.value))
-            children = (yield from read_news(known)) if known is not None else (yield ReadChildren(message.id))
+            all_ = ReadChildren(message.id, self.own.expires)
+            children = (yield from read_news(known)) if known is not None else (yield all_)
             if known is not None and known.resume(self.own, children):
                 self.execution, known = known, None
             elif known is not None:
@@ -141,7 +143,7 @@ class _Run:
         own = refused.stands
         if refused.why is not Refusal.SUPERSEDED or own is None:
             return Ending.REFUSED
-        children = yield ReadChildren(own.id)
+        children = yield ReadChildren(own.id, own.expires)
         if not self.flusher.orphans(children):
             return Ending.REFUSED
         self.own = own
@@ -176,6 +178,8 @@ class _Run:
 
     def _run(self, children: Sequence[Record], why: str) -> Steps:
         try:
+            if self.own.expires is not None and is_closing(self.own, (yield Now())):
+                return Ending.REFUSED
             yield from self._expire()
             cancelled = not self.own.pending
             never_ran = not self.own.epoch and not children and self.execution is None
@@ -335,7 +339,7 @@ class _Run:
 
     def _read_blocks(self, execution: Execution) -> Generator[Operation, Any, None]:
         for ordinal in execution.known.unread[:]:
-            children = yield ReadChildren(child_id(self.own.id, ordinal))
+            children = yield ReadChildren(child_id(self.own.id, ordinal), self.own.expires)
             execution.known.fill(ordinal, gathered(children))
 
     def _settle_leaf(self, function: Definition, outcome: Outcome) -> Steps:
@@ -365,7 +369,7 @@ class _Run:
             yield Close(self.own.id)
             yield Tell(What.CLEANED_UP, self.own.id, self.own.fn, {"ended": ended})
             return Ending.CLOSED
-        written: Written = yield Settle(self.own.id, outcome.state, outcome.text)
+        written: Written = yield from self._settle_own(outcome)
         if isinstance(written, Refused):
             if written.stands is not None and written.stands.runnable and registry.find(self.own.fn).is_async:
                 raise Stale
@@ -373,6 +377,16 @@ class _Run:
             return Ending.REFUSED
         yield Tell(What.SETTLED, self.own.id, self.own.fn, {"state": outcome.state.value, "ended": ended})
         return Ending.SETTLED
+
+    def _settle_own(self, outcome: Outcome) -> Generator[Operation, Any, Written]:
+        """Settle the function. If its execution expires, and has no objects, nobody needs to look at it any more."""
+        expires = parent_of(self.own.id) is None and self.own.expires is not None and not self.own.objects
+        written: Written = yield Settle(self.own.id, outcome.state, outcome.text, unless_objects=expires)
+        if not (expires and isinstance(written, Refused) and written.stands is not None and written.stands.objects):
+            return written
+        # A child has put an object since this run loaded.
+        again: Written = yield Settle(self.own.id, outcome.state, outcome.text)
+        return again
 
 
 def _unknown(promise: str) -> BadMessage:

@@ -92,10 +92,24 @@ class Suspender:
 
 
 def wake_at(own: Record, step: Suspended) -> Instant | None:
-    """When time resumes the function. A suspended root watches its own deadline, since it has no parent that does."""
+    """When time resumes the function. A root has no parent that watches its deadline.
+
+    The watchdog does, as a rule: then a root that waits for others needn't be armed for the sake of its deadline.
+    """
     if own.deadline is None or not own.pending or parent_of(own.id) is not None:
         return step.wake_at
-    return own.deadline if step.wake_at is None else min(step.wake_at, own.deadline)
+    if step.wake_at is None:
+        return None if step.waiting and _is_watched(own, own.deadline) else own.deadline
+    return min(step.wake_at, own.deadline)
+
+
+def _is_watched(own: Record, deadline: Instant) -> bool:
+    """Whether the watchdog looks at a root when its deadline has passed, or earlier: then it looks again.
+
+    For a near deadline a message was sent when the root was created. A claim may have moved the entry beyond the
+    deadline.
+    """
+    return not is_far(deadline, own.created_at) or (own.due_at is not None and own.due_at <= deadline)
 
 
 def needs_arming(own: Record, step: Suspended, at: Instant | None) -> bool:

@@ -139,7 +139,9 @@ class _Tree:
             return kept
         open_ = [record for record in some if record.kind is Kind.CALL and record.id not in self.bare]
         found: list[Sequence[Record]] = (
-            (yield Many(tuple(PeekChildren(record.id, lagging=True) for record in open_))) if open_ else []
+            (yield Many(tuple(PeekChildren(record.id, record.expires, lagging=True) for record in open_)))
+            if open_
+            else []
         )
         below = {record.id: children for record, children in zip(open_, found, strict=True) if children}
         gone = [record for record in some if record.id not in below]

@@ -24,6 +24,7 @@ from enum import StrEnum
 
 from adapter.protocol.records import Record, State
 from adapter.protocol.times import EPOCH, Instant
+from adapter.protocol.timing import is_expired
 
 MAX_AWAITERS = 1_000
 """Followers of one root. Each registration pays for the whole item, so all of them together for their square."""
@@ -54,8 +55,13 @@ Written = Record | Refused
 
 
 def create(standing: Record | None, new: Record) -> Written:
-    """Create the record if no record has its id. A refusal carries what stands, for the caller to compare."""
-    return new if standing is None else Refused(Refusal.MOVED, standing)
+    """Create the record if no record has its id. A refusal carries what stands, for the caller to compare.
+
+    What has expired stands no more, even if DynamoDB hasn't removed it yet.
+    """
+    if standing is None or is_expired(standing, new.created_at):
+        return new
+    return Refused(Refusal.MOVED, standing)
 
 
 def settle(
@@ -65,16 +71,22 @@ def settle(
     at: Instant,
     due_at: Instant | None = None,
     by_parent: bool = False,
+    unless_objects: bool = False,
 ) -> Written:
     """Settle a pending promise. The first settlement stands (I1).
 
     At ``due_at`` the watchdog looks at the record: whether a function that this cancels has cleaned up, or whether a
     root that this ends can be removed. ``by_parent`` says that the function that made the promise cancels it.
+
+    With ``unless_objects`` no look follows: the execution expires. A root with objects refuses that, since DynamoDB
+    removes no objects.
     """
     if standing is None:
         return Refused(Refusal.UNKNOWN, None)
     if not standing.pending:
         return Refused(Refusal.SETTLED, standing)
+    if unless_objects and standing.objects:
+        return Refused(Refusal.MOVED, standing)
     return replace(
         standing,
         state=state,
@@ -82,7 +94,7 @@ def settle(
         settled_at=at,
         by_parent=by_parent,
         expects=None,
-        due_at=due_at,
+        due_at=None if unless_objects else due_at,
         paused="",
     )
 
@@ -149,10 +161,13 @@ def postpone(standing: Record | None, was: Instant, due_at: Instant | None) -> W
 
 
 def mark_objects(standing: Record | None) -> Written:
-    """An object is about to be put for the execution of this root, so its removal has to look for objects."""
+    """An object is about to be put for the execution of this root, so its removal has to look for objects.
+
+    A root that expires has left the index when it settled. Then it comes back, to be removed by the watchdog.
+    """
     if standing is None:
         return Refused(Refusal.UNKNOWN, None)
-    return replace(standing, objects=True)
+    return replace(standing, objects=True, due_at=EPOCH if standing.due_at is None else standing.due_at)
 
 
 def register(standing: Record | None, awaiter: str) -> Written:

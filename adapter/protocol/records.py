@@ -200,6 +200,9 @@ class Record:
     closed_at: Instant = EPOCH
     """When it had cleaned up, in microseconds since the epoch; 0: it hasn't, or didn't have to."""
 
+    expires: int | None = None
+    """When all of its execution is gone, in seconds since the epoch, as DynamoDB's time to live wants; none: never."""
+
     objects: bool = False
     """Of a root: objects in the bucket may belong to its execution. They are removed with it."""
 

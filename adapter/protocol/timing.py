@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from adapter.errors import ConfigurationError
 from adapter.protocol.ids import SCHEDULE
 from adapter.protocol.records import Record
-from adapter.protocol.times import DAY, EPOCH, HOUR, LATEST, MINUTE, Instant, Span, floor
+from adapter.protocol.times import DAY, EPOCH, HOUR, LATEST, MINUTE, SECOND, Instant, Span, floor
 
 HORIZON = 15 * MINUTE
 """The longest delay of a message."""
@@ -33,6 +33,15 @@ RETENTION = 30 * DAY
 
 MIN_RETENTION = DAY
 """The shortest retention. After a day no run is left that loaded the execution, and no event that names it."""
+
+GRACE = 7 * DAY
+"""So much later than the watchdog would remove an execution, it expires."""
+
+LONGEST = 366 * DAY
+"""An execution with a later deadline doesn't expire: to store it for so long may cost more than to remove it."""
+
+CLOSING = HOUR
+"""Before an execution expires, no run of it begins for so long. No invocation takes as long, and clocks differ less."""
 
 SCHEDULES = "schedules"
 """The shard of all schedules, so that one query lists them."""
@@ -104,6 +113,27 @@ def kept_until(root: str, ended_at: Instant, retention: Span | None) -> Instant 
         return None
     spread = zlib.crc32(root.encode("utf-8", "surrogatepass")) % (HOUR // MINUTE) * MINUTE
     return floor(ended_at + retention + spread, MINUTE) + MINUTE
+
+
+def expires_at(root: Record, retention: Span | None) -> int | None:
+    """When DynamoDB removes all of an execution for nothing, in seconds since the epoch; None: it doesn't.
+
+    An execution with a deadline has settled by then, or its timers were out of order for weeks. So this time can be
+    written into each record when it is created.
+    """
+    if root.deadline is None or retention is None or root.deadline - root.created_at > LONGEST:
+        return None
+    return -(-(root.deadline + retention + GRACE) // SECOND)
+
+
+def is_expired(record: Record, now: Instant) -> bool:
+    """Whether the record doesn't exist any more. DynamoDB may take two days to remove it."""
+    return record.expires is not None and now >= EPOCH + record.expires * SECOND
+
+
+def is_closing(record: Record, now: Instant) -> bool:
+    """Whether no run of the function may begin any more: its children are about to vanish, in any order."""
+    return record.expires is not None and now >= EPOCH + record.expires * SECOND - CLOSING
 
 
 def shard_of(promise: str) -> str:

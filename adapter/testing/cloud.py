@@ -180,7 +180,7 @@ class LocalCloud:
         """Move time forward, and drive what falls due on the way, in order."""
         target = self.clock() + span_of(seconds)
         self.drive()
-        while (at := self._next_at()) is not None and at <= target:
+        while (at := self._next_at(expiring=True)) is not None and at <= target:
             self._jump(at)
             self.drive()
         self._reach(target)
@@ -349,9 +349,11 @@ class LocalCloud:
 
     # Time.
 
-    def _next_at(self) -> Instant | None:
-        """When something happens next."""
-        moments = (self._driver.next_at(), self._minutely.next_at())
+    def _next_at(self, *, expiring: bool = False) -> Instant | None:
+        """When something happens next. Nobody waits for what DynamoDB removes by itself, ``expiring``."""
+        moments = [self._driver.next_at(), self._minutely.next_at()]
+        if expiring:
+            moments.append(self._world.time_to_live.next_at())
         return min((at for at in moments if at is not None), default=None)
 
     def _reach(self, at: Instant) -> None:
@@ -364,6 +366,7 @@ class LocalCloud:
     def _jump(self, at: Instant) -> None:
         fires, passes = self._minutely.next_at() == at, at - self.clock()
         self._reach(at)
+        self._world.expire(self.clock())
         if passes >= SECOND:
             self.emit(Happening.LATER, "", "", {"seconds": passes // SECOND})
         if fires:

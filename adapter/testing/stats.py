@@ -134,7 +134,7 @@ class Stats:
             projected: the names of the attributes that an entry has, its keys included.
         """
         before, after = _entry(old, projected), _entry(new, projected)
-        if before == after:
+        if before == after or not self.metered:
             return
         moved = before.get("due_at") != after.get("due_at") or before.get("due_shard") != after.get("due_shard")
         sizes = [item_size(before), item_size(after)] if moved else [max(item_size(before), item_size(after))]

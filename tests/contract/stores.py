@@ -30,13 +30,15 @@ class ModelStore(Transitions):
         return self.read_promise(promise)
 
     def read_function(self, promise: str) -> tuple[Record | None, Sequence[Record]]:
-        return self.read_promise(promise), self.read_children(promise)
+        own = self.read_promise(promise)
+        below = sorted((r for r in self.records.values() if parent_of(r.id) == promise), key=lambda r: r.ordinal)
+        return own, [child for child in below if own is None or child.expires == own.expires]
 
     def peek_function(self, promise: str, lagging: bool = False) -> tuple[Record | None, Sequence[Record]]:
         return self.read_function(promise)
 
-    def peek_children(self, promise: str, lagging: bool = False) -> Sequence[Record]:
-        return self.read_children(promise)
+    def peek_children(self, promise: str, expires: int | None = None, lagging: bool = False) -> Sequence[Record]:
+        return self.read_children(promise, expires=expires)
 
     def clear(self, promise: str, before: int) -> None:
         """Nothing is beside the records."""
@@ -44,9 +46,11 @@ class ModelStore(Transitions):
     def drop(self, record: Record) -> Record:
         return self.records.pop(record.id)
 
-    def read_children(self, promise: str, first: int = 0, last: int | None = None) -> Sequence[Record]:
+    def read_children(
+        self, promise: str, first: int = 0, last: int | None = None, expires: int | None = None
+    ) -> Sequence[Record]:
         found = [r for r in self.records.values() if parent_of(r.id) == promise and r.ordinal >= first]
-        found = [record for record in found if last is None or record.ordinal <= last]
+        found = [record for record in found if (last is None or record.ordinal <= last) and record.expires == expires]
         return sorted(found, key=lambda record: record.ordinal)
 
     def peek(self, promise: str) -> Record | None:

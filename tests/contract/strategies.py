@@ -34,6 +34,8 @@ def pending(draw: st.DrawFn, ids: Sequence[str]) -> Record:
         wake=draw(st.none() | st.sampled_from(Wake)),
         reply_to=draw(texts),
         seen=draw(st.none() | texts),
+        # Long ago, or soon, or late: what stands has often expired by the time at which another is created.
+        expires=draw(st.none() | st.sampled_from([1, 2**32])),
         tags=draw(st.dictionaries(texts, texts, max_size=2)),
     )
 

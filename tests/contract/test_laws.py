@@ -246,6 +246,7 @@ FULL = Record(
     retry_at=15,
     closed=True,
     closed_at=13,
+    expires=1_767_225_601,
     objects=True,
     tags={"key": "värde"},
 )

@@ -47,7 +47,16 @@ class Agreement(RuleBasedStateMachine):
     def family(self) -> list[str]:
         """The root, its children, their children; each parent's next child is the only one that doesn't exist yet."""
         parents = [self.root, child_id(self.root, 0), child_id(self.root, 3)]
-        return [self.root, *(child_id(p, n) for p in parents for n in range(len(self.model.read_children(p)) + 1))]
+        return [self.root, *(child_id(p, n) for p in parents for n in range(len(self.below_of(p)) + 1))]
+
+    def below_of(self, promise: str) -> list[Record]:
+        """All that has this parent, also what an earlier execution of the id left."""
+        return [record for record in self.model.records.values() if ids.parent_of(record.id) == promise]
+
+    def expires(self, data: st.DataObject, promise: str) -> int | None:
+        """Mostly as its record says."""
+        stands = self.model.read_promise(promise)
+        return data.draw(st.just(stands.expires if stands else None) | st.sampled_from([None, 1, 2**32]))
 
     def one(self, data: st.DataObject) -> str:
         """Mostly one that exists."""
@@ -70,13 +79,13 @@ class Agreement(RuleBasedStateMachine):
         value=texts,
         at=times,
         due_at=st.none() | instants,
-        by_parent=st.booleans(),
+        flags=st.tuples(st.booleans(), st.booleans()),
     )
     def settle(
-        self, data: st.DataObject, state: State, value: str, at: int, due_at: int | None, by_parent: bool
+        self, data: st.DataObject, state: State, value: str, at: int, due_at: int | None, flags: tuple[bool, bool]
     ) -> None:
         """The first settlement stands."""
-        self.both("settle", self.one(data), state, value, at, due_at, by_parent)
+        self.both("settle", self.one(data), state, value, at, due_at, *flags)
 
     @rule(data=st.data(), firing=st.none() | st.builds(Firing, instants, st.integers(-1, 2)))
     def claim(self, data: st.DataObject, firing: Firing | None) -> None:
@@ -141,9 +150,7 @@ class Agreement(RuleBasedStateMachine):
         promise = self.one(data)
         stands = self.model.read_promise(promise)
         parent = ids.parent_of(promise)
-        later = parent is not None and any(
-            c.ordinal > ids.ordinal_of(promise) for c in self.model.read_children(parent)
-        )
+        later = parent is not None and any(c.ordinal > ids.ordinal_of(promise) for c in self.below_of(parent))
         self.both("remove", promise, (stands.created_at if stands else 0) + (1 if later else off))
         if promise not in self.model.records:
             assert self.store.read_promise(promise) is None
@@ -152,25 +159,28 @@ class Agreement(RuleBasedStateMachine):
     def below(self, data: st.DataObject) -> None:
         """All of them, and with the record itself."""
         promise = self.one(data)
-        children = list(self.model.read_children(promise))
-        assert list(self.store.peek_children(promise)) == children
+        expires = self.expires(data, promise)
+        assert list(self.store.peek_children(promise, expires)) == list(self.model.peek_children(promise, expires))
         own, found = self.store.peek_function(promise)
-        assert (own, list(found)) == (self.model.read_promise(promise), children)
+        wanted, children = self.model.peek_function(promise)
+        assert (own, list(found)) == (wanted, list(children))
 
     @rule(data=st.data(), first=st.integers(0, 6), last=st.none() | st.integers(0, 6))
     def children(self, data: st.DataObject, first: int, last: int | None) -> None:
         """From an ordinal on, in order; all of them, or to another ordinal."""
         promise = self.one(data)
         if last is None or first <= last:
-            found = self.store.read_children(promise, first, last)
-            assert list(found) == list(self.model.read_children(promise, first, last))
+            expires = self.expires(data, promise)
+            found = self.store.read_children(promise, first, last, expires)
+            assert list(found) == list(self.model.read_children(promise, first, last, expires))
 
     @rule(data=st.data())
     def load(self, data: st.DataObject) -> None:
         """A record and those of its children."""
         promise = self.one(data)
-        own, children = self.store.read_function(promise)
-        assert (own, list(children)) == (self.model.read_promise(promise), list(self.model.read_children(promise)))
+        own, found = self.store.read_function(promise)
+        wanted, children = self.model.read_function(promise)
+        assert (own, list(found)) == (wanted, list(children))
 
     @rule(data=st.data(), until=instants | times)
     def due(self, data: st.DataObject, until: int) -> None:

@@ -187,10 +187,17 @@ class Watchful(MemoryStore):
         return super().create(record)
 
     def settle(
-        self, promise: str, state: State, value: str, at: int, due_at: int | None = None, by_parent: bool = False
+        self,
+        promise: str,
+        state: State,
+        value: str,
+        at: int,
+        due_at: int | None = None,
+        by_parent: bool = False,
+        unless_objects: bool = False,
     ) -> Written:
         self.look(value)
-        return super().settle(promise, state, value, at, due_at, by_parent)
+        return super().settle(promise, state, value, at, due_at, by_parent, unless_objects)
 
     def look(self, *texts: str) -> None:
         for text in texts:

@@ -44,6 +44,18 @@ async def asks(seconds: float, timeout: float) -> str:
 
 
 @durable
+async def sleeps_and_asks(seconds: float) -> str:
+    if seconds:
+        await asyncio.sleep(seconds)
+    return await promise(str)
+
+
+@durable
+async def sequence(steps: int) -> int:
+    return sum([await step(n) for n in range(steps)])
+
+
+@durable
 async def asks_outside(timeout: float) -> str:
     approval = promise(bool, timeout=timeout)
     try:
@@ -98,6 +110,25 @@ def test_the_deadline_of_a_root_costs_no_write_of_its_own(cloud: LocalCloud) -> 
     cloud.stats.reset()
     cloud.run(patient, HOUR)
     assert cloud.stats.writes == bounded
+
+
+@pytest.mark.parametrize("minutes", [0, 11, 17, 25, 29])
+def test_a_claim_does_not_make_a_deadline_late(cloud: LocalCloud, minutes: int) -> None:
+    """The run that a timer woke claims first, and that moves the root's entry in the index beyond the deadline."""
+    begun = cloud.now()
+    with pytest.raises(errors.PromiseTimeout):
+        cloud.run(sleeps_and_asks.with_options(timeout=30 * 60), 60 * minutes)
+    assert cloud.now() - begun == dt.timedelta(minutes=30)
+
+
+def test_a_root_that_only_waits_for_others_is_not_armed_for_its_deadline(cloud: LocalCloud) -> None:
+    """Each wait would cost a write, and the watchdog watches the deadline anyway."""
+    cloud.run(sequence.with_options(timeout=HOUR), 3)
+    with_deadline = cloud.stats.writes, cloud.stats.index_units
+    cloud.stats.reset()
+    cloud.run(sequence, 3)
+    # Without a deadline the entry in the index moves to the end of the retention. With one the execution expires.
+    assert with_deadline == (cloud.stats.writes, cloud.stats.index_units - 1)
 
 
 def test_a_root_whose_code_cannot_be_loaded_times_out_all_the_same(cloud: LocalCloud) -> None:

@@ -23,7 +23,7 @@ class Bench:
         self.now += 2 * LAG
 
     def children(self, lagging: bool = True) -> list[Record]:
-        return list(self.store.peek_children("order", lagging))
+        return list(self.store.peek_children("order", None, lagging))
 
 
 def settled(bench: Bench) -> Record:

@@ -21,9 +21,9 @@ class Asked(MemoryStore):
         super().__init__()
         self.reads = self.marks = 0
 
-    def read_promise(self, promise: str) -> Record | None:
+    def read_promise(self, promise: str, lagging: bool = False) -> Record | None:
         self.reads += 1
-        return super().read_promise(promise)
+        return super().read_promise(promise, lagging)
 
     def mark_objects(self, promise: str) -> Written:
         self.marks += 1

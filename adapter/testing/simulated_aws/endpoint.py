@@ -19,7 +19,8 @@ from adapter.testing.simulated_aws.lambdas import environment
 from adapter.testing.simulated_aws.streams import Poller, TableStream
 from adapter.testing.simulated_aws.tables import ScannedTable
 from adapter.testing.simulated_aws.template import Template
-from adapter.testing.simulated_aws.world import ENVIRONMENT, only_table
+from adapter.testing.simulated_aws.time_to_live import TimeToLive
+from adapter.testing.simulated_aws.world import ENVIRONMENT, only_table, promises_table
 from adapter.testing.stats import Stats
 
 
@@ -54,7 +55,8 @@ class EndpointWorld(ScannedTable):
         self._stack.enter_context(environment({k: v for k, v in ENVIRONMENT.items() if k not in os.environ}))
         self.store = DynamoStore(self.table, REGION, self._endpoint)
         client = self.store.client
-        (spec,) = (t for t in self._template.tables if t.name == only_table(self._template))
+        spec = promises_table(self._template)
+        self.time_to_live = TimeToLive(spec.expires)
         client.create_table(**{**spec.create_table_arguments, "TableName": self.table})
         self._stack.callback(client.delete_table, TableName=self.table)
         arn = str(client.describe_table(TableName=self.table)["Table"]["LatestStreamArn"])

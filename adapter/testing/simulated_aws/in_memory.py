@@ -22,7 +22,7 @@ from adapter.testing.simulated_aws.outages import InvokeRefused
 from adapter.testing.simulated_aws.queues import MemoryQueue, QueuePoller
 from adapter.testing.simulated_aws.streams import Poller
 from adapter.testing.simulated_aws.template import Template
-from adapter.testing.simulated_aws.world import ENVIRONMENT, only_table
+from adapter.testing.simulated_aws.world import ENVIRONMENT, only_table, promises_table
 from adapter.testing.stats import Stats
 
 
@@ -72,7 +72,8 @@ class MemoryWorld(Services):
         super().__init__(template, stats, invoked, clock)
         self._stack = ExitStack()
         self.table = only_table(template)
-        self.store = MemoryStore(stats, clock, lags)
+        self.store = MemoryStore(stats, clock, lags, promises_table(template).expires)
+        self.time_to_live, self.expire = self.store.time_to_live, self.store.expire
         self.streams = _Streams(self.store.changes)
         self.keys = MemoryKeys()
         self.pollers = [

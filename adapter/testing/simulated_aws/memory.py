@@ -23,6 +23,7 @@ from adapter.protocol.promises import Arming, Firing, Refused, Written
 from adapter.protocol.records import SEALED, Kind, Record, State
 from adapter.protocol.times import EPOCH, MINUTE, SECOND, Instant
 from adapter.protocol.timing import SCHEDULES, Due, due_of, shard_of
+from adapter.testing.simulated_aws.time_to_live import TimeToLive
 from adapter.testing.stats import Stats, item_size
 
 ARN = "arn:aws:dynamodb:us-east-1:123456789012:table/memory/stream/1"
@@ -81,9 +82,11 @@ class Transitions(ABC):
         at: Instant,
         due_at: Instant | None = None,
         by_parent: bool = False,
+        unless_objects: bool = False,
     ) -> Written:
         check_size(promise, value)
-        return self.write(promise, promises.settle(self.peek(promise), state, value, at, due_at, by_parent))
+        written = promises.settle(self.peek(promise), state, value, at, due_at, by_parent, unless_objects)
+        return self.write(promise, written)
 
     def claim(self, promise: str, firing: Firing | None = None, due_at: Instant | None = None) -> Written:
         return self.write(promise, promises.claim(self.peek(promise), firing, due_at))
@@ -120,7 +123,8 @@ class Transitions(ABC):
 class MemoryStore(Partitions, Transitions):
     """`adapter.engine.ports.Store` in memory. ``changes`` is its stream, with records as Lambda hands them over.
 
-    ``lags`` says of each read that may lag whether it does: it then shows what stood ``LAG`` before.
+    ``lags`` says of each read that may lag whether it does: it then shows what stood ``LAG`` before. ``expires`` is the
+    attribute that tells when an item expires.
     """
 
     def __init__(
@@ -128,7 +132,9 @@ class MemoryStore(Partitions, Transitions):
         stats: Stats | None = None,
         clock: Callable[[], Instant] = lambda: EPOCH,
         lags: Callable[[], bool] = lambda: False,
+        expires: str = "",
     ) -> None:
+        self.time_to_live = TimeToLive(expires)
         self._clock = clock
         self._lags = lags
         self._changed_at = EPOCH
@@ -195,6 +201,20 @@ class MemoryStore(Partitions, Transitions):
             return None
         return self.drop(standing)
 
+    def expire(self, now: Instant) -> None:
+        """Let DynamoDB remove what it finds expired by now. The stream says who removed it."""
+        for pk, sk in self.time_to_live.take(now):
+            partition = self._partitions.get(pk)
+            standing = None if partition is None else partition.records.get(int(sk))
+            if standing is None or not self.time_to_live.has_expired(self._items[standing.id], now):
+                continue
+            self._stats.metered = False
+            try:
+                self.drop(standing)
+            finally:
+                self._stats.metered = True
+            self.changes[-1]["userIdentity"] = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
+
     # Bookkeeping.
 
     def peek(self, promise: str) -> Record | None:
@@ -225,6 +245,7 @@ class MemoryStore(Partitions, Transitions):
         self._index(self.peek(promise), written)
         self._partitions.setdefault(partition, _Partition()).put(key, written)
         item = to_item(written)
+        self.time_to_live.note(item)
         self._stream(promise, self._items.get(promise), item)
         self._items[promise] = item
         self._sizes[promise] = item_size(item)

@@ -11,14 +11,19 @@ from adapter.aws.store import DynamoStore
 from adapter.protocol.records import Record
 from adapter.protocol.times import MINUTE, Instant
 from adapter.protocol.timing import SCHEDULES
+from adapter.testing.simulated_aws.time_to_live import TimeToLive
 from adapter.testing.stats import WRITES, Stats
 
 
 class ScannedTable:
-    """The table of a local cloud. A subclass makes ``store`` and ``table`` in `_open`, then calls `meter`."""
+    """The table of a local cloud. A subclass makes ``store``, ``table`` and ``time_to_live`` in `_open`.
+
+    Then it calls `meter`.
+    """
 
     store: DynamoStore
     table: str
+    time_to_live: TimeToLive
 
     def __init__(self, stats: Stats) -> None:
         self._stack = ExitStack()
@@ -56,6 +61,18 @@ class ScannedTable:
         """Those that sign envelopes."""
         return TableKeys(self.store.client, self.table)
 
+    def expire(self, now: Instant) -> None:
+        """Let DynamoDB remove what it finds expired by now."""
+        for pk, sk in self.time_to_live.take(now):
+            key = {"pk": {"S": pk}, "sk": {"N": sk}}
+            self._stats.metered = False
+            try:
+                item = self.store.client.get_item(TableName=self.table, Key=key, ConsistentRead=True).get("Item", {})
+                if self.time_to_live.has_expired(item, now):
+                    self.store.client.delete_item(TableName=self.table, Key=key)
+            finally:
+                self._stats.metered = True
+
     def _entries(self) -> list[tuple[str, Instant]]:
         """The entries of the index. The reads aren't counted, and are repeated only after a write."""
         if self._due is None:
@@ -81,6 +98,7 @@ class ScannedTable:
     def _count(self, parsed: Any, model: Any, context: Any, **_: Any) -> None:
         if model.name in WRITES:
             self._due = None
+            self.time_to_live.note(context.get("parameters", {}).get("Item", {}))
         self._stats.count_request(model.name, context.get("parameters", {}), parsed)
 
 

@@ -28,11 +28,15 @@ _MINUTELY: Final = ("cron(* * * * ? *)", "rate(1 minute)")
 
 @dataclass(frozen=True, kw_only=True)
 class TableSpec:
-    """A DynamoDB table; ``create_table_arguments`` is what boto3's ``create_table`` takes."""
+    """A DynamoDB table; ``create_table_arguments`` is what boto3's ``create_table`` takes.
+
+    ``expires`` is the attribute that says when DynamoDB removes an item; empty: it removes none.
+    """
 
     logical_id: str
     name: str
     create_table_arguments: Mapping[str, Any]
+    expires: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,7 +190,9 @@ def _table(stack: Stack, logical_id: str) -> TableSpec:
     if stream := properties.get("StreamSpecification"):
         # CloudFormation asks for a stream by naming its view; the API needs a flag, too.
         arguments["StreamSpecification"] = {"StreamEnabled": True, **stream}
-    return TableSpec(logical_id=logical_id, name=name, create_table_arguments=arguments)
+    ttl = properties.get("TimeToLiveSpecification", {})
+    expires = str(ttl["AttributeName"]) if _flag(ttl.get("Enabled", False)) else ""
+    return TableSpec(logical_id=logical_id, name=name, create_table_arguments=arguments, expires=expires)
 
 
 # Properties that have the same name in the API. Encryption, recovery and tags have no counterpart locally.

@@ -31,7 +31,8 @@ from adapter.testing.simulated_aws.outages import InvokeRefused
 from adapter.testing.simulated_aws.queues import MotoQueue, QueuePoller
 from adapter.testing.simulated_aws.streams import Poller, TableStream
 from adapter.testing.simulated_aws.tables import ScannedTable
-from adapter.testing.simulated_aws.template import Template
+from adapter.testing.simulated_aws.template import TableSpec, Template
+from adapter.testing.simulated_aws.time_to_live import TimeToLive
 from adapter.testing.stats import Stats
 
 ENVIRONMENT = {
@@ -79,7 +80,8 @@ class World(ScannedTable):
         dynamodb = boto3.client("dynamodb", region_name=REGION)
         for table in self._template.tables:
             dynamodb.create_table(**table.create_table_arguments)
-        self.table = only_table(self._template)
+        promises = promises_table(self._template)
+        self.table, self.time_to_live = promises.name, TimeToLive(promises.expires)
         self.store = DynamoStore(self.table, REGION)
         self.meter()
         self.lambda_client = boto3.client("lambda", region_name=REGION)
@@ -154,13 +156,19 @@ class World(ScannedTable):
 
 def only_table(template: Template) -> str:
     """The name of the promises' table."""
+    return promises_table(template).name
+
+
+def promises_table(template: Template) -> TableSpec:
+    """The promises' table."""
     keyed = [
-        table.name
+        table
         for table in template.tables
         if {key["AttributeName"] for key in table.create_table_arguments["KeySchema"]} == {"pk", "sk"}
     ]
     if len(keyed) != 1:
-        raise ConfigurationError(f"the template must define one table with the keys pk and sk, it has {keyed}")
+        names = [table.name for table in keyed]
+        raise ConfigurationError(f"the template must define one table with the keys pk and sk, it has {names}")
     return keyed[0]
 
 

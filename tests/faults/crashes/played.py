@@ -100,7 +100,9 @@ def answer(asked: str) -> None:
 
 @durable(timeout=2 * HOUR)
 async def expires() -> None:
-    await patient(30)
+    """A timer of its own wakes it at its deadline. Otherwise the watchdog would time it out."""
+    async with asyncio.timeout(DAY):
+        await patient(30)
 
 
 @durable(timeout=600)

@@ -215,7 +215,7 @@ class Explorer:
         yield Move("look"), later._replace(waiting=tuple(sorted(self._things.number(run) for run in runs)))
 
     def _is_lost(self, own: Record, records: dict[str, Record], now: int) -> bool:
-        children = children_of(records, ReadChildren(own.id))
+        children = children_of(records, ReadChildren(own.id, own.expires))
         return isinstance(verdict(own, children, now, records), Lost)
 
     def _moves_of(self, world: World, number: int) -> Moves:

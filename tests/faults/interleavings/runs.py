@@ -132,7 +132,7 @@ def _parts(operation: Operation) -> tuple[Operation, ...]:
     if isinstance(operation, Many):
         return operation.operations
     if isinstance(operation, ReadFunction):
-        return operation, ReadChildren(operation.id)
+        return operation, ReadChildren(operation.id, None)
     return (operation,)
 
 

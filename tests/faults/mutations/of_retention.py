@@ -115,8 +115,8 @@ OF_RETENTION = [
         bug="A sandbox relies on the mark of a root that is over, and may be removed at any moment.",
         breaks="removal is complete",
         file="adapter/aws/marks.py",
-        old="if not found.over:",
-        new="if True:",
+        old="if not found.over and",
+        new="if",
         check=("tests/unit/test_marks.py::test_a_root_that_is_over_is_asked_for_each_time",),
     ),
     Mutation(
