@@ -68,6 +68,7 @@ def search(seeds: range, faults: Faults | None = None) -> Found:
         found.faults.update(played.cloud.dice.drawn)
         found.faults.update(f"outage: {window.kind}" for window in sky.outages)
         found.faults.update(meanwhile=played.cloud.others.happened, throttled=played.cloud.throttled)
+        found.faults.update(deadline=sky.deadline)
         if broken:
             found.failures[seed] = Failure(drawn, sky, tuple(broken))
     return found

@@ -75,6 +75,8 @@ def _milder(failure: Failure) -> Iterator[Weather]:
     weather = failure.weather
     if weather.cold:
         yield replace(weather, cold=False)
+    if weather.deadline:
+        yield replace(weather, deadline=False)
     if weather.concurrency:
         yield replace(weather, concurrency=None)
     if weather.meanwhile:

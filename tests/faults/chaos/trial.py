@@ -59,7 +59,7 @@ class Weather:
     """What goes wrong. ``seed``: of the cloud. ``cold``: each resume is a replay.
 
     ``concurrency``: the account's; bodies take some seconds then. ``meanwhile``: how often all that is ready happens
-    between two operations of a run.
+    between two operations of a run. ``deadline``: the root has one, long after everything, so the execution expires.
     """
 
     seed: int
@@ -68,6 +68,7 @@ class Weather:
     outages: tuple[Window, ...] = ()
     concurrency: int | None = None
     meanwhile: float = 0.0
+    deadline: bool = False
 
     @property
     def repeats(self) -> bool:
@@ -76,13 +77,14 @@ class Weather:
 
     @property
     def calm(self) -> bool:
-        return self == Weather(self.seed, cold=self.cold)
+        return self == Weather(self.seed, cold=self.cold, deadline=self.deadline)
 
     def __str__(self) -> str:
         drawn = {f.name: getattr(self.faults, f.name) for f in fields(self.faults)}
         drawn |= {"concurrency": self.concurrency, "meanwhile": self.meanwhile}
         parts = [f"{name}={value}" for name, value in drawn.items() if value] + [str(one) for one in self.outages]
-        return ",".join([*parts, *(["cold"] if self.cold else [])] or ["calm"])
+        flags = [name for name in ("cold", "deadline") if getattr(self, name)]
+        return ",".join([*parts, *flags] or ["calm"])
 
 
 MOST_OFTEN = {"crash": 0.15, "duplicate": 0.4, "reorder": 0.5, "delay": 0.4}
@@ -107,7 +109,8 @@ def weather(seed: int) -> Weather:
     drawn |= {kind: upto(most) for kind, most in AS_AWS_IS.items() if rng.random() < 0.3}
     concurrency = rng.choice([1, 2, 3, 5, 10]) if rng.random() < 0.2 else None
     meanwhile = upto(0.3) if rng.random() < 0.2 else 0.0
-    return Weather(seed, Faults(**drawn), cold, windows, concurrency, meanwhile)
+    deadline = rng.random() < 0.3
+    return Weather(seed, Faults(**drawn), cold, windows, concurrency, meanwhile, deadline)
 
 
 def _windows(rng: random.Random) -> Iterator[Window]:
@@ -232,7 +235,9 @@ def play(program: Program, weather: Weather) -> Played:
     played = Played(weather, cloud, in_cloud.begin(cloud.elapse if weather.concurrency else None))
     with cloud:
         outside = _Outside(cloud, played.told, program.cancel_after, weather.outages)
-        handle = in_cloud.function.with_options(id="root").start(program.body)
+        root = in_cloud.function.with_options(id="root")
+        timed = root.with_options(timeout=KEPT.total_seconds()) if weather.deadline else root
+        handle = timed.start(program.body)
         try:
             outside.drive()
         except Endless as endless:
