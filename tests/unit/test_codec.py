@@ -69,11 +69,12 @@ def test_foreign_json_is_either_decoded_or_refused(case: tuple[Any, Any], data: 
 
 @given(st.text(max_size=20) | st.sampled_from(["[" * 5000, "9" * 5000, "", '"\\ud800"', '{"\\ud800":1}', "null"]))
 def test_any_text_is_either_decoded_or_refused(text: str) -> None:
-    """Text that isn't JSON, or too much of it, is a CodecError as well."""
+    """Text that isn't JSON, or too much of it, is a CodecError as well. Any other gives a value that can be stored."""
     try:
-        decode(text)
+        value = decode(text)
     except CodecError:
         return
+    round_trips(value, Any)
 
 
 @settings(max_examples=150, deadline=None)

@@ -22,6 +22,7 @@ from adapter.codec import decode, encode, encode_natural
 from adapter.codec.checking import problems
 from adapter.codec.schemas import MAX_CHARACTERS, describe, schema_text
 from tests.support import samples
+from tests.support.samples import round_trips
 from tests.support.values import annotated_values, json_data, leaves
 
 
@@ -195,7 +196,7 @@ def is_exact(schema: Any) -> bool:
 
 def decodes_if_it_fits(annotation: Any, value: Any) -> None:
     if not problems(describe(annotation), value) and is_exact(describe(annotation)):
-        decode(json.dumps(value), annotation)
+        round_trips(decode(json.dumps(value), annotation), annotation)
 
 
 @pytest.mark.parametrize("annotation", [kind for kind in TYPES + TAGGED if describe(kind)], ids=str)

@@ -14,7 +14,7 @@ from typing import Any
 from adapter import durable, promise, run
 from adapter.aws.sealing import Sealing
 from adapter.aws.store import to_record
-from adapter.codec import checking, decode, schemas
+from adapter.codec import checking, decode, encode, schemas
 from adapter.engine import hosts
 from adapter.engine.caller import Caller
 from adapter.engine.memory import Memory
@@ -161,7 +161,8 @@ def shape(which: int, value: Any) -> None:
     found = list(checking.problems(description, value))
     assert all(found)
     if not found and not checking.nested_too_deep([[[value]]]) and "{}" not in json.dumps(description):
-        decode(json.dumps(value), SHAPES[which])
+        text = encode(decode(json.dumps(value), SHAPES[which]), SHAPES[which])
+        assert encode(decode(text, SHAPES[which]), SHAPES[which]) == text
 
 
 def description(schema: Any, value: Any) -> None:

@@ -248,7 +248,7 @@ def arguments(text: str) -> None:
     """What is read can be called with."""
     found = read(SIGNATURE.decode_args, text)
     if found is not None:
-        charge(*found[0], **found[1])
+        assert charge(*found[0], **found[1]) == []
     read(SIGNATURE.decode_result, text)
 
 
@@ -258,4 +258,4 @@ def exception(text: str) -> None:
     assert found is None or isinstance(found, BaseException)
     assert not isinstance(found, (SystemExit, KeyboardInterrupt, GeneratorExit))
     if found is not None:
-        decode_exception(encode_exception(found))
+        assert isinstance(decode_exception(encode_exception(found)), BaseException)
