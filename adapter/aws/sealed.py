@@ -119,8 +119,8 @@ class SealedStore:
     def arm(self, promise: str, arming: Arming) -> Written:
         return self._unread(self.inner.arm(promise, arming))
 
-    def arrive(self, promise: str, count: int) -> Written:
-        return self._unread(self.inner.arrive(promise, count))
+    def arrive(self, promise: str, count: int, rejected: int = 0) -> Written:
+        return self._unread(self.inner.arrive(promise, count, rejected))
 
     def close(self, promise: str, due_at: Instant | None = None, at: Instant = EPOCH) -> Written:
         return self._unread(self.inner.close(promise, due_at, at))

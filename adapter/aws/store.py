@@ -178,17 +178,17 @@ class DynamoStore(Partitions):
             values={
                 ":state": {"S": arming.state.value},
                 ":epoch_is": {"N": str(arming.epoch)},
-                ":arrivals_is": {"N": str(arming.arrivals)},
+                ":rejected_arrivals_is": {"N": str(arming.rejected_arrivals)},
                 ":arrivals_below": {"N": str((arming.threshold or 0) - arming.made_up)},
             },
         )
 
-    def arrive(self, promise: str, count: int) -> Written:
+    def arrive(self, promise: str, count: int, rejected: int = 0) -> Written:
         return self._update(
             promise,
-            lambda standing: promises.arrive(standing, count),
+            lambda standing: promises.arrive(standing, count, rejected),
             {},
-            add={"arrivals": count},
+            add={"arrivals": count, **({"rejected_arrivals": rejected} if rejected else {})},
             condition=_RUNNABLE,
             values=_STATES,
         )
@@ -320,7 +320,7 @@ class DynamoStore(Partitions):
         return to_record(raw) if raw else None
 
 
-_NAMED = ("state", "objects", "closed", "epoch", "arrivals", "wake_at", "due_at", "v")
+_NAMED = ("state", "objects", "closed", "epoch", "arrivals", "rejected_arrivals", "wake_at", "due_at", "v")
 
 
 def _readable() -> dict[str, Any]:
@@ -335,7 +335,7 @@ def _equals(name: str, number: int) -> str:
 
 def _not_arrived(arming: Arming) -> str:
     """The opposite of what `promises.arm` asks, as the beginning of a condition."""
-    same = f"{_equals('arrivals', arming.arrivals)} AND " if arming.on_reject else ""
+    same = f"{_equals('rejected_arrivals', arming.rejected_arrivals)} AND " if arming.on_reject else ""
     if arming.threshold is None:
         return same
     none = " OR attribute_not_exists(#arrivals)" if arming.threshold > arming.made_up else ""

@@ -142,6 +142,7 @@ class Arm:
 class Arrive:
     id: str
     count: int
+    rejected: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,6 +129,7 @@ def arming(own: Record, step: Suspended, known: Known, at: Instant | None, now: 
     return Arming(
         epoch=own.epoch,
         arrivals=own.arrivals,
+        rejected_arrivals=own.rejected_arrivals,
         made_up=missed(own, known, now),
         state=own.state,
         threshold=None if step.need is None else threshold_for(step.consumed, own.arrivals, step.need),

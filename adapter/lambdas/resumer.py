@@ -143,10 +143,11 @@ def resume_direct(parent: str, settled: Settlement) -> Waking:
 def resume_counted(parent: str, settled: Iterable[Settlement]) -> Waking:
     """Count the arrivals at a parent, then resume it if it waits for no more."""
     together = list(settled)
-    standing: Written = yield Arrive(parent, len(together))
+    rejected = sum(one.rejected for one in together)
+    standing: Written = yield Arrive(parent, len(together), rejected)
     if isinstance(standing, Refused):
         return "refused"
-    if wakes(standing, rejected=any(one.rejected for one in together)):
+    if wakes(standing, rejected=rejected > 0):
         yield Tell(What.WAKING, parent, standing.fn, {"by": together[-1].id})
         yield Invoke(standing.target, Resume(id=parent, cause=Cause.COUNTED, since=standing.created_at))
     return "counted"

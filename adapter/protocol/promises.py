@@ -193,7 +193,7 @@ def most_awaiters(awaiter: str) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arming:
-    """How a run suspends: what it knew (``epoch``, ``arrivals``, ``state``), and what will wake the function.
+    """How a run suspends: what it knew (``epoch``, both kinds of arrivals, ``state``), and what wakes the function.
 
     With ``threshold`` None, no number of settlements wakes it. With ``on_reject``, one rejection does. ``expects`` and
     ``rejections`` are as in `Record`. ``made_up`` arrivals are added, since the resumer won't count them any more.
@@ -201,6 +201,7 @@ class Arming:
 
     epoch: int
     arrivals: int
+    rejected_arrivals: int = 0
     made_up: int = 0
     state: State = State.PENDING
     threshold: int | None = None
@@ -248,18 +249,23 @@ def _has_arrived(standing: Record, arming: Arming) -> bool:
     While the count is below the threshold, the settlement that reaches the threshold is still to be counted, and wakes
     the function. Only where one rejection is to wake it, whatever the count, may any arrival be that rejection.
     """
-    if arming.on_reject and standing.arrivals != arming.arrivals:
+    if arming.on_reject and standing.rejected_arrivals != arming.rejected_arrivals:
         return True
     return arming.threshold is not None and standing.arrivals + arming.made_up >= arming.threshold
 
 
-def arrive(standing: Record | None, count: int) -> Written:
-    """Add ``count`` settlements of counted children to the parent's ``arrivals``. Nothing ever subtracts."""
+def arrive(standing: Record | None, count: int, rejected: int = 0) -> Written:
+    """Add ``count`` settlements of counted children to the parent's ``arrivals``. Nothing ever subtracts.
+
+    So many of them are rejections, as ``rejected`` says.
+    """
     if standing is None:
         return Refused(Refusal.UNKNOWN, None)
     if not standing.runnable:
         return Refused(Refusal.SETTLED, standing)
-    return replace(standing, arrivals=standing.arrivals + count)
+    return replace(
+        standing, arrivals=standing.arrivals + count, rejected_arrivals=standing.rejected_arrivals + rejected
+    )
 
 
 def pause(standing: Record | None, why: str) -> Written:

@@ -140,6 +140,9 @@ class Record:
     arrivals: int = 0
     """How many settlements of its counted children have been added up, some of them perhaps twice."""
 
+    rejected_arrivals: int = 0
+    """How many of these were rejections."""
+
     threshold: int | None = None
     """The number of arrivals that resumes the function; none: no number does."""
 

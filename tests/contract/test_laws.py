@@ -226,6 +226,7 @@ FULL = Record(
     seen="1,t2,c",
     epoch=3,
     arrivals=4,
+    rejected_arrivals=1,
     threshold=5,
     expects=6,
     rejections=7,

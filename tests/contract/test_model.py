@@ -111,6 +111,7 @@ class Agreement(RuleBasedStateMachine):
         arming = Arming(
             epoch=max(0, stands.epoch + off),
             arrivals=data.draw(st.just(stands.arrivals) | counts),
+            rejected_arrivals=data.draw(st.just(stands.rejected_arrivals) | counts),
             made_up=data.draw(st.sampled_from([0, 0, 1, 3])),
             state=data.draw(st.just(stands.state) | states if stands.state in RUNNABLE else states),
             threshold=threshold,
@@ -123,8 +124,8 @@ class Agreement(RuleBasedStateMachine):
 
     @rule(data=st.data(), count=counts)
     def arrive(self, data: st.DataObject, count: int) -> None:
-        """Settlements are counted."""
-        self.both("arrive", self.one(data), count)
+        """Settlements are counted, and how many of them are rejections."""
+        self.both("arrive", self.one(data), count, data.draw(st.integers(0, count)))
 
     @rule(data=st.data(), why=texts)
     def pause(self, data: st.DataObject, why: str) -> None:

@@ -226,11 +226,13 @@ def test_a_firing_that_comes_twice_claims_twice() -> None:
     assert isinstance(claim(once, Firing(5)), Record)
 
 
+@pytest.mark.parametrize("on_reject", [False, True])
 @pytest.mark.parametrize("threshold", [None, 4, 9])
-def test_arrivals_below_the_threshold_refuse_no_arming(threshold: int | None) -> None:
-    """The resumer has still to count the one that reaches it, and then wakes the function."""
-    armed = arm(Record(id="r", arrivals=3), Arming(epoch=0, arrivals=0, threshold=threshold))
-    assert armed == Record(id="r", arrivals=3, epoch=1, threshold=threshold)
+def test_arrivals_below_the_threshold_refuse_no_arming(threshold: int | None, on_reject: bool) -> None:
+    """The resumer has still to count the one that reaches it, and then wakes the function. So has it a rejection."""
+    standing = Record(id="r", arrivals=3, rejected_arrivals=1)
+    arming = Arming(epoch=0, arrivals=0, rejected_arrivals=1, threshold=threshold, on_reject=on_reject)
+    assert arm(standing, arming) == replace(standing, epoch=1, threshold=threshold, on_reject=on_reject)
 
 
 @pytest.mark.parametrize(
@@ -240,14 +242,14 @@ def test_arrivals_below_the_threshold_refuse_no_arming(threshold: int | None) ->
         (Arming(epoch=2, arrivals=3), Refusal.SUPERSEDED),
         (Arming(epoch=0, arrivals=0), Refusal.SUPERSEDED),
         (Arming(epoch=1, arrivals=2, threshold=3), Refusal.MOVED),
-        (Arming(epoch=1, arrivals=2, threshold=4, on_reject=True), Refusal.MOVED),
+        (Arming(epoch=1, arrivals=3, threshold=4, on_reject=True), Refusal.MOVED),
         (Arming(epoch=1, arrivals=2, made_up=2, threshold=5), Refusal.MOVED),
         (Arming(epoch=1, arrivals=3, state=State.CANCELED), Refusal.MOVED),
     ],
 )
 def test_an_arming_from_what_no_longer_stands_is_refused(arming: Arming, why: Refusal) -> None:
     """Another run took over, or there is news."""
-    standing = Record(id="r", epoch=1, arrivals=3)
+    standing = Record(id="r", epoch=1, arrivals=3, rejected_arrivals=1)
     assert arm(standing, arming) == Refused(why, standing)
 
 

@@ -104,8 +104,8 @@ class Transitions(ABC):
     def arm(self, promise: str, arming: Arming) -> Written:
         return self.write(promise, promises.arm(self.peek(promise), arming))
 
-    def arrive(self, promise: str, count: int) -> Written:
-        return self.write(promise, promises.arrive(self.peek(promise), count))
+    def arrive(self, promise: str, count: int, rejected: int = 0) -> Written:
+        return self.write(promise, promises.arrive(self.peek(promise), count, rejected))
 
     def close(self, promise: str, due_at: Instant | None = None, at: Instant = EPOCH) -> Written:
         return self.write(promise, promises.close(self.peek(promise), due_at, at))

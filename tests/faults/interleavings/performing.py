@@ -113,7 +113,7 @@ class Performing:
             case Arm():
                 written = self.rules.arm(standing, operation.arming)
             case Arrive():
-                written = promises.arrive(standing, operation.count)
+                written = promises.arrive(standing, operation.count, operation.rejected)
             case Register():
                 written = self.rules.register(standing, operation.awaiter)
             case Close():

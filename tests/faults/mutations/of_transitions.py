@@ -43,10 +43,10 @@ OF_TRANSITIONS = [
     ),
     Mutation(
         name="arm-over-a-rejection",
-        bug="A function that one rejection is to wake suspends though something was counted since it loaded.",
+        bug="A function that one rejection is to wake suspends though one was counted since it loaded.",
         breaks="I3",
         file="adapter/protocol/promises.py",
-        old="if arming.on_reject and standing.arrivals != arming.arrivals:",
+        old="if arming.on_reject and standing.rejected_arrivals != arming.rejected_arrivals:",
         new="if False:",
         check=(f"{PROMISES}::test_an_arming_from_what_no_longer_stands_is_refused",),
     ),
@@ -118,9 +118,8 @@ OF_TRANSITIONS = [
         bug="A settlement that comes while the parent runs isn't counted.",
         breaks="I3",
         file="adapter/protocol/promises.py",
-        old="    return replace(standing, arrivals=standing.arrivals + count)",
-        new="    counted = standing.arrivals + (count if standing.threshold is not None else 0)\n"
-        "    return replace(standing, arrivals=counted)",
+        old="        standing, arrivals=standing.arrivals + count, rejected",
+        new="        standing, arrivals=standing.arrivals + count * (standing.threshold is not None), rejected",
         check=(f"{EVERY}[gather-0crash-0dup-all]",),
     ),
     Mutation(

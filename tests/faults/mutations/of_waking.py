@@ -35,7 +35,7 @@ OF_WAKING = [
         bug="A resumer that died between counting and invoking isn't given the batch again.",
         breaks="I3",
         file="adapter/lambdas/resumer.py",
-        old="    if wakes(standing, rejected=any(one.rejected for one in together)):",
+        old="    if wakes(standing, rejected=rejected > 0):",
         new="    before = standing.arrivals - len(together)\n"
         "    if standing.threshold is not None and before < standing.threshold <= standing.arrivals:",
         check=(f"{CRASHES}[calls-after]",),
