@@ -90,13 +90,12 @@ class SealedStore:
         due_at: Instant | None = None,
         by_parent: bool = False,
         unless_objects: bool = False,
-        leaf: bool = False,
     ) -> Written:
         sealed = self._seal(value, promise, "value", self._marks.mark)
         if sealed is None:
             return _REMOVED
         unless_objects = unless_objects and not in_object(sealed)
-        written = self.inner.settle(promise, state, sealed, at, due_at, by_parent, unless_objects, leaf)
+        written = self.inner.settle(promise, state, sealed, at, due_at, by_parent, unless_objects)
         if isinstance(value, Stored):
             # A follower's outcome: the resumer carries it on without reading it.
             return self._unread(written)

@@ -85,7 +85,6 @@ class DynamoStore(Partitions):
         due_at: Instant | None = None,
         by_parent: bool = False,
         unless_objects: bool = False,
-        leaf: bool = False,
     ) -> Written:
         check_size(promise, value)
         changes = {
@@ -93,14 +92,13 @@ class DynamoStore(Partitions):
             "value": value,
             "settled_at": at,
             "by_parent": by_parent,
-            "leaf": leaf,
             "expects": None,
             "due_at": None if unless_objects else due_at,
             "paused": "",
         }
         return self._update(
             promise,
-            lambda standing: promises.settle(standing, state, value, at, due_at, by_parent, unless_objects, leaf),
+            lambda standing: promises.settle(standing, state, value, at, due_at, by_parent, unless_objects),
             changes,
             condition="#state = :pending" + (" AND attribute_not_exists(#objects)" if unless_objects else ""),
             values={":pending": {"S": State.PENDING}},

@@ -120,7 +120,6 @@ class Settle:
 
     ``by_parent``: the function that made the promise cancels it. ``unless_objects``: the execution expires, so the
     watchdog needn't look at its root; a root that has objects refuses.
-    ``leaf``: the function ends, and has called nothing.
     """
 
     id: str
@@ -129,7 +128,6 @@ class Settle:
     guarded: bool = False
     by_parent: bool = False
     unless_objects: bool = False
-    leaf: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,6 @@ class Store(Protocol):
         due_at: Instant | None = None,
         by_parent: bool = False,
         unless_objects: bool = False,
-        leaf: bool = False,
     ) -> Written: ...
     def claim(self, promise: str, firing: Firing | None = None, due_at: Instant | None = None) -> Written: ...
     def postpone(self, promise: str, was: Instant, due_at: Instant | None) -> Written: ...
@@ -276,7 +275,6 @@ class Ports:
             due_at,
             operation.by_parent,
             operation.unless_objects,
-            operation.leaf,
         )
 
     def _close(self, operation: Close) -> Written:

@@ -56,9 +56,6 @@ from adapter.replay.loop import DurableLoop
 from adapter.replay.outcomes import Outcome
 from adapter.replay.steps import Behind, Done, Flush, Left, Suspended
 
-SOONEST_REPEAT = MINUTE // 2
-"""Lambda repeats a run that died a minute later, or later than that. Clocks differ by seconds."""
-
 
 def respond(message: Message, caller: Caller, memory: Memory) -> Steps:
     """Run or resume the message's promise."""
@@ -86,8 +83,6 @@ class _Run:
         self.suspender = Suspender(caller, firing)
         self.own = Record(id="")
         self.execution: Execution | None = None
-        # Whether nothing was found below the function; None: nobody looked.
-        self.childless: bool | None = None
         self.attempt = 1
         self.crashes = 0
         self.since = self.called_at = self.looked_at = EPOCH
@@ -290,7 +285,6 @@ class _Run:
                 self.execution = self._execution(function, children)
 
     def _execution(self, function: Definition, children: Sequence[Record]) -> Execution:
-        self.childless = not children
         return execution_of(function, self.own, children, leave=_become_ordinary)
 
     # From records to effects.
@@ -375,8 +369,7 @@ class _Run:
             yield Close(self.own.id)
             yield Tell(What.CLEANED_UP, self.own.id, self.own.fn, {"ended": ended})
             return Ending.CLOSED
-        leaf = ended is None and (yield from self._has_called_nothing())
-        written: Written = yield from self._settle_own(outcome, leaf)
+        written: Written = yield from self._settle_own(outcome)
         if isinstance(written, Refused):
             if written.stands is not None and written.stands.runnable and registry.find(self.own.fn).is_async:
                 raise Stale
@@ -385,26 +378,15 @@ class _Run:
         yield Tell(What.SETTLED, self.own.id, self.own.fn, {"state": outcome.state.value, "ended": ended})
         return Ending.SETTLED
 
-    def _settle_own(self, outcome: Outcome, leaf: bool) -> Generator[Operation, Any, Written]:
+    def _settle_own(self, outcome: Outcome) -> Generator[Operation, Any, Written]:
         """Settle the function. If its execution expires, and has no objects, nobody needs to look at it any more."""
         expires = parent_of(self.own.id) is None and self.own.expires is not None and not self.own.objects
-        written: Written = yield Settle(self.own.id, outcome.state, outcome.text, unless_objects=expires, leaf=leaf)
+        written: Written = yield Settle(self.own.id, outcome.state, outcome.text, unless_objects=expires)
         if not (expires and isinstance(written, Refused) and written.stands is not None and written.stands.objects):
             return written
         # A child has put an object since this run loaded.
-        again: Written = yield Settle(self.own.id, outcome.state, outcome.text, leaf=leaf)
+        again: Written = yield Settle(self.own.id, outcome.state, outcome.text)
         return again
-
-    def _has_called_nothing(self) -> Generator[Operation, Any, bool]:
-        """Whether no run of a function that is a leaf in this code has called anything. It is what a removal relies on.
-
-        A run of older code may have, and died. What it created before this run read is seen; a plain function's run
-        reads nothing, so it has to be the first.
-        """
-        if self.childless is not None or registry.find(self.own.fn).is_async:
-            return self.childless is True
-        first = self.attempt == 1 and not self.crashes
-        return first and (yield Now()) < self.own.created_at + SOONEST_REPEAT
 
 
 def _unknown(promise: str) -> BadMessage:

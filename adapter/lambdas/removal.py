@@ -137,7 +137,7 @@ class _Tree:
     def _clear(self, some: Sequence[Record]) -> Removing:
         if kept := (yield from _in_the_way(some, self.now)):
             return kept
-        open_ = [one for one in some if one.kind is Kind.CALL and not one.leaf and one.id not in self.bare]
+        open_ = [record for record in some if record.kind is Kind.CALL and record.id not in self.bare]
         found: list[Sequence[Record]] = (
             (yield Many(tuple(PeekChildren(record.id, record.expires, lagging=True) for record in open_)))
             if open_

@@ -72,7 +72,6 @@ def settle(
     due_at: Instant | None = None,
     by_parent: bool = False,
     unless_objects: bool = False,
-    leaf: bool = False,
 ) -> Written:
     """Settle a pending promise. The first settlement stands (I1).
 
@@ -94,7 +93,6 @@ def settle(
         value=value,
         settled_at=at,
         by_parent=by_parent,
-        leaf=leaf,
         expects=None,
         due_at=None if unless_objects else due_at,
         paused="",

@@ -209,9 +209,6 @@ class Record:
     objects: bool = False
     """Of a root: objects in the bucket may belong to its execution. They are removed with it."""
 
-    leaf: bool = False
-    """It called nothing, whichever run of it began: a removal looks for nothing below it."""
-
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
     """The tags that the user gave its function, by name."""
 

@@ -249,7 +249,6 @@ FULL = Record(
     closed_at=13,
     expires=1_767_225_601,
     objects=True,
-    leaf=True,
     tags={"key": "värde"},
 )
 

@@ -195,10 +195,9 @@ class Watchful(MemoryStore):
         due_at: int | None = None,
         by_parent: bool = False,
         unless_objects: bool = False,
-        leaf: bool = False,
     ) -> Written:
         self.look(value)
-        return super().settle(promise, state, value, at, due_at, by_parent, unless_objects, leaf)
+        return super().settle(promise, state, value, at, due_at, by_parent, unless_objects)
 
     def look(self, *texts: str) -> None:
         for text in texts:

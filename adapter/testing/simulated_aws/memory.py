@@ -83,10 +83,9 @@ class Transitions(ABC):
         due_at: Instant | None = None,
         by_parent: bool = False,
         unless_objects: bool = False,
-        leaf: bool = False,
     ) -> Written:
         check_size(promise, value)
-        written = promises.settle(self.peek(promise), state, value, at, due_at, by_parent, unless_objects, leaf)
+        written = promises.settle(self.peek(promise), state, value, at, due_at, by_parent, unless_objects)
         return self.write(promise, written)
 
     def claim(self, promise: str, firing: Firing | None = None, due_at: Instant | None = None) -> Written:

@@ -84,15 +84,6 @@ OF_RETENTION = [
         check=(f"{RETENTION}/test_ids_again.py::test_what_was_called_a_moment_ago_is_a_later_executions",),
     ),
     Mutation(
-        name="leaf-by-its-last-run",
-        bug="A plain function counts as a leaf though a run of older code, which died, had called something.",
-        breaks="removal is complete",
-        file="adapter/engine/run.py",
-        old="return first and (yield Now()) < self.own.created_at + SOONEST_REPEAT",
-        new="return first",
-        check=(f"{RETENTION}/test_what_goes.py::test_what_older_code_called_goes_though_its_function_is_a_leaf_now",),
-    ),
-    Mutation(
         name="objects-after-their-root",
         bug="The root's record is removed before the objects of its execution.",
         breaks="removal is complete",

@@ -191,7 +191,7 @@ OF_TRANSITIONS = [
         bucket = type("Later", (), {"put": lambda self, *what: later.append(what)})()
         sealing = replace(self.sealing, payloads=self.sealing.payloads and bucket)
         sealed = sealing.seal(value, promise, "value", self._marks.mark)
-        written = self.inner.settle(promise, state, sealed, at, due_at, by_parent, unless_objects, leaf)
+        written = self.inner.settle(promise, state, sealed, at, due_at, by_parent, unless_objects)
         for key, text in later:
             self.sealing.payloads.put(key, text)""",
         check=("tests/contract/test_payloads.py::test_an_object_is_there_before_any_item_names_it",),

@@ -7,9 +7,8 @@ from dataclasses import replace
 import pytest
 
 from adapter import reject, resolve, schedule, schedules
-from adapter.engine.operations import Create, Invoke, PeekChildren, Settle
+from adapter.engine.operations import Create, Settle
 from adapter.protocol.ids import BUCKET
-from adapter.protocol.messages import Start
 from adapter.protocol.records import Kind, Record, State
 from adapter.protocol.timing import RETENTION, kept_until
 from adapter.testing import LocalCloud
@@ -18,7 +17,6 @@ from tests.simulation.retention.functions import (
     LARGE,
     MONTH,
     asks_for_long,
-    inner,
     keeping,
     leaf,
     leaves,
@@ -178,39 +176,6 @@ def test_what_a_function_called_ends_when_that_is_settled_from_outside(fast: Loc
     assert fast.stats.bodies[leaf] == 2
     fast.advance(3 * DAY)
     assert left(fast) == []
-
-
-def test_what_older_code_called_goes_though_its_function_is_a_leaf_now(fast: LocalCloud) -> None:
-    """A run of that code had called something, and died. Lambda repeats it, and by then the function is a plain one."""
-    made(
-        fast,
-        replace(ENDED, id="root", due_at=None, state=State.PENDING, value="", settled_at=0),
-        Record(id="root~0", fn=leaf.name, target="durable", args='{"value": 1}', created_at=fast.clock()),
-        Record(id="root~0.0", fn=leaf.name, target="durable", args='{"value": 1}', created_at=fast.clock()),
-    )
-    fast.advance(70)
-    for promise in ("root~0.0", "root~0"):
-        fast._host.ports.perform(Invoke("durable", Start(id=promise)))
-        fast.drive()
-    settled = fast.peek("root~0")
-    assert settled is not None
-    assert (settled.state, settled.leaf) == (State.RESOLVED, False)
-    fast._host.ports.perform(Settle("root", State.RESOLVED, "1"))
-    fast.advance(MONTH + 2 * HOUR)
-    assert left(fast) == []
-
-
-def test_a_leaf_is_known_as_one_and_nothing_is_looked_for_below_it(fast: LocalCloud) -> None:
-    """An empty answer costs as much as any."""
-    asked: list[str] = []
-    handle = inner.start(1)
-    assert handle.result() == 2
-    leaves = {record.id: record.leaf for record in fast.records()}
-    assert leaves == {handle.id: False, f"{handle.id}~0": True, f"{handle.id}~1": False}
-    fast.meanwhile("adapter.lambdas.sweeper.tend", PeekChildren, lambda: asked.append("children"))
-    fast.advance(MONTH + 2 * HOUR)
-    assert left(fast) == []
-    assert asked == []
 
 
 def test_a_record_behind_a_gap_goes_too(fast: LocalCloud) -> None:
