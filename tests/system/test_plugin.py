@@ -27,13 +27,26 @@ def test_without_a_cloud():
 """
 
 
-def run(directory: Path, *options: str) -> str:
+ENGINES = """
+from adapter import durable
+
+@durable
+def step(number: int) -> int:
+    return number
+
+def test_names_its_engine(cloud):
+    assert cloud.run(step, 7) == 7
+    print(f"<{cloud.engine}, crash={cloud.dice.faults.crash}>")
+"""
+
+
+def run(directory: Path, *options: str, tests: str = TESTS) -> str:
     """What pytest prints, in a project of its own."""
-    (directory / "test_project.py").write_text(TESTS)
+    (directory / "test_project.py").write_text(tests)
     variables = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "PYTEST_ADDOPTS": ""}
     command = [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:randomly", "-p", "no:cacheprovider", *options]
     done = subprocess.run(command, cwd=directory, env=variables, capture_output=True, text=True, check=False)
-    return done.stdout
+    return f"exit {done.returncode}\n{done.stdout}{done.stderr}"
 
 
 def test_without_the_option_each_test_runs_once_and_calm(tmp_path: Path) -> None:
@@ -53,3 +66,21 @@ def test_under_chaos_each_test_with_a_cloud_runs_again_and_a_failure_names_its_s
 def test_the_number_of_seeds_may_be_left_out(tmp_path: Path) -> None:
     """The plugin then takes a few."""
     assert "5 failed, 8 passed" in run(tmp_path, "--durable-chaos")
+
+
+def test_the_engine_is_chosen_for_all_tests_under_faults_too(tmp_path: Path) -> None:
+    """A fixture of one's own would lose the faults."""
+    out = run(tmp_path, "--durable-engine=memory", "--durable-chaos=1", tests=ENGINES)
+    assert "2 passed" in out
+    assert "<memory, crash=0.0>" in out
+    assert "<memory, crash=0.05>" in out
+    assert "<moto, crash=0.0>" in run(tmp_path, tests=ENGINES)
+
+
+def test_a_url_is_an_engine_and_a_wrong_name_is_a_usage_error(tmp_path: Path) -> None:
+    """It is told before any test runs."""
+    assert "error: could not connect" in run(tmp_path, "--durable-engine=http://127.0.0.1:1", tests=ENGINES).lower()
+    out = run(tmp_path, "--durable-engine=mote")
+    assert out.startswith("exit 4\n")
+    assert "ERROR: --durable-engine: an engine is moto, memory, or the URL of a DynamoDB, not 'mote'" in out
+    assert "passed" not in out

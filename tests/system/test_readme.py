@@ -105,6 +105,22 @@ def test_the_example_prints_the_receipt_and_what_the_run_cost(
     assert re.match(r"order-7: 400 cents, idempotency key [0-9a-f-]{36}\n<Stats \d+ writes, ", printed)
 
 
+def run_pytest(given: str, directory: Path) -> str:
+    """What a command prints, in a directory of its own. Its tests pass."""
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-m", *shlex.split(given)],
+        cwd=directory,
+        env={**os.environ, "PYTHONPATH": path, "PYTEST_ADDOPTS": "-p no:cacheprovider"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 def test_the_first_steps_lead_to_tests_that_pass(tmp_path: Path) -> None:
     """The test does as docs/start.md says: its files and commands, in order, in a directory of their own."""
     ran = 0
@@ -115,20 +131,18 @@ def test_the_first_steps_lead_to_tests_that_pass(tmp_path: Path) -> None:
         for given, printed in re.findall(
             r"^\$ \.venv/bin/python -m (pytest.*)\n((?:(?!\$ ).*\n)*)", text, re.MULTILINE
         ):
-            path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-            done = subprocess.run(
-                [sys.executable, "-m", *shlex.split(given)],
-                cwd=tmp_path,
-                env={**os.environ, "PYTHONPATH": path, "PYTEST_ADDOPTS": "-p no:cacheprovider"},
-                capture_output=True,
-                text=True,
-                timeout=120,
-                check=False,
-            )
-            assert done.returncode == 0, done.stdout + done.stderr
-            assert all(line in done.stdout for line in printed.splitlines()), done.stdout
+            out = run_pytest(given, tmp_path)
+            assert all(line in out for line in printed.splitlines()), out
             ran += 1
     assert ran == 3
+
+
+def test_the_command_of_docs_test_prints_what_it_shows(tmp_path: Path) -> None:
+    """The test runs it over the first example of the page."""
+    (tmp_path / "test_approval.py").write_text(blocks("test", "python")[0], encoding="utf-8")
+    (block,) = blocks("test", "console")
+    (given,) = re.findall(r"^\$ (pytest .*)$", block, re.MULTILINE)
+    assert block.splitlines()[-1] in run_pytest(given, tmp_path)
 
 
 def test_the_template_of_an_own_application_holds_it(tmp_path: Path, modules: list[str]) -> None:
