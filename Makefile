@@ -43,12 +43,12 @@ $(MINISTACK_STAMP): constraints-ministack.txt
 demo: $(STAMP)  ## Run the example on a local cloud, crashes included
 	$(BIN)/python -m handlers.demo
 
-# The one test that the type checker reads shows which mistakes about times it finds.
+# The tests that the type checker reads show which mistakes it finds: about times, and about fakes.
 lint: $(STAMP)  ## Style, types and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy tests/unit/test_times.py
+	$(BIN)/mypy tests/unit/test_times.py tests/unit/test_fakes.py
 	$(BIN)/lint-imports
 
 # coverage starts pytest, not the reverse: our own pytest plugin imports the package before pytest-cov would measure.

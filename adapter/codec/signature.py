@@ -35,11 +35,14 @@ class Signature:
 
     def encode_args(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> str:
         """The arguments by parameter name. Defaults are left out: the callee's own code gives them."""
+        return self._encode(self.by_name(args, kwargs))
+
+    def by_name(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, Any]:
+        """The arguments of a call by parameter name, without defaults."""
         try:
-            bound = self._signature.bind(*args, **kwargs)
+            return self._signature.bind(*args, **kwargs).arguments
         except TypeError as error:
             raise TypeError(f"{self._name}() {error}") from None
-        return self._encode(bound.arguments)
 
     def decode_args(self, text: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments to call the function with."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,6 +43,7 @@ class Definition:
 
 
 definitions: dict[str, Definition] = {}
+_instead: list[Mapping[str, Definition]] = []
 
 
 def define(definition: Definition) -> None:
@@ -64,13 +66,23 @@ def find(name: str) -> Definition:
     Raises:
         UnknownFunction: this process's code defines none.
     """
-    definition = definitions.get(name)
+    definition = (_instead[-1].get(name) if _instead else None) or definitions.get(name)
     if definition is None:
         raise UnknownFunction(
             f"this Lambda's code defines no durable function {name[:200]!r}: import its module in the handler's,"
             " or give the function the target of the Lambda that has it"
         )
     return definition
+
+
+@contextmanager
+def instead(others: Mapping[str, Definition]) -> Iterator[None]:
+    """While it is open, `find` finds these first. Within another one only the inner one's count."""
+    _instead.append(others)
+    try:
+        yield
+    finally:
+        _instead.remove(others)
 
 
 def reader(name: str) -> Callable[[str], Any]:

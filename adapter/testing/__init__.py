@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from adapter.testing.cloud import LocalCloud
     from adapter.testing.events import Event
+    from adapter.testing.fakes import Fake
     from adapter.testing.faults import Faults, Killed
 
-__all__ = ["Event", "Faults", "Killed", "LocalCloud"]
+__all__ = ["Event", "Fake", "Faults", "Killed", "LocalCloud"]
 
-_HOMES = {"Event": "events", "Faults": "faults", "Killed": "faults", "LocalCloud": "cloud"}
+_HOMES = {"Event": "events", "Fake": "fakes", "Faults": "faults", "Killed": "faults", "LocalCloud": "cloud"}
 
 
 def __getattr__(name: str) -> Any:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
@@ -25,14 +24,14 @@ from adapter.protocol.records import SEALED, Record
 from adapter.protocol.times import SECOND, Instant, datetime_of, instant_of, span_of
 from adapter.testing.driver import DEFAULT_FUNCTION, Driver
 from adapter.testing.events import Event, WatcherFailed
-from adapter.testing.faults import Dice, Faults, Kill, Meanwhile
+from adapter.testing.faults import Dice, Faults, Kill
 from adapter.testing.happenings import Happening
 from adapter.testing.hosting import LocalHost
 from adapter.testing.in_process.inside import Inside
+from adapter.testing.interventions import Interventions
 from adapter.testing.processes.fleet import Fleet
 from adapter.testing.simulated_aws.engines import engine_named
 from adapter.testing.simulated_aws.lambdas import Function, Invocation
-from adapter.testing.simulated_aws.outages import outage_named
 from adapter.testing.simulated_aws.rules import Minutely
 from adapter.testing.simulated_aws.service import Service
 from adapter.testing.simulated_aws.template import default_template, find_template, load_cached
@@ -48,7 +47,7 @@ LANES = 4
 """Shards of the stream, if a fault may put them out of step."""
 
 
-class LocalCloud:
+class LocalCloud(Interventions):
     """The table, its stream, the functions and the clock of an application, in this process.
 
     Args:
@@ -197,68 +196,6 @@ class LocalCloud:
     def now(self) -> dt.datetime:
         """The virtual time, aware, in UTC."""
         return datetime_of(self.clock())
-
-    def kill(self, fn: Durable[..., Any] | str, operation: type[Any], when: str = "after") -> None:
-        """Kill one run of a function, once. Its Lambda dies ``"before"`` or ``"after"`` its next operation of this
-        class.
-
-        The engine's own Lambdas go by the name of their handler, for instance ``"adapter.lambdas.sweeper.sweep"``. Any
-        Lambda can also be killed by its own name, even while it loads and nobody knows what it will run. A process can
-        only be killed around its calls of AWS: see `adapter.testing.processes.deaths.CALLS`.
-
-        Args:
-            operation: a class of `adapter.engine.operations`, ``Settle`` for instance.
-
-        Raises:
-            ConfigurationError: the kill would never come about.
-        """
-        if not isinstance(operation, type) or when not in ("before", "after"):
-            raise ConfigurationError(
-                "kill takes a class of adapter.engine.operations and 'before' or 'after',"
-                f" not {operation!r} and {when!r}"
-            )
-        self._driver.kill(Kill(getattr(fn, "name", str(fn)), operation, when))
-
-    def meanwhile(self, fn: Durable[..., Any] | str, operation: type[Any], then: Callable[[], object]) -> None:
-        """Each time a run of a function is about to perform such an operation, call ``then`` first.
-
-        What it does happens while the run's invocation is under way: ``lambda: (resolve(id, 1), cloud.drive())`` lets a
-        settlement reach the function's record between two of its operations. Time that passes meanwhile passes for the
-        run, too. Functions are named as for `kill`.
-
-        Args:
-            operation: a class of `adapter.engine.operations`, ``Arm`` for instance.
-        """
-        self._driver.meanwhile(Meanwhile(getattr(fn, "name", str(fn)), operation, then))
-
-    def kill_midway(self, fn: Durable[..., Any] | str, once: Callable[[], bool]) -> None:
-        """Kill one run of a function, once, in the middle of its code: as soon as ``once()`` is true while it runs.
-
-        Only with processes. The cloud asks ``once`` many times a second. Let the function's code leave a sign for it,
-        for instance a file, and then wait; otherwise the code may be over before the cloud looks.
-        """
-        self._driver.kill_midway(getattr(fn, "name", str(fn)), once)
-
-    @contextmanager
-    def outage(self, fn: Durable[..., Any] | str, kind: str) -> Iterator[None]:
-        """While it is open, the Lambda of ``fn`` can't run: it fails as AWS makes it fail.
-
-        What happens meanwhile happens in virtual time, so drive the cloud inside of the ``with``. Of several outages
-        for one Lambda the one that was opened last counts.
-
-        Args:
-            fn: a durable function, for the Lambda where its executions run; or a Lambda's name. A call without a
-                target runs in its caller's Lambda.
-            kind: ``"missing"``: Invoke is refused, events that were accepted before fail. ``"import"``: each attempt
-                fails while the code is imported. ``"denied"``: Invoke is refused, events that were accepted before
-                run. ``"throttled"``: events stay in Lambda's queue, for six hours at most. ``"reserved"``: the reserved
-                concurrency is 0, so events go to the on-failure destination at once.
-
-        Raises:
-            ConfigurationError: there is no such kind, or no such Lambda.
-        """
-        with self.service.outage(self._lambda_of(fn), outage_named(kind)):
-            yield
 
     def records(self) -> list[Record]:
         """All records of the table, by id. These reads aren't counted."""

@@ -24,6 +24,7 @@ from adapter.engine.runner import CodeRunner
 from adapter.errors import ConfigurationError
 from adapter.protocol.times import Instant, Span
 from adapter.protocol.timing import retention_of
+from adapter.testing.fakes import Fake
 from adapter.testing.faults import Kill, Meanwhile
 from adapter.testing.happenings import Happening
 from adapter.testing.hosting import InOrder, LocalKeys, LocalPayloads, LocalPorts, SkewedClock
@@ -105,6 +106,12 @@ class Driver:
     def meanwhile(self, meanwhile: Meanwhile) -> None:
         """Keep it: it holds as long as the cloud."""
         raise ConfigurationError("functions in processes run side by side of themselves: only in this process")
+
+    def fake(self, fake: Fake) -> None:
+        """Let it answer until it ends, or the cloud does."""
+        raise ConfigurationError(
+            f"{fake.definition.name} runs in a process of its own, which knows no fake: only in this process"
+        )
 
     def kill_midway(self, fn: str, once: Callable[[], bool]) -> None:
         raise ConfigurationError(

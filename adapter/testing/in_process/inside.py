@@ -12,6 +12,7 @@ from adapter.engine.operations import Tell
 from adapter.engine.telling import What
 from adapter.protocol.times import SECOND, Instant, Span
 from adapter.testing.driver import Driver, Work
+from adapter.testing.fakes import Fake, Fakes
 from adapter.testing.faults import Kill, Killed, KilledForTime, Meanwhile
 from adapter.testing.happenings import Happening
 from adapter.testing.hosting import LocalHost
@@ -34,6 +35,7 @@ class Inside(Driver):
         self._active: list[Activity] = []
         self._paused: list[tuple[Instant, Activity]] = []
         self._meanwhile: list[Meanwhile] = []
+        self._fakes = Fakes(lambda: self._runs[-1].promise)
         self._overlaps = cloud.service.concurrency.limit is not None
 
     @property
@@ -45,6 +47,7 @@ class Inside(Driver):
             self._paused.pop()[1].drop()
         for function in self.service.functions.values():
             function.forget()
+        self._fakes.clear()
 
     def now(self) -> Instant:
         return self._now
@@ -79,7 +82,8 @@ class Inside(Driver):
     def attempt(self, function: Function, invocation: Invocation) -> Any:
         self.cloud.stats.count_invocation(function.spec.memory_mb)
         host = self._sandboxes.host(function)
-        run = Run(function, invocation, host, self._active[-1] if self._active else None)
+        activity = self._active[-1] if self._active else None
+        run = Run(function, invocation, host, activity, self._fakes.definitions)
         run.enter(self._runs)
         try:
             return function.call(invocation, lambda event, context: host.handle(event, context, None), lambda: run.ran)
@@ -98,6 +102,9 @@ class Inside(Driver):
 
     def meanwhile(self, meanwhile: Meanwhile) -> None:
         self._meanwhile.append(meanwhile)
+
+    def fake(self, fake: Fake) -> None:
+        self._fakes.open(fake)
 
     def fault(self, operation: object, when: str) -> None:
         run = self._runs[-1] if self._runs else None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from adapter.engine import hosts
+from adapter.engine import hosts, registry
 from adapter.engine.operations import Many, Now, Remaining, RunCode, RunLeft, Tell
+from adapter.engine.registry import Definition
 from adapter.protocol.times import NO_TIME, Span
 from adapter.testing.hosting import LocalHost
 from adapter.testing.in_process.activities import Activity
@@ -39,13 +41,14 @@ _INSIDE = (Now, Remaining, RunCode, RunLeft, Tell)
 class Run:
     """One attempt of an invocation. ``promise`` and ``fn`` are known once it runs one.
 
-    ``ran`` is for how long its code has run.
+    ``ran`` is for how long its code has run. ``instead`` are the functions that a test has faked.
     """
 
     function: Function
     invocation: Invocation
     host: LocalHost
     activity: Activity | None = None
+    instead: Mapping[str, Definition] = field(default_factory=dict)
     promise: str = ""
     fn: str = ""
     ran: Span = NO_TIME
@@ -53,8 +56,9 @@ class Run:
     _stack: ExitStack = field(default_factory=ExitStack)
 
     def enter(self, running: list[Run]) -> None:
-        """From here on this process is the Lambda, with its host and its environment."""
+        """From here on this process is the Lambda, with its host, its environment and its code."""
         self._stack = ExitStack()
+        self._stack.enter_context(registry.instead(self.instead))
         self._stack.enter_context(environment(self.function.spec.environment))
         hosts.enter(self.host)
         self._stack.callback(hosts.leave, self.host)
