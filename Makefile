@@ -13,10 +13,11 @@ unexport PYTHONDONTWRITEBYTECODE
 CORE := adapter/codec,adapter/protocol,adapter/replay,adapter/engine
 CORE_COVERAGE := 95
 
-# A tracer makes tests twice as slow. These few reach what all of tests/simulation reach in the pure rooms.
+# These few of tests/simulation reach what all of it reaches in the pure rooms.
 MEASURED := tests/unit tests/simulation/scenarios $(patsubst %,tests/simulation/test_%.py, \
-	aside code drops events maps outsiders promises retries roots schedules)
-OTHERS := $(filter-out $(MEASURED),$(wildcard tests/simulation/test_*.py)) tests/contract tests/faults tests/system
+	aside code events maps outsiders promises retries roots schedules)
+# What storms runs in many threads, and a tracer makes it take ten times as long.
+STORMS := storm or seed
 PYTEST := --numprocesses=auto --dist=worksteal
 
 .DEFAULT_GOAL := help
@@ -54,11 +55,12 @@ lint: $(STAMP)  ## Style, types and the direction of imports
 # coverage starts pytest, not the reverse: our own pytest plugin imports the package before pytest-cov would measure.
 test: export REQUIRE_MINISTACK := 1
 test: lint $(MINISTACK_STAMP)  ## Lint, all tests, coverage of the pure rooms
-	$(BIN)/python -m coverage run --source=$(CORE) -m pytest $(PYTEST) $(MEASURED)
+	$(BIN)/python -m coverage run --source=$(CORE) -m pytest $(PYTEST) -k 'not ($(STORMS))' $(MEASURED)
 	$(BIN)/python -m coverage combine --quiet
 	@echo 'The pure rooms, at least $(CORE_COVERAGE) %:'
 	$(BIN)/python -m coverage report --fail-under=$(CORE_COVERAGE)
-	$(BIN)/python -m pytest $(PYTEST) $(OTHERS)
+	$(BIN)/python -m pytest $(PYTEST) -k '$(STORMS)' $(MEASURED)
+	$(BIN)/python -m pytest $(PYTEST) tests $(addprefix --ignore=,$(MEASURED))
 
 coverage: $(STAMP)  ## What of the whole package the tests reach that play no faults; takes much longer than they do
 	$(BIN)/python -m coverage run -m pytest $(PYTEST) tests/unit tests/contract tests/simulation
