@@ -113,6 +113,10 @@ class Driver:
             f"{fake.definition.name} runs in a process of its own, which knows no fake: only in this process"
         )
 
+    def forget(self) -> None:
+        """End every sandbox. One that serves an invocation ends after it."""
+        raise NotImplementedError
+
     def kill_midway(self, fn: str, once: Callable[[], bool]) -> None:
         raise ConfigurationError(
             f"killing {fn} in the middle of its own code needs a process to kill: LocalCloud(processes=True)"

@@ -61,6 +61,15 @@ class Interventions:
         self._driver.fake(fake)
         return fake
 
+    def forget(self) -> None:
+        """End every sandbox, as a deploy does: the next resume of each execution is a replay, by the code as it is now.
+
+        Nothing else changes. In this process the sandboxes lose the suspended executions that they keep, and the
+        template's handlers are looked up anew; the values of your modules' variables stay, as those of this process.
+        With processes these end, and new ones import your modules. A Lambda that is running finishes first.
+        """
+        self._driver.forget()
+
     def kill(self, fn: Durable[..., Any] | str, operation: type[Any], when: str = "after") -> None:
         """Kill one run of a function, once. Its Lambda dies ``"before"`` or ``"after"`` its next operation of this
         class.

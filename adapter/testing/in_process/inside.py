@@ -106,6 +106,11 @@ class Inside(Driver):
     def fake(self, fake: Fake) -> None:
         self._fakes.open(fake)
 
+    def forget(self) -> None:
+        for function in self.service.functions.values():
+            function.renew()
+        self._sandboxes.end()
+
     def fault(self, operation: object, when: str) -> None:
         run = self._runs[-1] if self._runs else None
         if run is None:

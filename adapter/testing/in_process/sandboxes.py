@@ -35,6 +35,11 @@ class Sandboxes:
         self._last[function.spec.name] = number
         return hosts[number]
 
+    def end(self) -> None:
+        """The next invocation of each function comes to a new one."""
+        self._hosts.clear()
+        self._last.clear()
+
     def _memory(self, function: Function, number: int) -> Memory:
         if number == len(function.memories):
             function.memories.append(Memory(size=function.memory.size))

@@ -64,6 +64,7 @@ class Environments:
         self._changed = threading.Condition()
         self._all: dict[str, list[Environment]] = {}
         self._idle: dict[str, list[Environment]] = {}
+        self._retired: set[Environment] = set()
         self._count = 0
         self._closed = False
 
@@ -132,6 +133,15 @@ class Environments:
             if request_id
         ]
 
+    def retire(self) -> None:
+        """End every process: those that are idle now, and those that serve a call once they have answered it."""
+        with self._changed:
+            for name, idle in self._idle.items():
+                while idle:
+                    self._discard(name, idle.pop())
+            self._retired.update(*self._all.values())
+            self._changed.notify_all()
+
     def close(self) -> None:
         """Kill every process, and wait for their ends. Calls under way raise `EnvironmentDied`."""
         with self._changed:
@@ -166,7 +176,7 @@ class Environments:
 
     def _release(self, name: str, environment: Environment, healthy: bool) -> None:
         with self._changed:
-            if healthy and not self._closed:
+            if healthy and not self._closed and environment not in self._retired:
                 self._idle[name].append(environment)
             else:
                 self._discard(name, environment)
@@ -175,6 +185,7 @@ class Environments:
     def _discard(self, name: str, environment: Environment) -> None:
         environment.close()
         self._all[name].remove(environment)
+        self._retired.discard(environment)
 
 
 def _check_platform() -> None:

@@ -112,6 +112,9 @@ class Fleet(Driver):
     def kill_midway(self, fn: str, once: Callable[[], bool]) -> None:
         self._deaths.plan_midway(fn, once)
 
+    def forget(self) -> None:
+        self._environments.retire()
+
     def fault(self, operation: object, when: str) -> None:
         """The test's own engine has no faults. But processes have to know the function that it starts."""
         if isinstance(operation, Create) and operation.record.fn and when == "before":

@@ -73,6 +73,19 @@ class Function:
         for memory in self.memories:
             memory.clear()
 
+    def renew(self) -> None:
+        """No sandbox is left, as after a deploy: the next one finds the handler as it is then.
+
+        An invocation under way goes on in its own, which nobody uses any more, so it keeps nothing there.
+        """
+        size = self.memory.size
+        for memory in self.memories:
+            memory.clear()
+            memory.size = 0
+        self.memories = [Memory(size=size)]
+        if self.spec.handler:
+            self.handler = None
+
     def resolve(self, fallback: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
         """The handler that the template names; ``fallback`` for a function that no template defines."""
         if self.handler is None and self.spec.handler:

@@ -208,6 +208,45 @@ def test_a_module_that_begins_only_here_is_named_at_once(tmp_path: Path, monkeyp
         assert cloud.stats.invocations == 1
 
 
+DEPLOYED = """
+import asyncio, os
+from adapter import durable
+
+@durable
+def note(order: str) -> int:
+    return os.getpid()
+
+@durable
+async def waits(order: str) -> list[int]:
+    first = await note(order)
+    await asyncio.sleep(3_600)
+    return [first, await note(order)]
+"""
+
+
+def test_a_deploy_ends_all_processes_and_new_ones_replay_by_the_code_as_it_is_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once with the same code, and once with a change that drifts."""
+    path = tmp_path / "deployed_anew.py"
+    path.write_text(DEPLOYED)
+    monkeypatch.syspath_prepend(tmp_path)
+    waits = importlib.import_module(path.stem).waits
+    with LocalCloud(processes=True) as cloud:
+        same = waits.start("same")
+        cloud.advance(60)
+        cloud.forget()
+        assert cloud._driver._environments.pids() == []  # type: ignore[attr-defined]
+        first, second = same.result()
+        assert first != second
+        drifts = waits.start("changed")
+        cloud.advance(60)
+        path.write_text(DEPLOYED.replace("first = await note(order)", "first = await note(order.upper())"))
+        cloud.forget()
+        with pytest.raises(errors.Paused, match="CHANGED"):
+            drifts.result()
+
+
 def test_the_memory_engine_has_no_address_for_processes() -> None:
     with pytest.raises(errors.ConfigurationError, match="engine='moto', not 'memory'"):
         LocalCloud(engine="memory", processes=True)

@@ -128,6 +128,23 @@ def test_one_that_was_killed_while_idle_fails_no_call(environments: Environments
     assert environments.call(one, "{}", "request-2")["pid"] != first
 
 
+def test_those_that_are_retired_answer_first_and_serve_no_further_call(
+    environments: Environments, tmp_path: Path
+) -> None:
+    """Idle ones end at once, and one that serves a call ends after it."""
+    idle, busy = function("functions.describe"), function("functions.meet")
+    described = environments.call(idle, "{}", "request-1")["pid"]
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(environments.call, busy, f'{{"place": "{tmp_path}", "others": 2}}', "request-2")
+        _until(lambda: len(list(tmp_path.iterdir())) == 1)
+        environments.retire()
+        assert described not in environments.pids()
+        (tmp_path / "other").touch()
+        assert call.result() not in environments.pids()
+    assert environments.pids() == []
+    assert environments.call(idle, "{}", "request-3")["pid"] != described
+
+
 def test_a_process_is_killed_at_its_functions_timeout(environments: Environments, tmp_path: Path) -> None:
     with pytest.raises(TimedOut, match=r"local-stay .* ran longer than its 1 seconds"):
         environments.call(function("functions.stay", timeout_s=1), f'{{"started": "{tmp_path / "it"}"}}', "request-1")
