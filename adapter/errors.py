@@ -154,10 +154,14 @@ class Paused(NonDeterminismError, Stuck):
 
 
 class Unreachable(PlatformError):
-    """Lambda refuses to invoke a function, or doesn't answer. ``why``: in a word, or by the name of AWS's error."""
+    """Lambda refuses to invoke a function, or doesn't answer. ``why``: in a word, or by the name of AWS's error.
 
-    def __init__(self, target: str, why: str) -> None:
-        super().__init__(f"the Lambda {target} can't be invoked: {why}")
+    ``target`` is the Lambda that was tried last, if what names it goes to others by now.
+    """
+
+    def __init__(self, message: str, target: str, why: str) -> None:
+        super().__init__(message)
+        self.target = target
         self.why = why
 
 

@@ -1,70 +1,31 @@
-"""The keys that sign envelopes: an item of the promises' table, which the first sender of one makes.
+"""The keys that sign envelopes: a note of the promises' table, which the first sender of one makes.
 
 So there is nothing to deploy. The stack's own roles, which may send envelopes, can sign them; a sender of events can't.
-A sandbox reads the item once in an hour at most, and when it meets an envelope that no key it knows has signed.
+A sandbox reads the note once in an hour at most, and when it meets an envelope that no key it knows has signed.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
-from botocore.exceptions import ClientError
-
+from adapter.aws.notes import MARK, Note
 from adapter.engine.ports import Clock
 from adapter.errors import UnsignedEnvelope
 from adapter.protocol.signatures import Key, Ring, ring
 from adapter.protocol.times import EPOCH, MINUTE
 
-PARTITION = "~keys"
-"""No promise's: no id begins so."""
+PARTITION = f"{MARK}keys"
 
 FRESH = 60 * MINUTE
 """For so long a sandbox signs by what it has read: then it may be that the key was replaced."""
-
-_ITEM = {"pk": {"S": PARTITION}, "sk": {"N": "0"}}
-
-
-class Keys(Protocol):
-    """Where the ring is kept, as a text."""
-
-    def read(self) -> str | None: ...
-    def write(self, text: str, was: str | None) -> bool:
-        """Whether it was written: only in place of ``was``, None: where there is none."""
-        ...
-
-
-class TableKeys:
-    """`Keys` in the promises' table."""
-
-    def __init__(self, client: Any, table: str) -> None:
-        self._client = client
-        self._table = table
-
-    def read(self) -> str | None:
-        found = self._client.get_item(TableName=self._table, Key=_ITEM, ConsistentRead=True).get("Item", {})
-        text: str | None = found.get("ring", {}).get("S")
-        return text
-
-    def write(self, text: str, was: str | None) -> bool:
-        stands = {"ConditionExpression": "attribute_not_exists(pk)"}
-        if was is not None:
-            values = {":was": {"S": was}}
-            stands = {"ConditionExpression": "ring = :was", "ExpressionAttributeValues": values}  # type: ignore[dict-item]
-        try:
-            self._client.put_item(TableName=self._table, Item={**_ITEM, "ring": {"S": text}}, **stands)
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-                raise
-            return False
-        return True
 
 
 class Signatures:
     """`adapter.engine.ports.Signer` by keys that are kept somewhere. One for each sandbox."""
 
-    def __init__(self, keys: Keys, clock: Clock) -> None:
+    def __init__(self, keys: Note, clock: Clock) -> None:
         self._keys = keys
         self._clock = clock
         self._ring: Ring | None = None

@@ -21,11 +21,13 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from adapter.aws import clients
+from adapter.aws import clients, keys, moves
 from adapter.aws.aside import SqsAside
 from adapter.aws.invoker import LambdaInvoker
-from adapter.aws.keys import Signatures, TableKeys
+from adapter.aws.keys import Signatures
 from adapter.aws.logs import LogWatcher, silence_replays
+from adapter.aws.moves import NotedMoves
+from adapter.aws.notes import TableNote
 from adapter.aws.patience import Patience, PatientPorts
 from adapter.aws.payloads import Cached, S3Payloads
 from adapter.aws.sandbox import Sandbox
@@ -144,17 +146,20 @@ def connect(environment: Mapping[str, str]) -> AwsHost:
     store = DynamoStore(table, region, environment.get("AWS_ENDPOINT_URL_DYNAMODB"))
     clients.bounded(store.client, patience.left)
     client = functools.partial(clients.make, region=region, left=patience.left)
-    signer = Signatures(TableKeys(store.client, table), clock)
+    note = functools.partial(TableNote, store.client, table)
+    signer = Signatures(note(keys.PARTITION), clock)
+    moved = NotedMoves(note(moves.PARTITION), clock)
     ports = PatientPorts(
         patience=patience,
         store=SealedStore(store, sealing, pool, clock),
-        invoker=LambdaInvoker(client("lambda"), signer, patience.call_briefly),
+        invoker=LambdaInvoker(client("lambda"), signer, patience.call_briefly, moved),
         timers=_timers(client, environment, clock, signer),
         signer=signer,
         clock=clock,
         runner=CodeRunner(),
         watcher=LogWatcher(Logger(use_rfc3339=True)),
         pool=pool,
+        moves=moved,
         aside=SqsAside(
             environment.get("DURABLE_AGAIN", ""),
             environment.get("DURABLE_UNHANDLED", ""),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import click
 
-from adapter.cli import acting, redriving, showing
+from adapter.cli import acting, moving, redriving, showing
 from adapter.cli.reading import LOOKED_AT, Reader
 from adapter.engine import hosts
 from adapter.engine.host import EngineHost
@@ -179,6 +179,28 @@ def redrive(host: EngineHost, dry_run: bool) -> None:
     """
     for line in redriving.redrive(host, dry_run):
         click.echo(showing.shown(line))
+
+
+@durable.command()
+@click.argument("old", required=False)
+@click.argument("new", required=False)
+@click.option("--undo", is_flag=True, help="Take back the move of OLD.")
+@click.pass_obj
+def move(host: EngineHost, old: str | None, new: str | None, undo: bool) -> None:
+    """Find the Lambda OLD under the name NEW, once there is no OLD any more.
+
+    Executions remember the names of their Lambdas: this is for one that was renamed. Without arguments, list the moves.
+    """
+    for line in _moved(host, old, new, undo):
+        click.echo(showing.shown(line))
+
+
+def _moved(host: EngineHost, old: str | None, new: str | None, undo: bool) -> Iterable[str]:
+    if old is None and not undo:
+        return moving.listed(host)
+    if old is None or (new is None) is not undo:
+        raise click.UsageError("give OLD and NEW, or OLD and --undo, or nothing")
+    return [moving.undo(host, old)] if new is None else moving.move(host, old, new)
 
 
 @durable.command("rotate-keys")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import heapq
 import itertools
 from collections import Counter
@@ -14,6 +15,7 @@ from adapter.engine.host import EngineHost
 from adapter.engine.operations import Many, Now, PeekFunction, PeekPromise, ReadPromise
 from adapter.errors import BadMessage, ConfigurationError, UnknownPromise
 from adapter.protocol.ids import is_id, parent_of
+from adapter.protocol.moves import UNMOVED, Moves
 from adapter.protocol.records import Kind, Record, Stored
 from adapter.protocol.signs import Roots, followed
 from adapter.protocol.standing import Standing, Way, standing
@@ -69,6 +71,7 @@ class Reader:
     def __init__(self, host: EngineHost) -> None:
         self._perform = host.ports.perform
         self._due = host.ports.store.due
+        self._read_moves = host.ports.moves.read
         self.now: Instant = self._perform(Now())
 
     def family(self, promise: str) -> Family:
@@ -117,7 +120,14 @@ class Reader:
         if isinstance(own.paused, Stored):
             with contextlib.suppress(ConfigurationError, BadMessage):
                 own = replace(own, paused=self.opened(own.id).paused or own.paused)
-        return standing(own, family.children, self.now, family.roots)
+        return standing(own, family.children, self.now, family.roots, self._moves if own.outage else UNMOVED)
+
+    @functools.cached_property
+    def _moves(self) -> Moves:
+        """Where renamed Lambdas are found. Nothing else that is shown depends on it."""
+        with contextlib.suppress(BadMessage):
+            return self._read_moves()
+        return UNMOVED
 
     # A tree.
 

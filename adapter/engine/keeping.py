@@ -23,7 +23,10 @@ Perform = Callable[[Operation], Any]
 
 
 def keep(perform: Perform, target: str, message: Message, why: str) -> None:
-    """Keep a message that the Lambda ``target`` couldn't be invoked with, or couldn't run, and say ``why``."""
+    """Keep a message that the Lambda ``target`` couldn't be invoked with, or couldn't run, and say ``why``.
+
+    The promise may name its Lambda otherwise, by an older name.
+    """
     is_check = isinstance(message, Resume) and message.cause is Cause.CHECK
     # Whether what a check is for has still to be done is judged again.
     sent = Look(id=message.id) if is_check else again(message)
@@ -43,8 +46,15 @@ def keep(perform: Perform, target: str, message: Message, why: str) -> None:
     perform(SendAt(own.target, sent, at, upkeep=is_check))
     # A look may leave alone what it finds, so it stands for no other message.
     perform(Hold(own.id, why, since, EPOCH if is_check else at))
-    long, where = now - since >= outages.LONG, own.target
-    perform(Tell(What.STALLED if long else What.HELD, own.id, own.fn, {"why": why, "since": since, "target": where}))
+    long, where = now - since >= outages.LONG, target or own.target
+    ends = outages.remedy(why, where)
+    told = Tell(
+        What.STALLED if long else What.HELD,
+        own.id,
+        own.fn,
+        {"why": why, "since": since, "target": where, "remedy": ends},
+    )
+    perform(told)
 
 
 def send_later(perform: Perform, target: str, message: Timed) -> None:

@@ -42,6 +42,7 @@ from adapter.engine.operations import (
 from adapter.errors import ConfigurationError, Unreachable, UnsignedEnvelope
 from adapter.protocol.ids import parent_of
 from adapter.protocol.messages import Message, Timed
+from adapter.protocol.moves import UNMOVED, Moves
 from adapter.protocol.promises import Arming, Firing, Written
 from adapter.protocol.records import MAX_PAYLOAD_BYTES, Record, State
 from adapter.protocol.times import EPOCH, Instant, Span
@@ -199,6 +200,32 @@ class Signer(Protocol):
         ...
 
 
+class Moved(Protocol):
+    """Knows under which names renamed Lambdas are found."""
+
+    def known(self) -> Moves:
+        """As it was a minute ago, at most."""
+        ...
+
+    def read(self) -> Moves: ...
+    def change(self, change: Callable[[Moves], Moves]) -> Moves:
+        """Write what ``change`` makes of those that stand. It may be called again, for what others wrote meanwhile."""
+        ...
+
+
+class NeverMoved:
+    """Without a place for moves."""
+
+    def known(self) -> Moves:
+        return UNMOVED
+
+    def read(self) -> Moves:
+        return UNMOVED
+
+    def change(self, change: Callable[[Moves], Moves]) -> Moves:
+        raise ConfigurationError("set DURABLE_TABLE to the name of the promises' table, which keeps the moves")
+
+
 class Clock(Protocol):
     def now(self) -> Instant: ...
 
@@ -241,6 +268,7 @@ class Ports:
     watcher: Watcher
     pool: Pool
     aside: Aside = field(default_factory=NoAside)
+    moves: Moved = field(default_factory=NeverMoved)
     prefix: str = ""
     default_target: str = ""
     largest: int = MAX_PAYLOAD_BYTES
@@ -298,7 +326,7 @@ class Ports:
             self.invoker.invoke(operation.target, operation.message)
         except Unreachable as refused:
             try:
-                keep(self.perform, operation.target, operation.message, refused.why)
+                keep(self.perform, refused.target, operation.message, refused.why)
             except ConfigurationError:
                 # Without a queue nothing can be kept.
                 raise refused from None

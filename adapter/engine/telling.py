@@ -56,8 +56,8 @@ class What(StrEnum):
     REFUSED = "refused", Level.WARNING, ("state",)
     UNHEARD = "unheard", Level.WARNING, ("error",)
     CRASHED = "crashed", Level.ERROR
-    HELD = "held", Level.WARNING, ("why", "since", "target"), Progress.NONE
-    STALLED = "stalled", Level.ERROR, ("why", "since", "target"), Progress.NONE
+    HELD = "held", Level.WARNING, ("why", "since", "target", "remedy"), Progress.NONE
+    STALLED = "stalled", Level.ERROR, ("why", "since", "target", "remedy"), Progress.NONE
     DEAD_LETTER = "dead letter", Level.ERROR, ("crashes",)
     WAKING = "waking", Level.DEBUG, ("by",), Progress.GOT_ON
     OCCURRED = "occurred", Level.INFO, ("schedule",)

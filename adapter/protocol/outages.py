@@ -60,3 +60,14 @@ def is_kept(own: Record, now: Instant, *, again: bool) -> bool:
 def said(why: str) -> str:
     """Behind a Lambda's name."""
     return _SAID.get(why, f"fails with {why}")
+
+
+def remedy(why: str, target: str) -> str:
+    """What ends an outage of this Lambda."""
+    mended = "it goes on by itself once that is mended"
+    return f"{mended}; {if_renamed(target)}" if why == MISSING else mended
+
+
+def if_renamed(target: str) -> str:
+    """What to do if a Lambda is missing because it has another name now."""
+    return f"if {target} has another name now: durable move {target} NEW"

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
-from adapter.protocol.outages import said
+from adapter.protocol import moves
+from adapter.protocol.moves import UNMOVED, Moves
+from adapter.protocol.outages import remedy, said
 from adapter.protocol.records import BLOCK_FUNCTION, Kind, Record, State, Stored
 from adapter.protocol.signs import (
     UNREAD,
@@ -112,23 +114,25 @@ class Standing:
         return (*promises, *(Wait(what=what, at=at) for what, at in times if at is not None))
 
 
-def standing(own: Record, children: Sequence[Record], now: Instant, roots: Roots = UNREAD) -> Standing:
-    """How a promise stands at ``now``. The arguments are those of `adapter.protocol.signs.verdict`."""
+def standing(
+    own: Record, children: Sequence[Record], now: Instant, roots: Roots = UNREAD, moved: Moves = UNMOVED
+) -> Standing:
+    """How a promise stands at ``now``. The arguments are those of `adapter.protocol.signs.verdict`, and the moves."""
     found = verdict(own, children, now, roots)
     if isinstance(found, Over):
         return Standing(verdict=found, text=_settled(own, now))
     cleans_up = not own.pending
     lead = f"{_settled(own, now)}; cleans up: " if cleans_up else ""
-    said = _function(own, found, now) if own.kind is Kind.CALL else _promise(own, found, now)
+    said = _function(own, found, now, moved) if own.kind is Kind.CALL else _promise(own, found, now)
     return Standing(verdict=found, text=lead + said, cleans_up=cleans_up)
 
 
-def _function(own: Record, found: Unsettled, now: Instant) -> str:
+def _function(own: Record, found: Unsettled, now: Instant, moved: Moves) -> str:
     match found:
         case Paused():
             return _paused(own)
         case Held():
-            return _held(own, found, now)
+            return _held(own, found, now, moved)
         case Expired():
             due = f"is about to time out: its deadline was {time_in_words(own.deadline or EPOCH, now)}"
             return f"{due}; {_remedy(own, now)}" if found.late else due
@@ -259,9 +263,11 @@ def _paused(own: Record) -> str:
     return f"paused: {why}; deploy code that replays its history, then durable resume {own.id}"
 
 
-def _held(own: Record, found: Held, now: Instant) -> str:
-    since = f"its Lambda {own.target} {said(found.why)} since {time_in_words(found.since, now)}"
-    return f"paused: {since}; it goes on by itself once that is mended" if found.long else f"is tried again: {since}"
+def _held(own: Record, found: Held, now: Instant, moved: Moves) -> str:
+    way = moved.way(own.target)
+    since = f"{moves.named(own.target, way)} {said(found.why)} since {time_in_words(found.since, now)}"
+    what_ends_it = remedy(found.why, (own.target, *way)[-1])
+    return f"{'paused' if found.long else 'is tried again'}: its Lambda {since}; {what_ends_it}"
 
 
 def first_line(text: str) -> str:

@@ -339,4 +339,5 @@ class LocalCloud(Interventions):
         return name
 
     def _stuck(self, record: Record) -> Stuck:
-        return stuck(record, self.records(), self.clock(), self._progress.failures, self.service.lost)
+        moved = self._driver.moves().read()
+        return stuck(record, self.records(), self.clock(), self._progress.failures, self.service.lost, moved)

@@ -12,9 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from adapter.aws import keys, moves
 from adapter.aws.aside import SqsAside
 from adapter.aws.invoker import LambdaInvoker
 from adapter.aws.keys import Signatures
+from adapter.aws.moves import NotedMoves
 from adapter.aws.sealed import SealedStore
 from adapter.aws.sealing import Sealing, cipher_named
 from adapter.aws.timers import SqsTimers
@@ -27,7 +29,7 @@ from adapter.protocol.timing import retention_of
 from adapter.testing.fakes import Fake
 from adapter.testing.faults import Kill, Meanwhile
 from adapter.testing.happenings import Happening
-from adapter.testing.hosting import InOrder, LocalKeys, LocalPayloads, LocalPorts, SkewedClock
+from adapter.testing.hosting import InOrder, LocalNote, LocalPayloads, LocalPorts, SkewedClock
 from adapter.testing.ports import Cloud
 from adapter.testing.simulated_aws.engines import AnyWorld
 from adapter.testing.simulated_aws.lambdas import Function, Invocation
@@ -65,6 +67,7 @@ class Driver:
         self.past = PastIndex(self.dice, self.now, self.world.records)
         self._skews: dict[str, Span] = {}
         self._signer: Signatures | None = None
+        self._moves: NotedMoves | None = None
 
     # What a subclass does.
 
@@ -185,13 +188,14 @@ class Driver:
         store = self.store(None if bucket is None else LocalPayloads(bucket, self.cloud.stats, self.fault))
         return LocalPorts(
             store=store,
-            invoker=LambdaInvoker(self.world.lambda_client, self.signer()),
+            invoker=LambdaInvoker(self.world.lambda_client, self.signer(), moves=self.moves()),
             timers=self._timers(clock),
             signer=self.signer(),
             clock=clock,
             runner=CodeRunner(),
             watcher=self.cloud,
             pool=InOrder(),
+            moves=self.moves(),
             aside=SqsAside(
                 self.cloud.template.variable("DURABLE_AGAIN"),
                 self.cloud.template.variable("DURABLE_UNHANDLED"),
@@ -208,8 +212,17 @@ class Driver:
     def signer(self) -> Signatures:
         """What signs envelopes, and knows those that were signed: of all sandboxes in this process."""
         if self._signer is None:
-            self._signer = Signatures(LocalKeys(self.world.keys, self.cloud.stats, self.fault), self)
+            self._signer = Signatures(self._note(keys.PARTITION), self)
         return self._signer
+
+    def moves(self) -> NotedMoves:
+        """Where renamed Lambdas are found, as all sandboxes in this process know it."""
+        if self._moves is None:
+            self._moves = NotedMoves(self._note(moves.PARTITION), self)
+        return self._moves
+
+    def _note(self, partition: str) -> LocalNote:
+        return LocalNote(self.world.note(partition), partition, self.cloud.stats, self.fault)
 
     def bucket(self) -> Payloads | None:
         """The bucket of large values, if the template has one."""

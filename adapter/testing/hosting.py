@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from adapter.aws.keys import Keys
+from adapter.aws.notes import Note
 from adapter.engine.host import EngineHost
 from adapter.engine.memory import Memory
 from adapter.engine.operations import Operation
@@ -89,30 +89,34 @@ class LocalPayloads:
 
 
 @dataclass(frozen=True, slots=True)
-class WriteKeys:
-    """A call to the table, to make or replace the keys that sign envelopes."""
+class WriteNote:
+    """A call to the table, to make or replace a note: the keys that sign envelopes, or the moves of Lambdas."""
+
+    partition: str
 
 
 @dataclass(frozen=True)
-class LocalKeys:
-    """`adapter.aws.keys.Keys` with a fault before and after each write.
+class LocalNote:
+    """`adapter.aws.notes.Note` with a fault before and after each write.
 
-    Neither is counted: on AWS a sandbox reads them once in an hour, and nobody writes them after the first time.
+    Neither is counted: on AWS a sandbox reads the keys once in an hour, the moves only while a Lambda is missing, and
+    hardly anybody writes either.
     """
 
-    keys: Keys
+    note: Note
+    partition: str
     stats: Stats
     fault: Callable[[object, str], None]
 
     def read(self) -> str | None:
         with self._unmetered():
-            return self.keys.read()
+            return self.note.read()
 
     def write(self, text: str, was: str | None) -> bool:
-        self.fault(WriteKeys(), "before")
+        self.fault(WriteNote(self.partition), "before")
         with self._unmetered():
-            written = self.keys.write(text, was)
-        self.fault(WriteKeys(), "after")
+            written = self.note.write(text, was)
+        self.fault(WriteNote(self.partition), "after")
         return written
 
     @contextmanager

@@ -12,6 +12,7 @@ from adapter.engine.telling import Progress, What
 from adapter.errors import Paused, Stuck
 from adapter.protocol import signs
 from adapter.protocol.ids import parent_of, root_of
+from adapter.protocol.moves import UNMOVED, Moves
 from adapter.protocol.records import Kind, Record
 from adapter.protocol.signs import followed
 from adapter.protocol.standing import Standing, named, standing
@@ -112,12 +113,17 @@ class Movement:
 
 
 def stuck(
-    record: Record, records: Sequence[Record], now: Instant, failures: Failures, lost: Sequence[Invocation]
+    record: Record,
+    records: Sequence[Record],
+    now: Instant,
+    failures: Failures,
+    lost: Sequence[Invocation],
+    moved: Moves = UNMOVED,
 ) -> Stuck:
     """The error for the caller that waits for ``record``. ``records`` are all records of the table."""
     family = [one for one in records if root_of(one.id) == root_of(record.id)]
     unsettled = [one for one in family if one.id == record.id or (one.kind is Kind.CALL and one.runnable)]
-    standings = _standings(unsettled, records, now)
+    standings = _standings(unsettled, records, now, moved)
     paused = [one.paused for one, stands in zip(unsettled, standings, strict=True) if stands.verdict == DRIFTED]
     if paused:
         return Paused("\n".join(paused))
@@ -129,7 +135,7 @@ def stuck(
     return Stuck("\n  ".join([f"{named(record)} can't move any more:", *lines]))
 
 
-def _standings(functions: Sequence[Record], records: Sequence[Record], now: Instant) -> list[Standing]:
+def _standings(functions: Sequence[Record], records: Sequence[Record], now: Instant, moved: Moves) -> list[Standing]:
     by_id = {one.id: one for one in records}
     below: dict[str, list[Record]] = {}
     for one in sorted(records, key=lambda one: one.ordinal):
@@ -137,6 +143,7 @@ def _standings(functions: Sequence[Record], records: Sequence[Record], now: Inst
 
     def stands(own: Record) -> Standing:
         children = below.get(own.id, [])
-        return standing(own, children, now, {root: by_id.get(root) for root in followed(own, children, now)})
+        roots = {root: by_id.get(root) for root in followed(own, children, now)}
+        return standing(own, children, now, roots, moved)
 
     return [stands(own) for own in functions]

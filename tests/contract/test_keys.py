@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from adapter.aws.keys import FRESH, Keys, Signatures
+from adapter.aws.keys import FRESH, PARTITION, Signatures
+from adapter.aws.notes import Note
 from adapter.errors import UnsignedEnvelope
 from adapter.protocol.messages import MARK, VERSION
 from adapter.protocol.signatures import NAME
@@ -30,7 +31,7 @@ class Time:
 class Counted:
     """Keys, and how often they were read and written."""
 
-    keys: Keys
+    keys: Note
     calls: list[str] = field(default_factory=list)
 
     def read(self) -> str | None:
@@ -45,7 +46,7 @@ class Counted:
 @pytest.fixture(params=["memory", "moto"])
 def keys(request: pytest.FixtureRequest) -> Iterator[Counted]:
     with LocalCloud(engine=request.param) as cloud:
-        yield Counted(cloud._world.keys)
+        yield Counted(cloud._world.note(PARTITION))
         assert cloud.records() == [], "they are no promise"
 
 

@@ -254,6 +254,18 @@ def test_a_durable_function_keeps_promises_calls_functions_of_its_stack_and_does
     ]
 
 
+def test_whoever_may_invoke_may_read_where_a_renamed_lambda_is_found() -> None:
+    """The moves are an item of the table. Others than these invoke nobody."""
+    invoking = {}
+    for path in TEMPLATES:
+        for name, resource in parse(path)["Resources"].items():
+            lists = [each["Action"] for each in statements(resource)]
+            actions = {action for each in lists for action in (each if isinstance(each, list) else [each])}
+            if "lambda:InvokeFunction" in actions:
+                invoking[name] = "dynamodb:GetItem" in actions
+    assert invoking == {"ResumerRole": True, "TimersRole": True, "Access": True}
+
+
 def functions_of_all(**parameters: str) -> dict[str, dict[str, Any]]:
     """The properties of every function, by logical id: the examples', and the library's own."""
     stack = open_stack(ROOT / "template.yaml", name="local", parameters={"Links": "true", **parameters})

@@ -16,7 +16,7 @@ from adapter.protocol.ids import MAX_ID_CHARACTERS
 from adapter.protocol.messages import Cause, Look, Resume
 from adapter.protocol.promises import Firing
 from adapter.protocol.times import LATEST, MINUTE, SECOND
-from adapter.testing.simulated_aws.in_memory import MemoryKeys
+from adapter.testing.simulated_aws.in_memory import MemoryNote
 from tests.support.envelopes import Trusting
 
 NOW = 1_000 * SECOND
@@ -118,7 +118,7 @@ def test_ten_of_the_longest_messages_are_less_than_a_batch_may_have() -> None:
         longest = letter * (MAX_ID_CHARACTERS // len(letter.encode()))
         resume = Resume(id=longest, cause=Cause.TIMER, firing=firing)
         client = Sqs()
-        signer = Signatures(MemoryKeys(), Clock())
+        signer = Signatures(MemoryNote(), Clock())
         SqsTimers(client, "timers", Clock(), signer).send_batch([SendAt("f" * 64, resume, LATEST)] * BATCH)
         ((_, entries),) = client.calls
         assert sum(len(entry["MessageBody"].encode()) for entry in entries) < 256 * 1024

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections import defaultdict
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
@@ -75,7 +76,7 @@ class MemoryWorld(Services):
         self.store = MemoryStore(stats, clock, lags, promises_table(template).expires)
         self.time_to_live, self.expire = self.store.time_to_live, self.store.expire
         self.streams = _Streams(self.store.changes)
-        self.keys = MemoryKeys()
+        self._notes: defaultdict[str, MemoryNote] = defaultdict(MemoryNote)
         self.pollers = [
             Poller(_Tail(self.store.changes).read, mapping, lanes, clock, self.send) for mapping in template.mappings
         ]
@@ -87,6 +88,10 @@ class MemoryWorld(Services):
     def close(self) -> None:
         self._stack.close()
 
+    def note(self, partition: str) -> MemoryNote:
+        """A text beside the promises."""
+        return self._notes[partition]
+
     def due_minutes(self) -> list[int]:
         return self.store.due_minutes()
 
@@ -97,8 +102,8 @@ class MemoryWorld(Services):
         return sorted(self.store.records(), key=lambda record: record.id)
 
 
-class MemoryKeys:
-    """`adapter.aws.keys.Keys` in memory."""
+class MemoryNote:
+    """`adapter.aws.notes.Note` in memory."""
 
     def __init__(self) -> None:
         self._text: str | None = None

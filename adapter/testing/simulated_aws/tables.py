@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from adapter.aws.items import to_record
-from adapter.aws.keys import PARTITION, TableKeys
+from adapter.aws.notes import MARK, TableNote
 from adapter.aws.store import DynamoStore
 from adapter.protocol.records import Record
 from adapter.protocol.times import MINUTE, Instant
@@ -53,13 +53,12 @@ class ScannedTable:
 
     def records(self) -> list[Record]:
         """All records of the table, by id. The reads aren't counted."""
-        items = (item for item in self._scan() if item["pk"]["S"] != PARTITION)
+        items = (item for item in self._scan() if not item["pk"]["S"].startswith(MARK))
         return sorted(map(to_record, items), key=lambda record: record.id)
 
-    @property
-    def keys(self) -> TableKeys:
-        """Those that sign envelopes."""
-        return TableKeys(self.store.client, self.table)
+    def note(self, partition: str) -> TableNote:
+        """A text beside the promises."""
+        return TableNote(self.store.client, self.table, partition)
 
     def expire(self, now: Instant) -> None:
         """Let DynamoDB remove what it finds expired by now."""

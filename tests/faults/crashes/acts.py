@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from adapter import attach
+from adapter.cli.moving import move
 from adapter.cli.redriving import redrive
 from adapter.engine import hosts
 from adapter.engine.operations import Create, Remove
@@ -139,6 +140,17 @@ def out(kind: str, cloud: LocalCloud) -> object:
         handle = calls_apart.start()
         cloud.advance(600)
     return handle.result()
+
+
+def moved(cloud: LocalCloud) -> object:
+    """What it calls is in a Lambda that was renamed. An operator says so; a command that died is given again."""
+    cloud.service.function("operator").handler = lambda event, context: [*move(hosts.current(), "apart", "anew")]
+    with cloud.outage(apart, "missing"):
+        handle = calls_apart.start()
+        cloud.advance(60)
+        cloud.service.enqueue("operator", "{}")
+        cloud.advance(600)
+        return handle.status().value
 
 
 def removed(cloud: LocalCloud) -> object:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from adapter.aws import keys, moves
 from adapter.engine.operations import (
     Arm,
     Arrive,
@@ -38,7 +39,7 @@ from adapter.protocol.messages import Cause, Look, Occur, Resume, Start
 from adapter.protocol.records import Kind, State
 from adapter.testing.driver import DEFAULT_FUNCTION
 from adapter.testing.faults import Kill
-from adapter.testing.hosting import ClearPayloads, PutPayload, WriteKeys
+from adapter.testing.hosting import ClearPayloads, PutPayload, WriteNote
 from tests.faults.crashes.played import CLOUDS
 from tests.faults.crashes.plays import PLAYS, play
 from tests.faults.crashes.programs import leaf
@@ -127,7 +128,8 @@ def of_a_child(state: State, by_parent: bool = False) -> Callable[[Any], bool]:
 ROWS = {
     "put-large-text": Row("carries", ":large", of(PutPayload)),
     "copy-large-text": Row("carries", RESUMER, of(PutPayload)),
-    "make-keys": Row("begins", "-begins", of(WriteKeys)),
+    "make-keys": Row("begins", "-begins", of(WriteNote, partition=keys.PARTITION)),
+    "move-lambda": Row("is moved", "operator", of(WriteNote, partition=moves.PARTITION)),
     "create-root": Row("follows", ":follows", created(root=True)),
     "send-root-deadline": Row("late", ":is_late", to_root(SendAt, Look)),
     "invoke-root": Row("follows", ":follows", to_root(Invoke, Start)),

@@ -41,7 +41,8 @@ def test_an_unknown_id_is_one_line(arguments: list[str], promise: str, cloud: Lo
 
 def test_a_command_line_that_cannot_be_read_ends_with_two(cloud: LocalCloud) -> None:
     """Other commands end so, too."""
-    for arguments in (["show"], ["list", "--limit", "0"], ["resolve", "a~0"], ["nonsense"]):
+    unreadable = (["show"], ["list", "--limit", "0"], ["resolve", "a~0"], ["nonsense"])
+    for arguments in (*unreadable, ["move", "a"], ["move", "--undo"], ["move", "a", "b", "--undo"]):
         assert invoke(*arguments).exit_code == 2
 
 

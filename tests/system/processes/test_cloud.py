@@ -15,6 +15,7 @@ from adapter.engine.operations import Invoke, ReadFunction, Remove, Settle
 from adapter.testing import Event, Faults, LocalCloud
 from handlers.demo import ORDER, TEMPLATE
 from handlers.orders import Payment, charge, checkout
+from tests.simulation.command.commanding import said
 from tests.system.processes.durables import (
     OutOfTea,
     boil,
@@ -130,6 +131,22 @@ def test_a_lambda_that_is_out_for_a_while_runs_afterwards(kind: str, fleet: Loca
         fleet.advance(40)
         assert fleet.stats.bodies[boil] == 0
     assert handle.result() == 2
+
+
+def test_what_names_a_renamed_lambda_goes_on_in_the_new_one(fleet: LocalCloud) -> None:
+    """Each process reads the move from the table, once it finds the old Lambda missing."""
+    ran: set[str] = set()
+    handles = [nap.with_options(target="kitchen").start(60), brew.with_options(target="kitchen").start(1)]
+    fleet.drive()
+    later = brew.with_options(target="kitchen").start(2)
+    with fleet.outage("kitchen", "missing"):
+        fleet.advance(120)
+        assert handles[0].status() == later.status() == "pending"
+        fleet.watchers.append(lambda event: ran.add(event.function) if event.what == "running" else None)
+        said("move", "kitchen", "pantry")
+        assert [handle.result() for handle in (*handles, later)] == ["awake", 3, 4]
+    assert ran == {"local-pantry"}
+    assert fleet.stats.bodies[boil] == 4
 
 
 def test_a_kill_before_the_outcome_is_stored_runs_the_step_twice(fleet: LocalCloud) -> None:

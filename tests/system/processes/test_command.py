@@ -20,6 +20,7 @@ from adapter.protocol.messages import Cause, Resume, parse
 from adapter.protocol.records import Kind, Record, State, Wake
 from adapter.protocol.timing import indexed
 from adapter.testing.simulated_aws.gateway import Gateway
+from adapter.testing.simulated_aws.outages import NoSuchFunction
 from adapter.testing.simulated_aws.template import default_template, load
 from adapter.testing.simulated_aws.world import World
 from adapter.testing.stats import Stats
@@ -35,8 +36,9 @@ class Operator:
         self.world.open()
         stack.callback(self.world.close)
         self.invoked: list[tuple[str, str]] = []
+        self.missing: set[str] = set()
         clients = {"dynamodb": self.world.store.client}
-        gateway = Gateway(clients, lambda function, payload: self.invoked.append((function, payload)), threading.Lock())
+        gateway = Gateway(clients, self._invoked, threading.Lock())
         self.gateway = stack.enter_context(gateway)
         now = SystemClock().now()
         asked = {"kind": Kind.EXTERNAL, "args": json.dumps(describe(bool)), "wake": Wake.DIRECT, "reply_to": "shop-ask"}
@@ -44,6 +46,11 @@ class Operator:
         self.world.store.create(Record(id="order-7~0", created_at=now, **asked))
         self.world.store.create(indexed(Record(id="order-8", fn="shop:ask", target="shop-ask", created_at=now)))
         self.world.store.pause("order-8", "ask drifted from its history\n  stored: secret")
+
+    def _invoked(self, function: str, payload: str) -> None:
+        if function in self.missing:
+            raise NoSuchFunction(function)
+        self.invoked.append((function, payload))
 
     def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         environment = {
@@ -90,6 +97,21 @@ def test_the_installed_command_looks_settles_and_resumes_on_aws(operator: Operat
     paused: Any = operator.world.store.read_promise("order-8")
     again = Resume(id="order-8", cause=Cause.AGAIN, since=paused.created_at)
     assert (function, parse(json.loads(payload))) == ("shop-ask", again)
+
+
+def test_the_installed_command_moves_a_lambda_on_aws(operator: Operator) -> None:
+    """Another process finds the move in the table, and invokes by the new name."""
+    there = {"DURABLE_TABLE": operator.world.table, "DURABLE_PREFIX": "shop-"}
+    operator.missing.add("shop-ask")
+    refused = operator.run("resume", "order-8", **there)
+    assert refused.returncode == 1
+    assert "the Lambda shop-ask can't be invoked: missing; if shop-ask has another name now" in refused.stderr
+    moved = operator.run("move", "ask", "shop-inquire", **there)
+    assert (moved.returncode, moved.stderr) == (0, "")
+    assert moved.stdout.startswith("shop-ask (moved to shop-inquire)\n")
+    assert operator.run("move", **there).stdout == "shop-ask (moved to shop-inquire)\n"
+    assert operator.run("resume", "order-8", **there).returncode == 0
+    assert [function for function, _ in operator.invoked] == ["shop-inquire"]
 
 
 def test_what_aws_refuses_is_one_line_and_ends_with_one(operator: Operator) -> None:
