@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 CORE := adapter/codec,adapter/protocol,adapter/replay,adapter/engine
 CORE_COVERAGE := 95
 
-# These few of tests/simulation reach what all of it reaches in the pure rooms.
+# These few of tests/simulation reach nearly all that it reaches in the pure rooms.
 MEASURED := tests/unit tests/simulation/scenarios $(patsubst %,tests/simulation/test_%.py, \
 	aside code events maps outsiders promises retries roots schedules verifying)
 # What storms runs in many threads, and a tracer makes it take ten times as long.
