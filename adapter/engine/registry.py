@@ -82,7 +82,7 @@ def instead(others: Mapping[str, Definition]) -> Iterator[None]:
     try:
         yield
     finally:
-        _instead.remove(others)
+        _instead.pop()
 
 
 def reader(name: str) -> Callable[[str], Any]:

@@ -11,7 +11,7 @@ import pytest
 
 from adapter import Retry, attach, durable, errors, promise, resolve, run
 from adapter.engine import registry
-from adapter.testing import LocalCloud
+from adapter.testing import Event, LocalCloud
 from tests.support.effort import ENGINE
 from tests.support.laws import COLD, HOUR, Broken, step
 
@@ -231,6 +231,29 @@ def test_no_other_cloud_and_no_later_test_sees_a_fake() -> None:
     assert registry.definitions == known
     with LocalCloud(engine=ENGINE) as later:
         assert later.run(charge, ORDERS[0]) == -1
+
+
+@durable
+async def checkouts_alone(order: Order) -> int:
+    return await charge(order)
+
+
+def test_a_cloud_that_a_watcher_opens_in_the_middle_of_a_run_leaves_that_runs_fakes_in_place() -> None:
+    """Each Lambda has the fakes of its own cloud, also one that is made while the Lambda runs."""
+    opened: list[int] = []
+
+    def watch(event: Event) -> None:
+        if not opened and event.what == "running":
+            with LocalCloud(engine=ENGINE) as inner:
+                opened.append(inner.run(charge, ORDERS[0]))
+            outer.fake(charge, returns=7)
+
+    with LocalCloud(engine=ENGINE) as outer:
+        outer.watchers.append(watch)
+        assert outer.run(checkouts_alone, ORDERS[0]) == 7
+        assert opened == [-1]
+        assert outer.run(charge, ORDERS[0]) == 7
+    assert registry.find(charge.name) is charge.definition
 
 
 @durable

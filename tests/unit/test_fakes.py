@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from adapter import durable, errors
+from adapter.engine import registry
 from adapter.testing import LocalCloud
 
 
@@ -119,6 +120,20 @@ def test_none_is_an_answer() -> None:
         open_cloud.fake(forgets, returns=None)
         open_cloud.run(forgets)
         assert open_cloud.stats.bodies[forgets] == 1
+
+
+def test_what_stands_in_within_another_leaves_the_outer_one_in_place() -> None:
+    """The mappings of two clouds may be equal for a while, and are two."""
+    outer: dict[str, registry.Definition] = {}
+    inner: dict[str, registry.Definition] = {}
+    with registry.instead(outer):
+        with registry.instead(inner):
+            pass
+        outer[charge.name] = ship.definition
+        assert registry.find(charge.name) is ship.definition
+        with registry.instead(inner):
+            assert registry.find(charge.name) is charge.definition
+    assert registry.find(charge.name) is charge.definition
 
 
 def test_processes_know_no_fakes() -> None:
