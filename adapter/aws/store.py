@@ -16,9 +16,10 @@ from adapter.aws.items import Item, attributes, check_size, key, to_entry, to_it
 from adapter.aws.partitions import Partitions
 from adapter.errors import BadMessage
 from adapter.protocol import promises, records
+from adapter.protocol.ids import parent_of
 from adapter.protocol.promises import Arming, Firing, Refusal, Refused, Written
 from adapter.protocol.records import SEALED, Kind, Record, State
-from adapter.protocol.times import EPOCH, SECOND, Instant
+from adapter.protocol.times import EPOCH, LATEST, SECOND, Instant
 from adapter.protocol.timing import Due, due_of
 
 _RUNNABLE = "(#state = :pending OR (#state IN (:canceled, :timedout) AND attribute_not_exists(#closed)))"
@@ -67,9 +68,12 @@ class DynamoStore(Partitions):
                 TableName=self._table,
                 Item=to_item(record),
                 # DynamoDB may take days to remove what has expired.
-                ConditionExpression="attribute_not_exists(pk) OR #expires <= :now",
+                ConditionExpression="attribute_not_exists(pk) OR #expires <= :now OR #expires < :own",
                 ExpressionAttributeNames={"#expires": "expires"},
-                ExpressionAttributeValues={":now": {"N": str(record.created_at // SECOND)}},
+                ExpressionAttributeValues={
+                    ":now": {"N": str(record.created_at // SECOND)},
+                    ":own": {"N": str(_earlier_than(record))},
+                },
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ClientError as error:
@@ -100,8 +104,9 @@ class DynamoStore(Partitions):
             promise,
             lambda standing: promises.settle(standing, state, value, at, due_at, by_parent, unless_objects),
             changes,
-            condition="#state = :pending" + (" AND attribute_not_exists(#objects)" if unless_objects else ""),
-            values={":pending": {"S": State.PENDING}},
+            condition="#state = :pending AND (attribute_not_exists(#expires) OR #expires > :now)"
+            + (" AND attribute_not_exists(#objects)" if unless_objects else ""),
+            values={":pending": {"S": State.PENDING}, ":now": {"N": str(at // SECOND)}},
         )
 
     def claim(self, promise: str, firing: Firing | None = None, due_at: Instant | None = None) -> Written:
@@ -318,7 +323,14 @@ class DynamoStore(Partitions):
         return to_record(raw) if raw else None
 
 
-_NAMED = ("state", "objects", "closed", "epoch", "arrivals", "rejected_arrivals", "wake_at", "due_at", "v")
+def _earlier_than(new: Record) -> int:
+    """What expires before this is an earlier execution's: see `promises.create`. Of a root only the clock tells."""
+    if parent_of(new.id) is None:
+        return 0
+    return LATEST // SECOND if new.expires is None else new.expires
+
+
+_NAMED = ("state", "expires", "objects", "closed", "epoch", "arrivals", "rejected_arrivals", "wake_at", "due_at", "v")
 
 
 def _readable() -> dict[str, Any]:

@@ -4,7 +4,8 @@
 names of the stack's Lambdas. ``DURABLE_UPKEEP`` is the URL of the queue of looks and removals, which only the timers'
 own Lambdas send. ``DURABLE_BUCKET`` names the bucket for texts that are too large for the table, and
 ``DURABLE_CIPHER`` the cipher of all user data (``module:name``); both may be missing. ``DURABLE_RETENTION_DAYS`` says
-for how many days an execution that is over is kept: 30 by default; 0: for ever.
+for how many days an execution that is over is kept: 30 by default; 0: for ever. Executions with a deadline expire only
+where it is set.
 ``DURABLE_AGAIN`` and ``DURABLE_UNHANDLED`` are the URLs of the queues for stream records that were put aside.
 """
 
@@ -170,6 +171,7 @@ def connect(environment: Mapping[str, str]) -> AwsHost:
         default_target=environment.get("AWS_LAMBDA_FUNCTION_NAME", ""),
         largest=sealing.largest,
         retention=retention_of(environment.get("DURABLE_RETENTION_DAYS", "")),
+        retention_given=bool(environment.get("DURABLE_RETENTION_DAYS")),
     )
     sandbox = Sandbox.of(environment)
     return AwsHost(ports, Memory(size=sandbox.for_executions), sandbox)

@@ -256,7 +256,8 @@ class Ports:
 
     ``prefix`` turns the target ``charge`` into the Lambda's name ``mystack-charge``. ``default_target`` is the Lambda
     of a function that has no target, where no Lambda called it. ``largest`` is how many bytes arguments, or an outcome,
-    may have. ``retention`` is for how long an execution that is over is kept; None: for ever.
+    may have. ``retention`` is for how long an execution that is over is kept; None: for ever. ``retention_given``: it
+    was set, and isn't a default.
     """
 
     store: Store
@@ -273,6 +274,7 @@ class Ports:
     default_target: str = ""
     largest: int = MAX_PAYLOAD_BYTES
     retention: Span | None = RETENTION
+    retention_given: bool = True
 
     def perform(self, operation: Operation) -> Any:
         """Perform one operation. It is one call to the outside, which either happens or raises."""
@@ -337,7 +339,9 @@ class Ports:
         """With the time at which its execution expires, which a root's children take from it."""
         if parent_of(record.id) is not None:
             return record
-        return replace(record, expires=expires_at(record, self.retention))
+        # Once it is written, nobody can keep the execution for longer: a default must not decide that.
+        retention = self.retention if self.retention_given else None
+        return replace(record, expires=expires_at(record, retention))
 
     def _kept_until(self, promise: str, now: Instant) -> Instant | None:
         """When the watchdog looks whether a root that ends now can be removed, with all below it."""

@@ -43,12 +43,12 @@ from adapter.engine.suspending import Suspender, missed
 from adapter.engine.telling import What
 from adapter.errors import BadMessage, NonDeterminismError
 from adapter.protocol.ids import child_id, parent_of
-from adapter.protocol.messages import Cause, Message, Resume, Start, is_meant
+from adapter.protocol.messages import Cause, Look, Message, Resume, Start, is_meant
 from adapter.protocol.promises import Firing, Refusal, Refused, Written
 from adapter.protocol.records import Kind, Record, State
 from adapter.protocol.signs import LATE
 from adapter.protocol.times import EPOCH, MINUTE, NO_TIME, Instant
-from adapter.protocol.timing import WATCH, is_closing
+from adapter.protocol.timing import WATCH, is_closing, is_far
 from adapter.replay.blocks import gathered
 from adapter.replay.execution import Execution
 from adapter.replay.known import Known
@@ -119,6 +119,7 @@ class _Run:
                 if isinstance(claimed, Refused):
                     return (yield from self._superseded(claimed))
                 self.own = claimed
+                yield from self._watch_deadline()
             elif known is not None and message.cause is Cause.DIRECT:
                 # The record as it was at suspension. If it has moved since, a conditional write will be refused.
                 self.own = known.own
@@ -134,6 +135,18 @@ class _Run:
         finally:
             if known is not None:
                 known.abandon()
+
+    def _watch_deadline(self) -> Generator[Operation, Any, None]:
+        """The claim may have moved a root's entry beyond its deadline, and this run may work for longer than that.
+
+        If it dies before it sends the message, the retry claims again. That costs a message, and only in the last
+        twenty minutes before a deadline. For a near one, a message was sent when the root was created.
+        """
+        deadline, due_at = self.own.deadline, self.own.due_at
+        if deadline is None or due_at is None or not is_far(deadline, self.own.created_at):
+            return
+        if self.own.pending and deadline < due_at:
+            yield SendAt(self.own.target, Look(id=self.own.id), deadline)
 
     def _superseded(self, refused: Refused) -> Steps:
         """Another run has taken over. Go on only if a dead attempt of this request left calls that it didn't invoke.

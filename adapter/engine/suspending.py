@@ -20,7 +20,7 @@ from adapter.protocol.messages import Cause, Resume
 from adapter.protocol.promises import Arming, Firing, Refusal, Refused, Written, missing, threshold_for
 from adapter.protocol.records import Record
 from adapter.protocol.times import MINUTE, Instant
-from adapter.protocol.timing import is_far, watched
+from adapter.protocol.timing import entry, is_far, watched
 from adapter.replay.execution import Execution
 from adapter.replay.known import Known
 from adapter.replay.steps import Suspended
@@ -94,22 +94,14 @@ class Suspender:
 def wake_at(own: Record, step: Suspended) -> Instant | None:
     """When time resumes the function. A root has no parent that watches its deadline.
 
-    The watchdog does, as a rule: then a root that waits for others needn't be armed for the sake of its deadline.
+    The watchdog does: its looks lead up to the deadline, and a claim that moves the entry beyond it sends a message. So
+    a root that waits for others needn't be armed for the sake of its deadline. But a timer's entry goes with the timer.
     """
     if own.deadline is None or not own.pending or parent_of(own.id) is not None:
         return step.wake_at
     if step.wake_at is None:
-        return None if step.waiting and _is_watched(own, own.deadline) else own.deadline
+        return None if step.waiting and not _is_timed(own, own.due_at) else own.deadline
     return min(step.wake_at, own.deadline)
-
-
-def _is_watched(own: Record, deadline: Instant) -> bool:
-    """Whether the watchdog looks at a root when its deadline has passed, or earlier: then it looks again.
-
-    For a near deadline a message was sent when the root was created. A claim may have moved the entry beyond the
-    deadline.
-    """
-    return not is_far(deadline, own.created_at) or (own.due_at is not None and own.due_at <= deadline)
 
 
 def needs_arming(own: Record, step: Suspended, at: Instant | None) -> bool:
@@ -159,7 +151,7 @@ def _due_at(own: Record, step: Suspended, far: Instant | None, now: Instant) -> 
         return far
     standing = own.due_at
     watch = watched(own, now) if standing is None or _is_timed(own, standing) else standing
-    return watch if far is None else min(watch, far)
+    return entry(watch, far)
 
 
 def _is_timed(own: Record, due_at: Instant | None) -> bool:

@@ -26,8 +26,8 @@ from adapter.protocol.ids import parent_of, root_of
 from adapter.protocol.messages import Look
 from adapter.protocol.promises import Refused, Written
 from adapter.protocol.records import Kind, Record
-from adapter.protocol.times import DAY, HOUR, MINUTE, Instant, Span
-from adapter.protocol.timing import MIN_RETENTION, kept_until
+from adapter.protocol.times import DAY, EPOCH, HOUR, MINUTE, SECOND, Instant, Span
+from adapter.protocol.timing import GRACE, MIN_RETENTION, kept_until
 
 Removing = Generator[Operation, Any, str]
 
@@ -53,7 +53,7 @@ def retire(own: Record, children: Sequence[Record], now: Instant, retention: Spa
     still needs a record (``kept``), the next look comes a day later.
     """
     assert own.due_at is not None
-    until = kept_until(own.id, own.ended_at, retention)
+    until = _kept_until(own, retention)
     if until is None or parent_of(own.id) is not None:
         yield Postpone(own.id, own.due_at, None)
         return "over"
@@ -76,6 +76,15 @@ def retire(own: Record, children: Sequence[Record], now: Instant, retention: Spa
     yield Remove(own.id, own.created_at)
     yield Tell(What.REMOVED, own.id, own.fn, {})
     return "removed"
+
+
+def _kept_until(own: Record, retention: Span | None) -> Instant | None:
+    """When the root is removed. What expires goes in time, however the retention has changed since: for its objects."""
+    until = kept_until(own.id, own.ended_at, retention)
+    if own.expires is None:
+        return until
+    last = EPOCH + own.expires * SECOND - GRACE
+    return last if until is None else min(until, last)
 
 
 def retire_below(own: Record, children: Sequence[Record], now: Instant, at: Instant) -> Removing:

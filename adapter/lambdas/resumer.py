@@ -30,7 +30,7 @@ from adapter.protocol.ids import is_id
 from adapter.protocol.messages import Cause, Resume, Settlement, named
 from adapter.protocol.promises import Refused, Written, copied, wakes
 from adapter.protocol.records import Kind, Record, State, Stored, Wake, attribute, id_in, is_readable, texts_of
-from adapter.protocol.times import EPOCH, Instant
+from adapter.protocol.times import EPOCH, MINUTE, Instant
 
 Waking = Generator[Operation, Any, str]
 
@@ -83,6 +83,7 @@ def settlement(record: DynamoDBRecord) -> Settlement:
         # everywhere.
         awaiters=tuple(sorted(awaiters)),
         created_at=_time(attribute(raw, "created_at")),
+        settled_at=_time(attribute(raw, "settled_at")),
     )
 
 
@@ -123,14 +124,16 @@ def settle_followers(settled: Settlement) -> Waking:
     for start in range(0, len(settled.awaiters), PORTION):
         awaiters = settled.awaiters[start : start + PORTION]
         found: Sequence[Record | None] = yield Many(tuple(PeekPromise(awaiter) for awaiter in awaiters))
-        followers = [one for one in found if one is not None and _follows(one, settled.id)]
+        followers = [one for one in found if one is not None and _follows(one, settled)]
         if followers:
             yield Many(tuple(Settle(follower.id, state, value) for follower in followers))
     return "settled"
 
 
-def _follows(follower: Record, root: str) -> bool:
-    return follower.pending and follower.kind is Kind.FOLLOW and follower.root == root
+def _follows(follower: Record, settled: Settlement) -> bool:
+    """Whether it waits for this root. One that was made later waits for a later execution; clocks differ by less."""
+    meant = not settled.settled_at or follower.created_at < settled.settled_at + MINUTE
+    return meant and follower.pending and follower.kind is Kind.FOLLOW and follower.root == settled.id
 
 
 def resume_direct(parent: str, settled: Settlement) -> Waking:

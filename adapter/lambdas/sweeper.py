@@ -26,12 +26,16 @@ from adapter.errors import BadMessage
 from adapter.lambdas.batches import process
 from adapter.lambdas.occurrences import occur
 from adapter.lambdas.watchdog import look
-from adapter.protocol.ids import SCHEDULE
+from adapter.protocol.ids import SCHEDULE, parent_of
 from adapter.protocol.messages import Cause, Look, Occur, Resume, Start, Timed, parse_timed
 from adapter.protocol.outages import is_out
 from adapter.protocol.promises import Firing
+from adapter.protocol.records import Record
 from adapter.protocol.times import LATEST, MINUTE, SECOND, Instant, floor, instant_of
 from adapter.protocol.timing import SHARDS, Due, wanted
+
+AGAIN = 17 * MINUTE
+"""Within less than that, the sweeper sends what is overdue again."""
 
 OVERDUE = 2 * MINUTE
 """An entry that is due for longer was sent before."""
@@ -154,8 +158,13 @@ def _is_held(host: EngineHost, message: Timed, at: Instant) -> bool:
     now = host.ports.clock.now()
     if not isinstance(message, Resume) or message.cause is not Cause.TIMER or now - at < OVERDUE:
         return False
-    own = host.ports.perform(PeekPromise(message.id))
-    return own is not None and is_out(own, now)
+    own: Record | None = host.ports.perform(PeekPromise(message.id))
+    if own is None or not is_out(own, now):
+        return False
+    if own.pending and own.deadline is not None and own.deadline < now + AGAIN and parent_of(own.id) is None:
+        # Its own run can't time it out, and its entry is the timer's. The next of these messages may come too late.
+        host.ports.perform(SendAt(own.target, Look(id=own.id), max(now, own.deadline)))
+    return True
 
 
 def read(body: str, check: Callable[[object], None]) -> tuple[str, Timed, Instant]:

@@ -63,13 +63,10 @@ from adapter.protocol.signs import (
     sleeps,
     verdict,
 )
-from adapter.protocol.times import MINUTE, NO_TIME, Instant, Span
-from adapter.protocol.timing import MAX_WATCH, QUIET, WATCH
+from adapter.protocol.times import NO_TIME, Instant, Span
+from adapter.protocol.timing import MAX_WATCH, QUIET, SOON, WATCH, entry
 
 Watching = Generator[Operation, Any, str]
-
-SOON = 3 * MINUTE
-"""If an entry is in the index so long before its time, the sweeper sends it in time."""
 
 
 def look(promise: str, at: Instant, retention: Span | None, over: bool = False) -> Watching:
@@ -139,14 +136,15 @@ def _judge(own: Record, children: Sequence[Record], now: Instant) -> Generator[O
 
 
 def _postpone(own: Record, now: Instant, following: Instant) -> Generator[Operation, Any, None]:
-    timed = own.wake_at if own.expects is not None else None
-    if timed is None and own.pending:
-        timed = own.deadline
-    if timed is not None and now < timed < following:
-        if timed - now >= SOON:
-            following = timed
-        else:
-            timer: Timed = Resume(id=own.id, cause=Cause.TIMER, firing=Firing(timed), since=own.created_at)
-            yield SendAt(own.target, Look(id=own.id) if timed == own.deadline else timer, timed)
     assert own.due_at is not None
+    timer_at = own.wake_at if own.expects is not None else None
+    deadline = own.deadline if own.pending else None
+    # What was due before this look isn't the look's: a message for it is on its way, or is kept.
+    timed = min((one for one in (timer_at, deadline) if one is not None and one > own.due_at), default=None)
+    if timed is not None and timed >= now + SOON:
+        following = entry(following, timed)
+    elif timed is not None:
+        # The entry that led to this look stood in place of the timer's, which may be due by now: nobody else sends it.
+        timer: Timed = Resume(id=own.id, cause=Cause.TIMER, firing=Firing(timed), since=own.created_at)
+        yield SendAt(own.target, Look(id=own.id) if timed == own.deadline else timer, timed)
     yield Postpone(own.id, own.due_at, following)

@@ -238,6 +238,7 @@ class Settlement:
     value: str = ""
     awaiters: tuple[str, ...] = ()
     created_at: Instant = EPOCH
+    settled_at: Instant = EPOCH
 
     @property
     def parent(self) -> str | None:

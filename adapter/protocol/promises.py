@@ -22,6 +22,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from adapter.protocol.ids import parent_of
 from adapter.protocol.records import Record, State
 from adapter.protocol.times import EPOCH, Instant
 from adapter.protocol.timing import is_expired
@@ -57,11 +58,16 @@ Written = Record | Refused
 def create(standing: Record | None, new: Record) -> Written:
     """Create the record if no record has its id. A refusal carries what stands, for the caller to compare.
 
-    What has expired stands no more, even if DynamoDB hasn't removed it yet.
+    What has expired stands no more, even if DynamoDB hasn't removed it yet. A child also replaces what expires earlier
+    than itself: an earlier execution's, which has expired by the clock that created the root of this one.
     """
-    if standing is None or is_expired(standing, new.created_at):
+    if standing is None or is_expired(standing, new.created_at) or (parent_of(new.id) and _is_earlier(standing, new)):
         return new
     return Refused(Refusal.MOVED, standing)
+
+
+def _is_earlier(standing: Record, new: Record) -> bool:
+    return standing.expires is not None and (new.expires is None or standing.expires < new.expires)
 
 
 def settle(
@@ -81,7 +87,7 @@ def settle(
     With ``unless_objects`` no look follows: the execution expires. A root with objects refuses that, since DynamoDB
     removes no objects.
     """
-    if standing is None:
+    if standing is None or is_expired(standing, at):
         return Refused(Refusal.UNKNOWN, None)
     if not standing.pending:
         return Refused(Refusal.SETTLED, standing)

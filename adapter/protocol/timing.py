@@ -40,6 +40,9 @@ GRACE = 7 * DAY
 LONGEST = 366 * DAY
 """An execution with a later deadline doesn't expire: to store it for so long may cost more than to remove it."""
 
+SOON = 3 * MINUTE
+"""If an entry is in the index so long before its time, the sweeper sends it in time."""
+
 CLOSING = HOUR
 """Before an execution expires, no run of it begins for so long. No invocation takes as long, and clocks differ less."""
 
@@ -152,10 +155,23 @@ def indexed(root: Record) -> Record:
 
 
 def watched(own: Record, now: Instant) -> Instant:
-    """When the watchdog first looks at a function that starts ``now``. A near deadline has its own message."""
-    if own.deadline is not None and own.pending and is_far(own.deadline, now):
-        return min(now + WATCH, own.deadline)
-    return now + WATCH
+    """When the watchdog first looks at a function that starts ``now``.
+
+    A near deadline has its own message. The look comes a minute later, should that message not have been sent.
+    """
+    if own.deadline is None or not own.pending:
+        return now + WATCH
+    if is_far(own.deadline, now):
+        return entry(now + WATCH, own.deadline)
+    return min(now + WATCH, own.deadline + MINUTE)
+
+
+def entry(look: Instant, timed: Instant | None) -> Instant:
+    """The time in the index of a function at which the watchdog is to look, and for which a timer is set.
+
+    A look may come some seconds late. So it gives way to a timer that is due soon after it.
+    """
+    return timed if timed is not None and timed < look + SOON else look
 
 
 def wanted(at: Instant, minute: Instant) -> bool:

@@ -205,7 +205,8 @@ class Driver:
             prefix=self.cloud.template.prefix,
             default_target=function,
             largest=store.sealing.largest,
-            retention=retention_of(self.cloud.template.variable("DURABLE_RETENTION_DAYS") or ""),
+            retention=retention_of(self.cloud.template.variable("DURABLE_RETENTION_DAYS")),
+            retention_given=bool(self.cloud.template.variable("DURABLE_RETENTION_DAYS")),
             fault=self.fault,
         )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from adapter import attach, durable, promise, resolve, run
+from adapter import attach, durable, errors, promise, resolve, run
 from adapter.engine.operations import Settle
 from adapter.protocol.records import Record, State
 from adapter.protocol.times import SECOND
@@ -215,6 +215,39 @@ def test_without_a_deadline_or_with_a_very_late_one_the_watchdog_removes_it(
     assert {record.expires for record in cloud.records()} == {None}
     cloud.advance(RETENTION // SECOND + 2 * HOUR)
     assert left(cloud) == []
+
+
+@pytest.mark.parametrize("days", ["90", "0"])
+def test_its_objects_go_in_time_though_the_retention_was_made_longer_since(
+    cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch, days: str
+) -> None:
+    """The records go by the time that they carry, and without them nothing would find the objects."""
+    assert cloud.run(measures) == LARGE
+    cloud.drive()
+    for function in cloud.template.functions:
+        monkeypatch.setitem(function.environment, "DURABLE_RETENTION_DAYS", days)  # type: ignore[arg-type]
+    cloud._driver._sandboxes._hosts.clear()  # type: ignore[attr-defined]
+    cloud.advance(LAST + LATE / SECOND)
+    assert left(cloud) == []
+
+
+def test_what_has_expired_settles_no_more(cloud: LocalCloud) -> None:
+    """Nobody would hear of it."""
+    handle = tidies.start()
+    cloud.advance(LAST + 1)
+    with pytest.raises(errors.UnknownPromise):
+        resolve(f"{handle.id}~1", "tidy")
+
+
+def test_a_default_does_not_decide_when_data_goes(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program outside that wasn't told the stack's retention may be wrong about it."""
+    for function in cloud.template.functions:
+        monkeypatch.delitem(function.environment, "DURABLE_RETENTION_DAYS", raising=False)  # type: ignore[arg-type]
+    with LocalCloud(engine="memory") as untold:
+        assert untold.run(order, 1) == 1 + 3
+        assert {record.expires for record in untold.records()} == {None}
+        untold.advance(RETENTION // SECOND + 2 * HOUR)
+        assert left(untold) == []
 
 
 def test_what_is_kept_for_ever_never_expires(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> None:

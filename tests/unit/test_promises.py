@@ -48,6 +48,27 @@ roots = st.text(
 paths = st.lists(st.integers(0, 5_000), max_size=5)
 
 
+@pytest.mark.parametrize(
+    ("root", "own", "stands", "replaced"),
+    [
+        (True, 20, 10, False),
+        (True, None, 10, False),
+        (False, 20, 10, True),
+        (False, None, 10, True),
+        (False, 10, 10, False),
+        (False, 10, 20, False),
+        (False, 20, None, False),
+    ],
+)
+def test_a_child_replaces_what_an_earlier_execution_left_whatever_the_clocks_say(
+    root: bool, own: int | None, stands: int | None, replaced: bool
+) -> None:
+    """The clock that created its root was ahead of the one that creates the child: nothing has expired by this one."""
+    promise = "order" if root else "order~0"
+    new, standing = (Record(id=promise, expires=expires, created_at=5) for expires in (own, stands))
+    assert create(standing, new) == (new if replaced else Refused(Refusal.MOVED, standing))
+
+
 def named(root: str, path: list[int]) -> str:
     for ordinal in path:
         root = child_id(root, ordinal)

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from adapter import attach
+from adapter import attach, resolve
 from adapter.cli.moving import move
 from adapter.cli.redriving import redrive
 from adapter.engine import hosts
@@ -33,8 +33,10 @@ from tests.faults.crashes.played import (
     counts,
     drifts,
     hears_apart,
+    is_claimed_late,
     relies,
     rests,
+    sleeps_while_it_is_out,
 )
 from tests.faults.crashes.programs import DAY, HOUR, leaf
 from tests.support.drops import drop
@@ -78,6 +80,27 @@ def timed_out(root: object, cloud: LocalCloud) -> object:
     handle = root.start()  # type: ignore[attr-defined]
     cloud.advance(3 * HOUR)
     return handle.status().value
+
+
+def claimed_late(cloud: LocalCloud) -> object:
+    """What a root waits for is counted five minutes before its deadline."""
+    handle = is_claimed_late.start()
+    cloud.advance(2 * HOUR - 300)
+    for ordinal in range(2):
+        resolve(f"{handle.id}~{ordinal}", "now")
+    cloud.advance(HOUR)
+    return handle.status().value
+
+
+def out_while_it_sleeps(cloud: LocalCloud) -> object:
+    """A root's Lambda is missing from before its timer until after its deadline."""
+    handle = sleeps_while_it_is_out.start()
+    cloud.advance(HOUR / 2)
+    with cloud.outage(sleeps_while_it_is_out, "missing"):
+        cloud.advance(3 * HOUR)
+        state = handle.status().value
+    cloud.advance(HOUR)
+    return state
 
 
 def drifted(cloud: LocalCloud) -> object:

@@ -122,9 +122,23 @@ async def is_late() -> str:
     return " ".join(ended)
 
 
-@durable(timeout=42 * 60)
+@durable(timeout=2 * HOUR)
 async def ends_between_looks() -> None:
-    """The first look is after twenty minutes, the second after forty."""
+    """A timer is set for a minute after the watchdog's first look, which comes after twenty."""
+    await patient(19 / 60)
+    await asyncio.sleep(120)
+    await promise(str)
+
+
+@durable(timeout=2 * HOUR)
+async def is_claimed_late() -> None:
+    await asyncio.gather(promise(str), promise(str))
+    await promise(str)
+
+
+@durable(timeout=2 * HOUR, target="sleepers")
+async def sleeps_while_it_is_out() -> None:
+    await asyncio.sleep(HOUR)
     await promise(str)
 
 

@@ -1,9 +1,10 @@
-"""Bugs in how executions with a deadline expire."""
+"""Bugs in how executions with a deadline expire, and how times are met."""
 
 from __future__ import annotations
 
 from tests.faults.mutations.mutation import Mutation
 
+MET = "tests/simulation/test_times_met.py"
 EXPIRY = "tests/simulation/test_expiry.py"
 ANEW = f"{EXPIRY}::test_a_new_execution_of_the_id_sees_nothing_of_the_expired_one"
 
@@ -13,8 +14,8 @@ OF_EXPIRY = [
         bug="A record that has expired, and that DynamoDB hasn't removed yet, refuses a new one.",
         breaks="expiry",
         file="adapter/protocol/promises.py",
-        old="if standing is None or is_expired(standing, new.created_at):",
-        new="if standing is None:",
+        old="is_expired(standing, new.created_at) or (",
+        new="(",
         check=(ANEW,),
     ),
     Mutation(
@@ -63,12 +64,80 @@ OF_EXPIRY = [
         check=(f"{EXPIRY}::test_a_large_value_after_the_end_brings_the_root_back_to_the_watchdog",),
     ),
     Mutation(
-        name="unwatched-deadline",
-        bug="A root isn't armed for its deadline though a claim has moved its entry in the index beyond it.",
+        name="child-of-an-earlier-execution",
+        bug="A child doesn't replace what an earlier execution left, where the clocks of their creators differ.",
+        breaks="I4",
+        file="adapter/protocol/promises.py",
+        old="(parent_of(new.id) and _is_earlier(standing, new))",
+        new="False",
+        check=(
+            "tests/unit/test_promises.py::test_a_child_replaces_what_an_earlier_execution_left_whatever_the_clocks_say",
+        ),
+    ),
+    Mutation(
+        name="objects-kept-beyond-expiry",
+        bug="A longer retention keeps an execution's objects until its records have expired, and nothing finds them.",
+        breaks="objects",
+        file="adapter/lambdas/removal.py",
+        old="return last if until is None else min(until, last)",
+        new="return until",
+        check=(f"{EXPIRY}::test_its_objects_go_in_time_though_the_retention_was_made_longer_since",),
+    ),
+    Mutation(
+        name="deadline-by-the-timers-entry",
+        bug="A root relies for its deadline on the entry of a timer, which goes with the timer.",
         breaks="to the second",
         file="adapter/engine/suspending.py",
-        old="return not is_far(deadline, own.created_at) or (own.due_at is not None and own.due_at <= deadline)",
-        new="return True",
-        check=("tests/simulation/test_deadlines.py::test_a_claim_does_not_make_a_deadline_late",),
+        old="step.waiting and not _is_timed(own, own.due_at) else",
+        new="step.waiting else",
+        check=(f"{MET}::test_a_deadline_outlives_a_timer_that_could_not_run",),
+    ),
+    Mutation(
+        name="look-before-a-timer",
+        bug="The entry of a look stands in place of a timer's that is due while the look is on its way.",
+        breaks="to the second",
+        file="adapter/protocol/timing.py",
+        old="return timed if timed is not None and timed < look + SOON else look",
+        new="return timed if timed is not None and timed < look else look",
+        check=(f"{MET}::test_a_timer_just_after_a_look_is_met_to_the_second",),
+    ),
+    Mutation(
+        name="timer-lost-by-a-late-look",
+        bug="A look that comes late takes the entry of a timer that is due by now, and doesn't send the timer.",
+        breaks="I3",
+        file="adapter/lambdas/watchdog.py",
+        old="    elif timed is not None:\n",
+        new="    elif timed is not None and timed > now:\n",
+        check=(f"{MET}::test_a_look_that_comes_late_sends_the_timer_whose_place_it_took",),
+    ),
+    Mutation(
+        name="claimed-beyond-the-deadline",
+        bug="A claim moves a root's entry beyond its deadline, and the run works on past it.",
+        breaks="to the second",
+        file="adapter/engine/run.py",
+        old="if self.own.pending and deadline < due_at:",
+        new="if False:",
+        check=(f"{MET}::test_a_run_that_works_past_the_deadline_is_timed_out_all_the_same",),
+    ),
+    Mutation(
+        name="asleep-while-it-is-out",
+        bug="A root that sleeps isn't timed out while its Lambda can't run.",
+        breaks="to the second",
+        file="adapter/lambdas/sweeper.py",
+        old="own.deadline < now + AGAIN",
+        new="False",
+        check=(f"{MET}::test_a_root_whose_lambda_is_out_is_timed_out_though_it_slept",),
+    ),
+    Mutation(
+        name="follower-of-a-later-execution",
+        bug="A stream record that a person sends again after weeks settles the follower of a later execution.",
+        breaks="I2",
+        file="adapter/lambdas/resumer.py",
+        old="meant and follower.pending",
+        new="follower.pending",
+        check=(
+            "tests/unit/resumer/test_waking.py"
+            "::test_a_root_that_is_told_again_late_settles_no_later_executions_follower",
+        ),
     ),
 ]

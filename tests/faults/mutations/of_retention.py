@@ -39,7 +39,7 @@ OF_RETENTION = [
         bug="A root settles what a later execution has under the id of a promise that followed it.",
         breaks="I2 (retention)",
         file="adapter/lambdas/resumer.py",
-        old="return follower.pending and follower.kind is Kind.FOLLOW and follower.root == root",
+        old="return meant and follower.pending and follower.kind is Kind.FOLLOW and follower.root == settled.id",
         new="return follower.pending",
         check=(
             f"{RETENTION}/test_ids_again.py::test_what_once_awaited_a_root_is_not_settled_under_a_later_execution_of_its_id",

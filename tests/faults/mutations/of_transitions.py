@@ -19,8 +19,8 @@ OF_TRANSITIONS = [
         bug="The write that settles asks only whether there is such an item.",
         breaks="I1",
         file="adapter/aws/store.py",
-        old='            changes,\n            condition="#state = :pending" + (',
-        new='            changes,\n            condition="attribute_exists(pk)" + (',
+        old='condition="#state = :pending AND (attribute_not_exists(#expires)',
+        new='condition="attribute_exists(pk) AND (attribute_not_exists(#expires)',
         check=("tests/contract/test_laws.py::test_a_step_may_be_created_with_its_outcome",),
     ),
     Mutation(
@@ -28,8 +28,8 @@ OF_TRANSITIONS = [
         bug="Creating a promise replaces the record that has its id.",
         breaks="I1, I4",
         file="adapter/protocol/promises.py",
-        old="if standing is None or is_expired(standing, new.created_at):",
-        new="if True:",
+        old="if standing is None or is_expired(standing, new.created_at) or (",
+        new="if True or (",
         check=(f"{EVERY}[sequence-1crash-1dup-all]",),
     ),
     Mutation(

@@ -11,6 +11,7 @@ from adapter.protocol.ids import child_id
 from adapter.protocol.messages import Cause, Resume
 from adapter.protocol.promises import Arming
 from adapter.protocol.records import Kind, Record, State, Wake
+from adapter.protocol.times import MINUTE
 from tests.unit.resumer.table import Table
 
 
@@ -146,6 +147,17 @@ def test_parents_of_a_batch_are_woken_side_by_side(table: Table, monkeypatch: py
     assert table.handle(*(table.settled(name, 0) for name in names)) == []
     assert max(sizes) == 100
     assert [promise.id for _, promise in table.invoked()] == names
+
+
+def test_a_root_that_is_told_again_late_settles_no_later_executions_follower(table: Table) -> None:
+    """A person may send its stream record again two weeks later, when its id has another execution."""
+    root = Record(id="followed", fn="waiting", target="t", awaiters=frozenset({"early~0", "late~0"}))
+    for awaiter, created_at in (("early~0", 5 * MINUTE), ("late~0", 20 * MINUTE)):
+        table.store.create(Record(id=awaiter, kind=Kind.FOLLOW, root="followed", created_at=created_at))
+    settled = replace(root, state=State.RESOLVED, value="1", settled_at=10 * MINUTE)
+    assert table.handle(table.change(root, settled)) == []
+    found = [table.store.read_promise(name) for name in ("early~0", "late~0")]
+    assert [one.state for one in found if one is not None] == [State.RESOLVED, State.PENDING]
 
 
 def test_followers_of_a_root_are_settled_side_by_side(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
