@@ -26,6 +26,9 @@ _RUNNABLE = "(#state = :pending OR (#state IN (:canceled, :timedout) AND attribu
 _OVER = "(#state IN (:resolved, :rejected) OR (#state <> :pending AND (#kind <> :call OR attribute_exists(#closed))))"
 _STATES = {":pending": {"S": State.PENDING}, ":canceled": {"S": State.CANCELED}, ":timedout": {"S": State.TIMEDOUT}}
 
+_BRIEF = {f"#{name}": name for name in Item.get_attributes() if name not in ("args", "value")}
+"""All attributes of an item but the large ones."""
+
 
 class DynamoStore(Partitions):
     """`adapter.engine.ports.Store` on a table."""
@@ -53,11 +56,14 @@ class DynamoStore(Partitions):
 
     def query(self, partition: str, first: int, last: int | None = None, lagging: bool = False) -> list[Record]:
         values = {":pk": {"S": partition}, ":first": {"N": str(first)}}
+        # A removal reads thousands of children at a time, which would not all have room in its memory.
+        parts = {"ProjectionExpression": ", ".join(_BRIEF), "ExpressionAttributeNames": _BRIEF} if lagging else {}
         pages = self.client.get_paginator("query").paginate(
             TableName=self._table,
             KeyConditionExpression=f"pk = :pk AND sk {'>= :first' if last is None else 'BETWEEN :first AND :last'}",
             ExpressionAttributeValues=values if last is None else {**values, ":last": {"N": str(last)}},
             ConsistentRead=not lagging,
+            **parts,
         )
         return [to_record(raw) for page in pages for raw in page["Items"]]
 

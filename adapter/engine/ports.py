@@ -55,7 +55,8 @@ T = TypeVar("T")
 class Store(Protocol):
     """The table. Each write is one transition of `adapter.protocol.promises`, atomic on its record.
 
-    A read that is ``lagging`` costs half, and may show each record as it was a few seconds before.
+    A read that is ``lagging`` costs half, and may show each record as it was a few seconds before. Where it reads a
+    function's children, records come without arguments and outcomes.
     """
 
     def read_promise(self, promise: str) -> Record | None: ...

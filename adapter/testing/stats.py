@@ -101,7 +101,10 @@ class Stats:
         return f"<Stats {self.writes} writes, {self.reads} reads, {self.invocations} invocations, ${self.dollars:.7f}>"
 
     def count_request(self, operation: str, parameters: Mapping[str, Any], parsed: Mapping[str, Any]) -> None:
-        """One request to DynamoDB, by its parameters and its parsed response. A refused write costs one, too."""
+        """One request to DynamoDB, by its parameters and its parsed response. A refused write costs one, too.
+
+        A query that leaves attributes out is billed for them, too; what they take isn't known here.
+        """
         if operation in WRITES:
             self.count_write(item_size(parsed.get("Attributes") or parameters.get("Item") or {}))
         elif operation in _READS:

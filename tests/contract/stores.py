@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 
 from adapter.engine.ports import Store
 from adapter.protocol.ids import parent_of
@@ -35,10 +36,12 @@ class ModelStore(Transitions):
         return own, [child for child in below if own is None or child.expires == own.expires]
 
     def peek_function(self, promise: str, lagging: bool = False) -> tuple[Record | None, Sequence[Record]]:
-        return self.read_function(promise)
+        own, children = self.read_function(promise)
+        return own, bare(children) if lagging else children
 
     def peek_children(self, promise: str, expires: int | None = None, lagging: bool = False) -> Sequence[Record]:
-        return self.read_children(promise, expires=expires)
+        children = self.read_children(promise, expires=expires)
+        return bare(children) if lagging else children
 
     def clear(self, promise: str, before: int) -> None:
         """Nothing is beside the records."""
@@ -68,6 +71,11 @@ class ModelStore(Transitions):
         if not isinstance(written, Refused):
             self.records[promise] = written
         return written
+
+
+def bare(records: Sequence[Record]) -> Sequence[Record]:
+    """Without what may be large."""
+    return [replace(record, args="", value="") for record in records]
 
 
 @contextmanager

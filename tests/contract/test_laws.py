@@ -199,6 +199,18 @@ def test_children_are_found_without_their_root(store: Store, root: str) -> None:
     assert list(store.read_children(root)) == [child]
 
 
+def test_a_reading_that_may_lag_brings_children_without_user_data(store: Store, root: str) -> None:
+    """A removal reads thousands of them at a time, and a Lambda's memory doesn't hold what each took and gave."""
+    child = Record(id=child_id(root, 0), kind=Kind.INLINE, args="[1]", state=State.RESOLVED, value="2", settled_at=5)
+    store.create(Record(id=root, args="[3]", paused="drifted"))
+    store.create(child)
+    bare = replace(child, args="", value="")
+    assert list(store.peek_children(root, None, True)) == [bare]
+    own, children = store.peek_function(root, True)
+    assert (own and own.paused, list(children)) == ("drifted", [bare])
+    assert list(store.read_children(root)) == [child]
+
+
 def test_children_that_fill_more_than_one_page_are_all_read(store: Store, root: str) -> None:
     """DynamoDB answers a query with at most a megabyte at a time."""
     wanted = [Record(id=child_id(root, ordinal), args="x" * 300_000) for ordinal in range(8)]

@@ -27,7 +27,7 @@ class Bench:
 
 
 def settled(bench: Bench) -> Record:
-    written = bench.store.settle(CHILD.id, State.RESOLVED, "1", bench.now)
+    written = bench.store.settle(CHILD.id, State.RESOLVED, "", bench.now)
     assert isinstance(written, Record)
     return written
 

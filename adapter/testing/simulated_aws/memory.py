@@ -11,7 +11,7 @@ import bisect
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from adapter.aws.items import PROJECTED, check_size, to_item
@@ -162,7 +162,7 @@ class MemoryStore(Partitions, Transitions):
         end = None if last is None else bisect.bisect_right(shown.keys, last)
         found = [shown.records[key] for key in shown.keys[bisect.bisect_left(shown.keys, first) : end]]
         self._read(found, lagging)
-        return found
+        return [replace(record, args="", value="") for record in found] if lagging else found
 
     def _shown(self, partition: str, lagging: bool) -> _Partition:
         standing = self._partitions.get(partition, _EMPTY)
