@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter.protocol.records import Record
 from adapter.protocol.times import MINUTE
-from adapter.protocol.timing import HORIZON, SHARDS, WATCH, indexed, is_far, next_sweep, shard_of, wanted
+from adapter.protocol.timing import HORIZON, SHARDS, SOON, WATCH, indexed, is_far, next_sweep, shard_of, wanted
 
 times = st.integers(0, 2**52)
 minutes = st.integers(0, 2**26).map(lambda number: number * MINUTE)
@@ -53,8 +54,19 @@ def test_every_id_has_a_shard(promise: str) -> None:
     assert shard_of(promise) in SHARDS
 
 
-def test_a_root_is_indexed_to_be_looked_at_or_by_an_earlier_deadline() -> None:
+@pytest.mark.parametrize(
+    ("deadline", "due_at"),
+    [
+        (None, 1 + WATCH),
+        (WATCH, WATCH),
+        # A look may come some seconds late: it gives way to a deadline soon after it.
+        (2 + WATCH, 2 + WATCH),
+        (WATCH + SOON, WATCH + SOON),
+        (1 + WATCH + SOON, 1 + WATCH),
+        # A near one has a message. The look comes a minute later, should it not have been sent.
+        (HORIZON, HORIZON + MINUTE),
+    ],
+)
+def test_a_root_is_indexed_to_be_looked_at_or_by_a_deadline(deadline: int | None, due_at: int) -> None:
     """A root has no parent that would miss it."""
-    assert indexed(Record(id="r", created_at=1)).due_at == 1 + WATCH
-    assert indexed(Record(id="r", created_at=1, deadline=2 + WATCH)).due_at == 1 + WATCH
-    assert indexed(Record(id="r", created_at=1, deadline=WATCH)).due_at == WATCH
+    assert indexed(Record(id="r", created_at=1, deadline=deadline)).due_at == due_at
