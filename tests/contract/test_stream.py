@@ -88,6 +88,7 @@ def test_a_settlement_that_a_parent_waits_for_is_delivered_with_all_that_the_res
         reply_to="caller",
         state=state,
         value='"v"',
+        settled_at=1,
     )
 
 

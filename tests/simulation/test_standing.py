@@ -189,7 +189,9 @@ class Table:
     def resumed(self, own: Record, at: int) -> bool:
         """Whether ``durable resume`` would invoke the function."""
         store = SimpleNamespace(due=None)
-        ports = SimpleNamespace(perform=lambda operation: self.perform(operation, at), store=store)
+        ports = SimpleNamespace(
+            perform=lambda operation: self.perform(operation, at), store=store, moves=SimpleNamespace(read=None)
+        )
         host: Any = SimpleNamespace(ports=ports, now=lambda: at)
         return next(resume(host, own.id, force=False)).startswith("invoked")
 

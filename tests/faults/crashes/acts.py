@@ -188,7 +188,7 @@ def removed(cloud: LocalCloud) -> object:
 
 def crowded(cloud: LocalCloud) -> object:
     """What is left of many whose retention ends within an hour; an invocation has time to remove one."""
-    for number in range(40):
+    for number in range(8):
         leaf.with_options(id=f"crowd-{number}").start(number)
     cloud.meanwhile(TEND, Remove, lambda: cloud.elapse(40))
     cloud.advance(33 * DAY)
