@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -144,8 +145,7 @@ def test_a_run_that_works_past_the_deadline_is_timed_out_all_the_same(
     with LocalCloud(engine="memory", concurrency=50) as cloud:
         CLOUD[:] = [cloud]
         for function in cloud.service.functions.values():
-            monkeypatch.setattr(function, "spec", function.spec)
-            object.__setattr__(function.spec, "timeout_s", 900)
+            monkeypatch.setattr(function, "spec", replace(function.spec, timeout_s=900))
         begun = cloud.clock()
         handle = works_late.with_options(timeout=2 * HOUR).start(count)
         cloud.advance(2 * HOUR - 5 * MINUTE)

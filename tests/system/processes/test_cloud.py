@@ -88,8 +88,10 @@ def test_what_is_over_is_removed_after_its_retention(fleet: LocalCloud) -> None:
     assert fleet.run(wrap, 20_000) == 20_000
     assert fleet._world.objects()
     fleet.kill("adapter.lambdas.sweeper.tend", Remove)
+    seen: list[Event] = []
+    fleet.watchers.append(seen.append)
     fleet.advance(32 * DAY)
-    assert fleet.records() == []
+    assert fleet.records() == [], [(event.what, event.function, event.promise, event.detail) for event in seen[-40:]]
     assert fleet._world.objects() == {}
 
 
