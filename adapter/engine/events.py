@@ -149,22 +149,23 @@ def _of_record(record: Any) -> Submission | None:
 
 def _sqs(record: Mapping[str, Any]) -> Submission | None:
     # Receipt handle, count and times are of one delivery.
-    return _arrival(Source.SQS, record, (_text(record, "messageId"),), record.get("body"), _text(record, "messageId"))
+    name = _text(record, "messageId")
+    return _submission(Source.SQS, record, (name,), record.get("body"), name)
 
 
 def _kinesis(record: Mapping[str, Any]) -> Submission | None:
     number = _text(record, "kinesis", "sequenceNumber")
-    return _arrival(Source.KINESIS, record, (_text(record, "eventID"),), _part(record, "kinesis", "data"), number)
+    return _submission(Source.KINESIS, record, (_text(record, "eventID"),), _part(record, "kinesis", "data"), number)
 
 
 def _dynamodb(record: Mapping[str, Any]) -> Submission | None:
     number = _text(record, "dynamodb", "SequenceNumber")
     identity = _text(record, "eventID"), _text(record, "eventSourceARN")
-    return _arrival(Source.DYNAMODB, record, identity, _part(record, "dynamodb", "Keys"), number)
+    return _submission(Source.DYNAMODB, record, identity, _part(record, "dynamodb", "Keys"), number)
 
 
 def _sns(record: Mapping[str, Any]) -> Submission | None:
-    return _arrival(Source.SNS, record, (_text(record, "Sns", "MessageId"),), _part(record, "Sns", "Message"))
+    return _submission(Source.SNS, record, (_text(record, "Sns", "MessageId"),), _part(record, "Sns", "Message"))
 
 
 def _s3(record: Mapping[str, Any]) -> Submission | None:
@@ -174,10 +175,10 @@ def _s3(record: Mapping[str, Any]) -> Submission | None:
     if not bucket or not sequencer:
         return None
     identity = _text(one, "key"), bucket, sequencer, _text(record, "eventName"), version
-    return _arrival(Source.S3, record, identity, _text(one, "eTag"))
+    return _submission(Source.S3, record, identity, _text(one, "eTag"))
 
 
-def _arrival(
+def _submission(
     source: Source, record: Mapping[str, Any], identity: tuple[str, ...], content: Any, item: str = ""
 ) -> Submission | None:
     """None where the record has no identity, or, of a batch, no name to report it by."""

@@ -24,7 +24,7 @@ from adapter.protocol.messages import Cause, Resume, is_envelope, parse
 from adapter.protocol.promises import Refusal, Refused, Written
 from adapter.protocol.records import Kind, Record, State
 from adapter.protocol.times import MILLISECOND, NEVER, Instant, Span, span_of
-from adapter.protocol.timing import SCHEDULES
+from adapter.protocol.timing import SCHEDULES, is_expired
 
 T = TypeVar("T")
 
@@ -125,10 +125,14 @@ class EngineHost:
         return self.ports.largest
 
     def read_promise(self, promise: str) -> Record | None:
-        return self.ports.store.read_promise(promise) if is_id(promise) else None
+        return self.existing(self.ports.store.read_promise(promise)) if is_id(promise) else None
 
     def peek_promise(self, promise: str) -> Record | None:
-        return self.ports.store.peek_promise(promise) if is_id(promise) else None
+        return self.existing(self.ports.store.peek_promise(promise)) if is_id(promise) else None
+
+    def existing(self, found: Record | None) -> Record | None:
+        """None for what has expired: DynamoDB may take two days to remove it."""
+        return None if found is None or is_expired(found, self.now()) else found
 
     def settle(self, promise: str, state: State, value: str) -> Written:
         if not is_id(promise) or promise.startswith(SCHEDULE):

@@ -125,11 +125,11 @@ class _Run:
                 self.own = known.own
             else:
                 return (yield from self._load(message.id, message.cause.value))
-            all_ = ReadChildren(message.id, self.own.expires)
-            children = (yield from read_news(known)) if known is not None else (yield all_)
-            if known is not None and known.resume(self.own, children):
+            if known is None:
+                children = yield ReadChildren(message.id, self.own.expires)
+            elif known.resume(self.own, children := (yield from read_news(known))):
                 self.execution, known = known, None
-            elif known is not None:
+            else:
                 return (yield from self._load(message.id, message.cause.value))
             return (yield from self._run(children, message.cause.value))
         finally:

@@ -157,10 +157,10 @@ class LocalHost(EngineHost):
         return self._cloud.new_id()
 
     def read_promise(self, promise: str) -> Record | None:
-        return self._cloud.peek(promise)
+        return self.existing(self._cloud.peek(promise))
 
     def peek_promise(self, promise: str) -> Record | None:
-        return self._cloud.peek(promise, opened=False)
+        return self.existing(self._cloud.peek(promise, opened=False))
 
     def wait(self, promise: str, timeout: float | None) -> Record | None:
         return self._cloud.wait(promise, timeout)

@@ -239,6 +239,20 @@ def test_what_has_expired_settles_no_more(cloud: LocalCloud) -> None:
         resolve(f"{handle.id}~1", "tidy")
 
 
+def test_what_has_expired_is_not_found_though_dynamodb_has_it_still(cloud: LocalCloud) -> None:
+    """Otherwise the same question would be answered for two days more, or not, as it happens."""
+    handle = order.start(1)
+    assert handle.result() == 1 + 3
+    cloud.advance(LAST - HOUR)
+    assert attach(handle.id).result() == 1 + 3
+    cloud.advance(HOUR)
+    assert left(cloud)
+    with pytest.raises(errors.UnknownPromise):
+        attach(handle.id)
+    with pytest.raises(errors.UnknownPromise):
+        handle.status()
+
+
 def test_a_default_does_not_decide_when_data_goes(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> None:
     """A program outside that wasn't told the stack's retention may be wrong about it."""
     for function in cloud.template.functions:

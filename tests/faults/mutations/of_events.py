@@ -41,8 +41,8 @@ OF_EVENTS = [
         bug="What differs by delivery is compared: a message that comes again is taken for another one.",
         breaks="I6 (events)",
         file="adapter/engine/events.py",
-        old='(_text(record, "messageId"),), record.get("body"), ',
-        new='(_text(record, "messageId"),), record, ',
+        old='record, (name,), record.get("body"), ',
+        new='record, (name,), record, ',
         check=(f"{EVENTS}::test_each_message_of_a_batch_starts_its_own_root",),
     ),
     Mutation(
