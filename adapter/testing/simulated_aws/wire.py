@@ -95,7 +95,10 @@ def _answer(response: Any) -> Answer:
 
 
 def _is_at(model: Any, path: str) -> bool:
-    template = urlsplit(model.http["requestUri"]).path
+    # A client of S3 takes the bucket out of an operation's URI when it first calls it, and keeps the whole path here.
+    # Clients of this process share their models.
+    whole = model.http.get("authPath")
+    template = urlsplit(model.http["requestUri"]).path if whole is None else whole.rstrip("/")
     return re.fullmatch(re.sub(r"{\w+}", "[^/]+", re.sub(r"{\w+\+}", ".+", template)), path) is not None
 
 

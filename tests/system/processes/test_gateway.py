@@ -226,6 +226,19 @@ def test_objects_are_listed_by_their_beginning_and_deleted(aws: Aws) -> None:
     assert [each["Key"] for each in left["Contents"]] == [*keys[1_000:], "b/1"]
 
 
+def test_objects_are_deleted_though_a_client_of_this_process_has_done_so_before(aws: Aws) -> None:
+    """A client of S3 changes its operations' paths when it calls them, and clients may share these."""
+    behind, s3 = aws.behind["s3"], aws.client("s3")
+    behind.create_bucket(Bucket="shelf")
+    for client in (behind, s3):
+        client.put_object(Bucket="shelf", Key="a/1", Body=b"book")
+        assert [one["Key"] for one in client.list_objects_v2(Bucket="shelf")["Contents"]] == ["a/1"]
+        client.delete_objects(Bucket="shelf", Delete={"Objects": [{"Key": "a/1"}], "Quiet": True})
+        assert client.list_objects_v2(Bucket="shelf")["KeyCount"] == 0
+    named = [call.operation for call, when in aws.seen if when == "after"]
+    assert named == ["PutObject", "ListObjectsV2", "DeleteObjects", "ListObjectsV2"]
+
+
 def test_whoever_watches_is_told_before_and_after_with_the_callers_key(aws: Aws) -> None:
     """The access key identifies the process, so a test can kill it exactly at that call."""
     url = aws.behind["sqs"].create_queue(QueueName="timers")["QueueUrl"]
