@@ -42,7 +42,7 @@ OF_EVENTS = [
         breaks="I6 (events)",
         file="adapter/engine/events.py",
         old='record, (name,), record.get("body"), ',
-        new='record, (name,), record, ',
+        new="record, (name,), record, ",
         check=(f"{EVENTS}::test_each_message_of_a_batch_starts_its_own_root",),
     ),
     Mutation(
