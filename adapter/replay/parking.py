@@ -19,7 +19,7 @@ import sysconfig
 import types
 from collections.abc import Iterable, Iterator
 from enum import Enum, auto
-from typing import Any
+from typing import Any, cast
 
 from adapter.protocol.records import Record
 from adapter.replay.known import Known
@@ -116,13 +116,15 @@ def _final(roots: list[object]) -> list[object] | None:
 
 
 def _below(one: object) -> Iterable[object]:
-    if isinstance(one, types.FunctionType):
+    # By its type: `isinstance` would ask a proxy in the code's variables for its class, which runs the proxy's code.
+    kind = type(one)
+    if kind is types.FunctionType:
         # Its module's globals are no part of the execution.
-        return one.__closure__ or ()
+        return cast(types.FunctionType, one).__closure__ or ()
     below = gc.get_referents(one)
-    if isinstance(one, types.FrameType):
+    if kind is types.FrameType:
         # Nor are the frames that called it.
-        return [each for each in below if not isinstance(each, types.FrameType)]
+        return [each for each in below if type(each) is not types.FrameType]
     return below
 
 

@@ -134,6 +134,20 @@ async def with_an_event(large: Large) -> None:
     RAN.append("set")
 
 
+class Lazy:
+    """A proxy, as web frameworks have them: to ask for anything of it makes it look for its object."""
+
+    def __getattribute__(self, name: str) -> Any:
+        RAN.append(f"a look at {name}")
+        raise LookupError(name)
+
+
+async def with_a_proxy(large: Large) -> None:
+    held = Lazy()
+    await waits(large)
+    assert held
+
+
 def suspended(body: Callable[[Large], Awaitable[None]]) -> tuple[Execution, weakref.ref[Large]]:
     large = Large()
     made: Any = body
@@ -155,6 +169,7 @@ BODIES = [
     with_a_timeout,
     in_a_cycle,
     with_an_event,
+    with_a_proxy,
 ]
 
 
@@ -198,7 +213,7 @@ def test_a_thousand_suspensions_leave_nothing_behind() -> None:
 
     def alive() -> int:
         gc.collect()
-        return sum(isinstance(one, (*parking.SUSPENDED, asyncio.Task)) for one in gc.get_objects())
+        return sum(issubclass(type(one), (*parking.SUSPENDED, asyncio.Task)) for one in gc.get_objects())
 
     before = alive()
     for _ in range(1_000):
