@@ -13,10 +13,19 @@ if TYPE_CHECKING:
     from adapter.testing.events import Event
     from adapter.testing.fakes import Fake
     from adapter.testing.faults import Faults, Killed
+    from adapter.testing.latencies import Latencies, Latency
 
-__all__ = ["Event", "Fake", "Faults", "Killed", "LocalCloud"]
+__all__ = ["Event", "Fake", "Faults", "Killed", "Latencies", "Latency", "LocalCloud"]
 
-_HOMES = {"Event": "events", "Fake": "fakes", "Faults": "faults", "Killed": "faults", "LocalCloud": "cloud"}
+_HOMES = {
+    "Event": "events",
+    "Fake": "fakes",
+    "Faults": "faults",
+    "Killed": "faults",
+    "Latencies": "latencies",
+    "Latency": "latencies",
+    "LocalCloud": "cloud",
+}
 
 
 def __getattr__(name: str) -> Any:

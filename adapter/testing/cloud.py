@@ -29,6 +29,7 @@ from adapter.testing.happenings import Happening
 from adapter.testing.hosting import LocalHost
 from adapter.testing.in_process.inside import Inside
 from adapter.testing.interventions import Interventions
+from adapter.testing.latencies import Delays, Latencies, latencies_of
 from adapter.testing.processes.fleet import Fleet
 from adapter.testing.simulated_aws.engines import engine_named
 from adapter.testing.simulated_aws.lambdas import Function, Invocation
@@ -69,6 +70,9 @@ class LocalCloud(Interventions):
             where its code calls `elapse`. Events beyond it wait in Lambda's queue, and Lambda takes the functions that
             wait in turn. Batches of stream and queues come again later. A function for which the template reserves
             concurrency has that to itself. None: there is no limit, and nothing takes time.
+        latencies: True: calls of AWS, messages and starts take virtual time, drawn from the seed; the numbers are
+            published ones (`adapter.testing.latencies`). Invocations overlap, and a function has as many environments
+            as run at once. `Latencies` are numbers of your own. None: nothing takes time.
     """
 
     def __init__(
@@ -80,12 +84,14 @@ class LocalCloud(Interventions):
         processes: bool = False,
         verify: bool = True,
         concurrency: int | None = None,
+        latencies: bool | Latencies | None = None,
     ) -> None:
         make_world = engine_named(engine)
         if processes and engine != "moto":
             raise ConfigurationError(f"functions in processes reach AWS over HTTP: engine='moto', not {engine!r}")
         if processes and concurrency is not None:
             raise ConfigurationError("a limit of concurrency is for functions in this process, not for processes=True")
+        latencies = latencies_of(latencies, processes)
         found = Path(template) if template is not None else find_template(Path.cwd())
         path = found or default_template()
         self.template = load_cached(path)
@@ -94,9 +100,10 @@ class LocalCloud(Interventions):
         self.dice = Dice(seed, faults or Faults())
         self.watchers: list[Callable[[Event], None]] = []
         self.engine = engine
-        self.service = Service(self.template, self.dice, self, concurrency)
+        self.delays = None if latencies is None else Delays(latencies, seed)
+        self.service = Service(self.template, self.dice, self, concurrency, self.delays)
         self._kills: list[Kill] = []
-        lanes = LANES if self.dice.faults.reorder else 1
+        lanes = latencies.shards if latencies else LANES if self.dice.faults.reorder else 1
         self._world = make_world(
             self.template, self.stats, self.service.enqueue, self.clock, lanes, lambda: self.dice.draw("stale")
         )
@@ -187,8 +194,8 @@ class LocalCloud(Interventions):
     def elapse(self, seconds: float) -> None:
         """Call this inside a function's code: the code then takes so long. Lambda ends it if it exceeds its timeout.
 
-        Nothing else happens meanwhile, and what fell due is driven afterwards. With ``concurrency``, others run
-        meanwhile.
+        Nothing else happens meanwhile, and what fell due is driven afterwards. With ``concurrency`` or ``latencies``,
+        others run meanwhile.
         """
         if not self._verifier.replaying:
             self._driver.elapse(span_of(seconds))

@@ -24,7 +24,7 @@ from adapter.aws.wiring import NoTimers
 from adapter.engine.ports import Clock, Payloads, Timers
 from adapter.engine.runner import CodeRunner
 from adapter.errors import ConfigurationError
-from adapter.protocol.times import Instant, Span
+from adapter.protocol.times import NO_TIME, SECOND, Instant, Span
 from adapter.protocol.timing import retention_of
 from adapter.testing.fakes import Fake
 from adapter.testing.faults import Kill, Meanwhile
@@ -62,6 +62,7 @@ class Driver:
         self.cloud = cloud
         self.service = cloud.service
         self.dice = cloud.dice
+        self.delays = cloud.delays
         self.world = world
         self.kills = kills
         self.past = PastIndex(self.dice, self.now, self.world.records)
@@ -136,7 +137,7 @@ class Driver:
         for poller in self.world.pollers:
             for lane, added in poller.fetch():
                 fresh = added - self._drop(lane, added)
-                lane.not_before = self.now() + self.dice.late()
+                lane.not_before = self._comes_at(lane, added)
                 if fresh and self.dice.draw("duplicate"):
                     # The duplicate is drawn once, when records are new: copies of copies would never end.
                     lane.backlog.extend(lane.backlog[-fresh:])
@@ -144,6 +145,19 @@ class Driver:
         if lanes and self.dice.faults.reorder:
             lanes = [self.dice.random.choice(lanes)]
         return [self._batch(lane) for lane in lanes]
+
+    def _comes_at(self, lane: Lane, added: int) -> Instant:
+        """When the lane's next batch comes, now that so many records have been added to it.
+
+        With latencies, a batch has all that was written before it comes: so only the first record counts.
+        """
+        if self.delays is None:
+            return self.now() + self.dice.late()
+        waiting = len(lane.backlog) - lane.taken
+        if waiting <= added:
+            lane.read_at = self.now() + self.dice.late() + self.delays.draw("stream")
+        window = NO_TIME if waiting >= lane.mapping.batch_size else Span(lane.mapping.window_s * SECOND)
+        return lane.read_at + window
 
     def _drop(self, lane: Lane, fresh: int) -> int:
         """Have the mapping put aside some of what is new; how many. Each by itself: nobody says what they were."""

@@ -113,10 +113,11 @@ class LocalNote:
             return self.note.read()
 
     def write(self, text: str, was: str | None) -> bool:
-        self.fault(WriteNote(self.partition), "before")
+        call = WriteNote(self.partition)
+        self.fault(call, "before")
         with self._unmetered():
             written = self.note.write(text, was)
-        self.fault(WriteNote(self.partition), "after")
+        self.fault(call, "after")
         return written
 
     @contextmanager

@@ -11,6 +11,7 @@ from adapter.engine.telling import What
 from adapter.protocol.records import Record
 from adapter.testing.faults import Dice
 from adapter.testing.happenings import Happening
+from adapter.testing.latencies import Delays
 from adapter.testing.simulated_aws.service import Service
 from adapter.testing.simulated_aws.template import Template
 from adapter.testing.stats import Stats
@@ -44,6 +45,11 @@ class Cloud(Waiting, Watcher, Protocol):
     def service(self) -> Service: ...
     @property
     def dice(self) -> Dice: ...
+    @property
+    def delays(self) -> Delays | None:
+        """How long AWS takes; None: no time."""
+        ...
+
     @property
     def stats(self) -> Stats: ...
     @property

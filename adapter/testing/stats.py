@@ -94,7 +94,9 @@ class Stats:
 
     @property
     def dollars(self) -> float:
-        """All of the bill. Invocations are taken to last 30 ms, longer with many calls or `LocalCloud.elapse`."""
+        """All of the bill. Invocations are taken to last 30 ms, longer with many calls or `LocalCloud.elapse`; with
+        latencies, as long as they do.
+        """
         return sum(self.bill.values())
 
     def __repr__(self) -> str:
@@ -143,10 +145,10 @@ class Stats:
         sizes = [item_size(before), item_size(after)] if moved else [max(item_size(before), item_size(after))]
         self.index_units += sum(math.ceil(size / 1024) for size in sizes)
 
-    def count_invocation(self, memory_mb: int) -> None:
+    def count_invocation(self, memory_mb: int, seconds: float = OVERHEAD_SECONDS) -> None:
         """One attempt of an invocation, the code that the user's functions run aside."""
         self.invocations += 1
-        self.count_seconds(OVERHEAD_SECONDS, memory_mb)
+        self.count_seconds(seconds, memory_mb)
 
     def count_seconds(self, seconds: float, memory_mb: int) -> None:
         """An invocation ran for so long."""

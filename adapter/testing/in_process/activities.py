@@ -17,8 +17,9 @@ class Activity:
 
     def __init__(self, code: Callable[[], object]) -> None:
         self._code = code
-        self._go = threading.Semaphore(0)
-        self._back = threading.Semaphore(0)
+        self._go, self._back = threading.Lock(), threading.Lock()
+        self._go.acquire()
+        self._back.acquire()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._dropped = False
         self._error: BaseException | None = None

@@ -1,13 +1,15 @@
 """Functions in this process, in virtual time. They run one after the other, or overlap where the seed decides so.
 
-Time stands still while anything runs. The same seed gives the same run. Under a limit of concurrency the code that lets
-time pass pauses, so that others run in the same time.
+Time stands still while anything runs. The same seed gives the same run. Under a limit of concurrency, and with
+latencies, the code that lets time pass pauses, so that others run in the same time.
 """
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
+from adapter.engine.memory import Memory
 from adapter.engine.operations import Tell
 from adapter.engine.telling import What
 from adapter.protocol.times import SECOND, Instant, Span
@@ -17,11 +19,14 @@ from adapter.testing.faults import Kill, Killed, KilledForTime, Meanwhile
 from adapter.testing.happenings import Happening
 from adapter.testing.hosting import LocalHost
 from adapter.testing.in_process.activities import Activity
+from adapter.testing.in_process.pacing import Pace
+from adapter.testing.in_process.paused import Paused
 from adapter.testing.in_process.runs import Run
-from adapter.testing.in_process.sandboxes import Sandboxes
+from adapter.testing.in_process.sandboxes import AsManyAsRun, OneAtATime, Sandbox, Sandboxes
 from adapter.testing.ports import Cloud
 from adapter.testing.simulated_aws.engines import AnyWorld
 from adapter.testing.simulated_aws.lambdas import RETRY_DELAYS, Function, Invocation
+from adapter.testing.stats import OVERHEAD_SECONDS
 
 
 class Inside(Driver):
@@ -30,21 +35,33 @@ class Inside(Driver):
     def __init__(self, cloud: Cloud, world: AnyWorld, kills: list[Kill], beginning: Instant) -> None:
         super().__init__(cloud, world, kills)
         self._now = beginning
-        self._sandboxes = Sandboxes(self.dice, lambda name, memory: LocalHost(cloud, self.ports(name), memory))
+        self._sandboxes = self._made_sandboxes()
         self._runs: list[Run] = []
         self._active: list[Activity] = []
-        self._paused: list[tuple[Instant, Activity]] = []
+        self._paused = Paused()
         self._meanwhile: list[Meanwhile] = []
         self._fakes = Fakes(lambda: self._runs[-1].promise)
-        self._overlaps = cloud.service.concurrency.limit is not None
+        self._overlaps = cloud.service.concurrency.limit is not None or self.delays is not None
 
     @property
     def running(self) -> str:  # type: ignore[override]
         return self._runs[-1].function.spec.name if self._runs else ""
 
+    def _made_sandboxes(self) -> Sandboxes:
+        def make(name: str, memory: Memory) -> LocalHost:
+            return LocalHost(self.cloud, self.ports(name), memory)
+
+        if self.service.environments is None:
+            return OneAtATime(self.dice, make)
+        return AsManyAsRun(self.dice, make, self.service.environments, self.service.function)
+
+    def open(self) -> None:
+        if self.delays is not None:
+            for queue in self.world.queues:
+                queue.delay = functools.partial(self.delays.draw, "queue")
+
     def close(self) -> None:
-        while self._paused:
-            self._paused.pop()[1].drop()
+        self._paused.drop_all()
         for function in self.service.functions.values():
             function.forget()
         self._fakes.clear()
@@ -54,19 +71,21 @@ class Inside(Driver):
 
     def elapse(self, time: Span) -> None:
         run = self._runs[-1] if self._runs else None
-        if run is not None and self._overlaps and run.activity is not None and run.activity.is_current:
-            self._let_pass(run, run.activity, time)
+        if run is None:
+            self._now += time
+            return
+        self._let_pass(run, time)
+        run.ran += time
+
+    def _let_pass(self, run: Run, time: Span) -> None:
+        """The run is billed for a time. Where invocations overlap, others run meanwhile."""
+        self.cloud.stats.count_seconds(time / SECOND, run.function.spec.memory_mb)
+        if self._overlaps and run.activity is not None and run.activity.is_current:
+            run.leave()
+            run.activity.pause(until=self._now + time)
+            run.enter(self._runs)
         else:
             self._now += time
-        if run is not None:
-            run.ran += time
-            self.cloud.stats.count_seconds(time / SECOND, run.function.spec.memory_mb)
-
-    def _let_pass(self, run: Run, activity: Activity, time: Span) -> None:
-        """Others run meanwhile."""
-        run.leave()
-        activity.pause(until=self._now + time)
-        run.enter(self._runs)
 
     def reach(self, at: Instant) -> None:
         self._now = max(self._now, at)
@@ -76,19 +95,24 @@ class Inside(Driver):
             pass
 
     def next_at(self) -> Instant | None:
-        moments = [super().next_at(), *(at for at, _ in self._paused)]
+        moments = [super().next_at(), self._paused.next_at(self._now)]
         return min((at for at in moments if at is not None), default=None)
 
     def attempt(self, function: Function, invocation: Invocation) -> Any:
-        self.cloud.stats.count_invocation(function.spec.memory_mb)
-        host = self._sandboxes.host(function)
+        self.cloud.stats.count_invocation(function.spec.memory_mb, 0 if self.delays else OVERHEAD_SECONDS)
+        sandbox = self._sandboxes.take(function)
+        host = sandbox.host
         activity = self._active[-1] if self._active else None
-        run = Run(function, invocation, host, activity, self._fakes.definitions)
+        pace = Pace(self.delays, self.now) if self.delays else None
+        run = Run(function, invocation, host, activity, self._fakes.definitions, pace)
         run.enter(self._runs)
         try:
+            self._begin_in(sandbox, run)
             return function.call(invocation, lambda event, context: host.handle(event, context, None), lambda: run.ran)
         except Killed:
             host.memory.clear()
+            if sandbox.environment is not None:
+                sandbox.environment.fresh = True
             self.cloud.emit(Happening.KILLED, run.promise, run.fn, {"attempt": invocation.attempt})
             raise
         except Exception as error:
@@ -98,7 +122,18 @@ class Inside(Driver):
             raise
         finally:
             run.leave()
-            self.cloud.stats.count_calls(run.calls.made, function.spec.memory_mb)
+            self._sandboxes.give_back(sandbox)
+            if not self.delays:
+                self.cloud.stats.count_calls(run.calls.made, function.spec.memory_mb)
+
+    def _begin_in(self, sandbox: Sandbox, run: Run) -> None:
+        """The environment starts, where it is new, and the invocation begins. Starting isn't part of the timeout."""
+        if self.delays is None or sandbox.environment is None:
+            return
+        if sandbox.environment.fresh:
+            self._let_pass(run, self.delays.draw("cold"))
+            sandbox.environment.fresh = False
+        self.elapse(self.delays.draw("warm"))
 
     def meanwhile(self, meanwhile: Meanwhile) -> None:
         self._meanwhile.append(meanwhile)
@@ -116,6 +151,7 @@ class Inside(Driver):
         if run is None:
             return
         run.calls.count(operation, when)
+        self._keep_pace(run, operation, when)
         if isinstance(operation, Tell):
             if operation.what is What.RUNNING:
                 run.promise, run.fn = operation.id, operation.fn
@@ -136,6 +172,14 @@ class Inside(Driver):
             run.activity.pause()
             run.enter(self._runs)
 
+    def _keep_pace(self, run: Run, operation: object, when: str) -> None:
+        """Let pass what an operation waits for before it begins, or takes until it ends."""
+        if run.pace is None:
+            return
+        at = run.pace.before(operation) if when == "before" else run.pace.after(operation)
+        if at > self._now:
+            self.elapse(Span(at - self._now))
+
     def _let_others(self, run: Run, scripted: list[Meanwhile]) -> None:
         for meanwhile in scripted:
             begun = self._now
@@ -147,9 +191,9 @@ class Inside(Driver):
                 run.ran += self._now - begun
 
     def _step(self) -> bool:
-        resumable = [entry for entry in self._paused if entry[0] <= self._now]
+        resumable = self._paused.ready(self._now)
         if resumable and self.dice.random.random() < 0.5:
-            return self._go_on(self.dice.random.choice(resumable))
+            return self._go_on(self.dice.random.randrange(resumable))
         starts = [self._invocations, self.changes, self.messages]
         if self.dice.draw("reorder"):
             self.dice.random.shuffle(starts)
@@ -158,15 +202,14 @@ class Inside(Driver):
                 for work in works:
                     self._begin(work)
                 return True
-        return bool(resumable) and self._go_on(self.dice.random.choice(resumable))
+        return bool(resumable) and self._go_on(self.dice.random.randrange(resumable))
 
     def _invocations(self) -> list[Work]:
         taken = self.service.take()
         return [] if taken is None else [self.invocation(taken)]
 
-    def _go_on(self, entry: tuple[Instant, Activity]) -> bool:
-        self._paused.remove(entry)
-        self._resume(entry[1])
+    def _go_on(self, position: int) -> bool:
+        self._resume(self._paused.take(position))
         return True
 
     def _begin(self, work: Work) -> None:
@@ -184,4 +227,4 @@ class Inside(Driver):
             self._active.remove(activity)
         if not activity.done:
             at = self._now + self.dice.late() if activity.until is None else activity.until
-            self._paused.append((at, activity))
+            self._paused.add(activity, at)

@@ -13,6 +13,7 @@ from adapter.engine.registry import Definition
 from adapter.protocol.times import NO_TIME, Span
 from adapter.testing.hosting import LocalHost
 from adapter.testing.in_process.activities import Activity
+from adapter.testing.in_process.pacing import Pace
 from adapter.testing.simulated_aws.lambdas import Function, Invocation, environment
 from adapter.testing.stats import SIDE_BY_SIDE
 
@@ -41,7 +42,8 @@ _INSIDE = (Now, Remaining, RunCode, RunLeft, Tell)
 class Run:
     """One attempt of an invocation. ``promise`` and ``fn`` are known once it runs one.
 
-    ``ran`` is for how long its code has run. ``instead`` are the functions that a test has faked.
+    ``ran`` is for how long its code has run. ``instead`` are the functions that a test has faked. ``pace`` says how
+    long its operations take; without it, no time.
     """
 
     function: Function
@@ -49,6 +51,7 @@ class Run:
     host: LocalHost
     activity: Activity | None = None
     instead: Mapping[str, Definition] = field(default_factory=dict)
+    pace: Pace | None = None
     promise: str = ""
     fn: str = ""
     ran: Span = NO_TIME

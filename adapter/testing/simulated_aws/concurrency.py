@@ -1,7 +1,7 @@
 """The concurrency of an account: how many attempts may be under way at once, and for which functions.
 
 An attempt that ended holds its place until it has lasted `SHORTEST`: code in a local cloud takes no virtual time by
-itself, and would never be in another's way.
+itself, and would never be in another's way. With latencies it takes its own.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 
 from adapter.errors import ConfigurationError
-from adapter.protocol.times import MILLISECOND, Instant
+from adapter.protocol.times import MILLISECOND, Instant, Span
 
 SHORTEST = 30 * MILLISECOND
 """No attempt takes less: what the bill takes an invocation to last, too."""
@@ -27,10 +27,14 @@ class Concurrency:
         limit: the account's; None: there is none, and reservations mean nothing either.
         reserved: how many of it a function has to itself, by name.
         clock: gives the time.
+        shortest: no attempt takes less.
     """
 
-    def __init__(self, limit: int | None, reserved: Mapping[str, int], clock: Callable[[], Instant]) -> None:
+    def __init__(
+        self, limit: int | None, reserved: Mapping[str, int], clock: Callable[[], Instant], shortest: Span = SHORTEST
+    ) -> None:
         self.limit = limit
+        self._shortest = shortest
         self._reserved = reserved
         self._clock = clock
         self._rest = 0 if limit is None else limit - sum(reserved.values())
@@ -53,7 +57,7 @@ class Concurrency:
 
     def end(self, function: str, begun: Instant) -> None:
         """The attempt that began then is over."""
-        heapq.heappush(self._ended, (begun + SHORTEST, self._pool(function)))
+        heapq.heappush(self._ended, (begun + self._shortest, self._pool(function)))
         self._free()
 
     def next_at(self) -> Instant | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from unittest.mock import patch
 
-from adapter.protocol.times import EPOCH, MILLISECOND, SECOND, Instant
+from adapter.protocol.times import EPOCH, MILLISECOND, NO_TIME, SECOND, Instant, Span
 from adapter.testing.faults import Killed
 from adapter.testing.simulated_aws.intrinsics import ACCOUNT, REGION
 from adapter.testing.simulated_aws.outages import Throttled, delay_of
@@ -198,7 +198,7 @@ class QueuePoller:
     Without a batching window, what can be received is handed over at once, ten messages at most. With one, Lambda goes
     on to receive until the batch is full, or the window is over that began with its first message. Each answer of the
     queue, with ten messages at most, is a request. Requests without an answer aren't counted: an idle stack has them,
-    too.
+    too. With a ``delay`` it draws how long a batch is on its way.
     """
 
     queue: Queue
@@ -207,6 +207,7 @@ class QueuePoller:
     clock: Callable[[], Instant]
     visibility_s: int
     busy: bool = False
+    delay: Callable[[], Span] | None = None
     _batches: list[Batch] = field(default_factory=list)
     _open: Batch | None = None
 
@@ -216,8 +217,8 @@ class QueuePoller:
         return min((at for at in moments if at is not None), default=None)
 
     def is_ready(self) -> bool:
-        """Receive what the window lets wait. Whether a batch can be handed over now."""
-        if self.mapping.window_s:
+        """Receive what the window, or its way, lets wait. Whether a batch can be handed over now."""
+        if self._gathers:
             self._gather()
             return any(batch.ready_at <= self.clock() for batch in self._batches)
         return (at := self.next_at()) is not None and at <= self.clock()
@@ -243,19 +244,27 @@ class QueuePoller:
             is_copied = again and message["Attributes"]["ApproximateReceiveCount"] == "1"
             (self.queue.release if is_copied else self.queue.delete)(message)
 
+    @property
+    def _gathers(self) -> bool:
+        return bool(self.mapping.window_s) or self.delay is not None
+
     def _gather(self) -> None:
         while (at := self.queue.next_at()) is not None and at <= self.clock():
             if not (received := self._receive(MESSAGES_TOGETHER)):
                 return
             for message in received:
                 self._add(message)
+            if not self.mapping.window_s:
+                # Only what one request receives is on its way together.
+                self._open = None
 
     def _add(self, message: dict[str, Any]) -> None:
         if self._open is not None and not self._open.has_room_for(message):
             self._close()
         if self._open is None:
             now = self.clock()
-            self._open = Batch(now + self.visibility_s * SECOND, ready_at=now + self.mapping.window_s * SECOND)
+            until, ready = now + self.visibility_s * SECOND, now + self.mapping.window_s * SECOND
+            self._open = Batch(until, ready_at=ready + (self.delay() if self.delay else NO_TIME))
             self._batches.append(self._open)
         self._open.messages.append(message)
         if len(self._open.messages) >= self.mapping.batch_size:
@@ -264,7 +273,8 @@ class QueuePoller:
     def _close(self) -> None:
         """Its window is over, or it is full."""
         if self._open is not None:
-            self._open.ready_at = min(self._open.ready_at, self.clock())
+            late = self.delay() if self.delay else NO_TIME
+            self._open.ready_at = min(self._open.ready_at, self.clock() + late)
             self._open = None
 
     def _receive(self, most: int) -> list[dict[str, Any]]:
@@ -278,7 +288,7 @@ class QueuePoller:
         now = self.clock()
         ready = next((batch for batch in self._batches if batch.ready_at <= now), None)
         if ready is None:
-            if self.mapping.window_s:
+            if self._gathers:
                 return None
             received = self._receive(min(limit or self.mapping.batch_size, self.mapping.batch_size))
             return Batch(now + self.visibility_s * SECOND, messages=received) if received else None

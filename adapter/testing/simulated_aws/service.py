@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import heapq
 import json
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Protocol
 
 from adapter.protocol.messages import is_envelope
-from adapter.protocol.times import SECOND, Instant
+from adapter.protocol.times import NO_TIME, SECOND, Instant
 from adapter.testing.faults import Dice, Killed
 from adapter.testing.happenings import Happening
-from adapter.testing.simulated_aws.concurrency import Concurrency
+from adapter.testing.latencies import Delays
+from adapter.testing.simulated_aws.concurrency import SHORTEST, Concurrency
+from adapter.testing.simulated_aws.environments import Environments
 from adapter.testing.simulated_aws.lambdas import RETRY_DELAYS, Function, Invocation
 from adapter.testing.simulated_aws.on_failure import EXHAUSTED, TOO_OLD, UNRESERVED, on_failure_message
 from adapter.testing.simulated_aws.outages import CannotImport, NoSuchFunction, Outage, Outages, Throttled, delay_of
 from adapter.testing.simulated_aws.template import FunctionSpec, Template
+from adapter.testing.simulated_aws.waiting import Ready
 
 Attempt = Callable[[Function, Invocation], Any]
 """Makes one attempt. Raises the function's error, or Killed."""
@@ -37,18 +39,28 @@ class Service:
     """The functions, and the events that wait for them.
 
     ``lost`` has the invocations that failed for good, and that no queue caught. ``losses`` says which accepted events
-    never come, counted from 1; the dice may lose more.
+    never come, counted from 1; the dice may lose more. ``delays`` says how long events take; without it, no time. Then
+    nobody counts ``environments`` either.
     """
 
-    def __init__(self, template: Template, dice: Dice, cloud: Surroundings, concurrency: int | None = None) -> None:
+    def __init__(
+        self,
+        template: Template,
+        dice: Dice,
+        cloud: Surroundings,
+        concurrency: int | None = None,
+        delays: Delays | None = None,
+    ) -> None:
         self.functions = {spec.name: Function(spec) for spec in template.functions}
-        self.ready: deque[Invocation] = deque()
+        self.ready = Ready()
         self.lost: list[Invocation] = []
         self.losses: set[int] = set()
         self.accepted = 0
         self.outages = Outages()
         reserved = {spec.name: spec.reserved for spec in template.functions if spec.reserved is not None}
-        self.concurrency = Concurrency(concurrency, reserved, cloud.clock)
+        self.concurrency = Concurrency(concurrency, reserved, cloud.clock, NO_TIME if delays else SHORTEST)
+        self.environments = Environments(delays.latencies, cloud.clock) if delays else None
+        self._delays = delays
         self._turns: dict[str, int] = {}
         self._later: list[tuple[Instant, int, Invocation]] = []
         self._template = template
@@ -79,7 +91,7 @@ class Service:
         copies = 2 if self._dice.draw("duplicate") else 1
         invocation = self.invocation(function, payload)
         for _ in range(copies):
-            late = self._dice.late()
+            late = self._dice.late() + (self._delays.draw("invocation") if self._delays else NO_TIME)
             if late:
                 self._push(self._cloud.clock() + late, invocation)
             else:
@@ -94,6 +106,8 @@ class Service:
         """When the next waiting event comes, or finds room."""
         moments = [self._later[0][0] if self._later else None]
         moments += [self.concurrency.next_at() if self.ready else None]
+        if self.environments is not None:
+            moments += [self.environments.next_at(function) for function in self.ready.firsts()]
         return min((at for at in moments if at is not None), default=None)
 
     def pass_time(self) -> None:
@@ -104,31 +118,33 @@ class Service:
         """The next event that is ready, and for which there is room."""
         if len(self.ready) > 1 and self._dice.draw("reorder"):
             self.ready.rotate(-self._dice.random.randrange(len(self.ready)))
-        if self.concurrency.limit is None:
+        if self.concurrency.limit is None and self.environments is None:
             return self.ready.popleft() if self.ready else None
         return self._in_turn()
 
     def _in_turn(self) -> Invocation | None:
         """Each function has a queue. Lambda is taken to serve in turn those for which there is room."""
-        first: dict[str, int] = {}
-        for position, invocation in enumerate(self.ready):
-            first.setdefault(invocation.function, position)
-        free = [function for function in first if self._has_room(function, self.ready[first[function]])]
+        firsts = self.ready.firsts().items()
+        free = [function for function, invocation in firsts if self._has_room(function, invocation)]
         if not free:
             return None
         function = min(free, key=lambda function: self._turns.get(function, 0))
         self._count += 1
         self._turns[function] = self._count
-        taken = self.ready[first[function]]
-        del self.ready[first[function]]
-        return taken
+        return self.ready.take(function)
 
     def _has_room(self, function: str, first: Invocation) -> bool:
-        room = self.concurrency.has_room(function)
+        room = self._is_free(function)
         if not room and not first.throttled:
             first.throttled = 1
             self._cloud.happened(Happening.THROTTLED, {"of": function})
         return room
+
+    def _is_free(self, function: str) -> bool:
+        """Whether the account has a place for an attempt, and the function an environment, or Lambda makes one."""
+        if not self.concurrency.has_room(function):
+            return False
+        return self.environments is None or self.environments.has_room(function)
 
     def invoke(self, invocation: Invocation) -> None:
         """Make an attempt. If it fails, repeat it as Lambda does."""
@@ -159,7 +175,7 @@ class Service:
         function = self.function(invocation.function)
         try:
             self.outages.check_attempt(invocation.function)
-            if not self.concurrency.has_room(invocation.function):
+            if not self._is_free(invocation.function):
                 raise Throttled(invocation.function, reserved=False)
         except Throttled:
             self._cloud.happened(Happening.THROTTLED, {"of": invocation.function})

@@ -80,6 +80,7 @@ class Lane:
     """One shard for one event source mapping. It keeps the order, and a record that fails stops it.
 
     ``not_before``: when a late batch comes; ``retry_at``: when a batch that failed comes again (microseconds).
+    ``taken``: so many records the function is handling; ``read_at``: when the reader has those that wait.
     """
 
     mapping: StreamMapping
@@ -88,6 +89,8 @@ class Lane:
     backlog: list[dict[str, Any]] = field(default_factory=list)
     failures: int = 0
     size: int = 0
+    taken: int = 0
+    read_at: Instant = EPOCH
     not_before: Instant = EPOCH
     retry_at: Instant = EPOCH
     busy: bool = False
@@ -105,14 +108,14 @@ class Lane:
         batch = self.backlog[: limit or self.size or self.mapping.batch_size]
         if not batch:
             return False
-        self.busy = True
+        self.busy, self.taken = True, len(batch)
         try:
             done = self._handled(batch, deliver)
         except Throttled:
             self._put_off()
             return True
         finally:
-            self.busy = False
+            self.busy, self.taken = False, 0
         self.backlog = self.backlog[done:]
         if done:
             # There was progress, so the next record fails for the first time.

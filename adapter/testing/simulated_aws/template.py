@@ -62,7 +62,10 @@ class FunctionSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class StreamMapping:
-    """An event source mapping from a table's stream to a function. ``None`` retries: until the record expires."""
+    """An event source mapping from a table's stream to a function. ``None`` retries: until the record expires.
+
+    With latencies it gathers a batch for ``window_s`` seconds at most; without, time stands still meanwhile.
+    """
 
     function: str
     table: str
@@ -75,6 +78,7 @@ class StreamMapping:
     bisect: bool
     report_item_failures: bool
     on_failure: str | None
+    window_s: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -298,6 +302,7 @@ def _mapping(stack: Stack, where: str, function: str, properties: Mapping[str, A
         bisect=_flag(properties.get("BisectBatchOnFunctionError", False)),
         report_item_failures="ReportBatchItemFailures" in properties.get("FunctionResponseTypes", []),
         on_failure=on_failure.get("Destination"),
+        window_s=int(properties.get("MaximumBatchingWindowInSeconds", 0)),
     )
 
 
