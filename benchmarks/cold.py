@@ -18,10 +18,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from adapter.templates.template import FunctionSpec
 from adapter.testing import LocalCloud
 from adapter.testing.processes.environment import Environment
 from adapter.testing.simulated_aws.gateway import Gateway
-from adapter.testing.simulated_aws.template import FunctionSpec
 
 PLAIN = """
 import os

@@ -7,6 +7,7 @@ own Lambdas send. ``DURABLE_BUCKET`` names the bucket for texts that are too lar
 for how many days an execution that is over is kept: 30 by default; 0: for ever. Executions with a deadline expire only
 where it is set.
 ``DURABLE_AGAIN`` and ``DURABLE_UNHANDLED`` are the URLs of the queues for stream records that were put aside.
+``DURABLE_STACK`` has all of these in one, as JSON.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ from adapter.protocol.messages import Timed
 from adapter.protocol.records import Record
 from adapter.protocol.times import Instant
 from adapter.protocol.timing import retention_of
+from adapter.protocol.variables import described
 
 _THREADS = "durable-pool"
 
@@ -138,6 +140,7 @@ def host() -> EngineHost:
 
 def connect(environment: Mapping[str, str]) -> AwsHost:
     """The host that these variables describe. Raises as `host` does."""
+    environment = described(environment)
     table = environment.get("DURABLE_TABLE")
     if not table:
         raise ConfigurationError("set DURABLE_TABLE to the name of the promises' table, or enter a LocalCloud")

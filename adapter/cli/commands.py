@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
@@ -15,6 +17,7 @@ from adapter.cli.reading import LOOKED_AT, Reader
 from adapter.engine import hosts
 from adapter.engine.host import EngineHost
 from adapter.errors import ConfigurationError, DurableError
+from adapter.protocol.variables import described
 
 
 class _Place(click.Group):
@@ -52,6 +55,17 @@ def _by_aws(error: Exception) -> str | None:
     return str(error) if isinstance(error, BotoCoreError) else None
 
 
+def _on_host(command: Callable[..., None]) -> Callable[..., None]:
+    """A command that needs the table. Others, and the help of this one, need none."""
+
+    @functools.wraps(command)
+    def connected(*args: Any, **kwargs: Any) -> None:
+        ctx = click.get_current_context()
+        command(ctx.with_resource(_host(ctx.obj)), *args, **kwargs)
+
+    return connected
+
+
 @contextmanager
 def _host(place: dict[str, str]) -> Iterator[EngineHost]:
     """The host of the commands: an entered LocalCloud, or the one that environment and options describe."""
@@ -59,14 +73,14 @@ def _host(place: dict[str, str]) -> Iterator[EngineHost]:
         try:
             found = hosts.current()
         except ConfigurationError:
-            if os.environ.get("DURABLE_TABLE"):
+            if described(os.environ).get("DURABLE_TABLE"):
                 raise
             raise ConfigurationError("which table? Set DURABLE_TABLE to its name, or give --table") from None
         yield found
         return
     from adapter.aws.wiring import connect
 
-    if "DURABLE_TABLE" not in os.environ and "DURABLE_TABLE" not in place:
+    if "DURABLE_TABLE" not in {**described(os.environ), **place}:
         raise ConfigurationError("which table? Set DURABLE_TABLE to its name, or give --table")
     made = connect({**os.environ, **place})
     hosts.enter(made)
@@ -87,7 +101,7 @@ def durable(ctx: click.Context, table: str | None, region: str | None) -> None:
     DURABLE_CIPHER. An ID is an execution's, or that of any promise in it: order-7, order-7~0, order-7~0.2.
     """
     given = {"DURABLE_TABLE": table, "AWS_REGION": region}
-    ctx.obj = ctx.with_resource(_host({name: value for name, value in given.items() if value}))
+    ctx.obj = {name: value for name, value in given.items() if value}
 
 
 @durable.command()
@@ -96,7 +110,7 @@ def durable(ctx: click.Context, table: str | None, region: str | None) -> None:
 @click.option("--width", default=10, show_default=True, type=click.IntRange(min=1), help="Promises of each function.")
 @click.option("--values", is_flag=True, help="Arguments and outcomes, too; they may be secret.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-@click.pass_obj
+@_on_host
 def show(host: EngineHost, promise: str, depth: int, width: int, values: bool, as_json: bool) -> None:
     """Show a promise, those below it, and how each stands."""
     reader = Reader(host)
@@ -110,7 +124,7 @@ def show(host: EngineHost, promise: str, depth: int, width: int, values: bool, a
 @durable.command("list")
 @click.option("--all", "everything", is_flag=True, help="Settled ones, too, while the index has them.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(min=1), help="So many at most.")
-@click.pass_obj
+@_on_host
 def list_(host: EngineHost, everything: bool, limit: int) -> None:
     """List executions that aren't settled, oldest first.
 
@@ -133,7 +147,7 @@ def list_(host: EngineHost, everything: bool, limit: int) -> None:
 @durable.command()
 @click.argument("promise", metavar="ID")
 @click.option("--force", is_flag=True, help="Invoke ID itself, whatever it does; a step may run twice.")
-@click.pass_obj
+@_on_host
 def resume(host: EngineHost, promise: str, force: bool) -> None:
     """Invoke again whatever is paused or lost, of ID and below it.
 
@@ -145,7 +159,7 @@ def resume(host: EngineHost, promise: str, force: bool) -> None:
 
 @durable.command()
 @click.argument("promise", metavar="ID")
-@click.pass_obj
+@_on_host
 def cancel(host: EngineHost, promise: str) -> None:
     """Cancel a promise; its function sees CancelledError."""
     click.echo(showing.shown(acting.cancel(host, promise)))
@@ -154,7 +168,7 @@ def cancel(host: EngineHost, promise: str) -> None:
 @durable.command()
 @click.argument("promise", metavar="ID")
 @click.argument("value", metavar="JSON")
-@click.pass_obj
+@_on_host
 def resolve(host: EngineHost, promise: str, value: str) -> None:
     """Settle a promise with a value, checked against its type."""
     click.echo(showing.shown(acting.resolve(host, promise, value)))
@@ -163,7 +177,7 @@ def resolve(host: EngineHost, promise: str, value: str) -> None:
 @durable.command()
 @click.argument("promise", metavar="ID")
 @click.argument("message")
-@click.pass_obj
+@_on_host
 def reject(host: EngineHost, promise: str, message: str) -> None:
     """Settle a promise with an error, a RuntimeError."""
     click.echo(showing.shown(acting.reject(host, promise, message)))
@@ -171,7 +185,7 @@ def reject(host: EngineHost, promise: str, message: str) -> None:
 
 @durable.command()
 @click.option("--dry-run", is_flag=True, help="Only list them.")
-@click.pass_obj
+@_on_host
 def redrive(host: EngineHost, dry_run: bool) -> None:
     """Send again the stream records that wait for a person.
 
@@ -185,7 +199,7 @@ def redrive(host: EngineHost, dry_run: bool) -> None:
 @click.argument("old", required=False)
 @click.argument("new", required=False)
 @click.option("--undo", is_flag=True, help="Take back the move of OLD.")
-@click.pass_obj
+@_on_host
 def move(host: EngineHost, old: str | None, new: str | None, undo: bool) -> None:
     """Find the Lambda OLD under the name NEW, once there is no OLD any more.
 
@@ -205,10 +219,40 @@ def _moved(host: EngineHost, old: str | None, new: str | None, undo: bool) -> It
 
 @durable.command("rotate-keys")
 @click.option("--drop", is_flag=True, help="Refuse what other keys signed, from now on: one of them is known.")
-@click.pass_obj
+@_on_host
 def rotate_keys(host: EngineHost, drop: bool) -> None:
     """Sign the messages between Lambdas by another key.
 
     With --drop, messages under way are refused; the watchdog makes them again.
     """
     click.echo(acting.rotate_keys(host, drop))
+
+
+@durable.command()
+@click.argument("name", required=False, type=click.Path(path_type=Path))
+@click.option("--into", metavar="TEMPLATE", type=click.Path(path_type=Path), help="Show what to add to a template.")
+def init(name: Path | None, into: Path | None) -> None:
+    """Make a small application in a new directory NAME: template, functions, tests, CI.
+
+    With --into, make nothing, and show what to add to a template that exists.
+    """
+    from adapter.cli.adopting import creating
+    from adapter.cli.adopting.into import additions
+
+    if (name is None) is (into is None):
+        raise click.UsageError("give the NAME of a new application, or --into and the path of a template")
+    for line in additions(into) if into else creating.create(Path(name or "")):
+        click.echo(line)
+
+
+@durable.command()
+@click.argument("directory", default="durable", type=click.Path(path_type=Path))
+def infra(directory: Path) -> None:
+    """Make an application's copy of the library's templates, or renew it.
+
+    Do so after each upgrade of the library. The copy is in DIRECTORY, by default durable.
+    """
+    from adapter.cli.adopting.creating import renew
+
+    for line in renew(directory):
+        click.echo(showing.shown(line))

@@ -20,6 +20,7 @@ from adapter.engine import hosts
 from adapter.errors import BadMessage, ConfigurationError, NotDurable
 from adapter.protocol.ids import is_id
 from adapter.protocol.times import SECOND
+from adapter.protocol.variables import described
 from adapter.replay.execution import Execution
 from adapter.replay.steps import current
 
@@ -50,7 +51,7 @@ def link(promise: str, *, expires_in: float, url: str | None = None) -> str:
         raise BadMessage(f"{promise!r} can't be a promise's id: give link(...) the promise's .id")
     if not (isinstance(expires_in, int | float) and math.isfinite(expires_in) and expires_in > 0):
         raise ConfigurationError(f"expires_in is a positive number of seconds, got {expires_in!r}")
-    base = url or os.environ.get("DURABLE_LINK_URL")
+    base = url or described(os.environ).get("DURABLE_LINK_URL")
     if not base:
         raise ConfigurationError(
             "set DURABLE_LINK_URL to the URL of the Lambda with the handler adapter.links.endpoint.handler"
@@ -97,8 +98,8 @@ LIFE = 300
 
 def keys() -> tuple[bytes, ...]:
     """The keys, from the environment or from Secrets Manager, with spaces between. The first one signs."""
-    text = os.environ.get("DURABLE_LINK_SECRET")
-    arn = os.environ.get("DURABLE_LINK_SECRET_ARN")
+    environment = described(os.environ)
+    text, arn = environment.get("DURABLE_LINK_SECRET"), environment.get("DURABLE_LINK_SECRET_ARN")
     if not text and arn:
         text = str(_provider().get(arn, max_age=LIFE))
     found = (text or "").split()

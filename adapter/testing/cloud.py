@@ -22,6 +22,7 @@ from adapter.errors import ConfigurationError, Stuck
 from adapter.protocol.ids import is_id
 from adapter.protocol.records import SEALED, Record
 from adapter.protocol.times import SECOND, Instant, datetime_of, instant_of, span_of
+from adapter.templates.template import default_template, find_template, load_cached
 from adapter.testing.driver import DEFAULT_FUNCTION, Driver
 from adapter.testing.events import Event, WatcherFailed
 from adapter.testing.faults import Dice, Faults, Kill
@@ -35,7 +36,6 @@ from adapter.testing.simulated_aws.engines import engine_named
 from adapter.testing.simulated_aws.lambdas import Function, Invocation
 from adapter.testing.simulated_aws.rules import Minutely
 from adapter.testing.simulated_aws.service import Service
-from adapter.testing.simulated_aws.template import default_template, find_template, load_cached
 from adapter.testing.standstill import Movement, stuck
 from adapter.testing.stats import Stats
 from adapter.testing.verifying import Verifier

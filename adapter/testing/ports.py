@@ -9,11 +9,11 @@ from typing import Any, Protocol
 from adapter.engine.ports import Watcher
 from adapter.engine.telling import What
 from adapter.protocol.records import Record
+from adapter.templates.template import Template
 from adapter.testing.faults import Dice
 from adapter.testing.happenings import Happening
 from adapter.testing.latencies import Delays
 from adapter.testing.simulated_aws.service import Service
-from adapter.testing.simulated_aws.template import Template
 from adapter.testing.stats import Stats
 
 

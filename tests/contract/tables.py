@@ -16,10 +16,10 @@ from typing import Any
 import boto3
 
 from adapter.aws.store import DynamoStore
-from adapter.testing.simulated_aws.intrinsics import REGION
+from adapter.templates.intrinsics import REGION
+from adapter.templates.template import StreamMapping, default_template, load
 from adapter.testing.simulated_aws.lambdas import environment
 from adapter.testing.simulated_aws.streams import TableStream
-from adapter.testing.simulated_aws.template import StreamMapping, default_template, load
 from adapter.testing.simulated_aws.world import World
 from adapter.testing.stats import Stats
 from tests.support.servers import ministack

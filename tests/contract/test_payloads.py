@@ -17,11 +17,11 @@ from adapter.protocol.ids import child_id
 from adapter.protocol.promises import Refusal, Refused, Written
 from adapter.protocol.records import Kind, Record, State, Stored
 from adapter.protocol.times import EPOCH, Instant
+from adapter.templates.template import default_template, load
 from adapter.testing.hosting import InOrder, SkewedClock
 from adapter.testing.simulated_aws.engines import ENGINES
 from adapter.testing.simulated_aws.in_memory import MemoryBucket
 from adapter.testing.simulated_aws.memory import MemoryStore
-from adapter.testing.simulated_aws.template import default_template, load
 from adapter.testing.stats import Stats
 from tests.support.ciphers import toy
 

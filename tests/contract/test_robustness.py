@@ -26,9 +26,9 @@ from adapter.protocol.ids import BUCKET, child_id, key_of
 from adapter.protocol.promises import Arming
 from adapter.protocol.records import MAX_OBJECT_BYTES, Record, State
 from adapter.replay.loop import new_loop
+from adapter.templates.template import StreamMapping
 from adapter.testing import LocalCloud
 from adapter.testing.simulated_aws.streams import Poller, TableStream
-from adapter.testing.simulated_aws.template import StreamMapping
 from tests.contract.tables import TABLES
 
 

@@ -19,8 +19,8 @@ from adapter.protocol.ids import SCHEDULE, child_id
 from adapter.protocol.messages import Settlement
 from adapter.protocol.promises import Arming
 from adapter.protocol.records import Kind, Record, State, Wake, id_in
+from adapter.templates.template import StreamMapping
 from adapter.testing.simulated_aws.streams import Poller
-from adapter.testing.simulated_aws.template import StreamMapping
 from tests.contract.strategies import SETTLED
 from tests.contract.tables import TABLES, Table
 

@@ -13,9 +13,9 @@ import pytest
 from adapter import durable, errors, promise, resolve
 from adapter.engine import registry
 from adapter.engine.operations import Create
+from adapter.templates.template import FunctionSpec
 from adapter.testing import Faults, LocalCloud
 from adapter.testing.simulated_aws.lambdas import Function
-from adapter.testing.simulated_aws.template import FunctionSpec
 from tests.simulation.asyncio_programs import PROGRAMS, made_durable
 from tests.support.effort import ENGINE
 from tests.support.laws import STORM, Limit, history, plainly, step

@@ -15,9 +15,10 @@ from samtranslator.translator.translator import Translator
 
 from adapter.aws.items import Item
 from adapter.protocol.records import INDEXED
+from adapter.protocol.variables import described
+from adapter.templates.intrinsics import open_stack, parse
+from adapter.templates.template import StreamMapping, load
 from adapter.testing.simulated_aws.filters import matches
-from adapter.testing.simulated_aws.intrinsics import open_stack, parse
-from adapter.testing.simulated_aws.template import StreamMapping, load
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = [ROOT / "template.yaml", *sorted((ROOT / "infra").glob("*.yaml"))]
@@ -124,7 +125,7 @@ def test_every_example_is_named_by_its_target() -> None:
     assert examples
     for function in examples:
         target = function.handler.rpartition(".")[2]
-        assert function.name == function.environment["DURABLE_PREFIX"] + target
+        assert function.name == described(function.environment)["DURABLE_PREFIX"] + target
 
 
 def statements(value: object) -> Iterator[dict[str, Any]]:
@@ -204,7 +205,7 @@ def test_a_durable_function_can_make_links_where_they_are_asked_for() -> None:
     """It knows their address and their key then, and may read the key; else it has none of the three."""
     for links in ("true", "false"):
         stack = open_stack(ROOT / "template.yaml", name="local", parameters={"Links": links})
-        variables = stack.properties("Checkout")["Environment"]["Variables"]
+        variables = described(stack.properties("Checkout")["Environment"]["Variables"])
         (durable,) = stack.nested()
         allowed = list(statements(durable.properties("Access")))
         readable = [each["Resource"] for each in allowed if each["Action"] == "secretsmanager:GetSecretValue"]
@@ -353,10 +354,13 @@ def test_the_bucket_is_encrypted_and_closed_and_outlives_its_stack() -> None:
 
 def test_every_function_knows_the_bucket_and_all_but_the_resumer_the_cipher() -> None:
     """The resumer carries on what it doesn't read."""
-    without = {function.handler for function in FUNCTIONS if "DURABLE_CIPHER" not in function.environment}
-    assert without == {"adapter.lambdas.resumer.handler", "adapter.lambdas.resumer.again"}
+    functions = {
+        name: function["Environment"]["Variables"] for name, function in functions_of_all(Cipher="shop:cipher").items()
+    }
+    without = {name for name, function in functions.items() if "DURABLE_CIPHER" not in described(function)}
+    assert without == {"Resumer", "Again"}
     (bucket,) = load(ROOT / "template.yaml").buckets
-    assert {function.environment["DURABLE_BUCKET"] for function in FUNCTIONS} == {bucket}
+    assert {described(function)["DURABLE_BUCKET"] for function in functions.values()} == {bucket}
 
 
 def test_the_index_has_the_fields_that_are_marked_for_it_and_the_table_the_keys_of_its_model() -> None:

@@ -148,15 +148,16 @@ def test_the_command_of_docs_test_prints_what_it_shows(tmp_path: Path) -> None:
 def test_the_template_of_an_own_application_holds_it(tmp_path: Path, modules: list[str]) -> None:
     """The template of docs/deploy.md is valid, and a LocalCloud runs a function in the Lambda that it defines."""
     (text,) = blocks("deploy", "yaml")
-    shutil.copytree(ROOT / "infra", tmp_path / "lambda-await" / "infra")
+    assert text == (ROOT / "project" / "template.yaml").read_text(encoding="utf-8").replace("NAME", "shop")
+    shutil.copytree(ROOT / "infra", tmp_path / "durable")
     (tmp_path / "src").mkdir()
     path = tmp_path / "template.yaml"
     path.write_text(text, encoding="utf-8")
     assert [str(match) for match in lint_file(path)] == []
-    shop: Any = ModuleType("shop")
-    shop.checkout = checkout
-    sys.modules["shop"] = shop
-    modules.append("shop")
+    app: Any = ModuleType("app")
+    app.checkout = checkout
+    sys.modules["app"] = app
+    modules.append("app")
     with LocalCloud(template=path) as cloud:
         handle = checkout.with_options(id="order-7", target="checkout").start("order-7")
         cloud.drive()

@@ -24,8 +24,8 @@ from adapter.errors import ConfigurationError, Paused, Unreachable
 from adapter.protocol.messages import Cause, Resume, Start, parse, to_event
 from adapter.protocol.promises import Refusal, Refused
 from adapter.protocol.records import Record, State
+from adapter.templates.template import default_template, load
 from adapter.testing.simulated_aws.lambdas import Context
-from adapter.testing.simulated_aws.template import default_template, load
 from tests.support.envelopes import Trusting
 
 

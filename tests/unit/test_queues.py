@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from adapter.protocol.times import EPOCH, SECOND, Instant
+from adapter.templates.template import QueueMapping, QueueSpec
 from adapter.testing.simulated_aws.outages import Throttled
 from adapter.testing.simulated_aws.queues import MAX_EVENT_BYTES, MemoryQueue, QueuePoller
-from adapter.testing.simulated_aws.template import QueueMapping, QueueSpec
 from adapter.testing.stats import Stats
 
 VISIBILITY = 60

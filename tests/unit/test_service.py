@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from adapter.protocol.times import SECOND
+from adapter.templates.template import default_template, load
 from adapter.testing.faults import Dice, Faults, Killed, KilledForTime
 from adapter.testing.simulated_aws.lambdas import Function, Invocation
 from adapter.testing.simulated_aws.outages import InvokeRefused, Outage
 from adapter.testing.simulated_aws.service import Service
-from adapter.testing.simulated_aws.template import default_template, load
 
 ENVELOPE = json.dumps({"lambda-await": 1, "start": "r"})
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from adapter.errors import ConfigurationError
+from adapter.templates.template import StreamMapping
 from adapter.testing.faults import Killed
 from adapter.testing.simulated_aws.streams import Poller, TableStream, as_event
-from adapter.testing.simulated_aws.template import StreamMapping
 
 ARN = "arn:aws:dynamodb:us-east-1:1:table/t/stream/1"
 

@@ -6,8 +6,8 @@ from textwrap import dedent
 import pytest
 
 from adapter.errors import ConfigurationError
-from adapter.testing.simulated_aws.intrinsics import open_stack
-from adapter.testing.simulated_aws.template import FunctionSpec, Template, default_template, find_template, load
+from adapter.templates.intrinsics import open_stack
+from adapter.templates.template import FunctionSpec, Template, default_template, find_template, load
 
 
 def write(directory: Path, text: str, name: str = "template.yaml") -> Path:

@@ -17,11 +17,11 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from adapter.templates.intrinsics import ACCOUNT, REGION
+from adapter.templates.template import FunctionSpec
 from adapter.testing.processes.bootstrap import HIDDEN
 from adapter.testing.processes.entry import HANDLER
 from adapter.testing.processes.runtime_api import Ended, Request, RuntimeApi
-from adapter.testing.simulated_aws.intrinsics import ACCOUNT, REGION
-from adapter.testing.simulated_aws.template import FunctionSpec
 
 INIT_SECONDS = 60.0
 """Seconds for importing the handler's module. They don't count against the function's timeout. Lambda gives ten, but a

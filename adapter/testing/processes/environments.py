@@ -16,8 +16,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from adapter.errors import ConfigurationError
+from adapter.templates.template import FunctionSpec
 from adapter.testing.processes.environment import Environment, EnvironmentDied, HandlerFailed
-from adapter.testing.simulated_aws.template import FunctionSpec
 
 Printed = Callable[[str, str, str], None]
 

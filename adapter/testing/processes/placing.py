@@ -11,8 +11,8 @@ from pathlib import Path
 
 from adapter.engine import registry
 from adapter.errors import ConfigurationError
+from adapter.templates.template import FunctionSpec, Template
 from adapter.testing.processes import bootstrap, entry, offset
-from adapter.testing.simulated_aws.template import FunctionSpec, Template
 
 _OF_PROMISES = ("DURABLE_BUCKET", "DURABLE_CIPHER", "DURABLE_RETENTION_DAYS")
 

@@ -13,12 +13,12 @@ import boto3
 
 from adapter.aws.store import DynamoStore
 from adapter.protocol.times import Instant
+from adapter.templates.intrinsics import REGION
+from adapter.templates.template import Template
 from adapter.testing.simulated_aws.in_memory import MemoryBucket, Services
-from adapter.testing.simulated_aws.intrinsics import REGION
 from adapter.testing.simulated_aws.lambdas import environment
 from adapter.testing.simulated_aws.streams import Poller, TableStream
 from adapter.testing.simulated_aws.tables import ScannedTable
-from adapter.testing.simulated_aws.template import Template
 from adapter.testing.simulated_aws.time_to_live import TimeToLive
 from adapter.testing.simulated_aws.world import ENVIRONMENT, only_table, promises_table
 from adapter.testing.stats import Stats

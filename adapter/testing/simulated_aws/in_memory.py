@@ -17,12 +17,12 @@ from botocore.exceptions import ClientError
 from adapter.aws.payloads import missing
 from adapter.protocol.records import Record
 from adapter.protocol.times import EPOCH, Instant
+from adapter.templates.template import Template
 from adapter.testing.simulated_aws.lambdas import environment
 from adapter.testing.simulated_aws.memory import MemoryStore
 from adapter.testing.simulated_aws.outages import InvokeRefused
 from adapter.testing.simulated_aws.queues import MemoryQueue, QueuePoller
 from adapter.testing.simulated_aws.streams import Poller
-from adapter.testing.simulated_aws.template import Template
 from adapter.testing.simulated_aws.world import ENVIRONMENT, only_table, promises_table
 from adapter.testing.stats import Stats
 

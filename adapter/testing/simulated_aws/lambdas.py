@@ -14,7 +14,7 @@ from typing import Any
 from adapter.engine.memory import Memory
 from adapter.errors import ConfigurationError
 from adapter.protocol.times import EPOCH, MILLISECOND, MINUTE, Instant, Span
-from adapter.testing.simulated_aws.template import FunctionSpec
+from adapter.templates.template import FunctionSpec
 
 RETRY_DELAYS = (MINUTE, 2 * MINUTE)
 """So long it takes until Lambda repeats a failed asynchronous invocation."""

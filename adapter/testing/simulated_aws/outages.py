@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 
 from adapter.errors import ConfigurationError
-from adapter.testing.simulated_aws.intrinsics import ACCOUNT, REGION
+from adapter.templates.intrinsics import ACCOUNT, REGION
 
 FIRST_RETURN_S = 1
 LONGEST_RETURN_S = 300

@@ -12,11 +12,11 @@ from typing import Any, Protocol
 from unittest.mock import patch
 
 from adapter.protocol.times import EPOCH, MILLISECOND, NO_TIME, SECOND, Instant, Span
+from adapter.templates.intrinsics import ACCOUNT, REGION
+from adapter.templates.template import QueueMapping, QueueSpec
 from adapter.testing.faults import Killed
-from adapter.testing.simulated_aws.intrinsics import ACCOUNT, REGION
 from adapter.testing.simulated_aws.outages import Throttled, delay_of
 from adapter.testing.simulated_aws.streams import Deliver
-from adapter.testing.simulated_aws.template import QueueMapping, QueueSpec
 from adapter.testing.stats import MESSAGES_TOGETHER, Stats
 
 MAX_DELAY_S = 900

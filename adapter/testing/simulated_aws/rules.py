@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from adapter.protocol.times import EPOCH, MINUTE, Instant, datetime_of, floor
 from adapter.protocol.timing import next_sweep
-from adapter.testing.simulated_aws.template import Template
+from adapter.templates.template import Template
 
 
 class Minutely:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from adapter.protocol.messages import is_envelope
 from adapter.protocol.times import NO_TIME, SECOND, Instant
+from adapter.templates.template import FunctionSpec, Template
 from adapter.testing.faults import Dice, Killed
 from adapter.testing.happenings import Happening
 from adapter.testing.latencies import Delays
@@ -19,7 +20,6 @@ from adapter.testing.simulated_aws.environments import Environments
 from adapter.testing.simulated_aws.lambdas import RETRY_DELAYS, Function, Invocation
 from adapter.testing.simulated_aws.on_failure import EXHAUSTED, TOO_OLD, UNRESERVED, on_failure_message
 from adapter.testing.simulated_aws.outages import CannotImport, NoSuchFunction, Outage, Outages, Throttled, delay_of
-from adapter.testing.simulated_aws.template import FunctionSpec, Template
 from adapter.testing.simulated_aws.waiting import Ready
 
 Attempt = Callable[[Function, Invocation], Any]

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from adapter.protocol.times import EPOCH, SECOND, Instant, Span, span_of
+from adapter.templates.intrinsics import ACCOUNT, REGION
+from adapter.templates.template import StreamMapping
 from adapter.testing.faults import Killed
 from adapter.testing.simulated_aws.filters import compile_pattern
-from adapter.testing.simulated_aws.intrinsics import ACCOUNT, REGION
 from adapter.testing.simulated_aws.outages import Throttled
-from adapter.testing.simulated_aws.template import StreamMapping
 
 Deliver = Callable[[str, dict[str, Any], int], Any]
 """Calls a function with an event, at this attempt. Returns its response, or raises its error."""

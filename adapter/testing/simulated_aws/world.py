@@ -24,14 +24,14 @@ from adapter.aws.store import DynamoStore
 from adapter.engine.ports import Payloads
 from adapter.errors import ConfigurationError
 from adapter.protocol.times import Instant
+from adapter.templates.intrinsics import REGION
+from adapter.templates.template import TableSpec, Template
 from adapter.testing.simulated_aws import objects, queues
-from adapter.testing.simulated_aws.intrinsics import REGION
 from adapter.testing.simulated_aws.lambdas import environment
 from adapter.testing.simulated_aws.outages import InvokeRefused
 from adapter.testing.simulated_aws.queues import MotoQueue, QueuePoller
 from adapter.testing.simulated_aws.streams import Poller, TableStream
 from adapter.testing.simulated_aws.tables import ScannedTable
-from adapter.testing.simulated_aws.template import TableSpec, Template
 from adapter.testing.simulated_aws.time_to_live import TimeToLive
 from adapter.testing.stats import Stats
 

@@ -23,8 +23,8 @@ from adapter.lambdas.aside import unpacked
 from adapter.protocol.ids import key_of
 from adapter.protocol.messages import MARK, VERSION, Cause, Resume, Start
 from adapter.protocol.records import Kind, Record, State, Wake
+from adapter.templates.intrinsics import ACCOUNT, REGION
 from adapter.testing import LocalCloud
-from adapter.testing.simulated_aws.intrinsics import ACCOUNT, REGION
 from tests.faults.fuzz.entries import Model
 from tests.faults.fuzz.strategies import quick
 from tests.support.envelopes import sent, signed

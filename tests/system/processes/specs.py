@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adapter.testing.simulated_aws.template import FunctionSpec
+from adapter.templates.template import FunctionSpec
 
 ROOT = Path(__file__).parents[3]
 

@@ -19,9 +19,9 @@ from adapter.codec.schemas import describe
 from adapter.protocol.messages import Cause, Resume, parse
 from adapter.protocol.records import Kind, Record, State, Wake
 from adapter.protocol.timing import indexed
+from adapter.templates.template import default_template, load
 from adapter.testing.simulated_aws.gateway import Gateway
 from adapter.testing.simulated_aws.outages import NoSuchFunction
-from adapter.testing.simulated_aws.template import default_template, load
 from adapter.testing.simulated_aws.world import World
 from adapter.testing.stats import Stats
 

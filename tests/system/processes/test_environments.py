@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from adapter.errors import ConfigurationError
+from adapter.templates.template import FunctionSpec
 from adapter.testing.processes.environment import EnvironmentDied, HandlerFailed, TimedOut
 from adapter.testing.processes.environments import Environments
-from adapter.testing.simulated_aws.template import FunctionSpec
 from tests.system.processes.specs import ROOT, function
 
 

@@ -19,13 +19,13 @@ import pytest
 
 from adapter.aws.wiring import SystemClock
 from adapter.protocol.records import Record, State
+from adapter.templates.template import FunctionSpec, default_template, load
 from adapter.testing.processes import entry
 from adapter.testing.processes.environment import EnvironmentDied
 from adapter.testing.processes.environments import Environments
 from adapter.testing.processes.offset import VARIABLE, ClockOffset
 from adapter.testing.simulated_aws.gateway import Call, Gateway, HangUp
 from adapter.testing.simulated_aws.outages import NoSuchFunction
-from adapter.testing.simulated_aws.template import FunctionSpec, default_template, load
 from adapter.testing.simulated_aws.world import World
 from adapter.testing.stats import Stats
 from tests.system.processes.specs import ROOT, function

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from adapter.errors import ConfigurationError
-from adapter.testing.simulated_aws.intrinsics import Stack, open_stack
+from adapter.protocol.variables import described
+from adapter.templates.intrinsics import Stack, open_stack
 
 STACK_NAME: Final = "local"
 FILE_NAME: Final = "template.yaml"
@@ -116,7 +117,7 @@ class Template:
 
     def variable(self, name: str) -> str:
         """An environment variable of its functions; empty if none has it."""
-        return max((function.environment.get(name, "") for function in self.functions), default="")
+        return max((described(function.environment).get(name, "") for function in self.functions), default="")
 
     def visibility(self, queue: str) -> int:
         """For how many seconds nobody else receives a message of this queue."""
@@ -125,7 +126,7 @@ class Template:
     @property
     def prefix(self) -> str:
         """The prefix of the names of durable functions' Lambdas."""
-        return max((spec.environment.get("DURABLE_PREFIX", "") for spec in self.functions), default="")
+        return self.variable("DURABLE_PREFIX")
 
     @property
     def timers_url(self) -> str:
@@ -157,7 +158,7 @@ def load(path: Path) -> Template:
 
 def load_cached(path: Path) -> Template:
     """The same as `load`, but kept as long as the files don't change: reading YAML takes longer than most runs."""
-    around = (*path.parent.glob("*.yaml"), *path.parent.glob("infra/*.yaml"))
+    around = (*path.parent.glob("*.yaml"), *path.parent.glob("*/*.yaml"))
     return _loaded(path, tuple(file.stat().st_mtime_ns for file in sorted({path, *around})))
 
 
@@ -175,7 +176,7 @@ def find_template(start: Path) -> Path | None:
 
 def default_template() -> Path:
     """The infrastructure that ships with the package, without user functions."""
-    package = Path(__file__).resolve().parents[2]
+    package = Path(__file__).resolve().parents[1]
     # In a wheel it is inside the package; in a checkout, beside it.
     for directory in (package / "_infra", package.parent / "infra"):
         if (path := directory / "durable.yaml").is_file():
