@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from adapter.cli import acting, moving, redriving, showing
+from adapter.cli.adopting.setups import Finding
 from adapter.cli.reading import LOOKED_AT, Reader
 from adapter.engine import hosts
 from adapter.engine.host import EngineHost
@@ -243,6 +244,31 @@ def init(name: Path | None, into: Path | None) -> None:
         raise click.UsageError("give the NAME of a new application, or --into and the path of a template")
     for line in additions(into) if into else creating.create(Path(name or "")):
         click.echo(line)
+
+
+@durable.command()
+@click.argument("template", default="template.yaml", type=click.Path(path_type=Path))
+@click.option("--code", metavar="DIR", type=click.Path(path_type=Path), help="The code; by default each CodeUri.")
+@click.option("--no-code", is_flag=True, help="Look at the template only: import no handler.")
+@click.option("--parameter", "-p", "parameters", metavar="NAME=VALUE", multiple=True, help="Of the template.")
+def lint(template: Path, code: Path | None, no_code: bool, parameters: tuple[str, ...]) -> None:
+    """Check a template against what its durable functions need.
+
+    It says how to mend each finding, and ends with 1 if there are any. It imports the handlers, each in a process of
+    its own, and asks nothing of AWS.
+    """
+    from adapter.cli.adopting.linting import findings
+
+    given = dict(each.partition("=")[::2] for each in parameters)
+    _tell(findings(template, code=code, look_at_code=not no_code, parameters=given), str(template))
+
+
+def _tell(found: Sequence[Finding], of: str) -> None:
+    for each in found:
+        click.echo("\n".join(showing.shown(line) for line in str(each).splitlines()))
+    if found:
+        raise click.exceptions.Exit(1)
+    click.echo(f"{of} has all that its durable functions need")
 
 
 @durable.command()

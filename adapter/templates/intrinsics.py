@@ -105,6 +105,11 @@ class Stack:
         """The stacks of the local applications in this one."""
         return (self._application(name) for name in self.resources_of(_APPLICATION))
 
+    @property
+    def outputs(self) -> set[str]:
+        """The names of its outputs."""
+        return set(self._body.get("Outputs", {}))
+
     def output(self, name: str) -> Any:
         """The value of one of the stack's outputs."""
         try:

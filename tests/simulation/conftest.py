@@ -50,7 +50,7 @@ def without_bucket(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], LocalClou
     def made(engine: str) -> LocalCloud:
         cloud = LocalCloud(engine=engine)
         for function in cloud.template.functions:
-            monkeypatch.delitem(function.environment, "DURABLE_BUCKET")  # type: ignore[arg-type]
+            monkeypatch.setitem(function.environment, "DURABLE_BUCKET", "")  # type: ignore[arg-type]
         return cloud
 
     return made
