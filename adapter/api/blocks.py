@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from adapter.api import requests
@@ -17,6 +17,7 @@ from adapter.api.requests import Options
 from adapter.codec import Signature
 from adapter.engine import registry
 from adapter.engine.registry import Definition, define
+from adapter.protocol.making import changed
 from adapter.protocol.records import BLOCK_FUNCTION
 from adapter.replay.blocks import outcomes
 from adapter.replay.steps import Promise, Scope
@@ -100,7 +101,7 @@ def start_block(scope: Scope, definition: Definition, block: Block) -> Promise[l
     """Start a block. Its promise gives the results, each decoded as a call's is."""
     text = requests.encoded(_RUNS_BLOCKS, (block,), {})
     read = functools.partial(outcomes, read=definition.signature.decode_result, name=definition.name)
-    return scope.request(replace(requests.call(_RUNS_BLOCKS, Options(), text, scope), decode=read))
+    return scope.request(changed(requests.call(_RUNS_BLOCKS, Options(), text, scope), decode=read))
 
 
 async def map_blocks(

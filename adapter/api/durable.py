@@ -23,6 +23,7 @@ from adapter.engine.events import Submission
 from adapter.engine.registry import Definition, define
 from adapter.errors import CodecError, ConfigurationError, NotDurable
 from adapter.protocol.ids import check_root_id
+from adapter.protocol.making import changed
 from adapter.protocol.records import Kind, Record, digest_of
 from adapter.protocol.retries import Retry
 from adapter.replay.steps import Promise, Scope, current
@@ -177,7 +178,7 @@ class Durable(Generic[P, R]):
             raise CodecError(misfit.brief or f"{self.name}(): its argument can't be read from the event") from None
         text = hosts.storable(encoded, f"the event of {self.name}")
         digest = digest_of(Kind.CALL, self.name, submission.fingerprint())
-        return replace(self._root(submission.root(self.name), text), digest=digest)
+        return changed(self._root(submission.root(self.name), text), digest=digest)
 
 
 def _is_lambda_call(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:

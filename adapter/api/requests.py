@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from adapter.codec import decode
 from adapter.engine.hosts import storable
 from adapter.engine.registry import Definition
 from adapter.errors import ConfigurationError, NotDurable
+from adapter.protocol.making import changed
 from adapter.protocol.records import Kind, digest_of
 from adapter.protocol.times import Instant, span_of
 from adapter.replay.steps import Promise, Request, Scope, current
@@ -76,7 +77,7 @@ def call(definition: Definition, options: Options, args: str, scope: Scope) -> R
 
 def call_root(kind: Kind, definition: Definition, options: Options, args: str, root: str, scope: Scope) -> Request:
     """The function runs as a root. The caller awaits it (``FOLLOW``), or leaves it to itself (``DETACH``)."""
-    return replace(
+    return changed(
         call(definition, options, args, scope),
         kind=kind,
         digest=digest_of(kind, definition.name, f"{root}\0{args}"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -20,6 +20,14 @@ _WHY = {
     "AccessDeniedException": outages.DENIED,
     "TooManyRequestsException": outages.THROTTLED,
 }
+
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
+
+
+def text_of(envelope: Mapping[str, Any]) -> str:
+    """An envelope as it travels."""
+    return _ENCODER.encode(envelope)
 
 
 class LambdaInvoker:
@@ -43,7 +51,7 @@ class LambdaInvoker:
         self._moves = moves or NeverMoved()
 
     def invoke(self, target: str, message: Message) -> None:
-        payload = json.dumps(self.signer.sign(to_event(message)), separators=(",", ":"), ensure_ascii=False).encode()
+        payload = self._payload(message)
         tried: list[str] = []
         for name in self._names(target):
             tried.append(name)
@@ -54,6 +62,10 @@ class LambdaInvoker:
                 break
         raise _unreachable(tried, _why(refused)) from refused
 
+    def _payload(self, message: Message) -> Any:
+        """What is handed to Lambda's client."""
+        return text_of(self.signer.sign(to_event(message))).encode()
+
     def _names(self, target: str) -> Iterator[str]:
         """The names under which it is to be tried, the next one only if that before it is missing."""
         yield target
@@ -63,7 +75,7 @@ class LambdaInvoker:
             # Where it went can't be read now. What is missing is kept, and tried again.
             return
 
-    def _refused(self, name: str, payload: bytes) -> ClientError | BotoCoreError | None:
+    def _refused(self, name: str, payload: Any) -> ClientError | BotoCoreError | None:
         """Lambda's refusal, or its silence; None: it has accepted the message."""
         try:
             self._ask(functools.partial(self._invoke, name, payload))
@@ -71,7 +83,7 @@ class LambdaInvoker:
             return refused
         return None
 
-    def _invoke(self, name: str, payload: bytes) -> None:
+    def _invoke(self, name: str, payload: Any) -> None:
         answer = self.client.invoke(FunctionName=name, InvocationType="Event", Payload=payload)
         # It is empty. Unread, it would keep its connection for ever, and each invocation would open another.
         answer["Payload"].read()

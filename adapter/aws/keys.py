@@ -32,8 +32,12 @@ class Signatures:
         self._read_at = EPOCH
 
     def sign(self, envelope: Mapping[str, Any]) -> dict[str, Any]:
+        return self.signing().sign(envelope)
+
+    def signing(self) -> Ring:
+        """The keys by which it signs now."""
         known = self._ring if self._clock.now() < self._read_at + FRESH else self._read()
-        return (known or self._made()).sign(envelope)
+        return known or self._made()
 
     def check(self, envelope: Mapping[str, Any]) -> None:
         if self._ring is not None and self._ring.signed(envelope):

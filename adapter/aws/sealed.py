@@ -18,6 +18,7 @@ from adapter.aws.payloads import prefix_of
 from adapter.aws.sealing import AboutToPut, Sealing, in_object, unannounced
 from adapter.engine.ports import Clock, Pool, Store
 from adapter.protocol.ids import parent_of
+from adapter.protocol.making import changed
 from adapter.protocol.promises import Arming, Firing, Refusal, Refused, Written
 from adapter.protocol.records import SEALED, Kind, Record, State, Stored
 from adapter.protocol.times import EPOCH, Instant
@@ -69,9 +70,10 @@ class SealedStore:
         if None in sealed.values():
             return _REMOVED
         objects = is_root and any(in_object(text) for text in sealed.values())
-        written = self.inner.create(replace(record, **sealed, objects=objects))
+        as_it_is = not objects and all(sealed[name] is text for name, text in texts.items())
+        written = self.inner.create(record if as_it_is else changed(record, **sealed, objects=objects))
         if not isinstance(written, Refused):
-            return replace(record, objects=True) if objects else record
+            return changed(record, objects=True) if objects else record
         if objects and written.stands is not None and not written.stands.objects:
             try:
                 # The object belongs to the execution that stands. Died before: the caller's retry comes here again.
@@ -101,7 +103,8 @@ class SealedStore:
             return self._unread(written)
         if isinstance(written, Refused):
             return self._stands(written)
-        return replace(self.sealing.opened(written), value=value)
+        opened = self.sealing.opened(written)
+        return opened if opened.value is value else changed(opened, value=value)
 
     def claim(self, promise: str, firing: Firing | None = None, due_at: Instant | None = None) -> Written:
         written = self.inner.claim(promise, firing, due_at)

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from adapter.aws.payloads import checked, key_of, known, moved
 from adapter.engine.ports import Cipher, Payloads
 from adapter.errors import BadMessage, ConfigurationError
 from adapter.protocol.ids import is_id
+from adapter.protocol.making import changed
 from adapter.protocol.records import MAX_OBJECT_BYTES, MAX_PAYLOAD_BYTES, SEALED, Kind, Record, Stored
 
 INLINE_BYTES = 16 * 1024
@@ -96,12 +97,12 @@ class Sealing:
 
     def opened(self, record: Record, parts: Sequence[str] = ()) -> Record:
         """A stored record, with the named parts opened. The others stay as they are, as `Stored`."""
-        changed: dict[str, Any] = {}
+        found: dict[str, Any] = {}
         for name in SEALED:
             stored: str = getattr(record, name)
             if stored.startswith(MARKS):
-                changed[name] = self.open(stored, record, name) if name in parts else Stored(stored, record.id)
-        return replace(record, **changed) if changed else record
+                found[name] = self.open(stored, record, name) if name in parts else Stored(stored, record.id)
+        return changed(record, **found) if found else record
 
     def _decrypted(self, text: str, promise: str, part: str) -> str:
         if self.cipher is None:

@@ -27,6 +27,7 @@ class Signature:
         self._name = name
         self._function = _underlying(function)
         self._signature = _signature(function)
+        self._plain = _plain(self._signature)
         is_module = namespace is getattr(self._function, "__globals__", None)
         self._locals = {**({} if is_module or namespace is None else namespace), **_enclosing(self._function)}
         # Local classes may share names with others; all other functions share their plans.
@@ -39,6 +40,8 @@ class Signature:
 
     def by_name(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, Any]:
         """The arguments of a call by parameter name, without defaults."""
+        if self._plain and not kwargs and len(args) == len(self._plain):
+            return dict(zip(self._plain, args, strict=True))
         try:
             return self._signature.bind(*args, **kwargs).arguments
         except TypeError as error:
@@ -97,6 +100,8 @@ class Signature:
             refuse(f"{self._name}()", error)
 
     def _call(self, arguments: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        if self._plain and len(arguments) == len(self._plain):
+            return tuple(arguments[name] for name in self._plain), {}
         # An empty *args mustn't be bound: if a parameter before it isn't stored, it would be taken for a keyword.
         given = {name: value for name, value in arguments.items() if not self._is_variadic(name) or value}
         bound = inspect.BoundArguments(self._signature, OrderedDict(given))
@@ -153,6 +158,13 @@ class Signature:
 def _is_required(parameter: inspect.Parameter) -> bool:
     variadic = parameter.kind in (_Parameter.VAR_POSITIONAL, _Parameter.VAR_KEYWORD)
     return parameter.default is _Parameter.empty and not variadic
+
+
+def _plain(signature: inspect.Signature) -> tuple[str, ...]:
+    """The names of the parameters, if each of them takes one argument by its position. Then a call needs no binding."""
+    parameters = signature.parameters.values()
+    by_position = (_Parameter.POSITIONAL_ONLY, _Parameter.POSITIONAL_OR_KEYWORD)
+    return tuple(one.name for one in parameters) if all(one.kind in by_position for one in parameters) else ()
 
 
 def _signature(function: Callable[..., object]) -> inspect.Signature:

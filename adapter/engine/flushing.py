@@ -7,13 +7,13 @@ of them leaves, where it matters.
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import replace
 from typing import Any
 
 from adapter.engine.caller import Caller
 from adapter.engine.operations import Create, Invoke, Many, Now, Operation, Remaining, RunCode, Settle
 from adapter.engine.roots import follow
 from adapter.protocol.ids import child_id
+from adapter.protocol.making import changed
 from adapter.protocol.messages import Start
 from adapter.protocol.promises import Refused, Written
 from adapter.protocol.records import DISPATCHED, Kind, Record, State, Wake
@@ -149,7 +149,7 @@ class Flusher:
             now: Instant = yield Now()
             record = self._inline_record(execution.own, request, flush, now)
             own = outcome is CANCELLED
-            settled = replace(record, state=outcome.state, value=outcome.text, settled_at=now, by_parent=own)
+            settled = changed(record, state=outcome.state, value=outcome.text, settled_at=now, by_parent=own)
             yield from self._create(execution, [settled])
 
     def _run_inline(

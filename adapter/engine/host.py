@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from adapter.engine import answers
@@ -20,6 +19,7 @@ from adapter.engine.run import respond
 from adapter.engine.telling import What, loggable
 from adapter.errors import ConfigurationError, IdConflict
 from adapter.protocol.ids import SCHEDULE, is_id
+from adapter.protocol.making import changed
 from adapter.protocol.messages import Cause, Resume, is_envelope, parse
 from adapter.protocol.promises import Refusal, Refused, Written
 from adapter.protocol.records import Kind, Record, State
@@ -90,7 +90,7 @@ class EngineHost:
     ) -> Started:
         """Start the root of a submission. A failure is kept: others of its batch don't fail with it."""
         try:
-            record = replace(root(submission), by=submission.by(request_id))
+            record = changed(root(submission), by=submission.by(request_id))
             stands = self.start(record, timeout)
             if stands.digest == record.digest:
                 return Started(submission, stands)
@@ -106,7 +106,7 @@ class EngineHost:
     def start(self, record: Record, timeout: float | None = None) -> Record:
         now = self.ports.clock.now()
         deadline = None if timeout is None else now + span_of(timeout)
-        _, stands = drive(start_root(replace(record, created_at=now, deadline=deadline)), self.ports.perform)
+        _, stands = drive(start_root(changed(record, created_at=now, deadline=deadline)), self.ports.perform)
         if stands.pending and stands.digest == record.digest and stands.paused:
             again = Resume(id=stands.id, cause=Cause.AGAIN, since=stands.created_at)
             self.ports.perform(Invoke(stands.target, again))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, Protocol, TypeVar
 
 from adapter.engine.keeping import keep
@@ -41,6 +42,7 @@ from adapter.engine.operations import (
 )
 from adapter.errors import ConfigurationError, Unreachable, UnsignedEnvelope
 from adapter.protocol.ids import parent_of
+from adapter.protocol.making import changed
 from adapter.protocol.messages import Message, Timed
 from adapter.protocol.moves import UNMOVED, Moves
 from adapter.protocol.promises import Arming, Firing, Written
@@ -279,12 +281,11 @@ class Ports:
 
     def perform(self, operation: Operation) -> Any:
         """Perform one operation. It is one call to the outside, which either happens or raises."""
-        call = CALLS.get(type(operation))
-        if call is None:
+        ready = _READY.get(type(operation))
+        if ready is None:
             raise TypeError(f"{operation!r} is no operation")
-        port, method, fields = call
-        arguments = [operation] if fields is None else [getattr(operation, field) for field in fields]
-        return getattr(getattr(self, port) if port else self, method)(*arguments)
+        method, arguments = ready
+        return method(self)(*arguments(operation))
 
     def check(self, event: object) -> None:
         """Return if an event is an envelope that was signed. Raises as `Signer.check` does."""
@@ -342,7 +343,7 @@ class Ports:
             return record
         # Once it is written, nobody can keep the execution for longer: a default must not decide that.
         retention = self.retention if self.retention_given else None
-        return replace(record, expires=expires_at(record, retention))
+        return changed(record, expires=expires_at(record, retention))
 
     def _kept_until(self, promise: str, now: Instant) -> Instant | None:
         """When the watchdog looks whether a root that ends now can be removed, with all below it."""
@@ -382,6 +383,23 @@ CALLS: dict[type[Any], tuple[str, str, tuple[str, ...] | None]] = {
 }
 """How each operation is performed: the port's name (empty: `Ports` itself, where it is more than one call of a port),
 the method, and the fields that it takes (None: the operation itself)."""
+
+
+def _arguments(fields: tuple[str, ...] | None) -> Callable[[Any], Sequence[Any]]:
+    """What reads the arguments off an operation."""
+    if fields is None:
+        return lambda operation: (operation,)
+    if len(fields) > 1:
+        several: Callable[[Any], Sequence[Any]] = attrgetter(*fields)
+        return several
+    return lambda operation: [getattr(operation, field) for field in fields]
+
+
+_READY = {
+    kind: (attrgetter(f"{port}.{method}" if port else method), _arguments(fields))
+    for kind, (port, method, fields) in CALLS.items()
+}
+"""`CALLS`, read once: several operations are performed at each step of a function."""
 
 
 def drive(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,13 +74,16 @@ def find(name: str) -> Definition:
     return definition
 
 
-@contextmanager
-def instead(others: Mapping[str, Definition]) -> Iterator[None]:
-    """While it is open, `find` finds these first. Within another one only the inner one's count."""
-    _instead.append(others)
-    try:
-        yield
-    finally:
+class instead:  # noqa: N801
+    """A context: while it is open, `find` finds these first. Within another one only the inner one's count."""
+
+    def __init__(self, others: Mapping[str, Definition]) -> None:
+        self._others = others
+
+    def __enter__(self) -> None:
+        _instead.append(self._others)
+
+    def __exit__(self, *_: object) -> None:
         _instead.pop()
 
 

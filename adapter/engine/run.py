@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Generator, Sequence
-from dataclasses import replace
 from typing import Any, assert_never
 
 from adapter.codec.exceptions import decode_exception
@@ -43,6 +42,7 @@ from adapter.engine.suspending import Suspender, missed
 from adapter.engine.telling import What
 from adapter.errors import BadMessage, NonDeterminismError
 from adapter.protocol.ids import child_id, parent_of
+from adapter.protocol.making import changed
 from adapter.protocol.messages import Cause, Look, Message, Resume, Start, is_meant
 from adapter.protocol.promises import Firing, Refusal, Refused, Written
 from adapter.protocol.records import Kind, Record, State
@@ -183,7 +183,7 @@ class _Run:
         if count:
             yield Tell(What.MADE_UP, self.own.id, self.own.fn, {"arrivals": count})
             yield Arrive(self.own.id, count)
-            self.own = replace(self.own, arrivals=self.own.arrivals + count)
+            self.own = changed(self.own, arrivals=self.own.arrivals + count)
 
     def _is_meant(self, own: Record) -> bool:
         """Whether the function still has something to do, and isn't that of a later execution under the same id."""
@@ -235,13 +235,13 @@ class _Run:
         stands = written.stands if isinstance(written, Refused) else written
         assert stands is not None
         # The write's answer has no arguments.
-        self.own = replace(stands, args=self.own.args)
+        self.own = changed(stands, args=self.own.args)
 
     def _runs_again(self) -> Generator[Operation, Any, None]:
         """Its Lambda runs it: whatever kept it from that is over."""
         now: Instant = yield Now()
         yield Hold(self.own.id, "", EPOCH, now)
-        self.own = replace(self.own, outage="", outage_at=EPOCH, retry_at=now)
+        self.own = changed(self.own, outage="", outage_at=EPOCH, retry_at=now)
         if self.execution is not None:
             self.execution.own = self.own
 
@@ -261,7 +261,7 @@ class _Run:
         if policy_of(function, self.own).attempts != math.inf:
             begun = self.looked_at or now
             yield Hold(self.own.id, "", EPOCH, begun)
-            self.own = replace(self.own, outage="", outage_at=EPOCH, retry_at=begun)
+            self.own = changed(self.own, outage="", outage_at=EPOCH, retry_at=begun)
         return True
 
     def _is_given_up(self, function: Definition, now: Instant) -> bool:

@@ -6,7 +6,6 @@ Pure: `Suspender` yields operations, and the functions below say what the suspen
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import replace
 from typing import Any
 
 from adapter.engine.caller import Caller
@@ -16,6 +15,7 @@ from adapter.engine.memory import read_news
 from adapter.engine.operations import Arm, Operation, Remaining, SendAt, Tell
 from adapter.engine.telling import What
 from adapter.protocol.ids import parent_of
+from adapter.protocol.making import changed
 from adapter.protocol.messages import Cause, Resume
 from adapter.protocol.promises import Arming, Firing, Refusal, Refused, Written, missing, threshold_for
 from adapter.protocol.records import Record
@@ -86,7 +86,7 @@ class Suspender:
         # While settlements keep coming, each arming may be refused. A fresh invocation has all its time.
         if (yield Remaining()) < self._caller.limit // 10:
             return (yield from go_on_afresh(own))
-        if not execution.resume(replace(refused.stands, args=own.args), (yield from read_news(execution))):
+        if not execution.resume(changed(refused.stands, args=own.args), (yield from read_news(execution))):
             raise Stale
         return None
 

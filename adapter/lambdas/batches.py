@@ -4,6 +4,7 @@ again.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,8 @@ from adapter.engine.host import EngineHost
 from adapter.engine.operations import Tell
 from adapter.engine.telling import What, loggable
 from adapter.errors import BadMessage
+
+_OF_A_RECORD = inspect.Signature([inspect.Parameter("record", inspect.Parameter.POSITIONAL_OR_KEYWORD)])
 
 
 def process(
@@ -39,6 +42,8 @@ def process(
             host.ports.perform(Tell(What.UNHANDLED, "", "", {"error": loggable(error)}))
             raise
 
+    # Powertools looks at it for each batch, and Python would put it together again each time.
+    watched.__signature__ = _OF_A_RECORD  # type: ignore[attr-defined]
     if not all(_is_whole(kind, record) for record in records_of(event)):
         raise BadMessage("this Lambda is triggered by an event source, whose records have numbers and contents")
     host.enter_invocation(context, patience)

@@ -41,6 +41,12 @@ PORTION = 100
 """Followers of a root that are settled side by side."""
 
 
+_TEXTS = ("state", "wake", "kind", "target", "reply_to", "value")
+"""What the resumer reads of a record, beside times and awaiters."""
+
+_STATES, _WAKES = frozenset(State), frozenset(Wake)
+
+
 def settlement(record: DynamoDBRecord) -> Settlement:
     """Read a stream record.
 
@@ -50,18 +56,18 @@ def settlement(record: DynamoDBRecord) -> Settlement:
         BadMessage: it isn't a settled promise, or this code doesn't know how it wakes its parent.
     """
     raw = _object(_object(record.raw_event, "dynamodb"), "NewImage")
-    texts, version = texts_of(raw), _object(raw, "v").get("N")
+    texts, version = texts_of(raw, _TEXTS), _object(raw, "v").get("N")
     state, promise, wake = texts["state"], id_in(raw), texts["wake"]
     if raw and not (isinstance(version, str) and is_readable(version)):
         raise OtherVersion(
             f"a stream record of {promise[:80]!r} has format {named(version)}, which this code doesn't read: deploy one"
             " version everywhere"
         )
-    if state not in set(State) or state == State.PENDING or not promise:
+    if state not in _STATES or state == State.PENDING or not promise:
         what = repr(promise[:80]) if promise else "an unknown item"
         raise BadMessage(f"a stream record of {what} isn't a settlement: state {state[:40]!r}")
     awaiters = attribute(raw, "awaiters", [])
-    if "wake" in raw and wake not in set(Wake):
+    if "wake" in raw and wake not in _WAKES:
         raise BadMessage(f"a stream record of {promise[:80]!r} wakes its parent in an unknown way: {wake[:40]!r}")
     if not isinstance(awaiters, list) or not all(isinstance(one, str) and is_id(one) for one in awaiters):
         raise BadMessage(f"a stream record of {promise[:80]!r} names awaiters that can't be promises")

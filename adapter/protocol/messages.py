@@ -13,6 +13,7 @@ from typing import Any
 
 from adapter.errors import BadMessage, OtherVersion
 from adapter.protocol.ids import is_id, parent_of
+from adapter.protocol.making import quickly_made
 from adapter.protocol.promises import Firing
 from adapter.protocol.records import Record, State, Wake
 from adapter.protocol.times import EPOCH, Instant
@@ -103,6 +104,9 @@ Timed = Start | Resume | Occur | Look
 """What a timer may deliver."""
 
 
+_CAUSES = frozenset(Cause)
+
+
 def is_meant(own: Record, since: Instant, called_at: Instant) -> bool:
     """Whether a message with these times is for this record, and not for that of an earlier execution of its id.
 
@@ -172,7 +176,7 @@ def parse_timed(event: Mapping[str, Any]) -> Timed:
     if "occur" in event:
         return Occur(id=_id(event, "occur"), at=Instant(_whole(event, "at")))
     cause = _text(event, "cause")
-    if cause not in set(Cause):
+    if cause not in _CAUSES:
         raise BadMessage(f"an envelope resumes for an unknown cause: {named(cause)}")
     firing = Firing(Instant(_whole(event, "at")), _whole(event, "epoch", -1)) if "at" in event else None
     times = {name: Instant(_whole(event, name, EPOCH, least=0)) for name in ("looked_at", "called_at")}
@@ -223,6 +227,7 @@ def _whole(event: Mapping[str, Any], key: str, default: int | None = None, least
     return value
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
     """What the table's stream says of a promise that has just settled."""

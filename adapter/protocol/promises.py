@@ -19,10 +19,11 @@ up for what is `missing`, so that no later wait is too long.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 from adapter.protocol.ids import parent_of
+from adapter.protocol.making import changed
 from adapter.protocol.records import Record, State
 from adapter.protocol.times import EPOCH, Instant
 from adapter.protocol.timing import is_expired
@@ -93,7 +94,7 @@ def settle(
         return Refused(Refusal.SETTLED, standing)
     if unless_objects and standing.objects:
         return Refused(Refusal.MOVED, standing)
-    return replace(
+    return changed(
         standing,
         state=state,
         value=value,
@@ -112,7 +113,7 @@ def close(standing: Record | None, due_at: Instant | None = None, at: Instant = 
     """
     if standing is None:
         return Refused(Refusal.UNKNOWN, None)
-    return replace(standing, closed=True, closed_at=at, due_at=due_at)
+    return changed(standing, closed=True, closed_at=at, due_at=due_at)
 
 
 def remove(standing: Record | None, created_at: Instant) -> Written:
@@ -154,7 +155,7 @@ def claim(standing: Record | None, firing: Firing | None = None, due_at: Instant
     if firing is not None and standing.wake_at != firing.at and standing.epoch > firing.epoch:
         return Refused(Refusal.SUPERSEDED, standing)
     epoch = standing.epoch + 1
-    return replace(standing, epoch=epoch, threshold=None, expects=None, on_reject=False, due_at=due_at)
+    return changed(standing, epoch=epoch, threshold=None, expects=None, on_reject=False, due_at=due_at)
 
 
 def postpone(standing: Record | None, was: Instant, due_at: Instant | None) -> Written:
@@ -163,7 +164,7 @@ def postpone(standing: Record | None, was: Instant, due_at: Instant | None) -> W
         return Refused(Refusal.UNKNOWN, None)
     if standing.due_at != was:
         return Refused(Refusal.MOVED, standing)
-    return replace(standing, due_at=due_at)
+    return changed(standing, due_at=due_at)
 
 
 def mark_objects(standing: Record | None) -> Written:
@@ -173,7 +174,7 @@ def mark_objects(standing: Record | None) -> Written:
     """
     if standing is None:
         return Refused(Refusal.UNKNOWN, None)
-    return replace(standing, objects=True, due_at=EPOCH if standing.due_at is None else standing.due_at)
+    return changed(standing, objects=True, due_at=EPOCH if standing.due_at is None else standing.due_at)
 
 
 def register(standing: Record | None, awaiter: str) -> Written:
@@ -187,7 +188,7 @@ def register(standing: Record | None, awaiter: str) -> Written:
         return Refused(Refusal.SETTLED, standing)
     if awaiter not in standing.awaiters and len(standing.awaiters) >= most_awaiters(awaiter):
         return Refused(Refusal.FULL, standing)
-    return replace(standing, awaiters=standing.awaiters | {awaiter})
+    return changed(standing, awaiters=standing.awaiters | {awaiter})
 
 
 def most_awaiters(awaiter: str) -> int:
@@ -232,7 +233,7 @@ def arm(standing: Record | None, arming: Arming) -> Written:
         return Refused(Refusal.SUPERSEDED, standing)
     if _has_arrived(standing, arming) or standing.state is not arming.state:
         return Refused(Refusal.MOVED, standing)
-    return replace(
+    return changed(
         standing,
         epoch=standing.epoch + 1,
         arrivals=standing.arrivals + arming.made_up,
@@ -267,7 +268,7 @@ def arrive(standing: Record | None, count: int, rejected: int = 0) -> Written:
         return Refused(Refusal.UNKNOWN, None)
     if not standing.runnable:
         return Refused(Refusal.SETTLED, standing)
-    return replace(
+    return changed(
         standing, arrivals=standing.arrivals + count, rejected_arrivals=standing.rejected_arrivals + rejected
     )
 
@@ -278,7 +279,7 @@ def pause(standing: Record | None, why: str) -> Written:
         return Refused(Refusal.UNKNOWN, None)
     if not standing.runnable:
         return Refused(Refusal.SETTLED, standing)
-    return replace(standing, paused=why)
+    return changed(standing, paused=why)
 
 
 def hold(standing: Record | None, why: str, since: Instant, retry_at: Instant) -> Written:
@@ -290,7 +291,7 @@ def hold(standing: Record | None, why: str, since: Instant, retry_at: Instant) -
         return Refused(Refusal.UNKNOWN, None)
     if not standing.runnable:
         return Refused(Refusal.SETTLED, standing)
-    return replace(standing, outage=why, outage_at=since, retry_at=retry_at)
+    return changed(standing, outage=why, outage_at=since, retry_at=retry_at)
 
 
 def threshold_for(consumed: int, arrivals: int, need: int) -> int:

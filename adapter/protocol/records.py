@@ -8,7 +8,7 @@ them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any
@@ -16,6 +16,7 @@ from typing import Annotated, Any
 from adapter.errors import PayloadTooLarge
 from adapter.protocol.fields import Form, Mark, fields_of, marked
 from adapter.protocol.ids import id_of, ordinal_of
+from adapter.protocol.making import quickly_made
 from adapter.protocol.times import EPOCH, Instant
 
 VERSION = 1
@@ -85,6 +86,7 @@ class Stored(str):
         return made
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One durable promise as stored."""
@@ -250,8 +252,6 @@ STORED_ALWAYS = frozenset(marked(FIELDS, Mark.ALWAYS))
 INDEXED = frozenset(marked(FIELDS, Mark.INDEXED))
 """The fields of a record that the index ``due`` holds."""
 
-TEXTS = tuple(name for name, field in ATTRIBUTES.items() if field.form is Form.TEXT)
-
 SEALED = marked(FIELDS, Mark.SEALED)
 """User data."""
 
@@ -270,10 +270,10 @@ def id_in(item: Mapping[str, Any]) -> str:
         return ""
 
 
-def texts_of(item: Mapping[str, Any]) -> dict[str, str]:
-    """The texts in an item of DynamoDB's JSON, by field; an empty one where there is none."""
+def texts_of(item: Mapping[str, Any], names: Iterable[str]) -> dict[str, str]:
+    """Texts in an item of DynamoDB's JSON, by field; an empty one where there is none."""
     found = {}
-    for name in TEXTS:
+    for name in names:
         typed = item.get(name)
         text = typed.get(Form.TEXT.tag) if isinstance(typed, dict) else None
         found[name] = text if isinstance(text, str) else ""

@@ -8,7 +8,6 @@ may still lie in a queue, and sandboxes that know nothing of a newer one still s
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import json
 from collections.abc import Mapping
@@ -83,12 +82,15 @@ def _key(name: str, secret: str, replaced_at: int) -> Key:
     return Key(name=name, secret=base64.b64decode(secret, validate=True), replaced_at=Instant(replaced_at))
 
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
+
 def _mac(envelope: Mapping[str, Any], key: Key) -> str:
     """The MAC over all but the MAC itself. Empty where there can be none: of what isn't JSON."""
     covered = {name: value for name, value in envelope.items() if name != MAC}
     try:
-        text = json.dumps(covered, sort_keys=True, separators=(",", ":"))
+        text = _ENCODER.encode(covered)
     except (TypeError, ValueError, RecursionError):
         return ""
-    mac = hmac.new(key.secret, f"lambda-await envelope\0{text}".encode(), hashlib.sha256)
-    return base64.urlsafe_b64encode(mac.digest()).decode()
+    mac = hmac.digest(key.secret, f"lambda-await envelope\0{text}".encode(), "sha256")
+    return base64.urlsafe_b64encode(mac).decode()

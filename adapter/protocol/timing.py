@@ -9,10 +9,11 @@ sends the overdue entry again: after 1, 3, 7 and 15 minutes, then every 16.
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from adapter.errors import ConfigurationError
 from adapter.protocol.ids import SCHEDULE
+from adapter.protocol.making import changed
 from adapter.protocol.records import Record
 from adapter.protocol.times import DAY, EPOCH, HOUR, LATEST, MINUTE, SECOND, Instant, Span, floor
 
@@ -151,7 +152,7 @@ def is_far(at: Instant, now: Instant) -> bool:
 
 def indexed(root: Record) -> Record:
     """A root enters the index with its creation: no parent would miss it."""
-    return replace(root, due_at=watched(root, root.created_at))
+    return changed(root, due_at=watched(root, root.created_at))
 
 
 def watched(own: Record, now: Instant) -> Instant:

@@ -20,11 +20,11 @@ import contextvars
 import heapq
 import operator
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import replace
 from typing import Any, NoReturn, TypeVar
 
 from adapter.errors import InvalidId, MixedIO
 from adapter.protocol.ids import MAX_ID_CHARACTERS, child_id
+from adapter.protocol.making import changed
 from adapter.protocol.records import Kind, Record
 from adapter.protocol.retries import Retry
 from adapter.protocol.times import NEVER, SECOND, Instant
@@ -120,7 +120,7 @@ class Execution(Scope):
         promise = child_id(self.own.id, self._next_ordinal)
         if len(promise) > MAX_ID_CHARACTERS or not (promise.isascii() or len(promise.encode()) <= MAX_ID_CHARACTERS):
             raise InvalidId(f"{self._name()} is nested too deep: the id of a further child would be too long")
-        request = replace(asked, id=promise, ordinal=self._next_ordinal)
+        request = changed(asked, id=promise, ordinal=self._next_ordinal)
         self._next_ordinal += 1
         opened = self._open[request.ordinal] = _Open(self, request)
         self._asked.append(request)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable
-from dataclasses import replace
 from itertools import pairwise
 
+from adapter.protocol.making import changed
 from adapter.protocol.records import BLOCK_FUNCTION, DISPATCHED, Record, State, Wake
 from adapter.protocol.times import EPOCH, Instant
 
@@ -102,7 +102,7 @@ class Known:
 
     def fill(self, ordinal: int, outcomes: str) -> None:
         """Give a block the outcomes of its calls: its settlement delivers them."""
-        self.records[ordinal] = replace(self.records[ordinal], value=outcomes)
+        self.records[ordinal] = changed(self.records[ordinal], value=outcomes)
         self.weight += len(outcomes)
         self.unread.remove(ordinal)
 

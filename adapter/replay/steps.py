@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from adapter.errors import NotDurable
+from adapter.protocol.making import quickly_made
 from adapter.protocol.records import Kind
 from adapter.protocol.times import Instant
 from adapter.replay.loop import DurableLoop
@@ -47,6 +48,7 @@ class Promise(_Call[R]):
         return f"<Promise {self.id} {'settled' if self.done() else 'pending'}>"
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What the code asked for. ``args`` is encoded; ``decode`` reads the outcome; ``inline`` runs an inline step.

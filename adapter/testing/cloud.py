@@ -262,15 +262,11 @@ class LocalCloud(Interventions):
         self.emit(told.what, told.id, told.fn, told.detail)
 
     def emit(self, what: What | Happening, promise: str, fn: str, detail: Mapping[str, Any]) -> None:
-        event = Event(
-            at=self.clock(),
-            what=what,
-            function=self._driver.running,
-            promise=promise,
-            fn=fn,
-            detail=detail,
-        )
-        self._progress.observe(event)
+        function = self._driver.running
+        self._progress.observe(what, function, promise, detail)
+        if not self.watchers:
+            return
+        event = Event(at=self.clock(), what=what, function=function, promise=promise, fn=fn, detail=detail)
         for watcher in self.watchers:
             try:
                 watcher(event)

@@ -14,7 +14,6 @@ from typing import Any
 
 from adapter.aws import keys, moves
 from adapter.aws.aside import SqsAside
-from adapter.aws.invoker import LambdaInvoker
 from adapter.aws.keys import Signatures
 from adapter.aws.moves import NotedMoves
 from adapter.aws.sealed import SealedStore
@@ -202,7 +201,7 @@ class Driver:
         store = self.store(None if bucket is None else LocalPayloads(bucket, self.cloud.stats, self.fault))
         return LocalPorts(
             store=store,
-            invoker=LambdaInvoker(self.world.lambda_client, self.signer(), moves=self.moves()),
+            invoker=self.world.make_invoker(self.world.lambda_client, self.signer(), moves=self.moves()),
             timers=self._timers(clock),
             signer=self.signer(),
             clock=clock,
@@ -227,7 +226,7 @@ class Driver:
     def signer(self) -> Signatures:
         """What signs envelopes, and knows those that were signed: of all sandboxes in this process."""
         if self._signer is None:
-            self._signer = Signatures(self._note(keys.PARTITION), self)
+            self._signer = self.world.make_signatures(self._note(keys.PARTITION), self)
         return self._signer
 
     def moves(self) -> NotedMoves:

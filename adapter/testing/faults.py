@@ -81,7 +81,9 @@ class Dice:
 
     def draw(self, kind: str) -> bool:
         probability: float = getattr(self.faults, kind)
-        hit = probability > 0 and self.random.random() < probability
+        if not probability:
+            return False
+        hit = self.random.random() < probability
         self.drawn[kind] += hit
         return hit
 

@@ -26,7 +26,7 @@ class LocalPorts(Ports):
 
     def perform(self, operation: Operation) -> Any:
         self.fault(operation, "before")
-        result = super().perform(operation)
+        result = Ports.perform(self, operation)
         self.fault(operation, "after")
         return result
 

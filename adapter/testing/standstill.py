@@ -17,7 +17,6 @@ from adapter.protocol.records import Kind, Record
 from adapter.protocol.signs import followed
 from adapter.protocol.standing import Standing, named, standing
 from adapter.protocol.times import Instant
-from adapter.testing.events import Event
 from adapter.testing.happenings import Happening
 from adapter.testing.simulated_aws.lambdas import Invocation
 
@@ -41,7 +40,7 @@ class Failures:
     texts: dict[str, list[str]] = field(default_factory=dict)
 
     def observe(self, what: What | Happening, function: str, detail: Mapping[str, Any]) -> None:
-        if what in (Happening.FAILED, Happening.KILLED, Happening.LOST):
+        if what in _FAILURES:
             text = f"failed with {detail['error']}" if what is Happening.FAILED else f"was {what}"
             self.texts.setdefault(detail.get("of", function), []).append(text)
         elif what.progress is Progress.GOT_ON:
@@ -49,6 +48,9 @@ class Failures:
 
     def lines(self) -> list[str]:
         return [_line(name, texts) for name, texts in self.texts.items()]
+
+
+_FAILURES = frozenset({Happening.FAILED, Happening.KILLED, Happening.LOST})
 
 
 def _line(function: str, texts: Sequence[str]) -> str:
@@ -88,11 +90,11 @@ class Movement:
         elif told.what.progress is not Progress.NONE:
             self.looks.clear()
 
-    def observe(self, event: Event) -> None:
-        """Take an event, as every watcher does."""
-        if event.what.progress > Progress.AGAIN:
-            self._moved.add(root_of(event.promise))
-        self.failures.observe(event.what, event.function, event.detail)
+    def observe(self, what: What | Happening, function: str, promise: str, detail: Mapping[str, Any]) -> None:
+        """Take an event that every watcher hears of."""
+        if what.progress > Progress.AGAIN:
+            self._moved.add(root_of(promise))
+        self.failures.observe(what, function, detail)
 
     def is_over(self, records: Callable[[], Sequence[Record]], now: Instant) -> bool:
         """Whether nothing that the caller waits for will move any more. ``records`` reads the whole table."""

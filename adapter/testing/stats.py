@@ -138,6 +138,8 @@ class Stats:
         Args:
             projected: the names of the attributes that an entry has, its keys included.
         """
+        if "due_at" not in old and "due_at" not in new:
+            return
         before, after = _entry(old, projected), _entry(new, projected)
         if before == after or not self.metered:
             return
@@ -182,15 +184,17 @@ def _entry(item: Mapping[str, Any], projected: Collection[str]) -> dict[str, Any
 
 def item_size(item: Mapping[str, Any]) -> int:
     """Bytes of an item as DynamoDB counts them: names and values."""
-    return sum(len(name) + _value_size(typed) for name, typed in item.items())
+    size = 0
+    for name, typed in item.items():
+        ((kind, value),) = typed.items()
+        if kind == "S":
+            size += len(name) + _bytes(value)
+        elif kind == "N":
+            size += len(name) + len(value) // 2 + 2
+        else:
+            size += len(name) + (sum(map(_bytes, value)) if kind == "SS" else 1)
+    return size
 
 
-def _value_size(typed: Mapping[str, Any]) -> int:
-    ((kind, value),) = typed.items()
-    if kind == "S":
-        return len(value.encode())
-    if kind == "N":
-        return len(value) // 2 + 2
-    if kind == "SS":
-        return sum(len(text.encode()) for text in value)
-    return 1
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())

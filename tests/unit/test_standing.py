@@ -166,7 +166,7 @@ def test_whoever_is_stuck_is_told_of_the_invocations_that_failed() -> None:
     failures.observe(Happening.KILLED, "local-i", {"attempt": 1})
     failures.observe(What.RUNNING, "local-i", {})
     failures.observe(What.SUSPENDED, "local-i", {})
-    lost = Invocation(function="local-j", payload="{}", request_id="1", attempt=3)
+    lost = Invocation(function="local-j", body="{}", request_id="1", attempt=3)
     text = str(stuck(own(), [own()], NOW, failures, [lost]))
     assert text.splitlines() == [
         "f (r) can't move any more:",

@@ -151,32 +151,37 @@ class Inside(Driver):
         if run is None:
             return
         run.calls.count(operation, when)
-        self._keep_pace(run, operation, when)
-        if isinstance(operation, Tell):
+        if run.pace is not None:
+            self._keep_pace(run.pace, operation, when)
+        if type(operation) is Tell:
             if operation.what is What.RUNNING:
                 run.promise, run.fn = operation.id, operation.fn
             return
+        if self._meanwhile or self.kills:
+            self._intervene(run, operation, when)
+        if run.ran > run.function.spec.timeout_s * SECOND:
+            # Lambda would end it in the middle of its code. Here it ends at its next operation.
+            raise KilledForTime
+        faults = self.dice.faults
+        if faults.crash and run.invocation.attempt <= len(RETRY_DELAYS) and self.dice.draw("crash"):
+            raise Killed
+        if faults.reorder and run.activity is not None and self.dice.draw("reorder"):
+            run.leave()
+            run.activity.pause()
+            run.enter(self._runs)
+
+    def _intervene(self, run: Run, operation: object, when: str) -> None:
+        """Do what a test has scripted for this operation."""
         names = (run.fn, run.function.spec.handler, run.function.spec.name)
         self._let_others(run, [each for each in self._meanwhile if each.meets(names, operation, when)])
         for kill in self.kills:
             if kill.meets(names, operation, when):
                 self.kills.remove(kill)
                 raise Killed
-        if run.ran > run.function.spec.timeout_s * SECOND:
-            # Lambda would end it in the middle of its code. Here it ends at its next operation.
-            raise KilledForTime
-        if run.invocation.attempt <= len(RETRY_DELAYS) and self.dice.draw("crash"):
-            raise Killed
-        if run.activity is not None and self.dice.draw("reorder"):
-            run.leave()
-            run.activity.pause()
-            run.enter(self._runs)
 
-    def _keep_pace(self, run: Run, operation: object, when: str) -> None:
+    def _keep_pace(self, pace: Pace, operation: object, when: str) -> None:
         """Let pass what an operation waits for before it begins, or takes until it ends."""
-        if run.pace is None:
-            return
-        at = run.pace.before(operation) if when == "before" else run.pace.after(operation)
+        at = pace.before(operation) if when == "before" else pace.after(operation)
         if at > self._now:
             self.elapse(Span(at - self._now))
 

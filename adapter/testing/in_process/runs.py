@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from adapter.engine import hosts, registry
@@ -26,15 +25,15 @@ class Calls:
     _within: int = 0
 
     def count(self, operation: object, when: str) -> None:
-        if isinstance(operation, Many):
+        if type(operation) is Many:
             self._within += 1 if when == "before" else -1
             if when == "before":
                 self.made += math.ceil(len(operation.operations) / SIDE_BY_SIDE)
-        elif when == "before" and not self._within and not isinstance(operation, _INSIDE):
+        elif when == "before" and not self._within and type(operation) not in _INSIDE:
             self.made += 1
 
 
-_INSIDE = (Now, Remaining, RunCode, RunLeft, Tell)
+_INSIDE = frozenset({Now, Remaining, RunCode, RunLeft, Tell})
 """These call nobody outside."""
 
 
@@ -56,18 +55,23 @@ class Run:
     fn: str = ""
     ran: Span = NO_TIME
     calls: Calls = field(default_factory=Calls)
-    _stack: ExitStack = field(default_factory=ExitStack)
+    _running: list[Run] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._fakes = registry.instead(self.instead)
+        self._environment = environment(self.function.spec.environment)
 
     def enter(self, running: list[Run]) -> None:
         """From here on this process is the Lambda, with its host, its environment and its code."""
-        self._stack = ExitStack()
-        self._stack.enter_context(registry.instead(self.instead))
-        self._stack.enter_context(environment(self.function.spec.environment))
+        self._running = running
+        self._fakes.__enter__()
+        self._environment.__enter__()
         hosts.enter(self.host)
-        self._stack.callback(hosts.leave, self.host)
         running.append(self)
-        self._stack.callback(running.remove, self)
 
     def leave(self) -> None:
         """This process isn't the Lambda any more, or for a while."""
-        self._stack.close()
+        self._running.remove(self)
+        hosts.leave(self.host)
+        self._environment.__exit__()
+        self._fakes.__exit__()

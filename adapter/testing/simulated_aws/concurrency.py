@@ -52,11 +52,14 @@ class Concurrency:
 
     def begin(self, function: str) -> Instant:
         """An attempt begins; at this time."""
-        self._busy[self._pool(function)] += 1
+        if self.limit is not None:
+            self._busy[self._pool(function)] += 1
         return self._clock()
 
     def end(self, function: str, begun: Instant) -> None:
         """The attempt that began then is over."""
+        if self.limit is None:
+            return
         heapq.heappush(self._ended, (begun + self._shortest, self._pool(function)))
         self._free()
 
@@ -70,7 +73,7 @@ class Concurrency:
         return function if function in self._reserved else ""
 
     def _free(self) -> None:
-        while self._ended and (self.limit is None or self._ended[0][0] <= self._clock()):
+        while self._ended and self._ended[0][0] <= self._clock():
             self._busy[heapq.heappop(self._ended)[1]] -= 1
 
     def _check(self) -> None:

@@ -15,7 +15,7 @@ from adapter.aws.store import DynamoStore
 from adapter.protocol.times import Instant
 from adapter.templates.intrinsics import REGION
 from adapter.templates.template import Template
-from adapter.testing.simulated_aws.in_memory import MemoryBucket, Services
+from adapter.testing.simulated_aws.in_memory import Invoked, MemoryBucket, Services
 from adapter.testing.simulated_aws.lambdas import environment
 from adapter.testing.simulated_aws.streams import Poller, TableStream
 from adapter.testing.simulated_aws.tables import ScannedTable
@@ -35,7 +35,7 @@ class EndpointWorld(ScannedTable):
         endpoint: str,
         template: Template,
         stats: Stats,
-        invoked: Callable[[str, str], None],
+        invoked: Invoked,
         clock: Callable[[], Instant],
         lanes: int = 1,
         lags: Callable[[], bool] = lambda: False,

@@ -21,6 +21,7 @@ class _Absent:
 
 
 _ABSENT: Final = _Absent()
+_MAPPINGS: Final = (dict, Mapping)
 
 
 def matches(pattern: Mapping[str, Any], event: Mapping[str, Any]) -> bool:
@@ -30,21 +31,28 @@ def matches(pattern: Mapping[str, Any], event: Mapping[str, Any]) -> bool:
 
 def compile_pattern(pattern: Mapping[str, Any]) -> Test:
     """The pattern as a test of events; raises ``ConfigurationError`` where AWS would refuse the pattern."""
-    tests = [_field(name, expected) for name, expected in pattern.items()]
-    return lambda event: all(test(event) for test in tests)
+    return _all_of([_field(name, expected) for name, expected in pattern.items()])
 
 
 def _field(name: str, expected: object) -> Test:
     if name == "$or":
         return _any_of([compile_pattern(_mapping(each, name)) for each in _sequence(expected, name)])
     test = compile_pattern(expected) if isinstance(expected, Mapping) else _leaf(name, expected)
-    return lambda event: test(event.get(name, _ABSENT) if isinstance(event, Mapping) else _ABSENT)
+    # A dict first: to ask for any mapping takes longer, and each record of a stream comes here.
+    return lambda event: test(event.get(name, _ABSENT) if isinstance(event, _MAPPINGS) else _ABSENT)
 
 
 def _leaf(name: str, expected: object) -> Test:
     test = _any_of([_alternative(each) for each in _sequence(expected, name)])
+    texts = frozenset(each for each in expected if isinstance(each, str)) if isinstance(expected, list) else frozenset()
     # A field that holds several values matches by any of them.
-    return lambda value: any(map(test, value)) if isinstance(value, list) and value else test(value)
+    return lambda value: (
+        value in texts or test(value)
+        if isinstance(value, str)
+        else any(map(test, value))
+        if isinstance(value, list) and value
+        else test(value)
+    )
 
 
 def _alternative(expected: object) -> Test:
@@ -130,7 +138,29 @@ def _literal(expected: object) -> Test:
 
 
 def _any_of(tests: Sequence[Test]) -> Test:
-    return lambda value: any(test(value) for test in tests)
+    if len(tests) == 1:
+        return tests[0]
+
+    def any_of(value: Any) -> bool:
+        for test in tests:  # noqa: SIM110
+            if test(value):
+                return True
+        return False
+
+    return any_of
+
+
+def _all_of(tests: Sequence[Test]) -> Test:
+    if len(tests) == 1:
+        return tests[0]
+
+    def all_of(value: Any) -> bool:
+        for test in tests:  # noqa: SIM110
+            if not test(value):
+                return False
+        return True
+
+    return all_of
 
 
 def _same(expected: object, value: object) -> bool:

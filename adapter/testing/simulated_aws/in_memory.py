@@ -18,7 +18,8 @@ from adapter.aws.payloads import missing
 from adapter.protocol.records import Record
 from adapter.protocol.times import EPOCH, Instant
 from adapter.templates.template import Template
-from adapter.testing.simulated_aws.lambdas import environment
+from adapter.testing.simulated_aws.handing import HandedOver, HandingInvoker, TrustingSignatures
+from adapter.testing.simulated_aws.lambdas import Unwritten, environment
 from adapter.testing.simulated_aws.memory import MemoryStore
 from adapter.testing.simulated_aws.outages import InvokeRefused
 from adapter.testing.simulated_aws.queues import MemoryQueue, QueuePoller
@@ -26,13 +27,14 @@ from adapter.testing.simulated_aws.streams import Poller
 from adapter.testing.simulated_aws.world import ENVIRONMENT, only_table, promises_table
 from adapter.testing.stats import Stats
 
+Invoked = Callable[[str, str | Unwritten], None]
+"""Takes an asynchronous invocation: the function's name, and its event."""
+
 
 class Services:
     """Queues, buckets and Lambda in memory."""
 
-    def __init__(
-        self, template: Template, stats: Stats, invoked: Callable[[str, str], None], clock: Callable[[], Instant]
-    ) -> None:
+    def __init__(self, template: Template, stats: Stats, invoked: Invoked, clock: Callable[[], Instant]) -> None:
         self._queues = {spec.name: MemoryQueue(spec, clock, self._move) for spec in template.queues}
         self.buckets = {name: MemoryBucket(clock) for name in template.buckets}
         self.sqs = _Sqs(self._queues, stats)
@@ -61,11 +63,14 @@ class Services:
 class MemoryWorld(Services):
     """The counterpart of `adapter.testing.simulated_aws.world.World`, in memory."""
 
+    make_invoker = HandingInvoker
+    make_signatures = TrustingSignatures
+
     def __init__(
         self,
         template: Template,
         stats: Stats,
-        invoked: Callable[[str, str], None],
+        invoked: Invoked,
         clock: Callable[[], Instant],
         lanes: int = 1,
         lags: Callable[[], bool] = lambda: False,
@@ -196,14 +201,17 @@ class _Streams:
         return {"Records": self._changes[int(ShardIterator) - 1 :]}
 
 
+_ACCEPTED = {"StatusCode": 202, "Payload": io.BytesIO()}
+
+
 class _Lambda:
-    def __init__(self, invoked: Callable[[str, str], None]) -> None:
+    def __init__(self, invoked: Invoked) -> None:
         self._invoked = invoked
 
-    def invoke(self, *, FunctionName: str, InvocationType: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803
+    def invoke(self, *, FunctionName: str, InvocationType: str, Payload: bytes | HandedOver) -> dict[str, Any]:  # noqa: N803
         try:
-            self._invoked(FunctionName, Payload.decode())
+            self._invoked(FunctionName, Payload.decode() if isinstance(Payload, bytes) else Payload)
         except InvokeRefused as refused:
             error = {"Error": {"Code": refused.code, "Message": refused.message}}
             raise ClientError({**error, "ResponseMetadata": {"HTTPStatusCode": refused.status}}, "Invoke") from None
-        return {"StatusCode": 202, "Payload": io.BytesIO()}
+        return _ACCEPTED

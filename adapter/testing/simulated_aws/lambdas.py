@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextvars
 import importlib
 import json
+import marshal
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from adapter.engine.memory import Memory
 from adapter.errors import ConfigurationError
+from adapter.protocol.making import quickly_made
 from adapter.protocol.times import EPOCH, MILLISECOND, MINUTE, Instant, Span
 from adapter.templates.template import FunctionSpec
 
@@ -20,19 +21,54 @@ RETRY_DELAYS = (MINUTE, 2 * MINUTE)
 """So long it takes until Lambda repeats a failed asynchronous invocation."""
 
 
+class Unwritten(Protocol):
+    """An event that nobody has written as JSON, since it stays in this process."""
+
+    def event(self) -> Any:
+        """The event, as a handler may change it: a new one each time."""
+        ...
+
+    def written(self) -> str:
+        """The JSON text that would travel."""
+        ...
+
+
 @dataclass(kw_only=True)
 class Invocation:
     """One asynchronous invocation. Lambda accepted it ``at``, and ``throttled`` it so often in a row."""
 
     function: str
-    payload: str
+    body: str | Unwritten
     request_id: str
     attempt: int = 1
     at: Instant = EPOCH
     throttled: int = 0
 
+    @property
+    def payload(self) -> str:
+        """Its event as JSON."""
+        return self.body if isinstance(self.body, str) else self.body.written()
 
-@dataclass(frozen=True, kw_only=True)
+    def event(self) -> Any:
+        """Its event, for one attempt."""
+        return json.loads(self.body) if isinstance(self.body, str) else self.body.event()
+
+
+class Batch:
+    """An event of an event source mapping. It has no user's objects, so it is copied faster than by way of JSON."""
+
+    def __init__(self, event: dict[str, Any]) -> None:
+        self._copy = marshal.dumps(event)
+
+    def event(self) -> Any:
+        return marshal.loads(self._copy)  # noqa: S302
+
+    def written(self) -> str:
+        return json.dumps(self.event())
+
+
+@quickly_made
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """The context that Lambda hands to a handler. ``ran`` is for how long it has run."""
 
@@ -104,7 +140,7 @@ class Function:
             log_group_name=f"/aws/lambda/{self.spec.name}",
         )
         handler = self.resolve(fallback)
-        return contextvars.Context().run(handler, json.loads(invocation.payload), context)
+        return contextvars.Context().run(handler, invocation.event(), context)
 
 
 def import_handler(spec: FunctionSpec) -> Callable[[Any, Any], Any]:
@@ -122,16 +158,34 @@ def import_handler(spec: FunctionSpec) -> Callable[[Any, Any], Any]:
     return handler
 
 
-@contextmanager
-def environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables for a while."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+class environment:  # noqa: N801
+    """A context that sets environment variables for a while.
+
+    Each invocation of a function enters one. So it sets them as `os.environ` does, and leaves out what that does to be
+    told of a name: through it, each variable would be encoded and decoded six times.
+    """
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._variables = variables
+        self._before: dict[Any, Any] = {}
+
+    def __enter__(self) -> None:
+        environ: Any = os.environ
+        for name, text in self._variables.items():
+            key, value = environ.encodekey(name), environ.encodevalue(text)
+            self._before[key] = environ._data.get(key)
+            _set(environ._data, key, value)
+
+    def __exit__(self, *_: object) -> None:
+        data: Any = os.environ._data  # type: ignore[attr-defined]
+        for key, value in self._before.items():
+            if value is not None:
+                _set(data, key, value)
+            elif key in data:
+                del data[key]
+                os.unsetenv(key)
+
+
+def _set(data: Any, key: Any, value: Any) -> None:
+    data[key] = value
+    os.putenv(key, value)

@@ -11,7 +11,7 @@ import bisect
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from adapter.aws.items import PROJECTED, check_size, to_item
@@ -19,6 +19,7 @@ from adapter.aws.partitions import Partitions
 from adapter.errors import ConfigurationError
 from adapter.protocol import promises
 from adapter.protocol.ids import key_of
+from adapter.protocol.making import changed
 from adapter.protocol.promises import Arming, Firing, Refused, Written
 from adapter.protocol.records import SEALED, Kind, Record, State
 from adapter.protocol.times import EPOCH, MINUTE, SECOND, Instant
@@ -162,7 +163,7 @@ class MemoryStore(Partitions, Transitions):
         end = None if last is None else bisect.bisect_right(shown.keys, last)
         found = [shown.records[key] for key in shown.keys[bisect.bisect_left(shown.keys, first) : end]]
         self._read(found, lagging)
-        return [replace(record, args="", value="") for record in found] if lagging else found
+        return [changed(record, args="", value="") for record in found] if lagging else found
 
     def _shown(self, partition: str, lagging: bool) -> _Partition:
         standing = self._partitions.get(partition, _EMPTY)
@@ -241,9 +242,11 @@ class MemoryStore(Partitions, Transitions):
             self._stats.count_write(0)
             return written
         partition, key = key_of(promise)
-        self._remember(partition, key, self.peek(promise))
-        self._index(self.peek(promise), written)
-        self._partitions.setdefault(partition, _Partition()).put(key, written)
+        held = self._partitions.setdefault(partition, _Partition())
+        old = held.records.get(key)
+        self._remember(partition, key, old)
+        self._index(old, written)
+        held.put(key, written)
         item = to_item(written)
         self.time_to_live.note(item)
         self._stream(promise, self._items.get(promise), item)

@@ -17,7 +17,7 @@ from adapter.testing.happenings import Happening
 from adapter.testing.latencies import Delays
 from adapter.testing.simulated_aws.concurrency import SHORTEST, Concurrency
 from adapter.testing.simulated_aws.environments import Environments
-from adapter.testing.simulated_aws.lambdas import RETRY_DELAYS, Function, Invocation
+from adapter.testing.simulated_aws.lambdas import RETRY_DELAYS, Batch, Function, Invocation, Unwritten
 from adapter.testing.simulated_aws.on_failure import EXHAUSTED, TOO_OLD, UNRESERVED, on_failure_message
 from adapter.testing.simulated_aws.outages import CannotImport, NoSuchFunction, Outage, Outages, Throttled, delay_of
 from adapter.testing.simulated_aws.waiting import Ready
@@ -77,7 +77,7 @@ class Service:
             self.functions[name] = Function(spec)
         return self.functions[name]
 
-    def enqueue(self, function: str, payload: str) -> None:
+    def enqueue(self, function: str, body: str | Unwritten) -> None:
         """Lambda's Invoke: accept the event, to run it at some time.
 
         Raises:
@@ -89,7 +89,7 @@ class Service:
             self._cloud.happened(Happening.LOST, {"of": function})
             return
         copies = 2 if self._dice.draw("duplicate") else 1
-        invocation = self.invocation(function, payload)
+        invocation = self.invocation(function, body)
         for _ in range(copies):
             late = self._dice.late() + (self._delays.draw("invocation") if self._delays else NO_TIME)
             if late:
@@ -97,10 +97,10 @@ class Service:
             else:
                 self.ready.append(invocation)
 
-    def invocation(self, function: str, payload: str, attempt: int = 1) -> Invocation:
+    def invocation(self, function: str, body: str | Unwritten, attempt: int = 1) -> Invocation:
         self._count += 1
         number, now = f"request-{self._count}", self._cloud.clock()
-        return Invocation(function=function, payload=payload, request_id=number, attempt=attempt, at=now)
+        return Invocation(function=function, body=body, request_id=number, attempt=attempt, at=now)
 
     def next_at(self) -> Instant | None:
         """When the next waiting event comes, or finds room."""
@@ -160,7 +160,7 @@ class Service:
 
     def deliver(self, name: str, event: dict[str, Any], attempt: int) -> Any:
         """Call a function as an event source mapping does. Raises the function's error."""
-        return self._attempt(self.invocation(name, json.dumps(event), attempt))
+        return self._attempt(self.invocation(name, Batch(event), attempt))
 
     @contextmanager
     def outage(self, name: str, kind: Outage) -> Iterator[None]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import Any
 
+from adapter.aws.invoker import LambdaInvoker
 from adapter.aws.items import to_record
+from adapter.aws.keys import Signatures
 from adapter.aws.notes import MARK, TableNote
 from adapter.aws.store import DynamoStore
 from adapter.protocol.records import Record
@@ -21,6 +23,8 @@ class ScannedTable:
     Then it calls `meter`.
     """
 
+    make_invoker = LambdaInvoker
+    make_signatures = Signatures
     store: DynamoStore
     table: str
     time_to_live: TimeToLive

@@ -77,8 +77,8 @@ OF_EVENTS = [
         bug="The MAC is over the key's name alone: an envelope can be changed.",
         breaks="who may speak (envelopes)",
         file="adapter/protocol/signatures.py",
-        old="text = json.dumps(covered, ",
-        new="text = json.dumps(envelope.get(NAME), ",
+        old="text = _ENCODER.encode(covered)",
+        new="text = _ENCODER.encode(envelope.get(NAME))",
         check=(f"{OUTSIDERS}::test_a_changed_envelope_is_not_ours",),
     ),
     Mutation(

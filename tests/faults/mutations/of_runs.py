@@ -132,8 +132,8 @@ OF_RUNS = [
         bug="A run whose arming is refused takes its own record from the refusal, and reads nothing below.",
         breaks="I3",
         file="adapter/engine/suspending.py",
-        old="if not execution.resume(replace(refused.stands, args=own.args), (yield from read_news(execution))):",
-        new="if not execution.resume(replace(refused.stands, args=own.args), ()):",
+        old="if not execution.resume(changed(refused.stands, args=own.args), (yield from read_news(execution))):",
+        new="if not execution.resume(changed(refused.stands, args=own.args), ()):",
         check=(f"{EVERY}[gather-0crash-0dup-all]",),
     ),
     Mutation(

@@ -136,8 +136,8 @@ OF_TRANSITIONS = [
         bug="A claim leaves the threshold, so each further settlement wakes the function while it runs.",
         breaks="I8",
         file="adapter/protocol/promises.py",
-        old="return replace(standing, epoch=epoch, threshold=None, expects=None",
-        new="return replace(standing, epoch=epoch, expects=None",
+        old="return changed(standing, epoch=epoch, threshold=None, expects=None",
+        new="return changed(standing, epoch=epoch, expects=None",
         check=(f"{PROMISES}::test_a_claim_takes_what_an_arming_set",),
     ),
     Mutation(

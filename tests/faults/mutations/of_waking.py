@@ -309,7 +309,7 @@ OF_WAKING = [
         breaks="I3",
         file="adapter/engine/run.py",
         old="            yield Arrive(self.own.id, count)\n"
-        "            self.own = replace(self.own, arrivals=self.own.arrivals + count)",
+        "            self.own = changed(self.own, arrivals=self.own.arrivals + count)",
         new="            self.own = yield Arrive(self.own.id, count)",
         check=(
             "tests/simulation/test_drops.py"
