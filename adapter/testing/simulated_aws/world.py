@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 from unittest.mock import patch
+from urllib.parse import unquote
 
 import boto3
 import botocore.session
@@ -26,11 +27,11 @@ from adapter.errors import ConfigurationError
 from adapter.protocol.times import Instant
 from adapter.templates.intrinsics import REGION
 from adapter.templates.template import TableSpec, Template
-from adapter.testing.simulated_aws import objects, queues
+from adapter.testing.simulated_aws import objects, queues, shortcuts
 from adapter.testing.simulated_aws.lambdas import environment
 from adapter.testing.simulated_aws.outages import InvokeRefused
 from adapter.testing.simulated_aws.queues import MotoQueue, QueuePoller
-from adapter.testing.simulated_aws.streams import Poller, TableStream
+from adapter.testing.simulated_aws.streams import MotoStream, Poller
 from adapter.testing.simulated_aws.tables import ScannedTable
 from adapter.testing.simulated_aws.time_to_live import TimeToLive
 from adapter.testing.stats import Stats
@@ -75,6 +76,7 @@ class World(ScannedTable):
         # Each cloud makes clients of its own, and parsing botocore's megabytes again would take most of its start.
         self._stack.enter_context(patch.object(botocore.session, "create_loader", _loader))
         self._stack.enter_context(mock_aws())
+        self._stack.enter_context(shortcuts.shortened())
         self._stack.enter_context(queues.virtual_time(self._clock))
         self._stack.enter_context(objects.virtual_time(self._clock))
         dynamodb = boto3.client("dynamodb", region_name=REGION)
@@ -83,15 +85,17 @@ class World(ScannedTable):
         promises = promises_table(self._template)
         self.table, self.time_to_live = promises.name, TimeToLive(promises.expires)
         self.store = DynamoStore(self.table, REGION)
+        shortcuts.unsigned(self.store.client)
         self.meter()
         self.lambda_client = boto3.client("lambda", region_name=REGION)
-        self.lambda_client.meta.events.register_first("before-send.lambda.Invoke", self._answer_invoke)
+        self.lambda_client.meta.events.register("before-call.lambda.Invoke", self._answer_invoke)
         self.streams = boto3.client("dynamodbstreams", region_name=REGION)
+        shortcuts.unsigned(self.streams)
         arns = {
             t.name: dynamodb.describe_table(TableName=t.name)["Table"].get("LatestStreamArn")
             for t in self._template.tables
         }
-        streams = [TableStream(self.streams, str(arns[mapping.table])) for mapping in self._template.mappings]
+        streams = [MotoStream(self.streams, str(arns[mapping.table])) for mapping in self._template.mappings]
         # All mappings read the same changes.
         reads = [self._counted(stream) if stream is streams[0] else stream.read for stream in streams]
         self.pollers = [
@@ -131,7 +135,7 @@ class World(ScannedTable):
     def send(self, queue: str, body: str) -> None:
         self.sqs.send_message(QueueUrl=queues.url_of(queue), MessageBody=body)
 
-    def _counted(self, stream: TableStream) -> Callable[[], list[dict[str, Any]]]:
+    def _counted(self, stream: MotoStream) -> Callable[[], list[dict[str, Any]]]:
         """Reads a stream, and counts what its changes cost in the table's index."""
 
         def read() -> list[dict[str, Any]]:
@@ -142,16 +146,17 @@ class World(ScannedTable):
 
         return read
 
-    def _answer_invoke(self, request: Any, **_: Any) -> AWSResponse:
-        function = request.url.split("/functions/")[1].split("/")[0]
-        body = request.body if isinstance(request.body, (bytes, bytearray)) else request.body.read()
+    def _answer_invoke(self, params: Any, **_: Any) -> tuple[AWSResponse, dict[str, Any]]:
+        """In place of botocore, which would sign the request and read the answer."""
+        function = unquote(params["url_path"].split("/functions/")[1].split("/")[0])
+        body = params["body"] if isinstance(params["body"], (bytes, bytearray)) else params["body"].read()
         json.loads(body)
         try:
             self._invoked(function, bytes(body).decode())
         except InvokeRefused as refused:
-            answer = json.dumps({"Type": "User", "Message": refused.message}).encode()
-            return _Answer(request.url, refused.status, {"x-amzn-ErrorType": refused.code}, io.BytesIO(answer))
-        return _Answer(request.url, 202, {}, io.BytesIO())
+            error = {"Error": {"Code": refused.code, "Message": refused.message}, "Type": "User"}
+            return _answered(refused.status, error)
+        return _answered(202, {"StatusCode": 202, "Payload": io.BytesIO()})
 
 
 def only_table(template: Template) -> str:
@@ -172,10 +177,7 @@ def promises_table(template: Template) -> TableSpec:
     return keyed[0]
 
 
-class _Answer(AWSResponse):  # type: ignore[misc]
-    """An answer whose body is in ``raw``, since there is no socket behind it."""
-
-    @property
-    def content(self) -> bytes:
-        body: bytes = self.raw.getvalue()
-        return body
+def _answered(status: int, parsed: dict[str, Any]) -> tuple[AWSResponse, dict[str, Any]]:
+    """An answer as botocore has it once it has read it."""
+    metadata = {"HTTPStatusCode": status, "HTTPHeaders": {}, "RetryAttempts": 0}
+    return AWSResponse("", status, {}, None), {**parsed, "ResponseMetadata": metadata}
