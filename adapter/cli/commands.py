@@ -263,6 +263,24 @@ def lint(template: Path, code: Path | None, no_code: bool, parameters: tuple[str
     _tell(findings(template, code=code, look_at_code=not no_code, parameters=given), str(template))
 
 
+@durable.command()
+@click.option("--stack", metavar="NAME", required=True, help="The application's stack.")
+@click.pass_obj
+def doctor(place: dict[str, str], stack: str) -> None:
+    """Look for what is wrong with a deployed stack.
+
+    It says how to mend each finding, and ends with 1 if there are any. It only reads: Lambdas and what invokes them,
+    their roles, queues, alarms and the table.
+    """
+    import boto3
+
+    from adapter.cli.adopting import doctoring
+    from adapter.cli.adopting.account import Account, CloudFormation
+
+    session = boto3.Session(region_name=place.get("AWS_REGION"))
+    _tell(doctoring.findings(stack, CloudFormation(session.client("cloudformation")), Account(session.client)), stack)
+
+
 def _tell(found: Sequence[Finding], of: str) -> None:
     for each in found:
         click.echo("\n".join(showing.shown(line) for line in str(each).splitlines()))

@@ -81,6 +81,15 @@ class Stack:
         """The logical ids of all resources of this type whose condition holds."""
         return (name for name, each in self._resources.items() if each.get("Type") == kind)
 
+    @property
+    def logical_ids(self) -> list[str]:
+        """Of all resources whose condition holds."""
+        return list(self._resources)
+
+    def kind(self, logical_id: str) -> str:
+        """A resource's type."""
+        return str(self._resource(logical_id)["Type"])
+
     def properties(self, logical_id: str) -> dict[str, Any]:
         """A resource's properties, globals included, with everything resolved."""
         resource = self._resources[logical_id]

@@ -15,12 +15,12 @@ _POLICY: Final = "AWS::IAM::ManagedPolicy"
 _LAYER: Final = "AWS::Serverless::LayerVersion"
 _ROLE: Final = "AWS::IAM::Role"
 _QUEUE: Final = "AWS::SQS::Queue"
-_OUTPUTS: Final = {"LayerArn", "PolicyArn", "DeadLettersArn", "Variables"}
+OUTPUTS: Final = {"LayerArn", "PolicyArn", "DeadLettersArn", "Variables"}
 
 
 def library_of(stack: Stack) -> Stack | None:
     """The library's own stack, where the template nests it."""
-    return next((each for each in stack.nested() if each.outputs >= _OUTPUTS), None)
+    return next((each for each in stack.nested() if each.outputs >= OUTPUTS), None)
 
 
 def shared(library: Stack) -> Shared:
