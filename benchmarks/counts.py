@@ -35,6 +35,11 @@ async def inline(n: int) -> int:
 
 
 @durable
+async def auto(n: int) -> int:
+    return sum([await step.with_options(place="auto")(i) for i in range(n)])
+
+
+@durable
 async def sleep(n: int) -> None:
     for _ in range(n):
         await asyncio.sleep(3_600)
@@ -56,6 +61,7 @@ SHAPES: tuple[tuple[str, Durable[[int], Any], tuple[int, ...]], ...] = (
     ("sequential remote steps", sequence, (1, 3, 10)),
     ("gather of remote steps", gather, (10, 100)),
     ("sequential inline steps", inline, (3, 10)),
+    ("sequential auto calls", auto, (3, 10)),
     ("sequential sleeps", sleep, (1,)),
 )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from adapter.api import requests
@@ -20,7 +20,7 @@ from adapter.engine.registry import Definition, define
 from adapter.protocol.making import changed
 from adapter.protocol.records import BLOCK_FUNCTION
 from adapter.replay.blocks import outcomes
-from adapter.replay.steps import Promise, Scope
+from adapter.replay.steps import Place, Promise, Request, Scope
 
 BLOCK = 250
 """Items of a block: one partition holds so many of a function's children."""
@@ -41,12 +41,13 @@ class Block:
     retry: str
     timeout: float | None
     tags: dict[str, str]
+    place: Place = Place.LAMBDA
 
 
 async def run_block(block: Block) -> None:
     """Call the function with each item of a block. The map reads the outcomes from the promises of these calls."""
     definition = registry.find(block.fn)
-    options = Options(target=block.target, retry=block.retry, timeout=block.timeout, tags=block.tags)
+    options = Options(target=block.target, retry=block.retry, timeout=block.timeout, tags=block.tags, place=block.place)
     scope = requests.scope_of("a block of a map")
     items = [_only(*definition.signature.decode_args(args)) for args in block.args]
 
@@ -80,6 +81,7 @@ def blocks_of(
             retry=options.retry,
             timeout=options.timeout,
             tags=dict(options.tags),
+            place=options.place,
         )
         for args in _portions([requests.encoded(definition, (item,), {}) for item in items])
     ]
@@ -99,9 +101,15 @@ def _portions(encoded: list[str]) -> Iterator[list[str]]:
 
 def start_block(scope: Scope, definition: Definition, block: Block) -> Promise[list[Any]]:
     """Start a block. Its promise gives the results, each decoded as a call's is."""
-    text = requests.encoded(_RUNS_BLOCKS, (block,), {})
     read = functools.partial(outcomes, read=definition.signature.decode_result, name=definition.name)
-    return scope.request(changed(requests.call(_RUNS_BLOCKS, Options(), text, scope), decode=read))
+    asked = _call_of(block, scope)
+    # A replay that asks for another placement asks for the same block.
+    alike = asked if block.place is Place.LAMBDA else _call_of(replace(block, place=Place.LAMBDA), scope)
+    return scope.request(changed(asked, digest=alike.digest, decode=read))
+
+
+def _call_of(block: Block, scope: Scope) -> Request:
+    return requests.call(_RUNS_BLOCKS, Options(), requests.encoded(_RUNS_BLOCKS, (block,), {}), scope)
 
 
 async def map_blocks(

@@ -16,7 +16,7 @@ from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
 
 from adapter.api import handles, maps, requests
 from adapter.api.handles import Handle
-from adapter.api.requests import Options
+from adapter.api.requests import Options, Placement
 from adapter.codec import Signature
 from adapter.engine import hosts
 from adapter.engine.events import Submission
@@ -48,7 +48,7 @@ class Durable(Generic[P, R]):
         return f"<durable {self.name}>"
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Promise[R]:
-        """Inside a durable function: start this one in its own Lambda; returns its promise.
+        """Inside a durable function: start this one, in its own Lambda by default; returns its promise.
 
         As ``(event, context)``: Lambda's entry.
 
@@ -118,6 +118,7 @@ class Durable(Generic[P, R]):
         tags: Mapping[str, str] | None = None,
         retry: Retry | None = None,
         timeout: float | None = None,
+        place: Placement | None = None,
     ) -> Durable[P, R]:
         """A copy of the function with other options, for one call.
 
@@ -126,9 +127,11 @@ class Durable(Generic[P, R]):
 
         Raises:
             InvalidId: no promise can have this id.
-            ConfigurationError: ``timeout`` isn't a positive number of seconds.
+            ConfigurationError: ``timeout`` isn't a positive number of seconds; ``place`` is no placement.
         """
         options = self.options
+        if place is not None:
+            options = replace(options, place=requests.place(place))
         if retry is not None:
             options = replace(options, retry=retry.to_text())
         if timeout is not None:
@@ -204,6 +207,7 @@ def durable(
     timeout: float | None = None,
     target: str = "",
     tags: Mapping[str, str] | None = None,
+    place: Placement = "lambda",
 ) -> _Decorator: ...
 def durable(
     function: Callable[..., Any] | None = None,
@@ -214,6 +218,7 @@ def durable(
     timeout: float | None = None,
     target: str = "",
     tags: Mapping[str, str] | None = None,
+    place: Placement = "lambda",
 ) -> Any:
     """Make a function durable: each call of it is its own Lambda invocation, its outcome a promise in DynamoDB.
 
@@ -225,13 +230,18 @@ def durable(
         timeout: seconds after which its promise times out, and the function is cancelled.
         target: the Lambda that runs it, by its name within the stack; the default is its caller's.
         tags: kept with each of its promises.
+        place: where a call of it runs: each in its own Lambda invocation (``"lambda"``), in its caller's
+            (``"inline"``), or in its caller's where that is as good (``"auto"``). It changes what a call costs, and
+            nothing else: what its caller can't do runs in its own.
 
     Raises:
-        ConfigurationError: ``timeout`` isn't a positive number; an attempt of a plain ``def`` can't be timed.
+        ConfigurationError: ``timeout`` isn't a positive number; ``place`` is no placement; an attempt of a plain
+            ``def`` can't be timed.
         DuplicateName: another function of this process has the name; a reload of the same one is fine.
     """
     namespace = sys._getframe(1).f_locals
-    options = Options(target=target, tags=dict(tags or {}), timeout=requests.seconds(timeout))
+    where = requests.place(place)
+    options = Options(target=target, tags=dict(tags or {}), timeout=requests.seconds(timeout), place=where)
 
     def decorate(plain: Callable[..., Any]) -> Durable[..., Any]:
         if inspect.isasyncgenfunction(plain) or inspect.isgeneratorfunction(plain):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from adapter.codec import decode
 from adapter.engine.hosts import storable
@@ -13,8 +13,9 @@ from adapter.errors import ConfigurationError, NotDurable
 from adapter.protocol.making import changed
 from adapter.protocol.records import Kind, digest_of
 from adapter.protocol.times import Instant, span_of
-from adapter.replay.steps import Promise, Request, Scope, current
+from adapter.replay.steps import Place, Promise, Request, Scope, current
 
+Placement = Literal["lambda", "inline", "auto"]
 _LONGEST = 100 * 365 * 86_400
 
 
@@ -22,13 +23,15 @@ _LONGEST = 100 * 365 * 86_400
 class Options:
     """Options of a call. ``id`` is that of the root that runs it, ``target`` the Lambda; ``tags`` are kept with it.
 
-    After ``timeout`` seconds its promise times out. ``retry`` is a policy of this call, which travels with it.
+    After ``timeout`` seconds its promise times out. ``retry`` is a policy of this call, which travels with it. Where it
+    is a root's, ``place`` says nothing.
     """
 
     id: str | None = None
     target: str = ""
     retry: str = ""
     timeout: float | None = None
+    place: Place = Place.LAMBDA
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -37,6 +40,15 @@ def seconds(timeout: float | None) -> float | None:
     if timeout is None or 0 < timeout <= _LONGEST:
         return timeout
     raise ConfigurationError(f"timeout is a positive number of seconds, at most 100 years of them, got {timeout!r}")
+
+
+def place(word: str) -> Place:
+    """Return the placement. Raises ConfigurationError: it is none."""
+    try:
+        return Place(word)
+    except ValueError:
+        known = ", ".join(repr(one.value) for one in Place)
+        raise ConfigurationError(f"place is one of {known}, got {word!r}") from None
 
 
 def deadline(scope: Scope, timeout: float | None) -> Instant | None:
@@ -69,6 +81,7 @@ def call(definition: Definition, options: Options, args: str, scope: Scope) -> R
         digest=digest_of(Kind.CALL, definition.name, args),
         decode=definition.signature.decode_result,
         target=options.target,
+        place=options.place,
         deadline=deadline(scope, options.timeout),
         retry=options.retry,
         tags=dict(options.tags),

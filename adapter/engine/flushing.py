@@ -1,4 +1,4 @@
-"""Performing a flush: write promises, send invocations, run inline steps, cancel. Pure: it yields operations.
+"""Performing a flush: write promises, send invocations, run what runs here, cancel. Pure: it yields operations.
 
 The protocol demands this order, and each step is complete before the next begins. Comments say what a crash between two
 of them leaves, where it matters.
@@ -10,14 +10,17 @@ from collections.abc import Generator, Sequence
 from typing import Any
 
 from adapter.engine.caller import Caller
-from adapter.engine.operations import Create, Invoke, Many, Now, Operation, Remaining, RunCode, Settle
+from adapter.engine.learnt import Learnt
+from adapter.engine.operations import Create, Invoke, Many, Now, Operation, SendAt, Settle, Tell
+from adapter.engine.placing import Here, next_attempt
 from adapter.engine.roots import follow
+from adapter.engine.telling import What
 from adapter.protocol.ids import child_id
 from adapter.protocol.making import changed
 from adapter.protocol.messages import Start
 from adapter.protocol.promises import Refused, Written
 from adapter.protocol.records import DISPATCHED, Kind, Record, State, Wake
-from adapter.protocol.times import NO_TIME, Instant, Span
+from adapter.protocol.times import Instant
 from adapter.replay.execution import Execution
 from adapter.replay.known import Known
 from adapter.replay.outcomes import Outcome
@@ -42,21 +45,21 @@ class Flusher:
     ``checking``: the watchdog, or a person, started the run, since something may be lost.
     """
 
-    def __init__(self, caller: Caller, *, checking: bool = False) -> None:
+    def __init__(self, caller: Caller, learnt: Learnt, *, checking: bool = False) -> None:
         self._caller = caller
+        self._here = Here(caller, learnt)
         self._checking = checking
         self._dispatched: set[str] = set()
         self._flushed = False
-        self._longest = NO_TIME
 
     def flush(self, execution: Execution, flush: Flush, now: Instant) -> Generator[Operation, Any, bool]:
         """Perform a flush. False: not begun, since a fresh invocation has more time for its inline steps.
 
         The first flush of an invocation is always performed, so each invocation gets on.
         """
-        inline = [request for request in flush.requests if request.kind is Kind.INLINE]
-        remote = [request for request in flush.requests if request.kind is not Kind.INLINE]
-        if inline and self._flushed and (yield from self._is_late()):
+        inline = yield from self._here.chosen(execution.own, flush)
+        remote = [request for request in flush.requests if request not in inline]
+        if inline and self._flushed and (yield from self._here.is_late()):
             return False
         self._flushed = True
         if remote:
@@ -69,11 +72,6 @@ class Flusher:
         for ordinal in flush.expired:
             yield from self._settle_child(execution, ordinal, EXPIRED)
         return True
-
-    def _is_late(self) -> Generator[Operation, Any, bool]:
-        """Whether this invocation can hardly finish further inline steps."""
-        left: Span = yield Remaining()
-        return left < max(self._caller.limit // 10, self._longest * 3 // 2)
 
     def orphans(self, records: Sequence[Record]) -> list[Record]:
         """What an earlier attempt of this request created, and may not have invoked before it died."""
@@ -104,7 +102,8 @@ class Flusher:
     def _remote(self, execution: Execution, flush: Flush, requests: list[Request], now: Instant) -> Performed:
         leader = flush.leader
         if leader is not None:
-            # The leader is written first. So an inline step that leads others is announced before it runs.
+            # The leader is written first. So an inline step that leads others is announced before it runs; a call that
+            # runs here, as a call: after a death, or if it fails, it is one.
             announced = leader.kind is Kind.INLINE
             make = self._inline_record if announced else self._remote_record
             yield from self._create(execution, [make(execution.own, leader, flush, now)])
@@ -139,31 +138,49 @@ class Flusher:
     def _inline(self, execution: Execution, flush: Flush, requests: list[Request]) -> Performed:
         # A step that is cancelled in the turn that asked for it never begins, and neither does such a call.
         begun = [request for request in requests if request.ordinal not in flush.cancels]
-        outcomes = (yield from self._run_inline(execution, begun)) if begun else {}
+        outcomes = (yield from self._here.run(execution, begun)) if begun else {}
+        moved: list[tuple[int, Instant | None]] = []
         for request in requests:
             outcome = outcomes.get(request.ordinal, CANCELLED)
-            if request.ordinal in execution.known.records:
+            delay = None if outcome is None else next_attempt(request, outcome)
+            if outcome is None or delay is not None:
+                now = yield Now()
+                if request.ordinal not in execution.known.records:
+                    yield from self._create(execution, [self._remote_record(execution.own, request, flush, now)])
+                moved.append((request.ordinal, None if delay is None else now + delay))
+            elif request.ordinal in execution.known.records:
                 # This run announced it, or one that died.
                 yield from self._settle_child(execution, request.ordinal, outcome)
-                continue
-            now: Instant = yield Now()
-            record = self._inline_record(execution.own, request, flush, now)
-            own = outcome is CANCELLED
-            settled = changed(record, state=outcome.state, value=outcome.text, settled_at=now, by_parent=own)
-            yield from self._create(execution, [settled])
+            else:
+                yield from self._record(execution, request, flush, outcome)
+        yield from self._move(execution, moved)
 
-    def _run_inline(
-        self, execution: Execution, requests: list[Request]
-    ) -> Generator[Operation, Any, dict[int, Outcome]]:
-        codes = []
-        for request in requests:
-            assert request.inline is not None
-            assert request.encode is not None
-            codes.append(RunCode(request.id, execution.now(), request.inline, request.encode))
-        begun: Instant = yield Now()
-        outcomes: list[Outcome] = yield Many(tuple(codes))
-        self._longest = max(self._longest, (yield Now()) - begun)
-        return dict(zip((request.ordinal for request in requests), outcomes, strict=True))
+    def _record(self, execution: Execution, request: Request, flush: Flush, outcome: Outcome) -> Performed:
+        now: Instant = yield Now()
+        record = self._inline_record(execution.own, request, flush, now)
+        own = outcome is CANCELLED
+        settled = changed(record, state=outcome.state, value=outcome.text, settled_at=now, by_parent=own)
+        yield from self._create(execution, [settled])
+
+    def _move(self, execution: Execution, moved: Sequence[tuple[int, Instant | None]]) -> Performed:
+        """Send on to their Lambdas the calls that began here: at once, or their next attempt at a time.
+
+        If this run dies before, Lambda's retry of it finds them as calls that it made and didn't invoke.
+        """
+        at_once: list[Record] = []
+        for ordinal, at in moved:
+            record = execution.known.records[ordinal]
+            if not self._is_orphaned(record):
+                # Another run was first.
+                continue
+            if at is None:
+                at_once.append(record)
+                continue
+            self._dispatched.add(record.id)
+            execution.known.set_going(record)
+            yield SendAt(record.target, Start(id=record.id, attempt=2, since=record.created_at), at)
+            yield Tell(What.RETRYING, record.id, record.fn, {"attempt": 1, "at": at})
+        yield from self.dispatch(execution, at_once)
 
     def _settle_child(self, execution: Execution, ordinal: int, outcome: Outcome) -> Performed:
         known = execution.known.records.get(ordinal)
@@ -179,13 +196,14 @@ class Flusher:
     # Records.
 
     def _inline_record(self, own: Record, request: Request, flush: Flush, now: Instant) -> Record:
-        """The record of an inline step. Its parent runs it, so it wakes no function."""
+        """The record of what runs here. Its parent runs it, so it wakes no function."""
         return Record(
             id=request.id,
             kind=Kind.INLINE,
             fn=request.fn,
             args=request.args,
             digest=request.digest,
+            tags=request.tags,
             created_at=now,
             by=self._caller.request_id,
             seen=flush.seen if request is flush.leader else None,

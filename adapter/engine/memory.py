@@ -7,6 +7,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any
 
+from adapter.engine.learnt import Learnt
 from adapter.engine.operations import Many, Operation, ReadChildren
 from adapter.protocol.records import Record
 from adapter.protocol.times import Instant
@@ -19,12 +20,13 @@ class Memory:
     """Executions by the ids of their promises: about ``size`` bytes of them, of which ``used`` are taken.
 
     None is kept for longer than half a day. Within that time an execution that was pending can't have been removed, so
-    no other one can have begun under its id.
+    no other one can have begun under its id. ``learnt`` is kept beside them.
     """
 
     size: int = 64 * 2**20
     used: int = 0
     kept: OrderedDict[str, tuple[Execution, Instant, int]] = field(default_factory=OrderedDict)
+    learnt: Learnt = field(default_factory=Learnt)
 
     def take(self, promise: str, now: Instant) -> Execution | None:
         if promise not in self.kept:
@@ -46,6 +48,7 @@ class Memory:
             self._drop(next(iter(self.kept)))
 
     def clear(self) -> None:
+        self.learnt.clear()
         while self.kept:
             self._drop(next(iter(self.kept)))
 

@@ -45,6 +45,14 @@ def execution_of(
     )
 
 
+def become_ordinary(loop: DurableLoop) -> None:
+    """Leave the durable loop, for real I/O."""
+    # Imported late: most functions do none.
+    from adapter.replay import leaving
+
+    leaving.become_ordinary(loop)
+
+
 async def _failing(error: BaseException) -> Any:
     raise error
 

@@ -37,7 +37,7 @@ from adapter.engine.operations import (
     Tell,
 )
 from adapter.engine.registry import Definition
-from adapter.engine.replaying import Ended, execution_of, policy_of
+from adapter.engine.replaying import Ended, become_ordinary, execution_of, policy_of
 from adapter.engine.suspending import Suspender, missed
 from adapter.engine.telling import What
 from adapter.errors import BadMessage, NonDeterminismError
@@ -52,7 +52,6 @@ from adapter.protocol.timing import WATCH, is_closing, is_far
 from adapter.replay.blocks import gathered
 from adapter.replay.execution import Execution
 from adapter.replay.known import Known
-from adapter.replay.loop import DurableLoop
 from adapter.replay.outcomes import Outcome
 from adapter.replay.steps import Behind, Done, Flush, Left, Suspended
 
@@ -79,13 +78,13 @@ class _Run:
         self.caller = caller
         self.memory = memory
         self.checking = checking
-        self.flusher = Flusher(caller, checking=checking)
+        self.flusher = Flusher(caller, memory.learnt, checking=checking)
         self.suspender = Suspender(caller, firing)
         self.own = Record(id="")
         self.execution: Execution | None = None
         self.attempt = 1
         self.crashes = 0
-        self.since = self.called_at = self.looked_at = EPOCH
+        self.since = self.called_at = self.looked_at = self.begun = EPOCH
 
     # From a message to records.
 
@@ -298,13 +297,14 @@ class _Run:
                 self.execution = self._execution(function, children)
 
     def _execution(self, function: Definition, children: Sequence[Record]) -> Execution:
-        return execution_of(function, self.own, children, leave=_become_ordinary)
+        return execution_of(function, self.own, children, leave=become_ordinary)
 
     # From records to effects.
 
     def _leaf(self, function: Definition) -> Steps:
         yield Tell(What.BODY, self.own.id, self.own.fn, {})
         body = functools.partial(function.body, self.own.args)
+        self.begun = yield Now()
         outcome: Outcome = yield RunCode(self.own.id, self.own.created_at, body, function.encode_result)
         return (yield from self._settle_leaf(function, outcome))
 
@@ -314,6 +314,7 @@ class _Run:
         while True:
             yield from self._read_blocks(execution)
             now: Instant = yield Now()
+            self.begun = self.begun or now
             step = execution.advance(now)
             match step:
                 case Flush():
@@ -341,9 +342,11 @@ class _Run:
             yield Tell(What.UNHEARD, promise, self.own.fn, {"error": error})
         if execution.is_leaf:
             return (yield from self._settle_leaf(function, outcome))
+        self.memory.learnt.is_no_leaf(self.own.fn)
         return (yield from self._settle(outcome, Ended(function, execution, self.own)))
 
     def _suspend(self, execution: Execution, step: Suspended, now: Instant) -> Generator[Operation, Any, Ending | None]:
+        self.memory.learnt.is_no_leaf(self.own.fn)
         ended: Ending | None = yield from self.suspender.suspend(execution, step, now)
         if ended in (Ending.SUSPENDED, Ending.STUCK):
             self.memory.keep(self.own.id, execution, now)
@@ -357,6 +360,7 @@ class _Run:
 
     def _settle_leaf(self, function: Definition, outcome: Outcome) -> Steps:
         """Settle a function that made no durable call. If it failed, its policy may send another attempt instead."""
+        self.memory.learnt.took(self.own.fn, (yield Now()) - self.begun)
         if outcome.state is not State.REJECTED or not self.own.pending:
             return (yield from self._settle(outcome))
         policy, used = policy_of(function, self.own), self.attempt + self.crashes
@@ -412,9 +416,3 @@ def _contradicted(news: Behind) -> NonDeterminismError:
     """
     brief = f"the journal tells of {news}, which hasn't happened: it was written by hand, or by another version"
     return NonDeterminismError(f"{brief}. Repair it, then start the execution again under the same id.", brief=brief)
-
-
-def _become_ordinary(loop: DurableLoop) -> None:
-    from adapter.replay.leaving import become_ordinary
-
-    become_ordinary(loop)

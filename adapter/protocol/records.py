@@ -107,7 +107,7 @@ class Record:
     """The function's arguments, as JSON."""
 
     digest: str = ""
-    """A fingerprint of kind, function and arguments: a replay that asks for another has drifted."""
+    """A fingerprint of what was asked for, wherever it runs: a replay that asks for something else has drifted."""
 
     state: Annotated[State, Mark.ALWAYS, Mark.INDEXED] = State.PENDING
     """Pending, or how it settled."""
@@ -307,5 +307,8 @@ def check_payload(text: str, what: str, limit: int = MAX_PAYLOAD_BYTES, remedy: 
 
 
 def digest_of(kind: Kind, fn: str, args: str) -> str:
-    """A fingerprint of what the code asked for: a replay compares it with what is stored."""
+    """A fingerprint of what the code asked for, and not of where that runs: a replay compares it with what is stored.
+
+    A call is one of kind ``CALL`` also where its caller ran it, and its record is ``INLINE``.
+    """
     return hashlib.sha256(f"{kind}\0{fn}\0{args}".encode("utf-8", "surrogatepass")).hexdigest()[:24]

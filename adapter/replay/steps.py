@@ -8,6 +8,7 @@ import hashlib
 import uuid
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from adapter.errors import NotDurable
@@ -48,6 +49,14 @@ class Promise(_Call[R]):
         return f"<Promise {self.id} {'settled' if self.done() else 'pending'}>"
 
 
+class Place(StrEnum):
+    """Where a durable call is to run: in an invocation of its own, in its caller's, or here where that is as good."""
+
+    LAMBDA = "lambda"
+    INLINE = "inline"
+    AUTO = "auto"
+
+
 @quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
@@ -56,7 +65,7 @@ class Request:
     The execution sets ``id``, that of its promise, and ``ordinal``, its place among the function's promises.
     ``deadline`` is in logical microseconds, ``retry`` a policy of this call, and ``root`` the root that it starts or
     awaits. ``reads`` is the function of that root, if it is known; ``read_as`` finds the reader of a function's
-    outcome.
+    outcome. ``place`` is a wish: the digest doesn't tell of it, and a replay follows what is stored.
     """
 
     kind: Kind
@@ -67,6 +76,7 @@ class Request:
     id: str = ""
     ordinal: int = -1
     target: str = ""
+    place: Place = Place.LAMBDA
     inline: Callable[[], Any] | None = None
     encode: Callable[[Any], str] | None = None
     deadline: Instant | None = None
@@ -138,6 +148,11 @@ class Scope:
         self._promise = promise
         self._now = now
         self._draws = 0
+
+    @property
+    def promise(self) -> str:
+        """The id of the promise that the code runs for."""
+        return self._promise
 
     def now(self) -> Instant:
         """Logical microseconds."""

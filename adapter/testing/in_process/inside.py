@@ -13,6 +13,7 @@ from adapter.engine.memory import Memory
 from adapter.engine.operations import Tell
 from adapter.engine.telling import What
 from adapter.protocol.times import SECOND, Instant, Span
+from adapter.replay.steps import current
 from adapter.testing.driver import Driver, Work
 from adapter.testing.fakes import Fake, Fakes
 from adapter.testing.faults import Kill, Killed, KilledForTime, Meanwhile
@@ -29,6 +30,12 @@ from adapter.testing.simulated_aws.lambdas import RETRY_DELAYS, Function, Invoca
 from adapter.testing.stats import OVERHEAD_SECONDS
 
 
+def _promise_of_the_code() -> str:
+    """Of the code that is running: a run's own, or that of a call which its caller runs."""
+    scope = current.get()
+    return "" if scope is None else scope.promise
+
+
 class Inside(Driver):
     """Calls handlers in this process."""
 
@@ -40,7 +47,7 @@ class Inside(Driver):
         self._active: list[Activity] = []
         self._paused = Paused()
         self._meanwhile: list[Meanwhile] = []
-        self._fakes = Fakes(lambda: self._runs[-1].promise)
+        self._fakes = Fakes(_promise_of_the_code)
         self._overlaps = cloud.service.concurrency.limit is not None or self.delays is not None
 
     @property

@@ -113,7 +113,7 @@ def _all_is_removed(played: Played) -> Iterator[str]:
 def ledger_as(played: Played, plain: Expected) -> list[str]:
     """The steps that ended are those that end under plain asyncio: clean-ups of what was cancelled included."""
     ended = Counter(
-        str(json.loads(record.args)["label" if record.kind is Kind.CALL else "value"])
+        str(json.loads(record.args)["value" if record.fn.endswith(":mark") else "label"])
         for record in played.cloud.records()
         if record.state is State.RESOLVED and _counts(record)
     )
@@ -124,7 +124,7 @@ def ledger_as(played: Played, plain: Expected) -> list[str]:
 
 
 def _counts(record: Record) -> bool:
-    leaf = record.fn.startswith("chaos:") and record.fn != "chaos:function" and record.kind is Kind.CALL
+    leaf = record.fn.startswith("chaos:") and record.fn != "chaos:function"
     return (leaf and record.fn.removeprefix("chaos:") not in UNCOUNTED) or record.fn.endswith(":mark")
 
 

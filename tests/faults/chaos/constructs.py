@@ -28,8 +28,8 @@ class Calls(Protocol):
         ...
 
     def detach(self, node: Node) -> asyncio.Future[Any]: ...
-    def map(self, nodes: list[Node], limit: int | None, collect: bool) -> asyncio.Future[list[Any]]: ...
-    def leaf(self, kind: str, label: str, times: int = 0) -> asyncio.Future[Any]:
+    def map(self, node: Node) -> asyncio.Future[list[Any]]: ...
+    def leaf(self, kind: str, label: str, times: int = 0, place: str = "") -> asyncio.Future[Any]:
         """A function without calls: ``step``, ``astep``, ``fails``, ``flaky``, ``tick``, or an ``inline`` step."""
         ...
 
@@ -78,12 +78,17 @@ async def outcome(work: Awaitable[Any]) -> Any:
         return told(error)
 
 
+def place_of(node: Node) -> str:
+    """Where the calls of a node run; ``changing``: elsewhere, each time that the code asks."""
+    return str(node.get("place", "lambda"))
+
+
 # Leaves.
 
 
 @construct
 async def leaf(node: Node, c: Calls) -> Any:
-    return c.read(await c.leaf(node["kind"], node["n"], node.get("times", 0)))
+    return c.read(await c.leaf(node["kind"], node["n"], node.get("times", 0), place_of(node)))
 
 
 @construct
@@ -134,7 +139,7 @@ async def cleanup(node: Node, c: Calls) -> Any:
 @construct
 async def again(node: Node, c: Calls) -> Any:
     """Within a function that is retried: it fails at its first attempts, once its part is done."""
-    attempt = c.read(await c.leaf("tick", node["n"]))
+    attempt = c.read(await c.leaf("tick", node["n"], place=place_of(node)))
     value = await interpret(node["of"][0], c)
     if attempt < node["times"]:
         raise Broken(node["n"])
@@ -200,14 +205,14 @@ async def completed(node: Node, c: Calls) -> Any:
     order = []
     for position, following in enumerate(asyncio.as_completed([branch(child, c) for child in node["of"]])):
         ended = await outcome(following)
-        order.append([ended, c.read(await c.leaf("step", f"{node['n']}.{position}"))])
+        order.append([ended, c.read(await c.leaf("step", f"{node['n']}.{position}", place=place_of(node)))])
     return order
 
 
 @construct
 async def race(node: Node, c: Calls) -> Any:
     """Steps without a winner that is known beforehand; what follows depends on who wins."""
-    running = [c.leaf("step", f"{node['n']}.{number}") for number in range(node["width"])]
+    running = [c.leaf("step", f"{node['n']}.{number}", place=place_of(node)) for number in range(node["width"])]
     done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
     winner = c.read(await next(one for one in running if one in done))
     followed = c.read(await c.leaf("tock", f"{node['n']} after {winner}"))
@@ -241,7 +246,7 @@ async def pool(node: Node, c: Calls) -> Any:
 
 @construct
 async def map_(node: Node, c: Calls) -> Any:
-    found = await c.map(node["of"], node.get("limit"), bool(node.get("collect")))
+    found = await c.map(node)
     return [told(one) if isinstance(one, BaseException) else one for one in found]
 
 

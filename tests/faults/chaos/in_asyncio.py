@@ -142,8 +142,8 @@ class InAsyncio:
         await self._world.latency()
         self._world.detached.append(Call(self._world.function(node["of"][0])))
 
-    def map(self, nodes: list[Node], limit: int | None, collect: bool) -> asyncio.Future[list[Any]]:
-        return self.spawn(self._map(nodes, limit or len(nodes), collect))
+    def map(self, node: Node) -> asyncio.Future[list[Any]]:
+        return self.spawn(self._map(node["of"], node.get("limit") or len(node["of"]), bool(node.get("collect"))))
 
     async def _map(self, nodes: list[Node], limit: int, collect: bool) -> list[Any]:
         places, running = asyncio.Semaphore(limit), []
@@ -159,7 +159,7 @@ class InAsyncio:
             for task in running:
                 task.cancel()
 
-    def leaf(self, kind: str, label: str, times: int = 0) -> asyncio.Future[Any]:
+    def leaf(self, kind: str, label: str, times: int = 0, place: str = "") -> asyncio.Future[Any]:
         return self._begun(Call(self._leaf(kind, label)))
 
     async def _leaf(self, kind: str, label: str) -> Any:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from adapter import Retry, durable, promise, run, uuid4
-from tests.faults.chaos.constructs import SHIFT, Broken, Node, interpret
+from tests.faults.chaos.constructs import SHIFT, Broken, Node, interpret, place_of
 
 ATTEMPTS = Retry(attempts=4, initial=60, backoff=1, jitter=0)
 Mark = list[Any]
@@ -23,7 +23,8 @@ class Told:
 
     ``bodies``: executions. ``failures``: of a flaky leaf, by label. ``ticks``: the promises of a counter, as they first
     ran. ``heard``: executions whose result code was given. ``asked``: what the outside is to settle, by label.
-    ``elapse``: lets time pass, where bodies take any.
+    ``elapse``: lets time pass, where bodies take any. ``asked_places``: how often a call was placed that is placed
+    elsewhere each time.
     """
 
     bodies: Counter[str] = field(default_factory=Counter)
@@ -32,6 +33,7 @@ class Told:
     heard: dict[str, set[int]] = field(default_factory=dict)
     asked: dict[str, tuple[str, int | None, str]] = field(default_factory=dict)
     elapse: Callable[[float], None] | None = None
+    asked_places: int = 0
 
 
 told = Told()
@@ -106,11 +108,18 @@ async def function(node: Node) -> Any:
 LEAVES: dict[str, Any] = {"step": step, "astep": astep, "tock": tock, "fails": fails, "flaky": flaky, "tick": tick}
 
 
+def _place(word: str) -> str:
+    if word != "changing":
+        return word
+    told.asked_places += 1
+    return ("inline", "lambda", "auto")[told.asked_places % 3]
+
+
 class InCloud:
     """`tests.faults.chaos.constructs.Calls` as durable calls."""
 
     def call(self, node: Node) -> asyncio.Future[Any]:
-        options: dict[str, Any] = {"id": node.get("id")}
+        options: dict[str, Any] = {"id": node.get("id"), "place": _place(place_of(node))}
         if node.get("retry"):
             options["retry"] = ATTEMPTS
         if node.get("timeout"):
@@ -120,13 +129,16 @@ class InCloud:
     def detach(self, node: Node) -> asyncio.Future[Any]:
         return function.detach(node["of"][0])
 
-    def map(self, nodes: list[Node], limit: int | None, collect: bool) -> asyncio.Future[list[Any]]:
-        return function.map(nodes, max_concurrency=limit, return_exceptions=collect)
+    def map(self, node: Node) -> asyncio.Future[list[Any]]:
+        placed = function.with_options(place=_place(place_of(node)))
+        collect = bool(node.get("collect"))
+        return placed.map(node["of"], max_concurrency=node.get("limit"), return_exceptions=collect)
 
-    def leaf(self, kind: str, label: str, times: int = 0) -> asyncio.Future[Any]:
+    def leaf(self, kind: str, label: str, times: int = 0, place: str = "lambda") -> asyncio.Future[Any]:
         if kind == "inline":
             return run(mark, label)
-        made: asyncio.Future[Any] = LEAVES[kind](label, times) if kind == "flaky" else LEAVES[kind](label)
+        called = LEAVES[kind].with_options(place=_place(place))
+        made: asyncio.Future[Any] = called(label, times) if kind == "flaky" else called(label)
         return made
 
     def read(self, mark: Mark) -> Any:

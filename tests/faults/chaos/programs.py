@@ -250,7 +250,16 @@ def program(seed: int) -> Program:
     body = draw.any()
     while body["op"] == "leaf":
         body = draw.any()
+    place(body, random.Random(f"places {seed}"))
     return Program(body, cancel_after)
+
+
+def place(body: Node, rng: random.Random) -> None:
+    """Say of each call where it runs, or that this changes each time that it is asked for."""
+    for node in nodes(body):
+        drawn = rng.choice(["lambda", "lambda", "inline", "auto", "changing"])
+        if drawn != "lambda" and node["op"] in ("call", "leaf", "map", "race", "again", "completed"):
+            node["place"] = drawn
 
 
 def nodes(node: Node) -> Iterator[Node]:
@@ -260,8 +269,9 @@ def nodes(node: Node) -> Iterator[Node]:
 
 
 def constructs_of(programme: Program) -> Counter[str]:
-    """How often each construct occurs."""
-    return Counter(node["kind"] if node["op"] == "leaf" else node["op"] for node in nodes(programme.body))
+    """How often each construct occurs, and each placement."""
+    placed = Counter(f"placed {node['place']}" for node in nodes(programme.body) if "place" in node)
+    return placed + Counter(node["kind"] if node["op"] == "leaf" else node["op"] for node in nodes(programme.body))
 
 
 def text(programme: Program) -> str:

@@ -33,6 +33,7 @@ def test_all_constructs_and_faults_are_drawn() -> None:
     assert not found.failures, "\n".join(report(seed, failure, 30) for seed, failure in found.failures.items())
     assert {*CONSTRUCTS} - {"leaf"} <= {*found.constructs}
     assert {"step", "astep", "inline", "fails", "flaky"} <= {*found.constructs}
+    assert {"placed inline", "placed auto", "placed changing"} <= {*found.constructs}
     assert all(found.faults[kind] > 50 for kind in ("crash", "duplicate", "reorder", "delay")), found.faults
     assert found.faults["drop"] > 10
     assert all(found.faults[kind] > 50 for kind in ("scatter", "lag", "stale", "meanwhile", "throttled")), found.faults

@@ -17,6 +17,10 @@ DEATHS: list[str] = []
 
 BODY = ["old"]
 
+REPLAYS: list[str] = []
+
+TRIED: list[str] = []
+
 
 @durable
 def large(size: int) -> str:
@@ -33,6 +37,32 @@ async def calls() -> int:
 async def announces() -> int:
     """An inline step that leads a remote call: it is written before it runs."""
     return sum(await asyncio.gather(run(int, "1"), leaf(2)))
+
+
+@durable
+async def calling(value: int) -> int:
+    return await leaf(value)
+
+
+@durable(retry=Retry(attempts=2, initial=60))
+def flaky() -> int:
+    """Fails once."""
+    TRIED.append("tried")
+    if len(TRIED) == 1:
+        raise ValueError("not yet")
+    return 8
+
+
+@durable
+async def is_placed(first: int) -> int:
+    """Each replay asks for another placement, beginning with the ``first``."""
+    REPLAYS.append("begun")
+    place = ("inline", "lambda", "auto")[(first + len(REPLAYS) - 1) % 3]
+    near, far = leaf.with_options(place=place), calling.with_options(place=place)
+    found = [await near(1), *await asyncio.gather(near(2), reads.with_options(place=place)()), await near(3)]
+    found += await asyncio.gather(far(4), near(5))
+    found += await asyncio.gather(near(7), far(0))
+    return sum(map(int, found)) + await flaky.with_options(place=place)() + await far(6)
 
 
 @durable

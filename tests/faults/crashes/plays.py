@@ -35,6 +35,8 @@ from tests.faults.crashes.played import (
     BODY,
     CLOUDS,
     DEATHS,
+    REPLAYS,
+    TRIED,
     announces,
     calls,
     carries,
@@ -42,6 +44,7 @@ from tests.faults.crashes.played import (
     expires,
     follows,
     is_late,
+    is_placed,
     keeps_time,
     maps,
     nests,
@@ -78,6 +81,9 @@ def ran(root: object, outcome: object, **more: bool) -> Play:
 PLAYS = {
     "calls": ran(calls, 10),
     "announces": ran(announces, 3),
+    "is placed here": Play(lambda cloud: cloud.run(is_placed, 0), 37),
+    "is placed elsewhere": Play(lambda cloud: cloud.run(is_placed, 1), 37),
+    "is placed anywhere": Play(lambda cloud: cloud.run(is_placed, 2), 37),
     "waits": ran(waits, "slept"),
     "follows": ran(follows, 17),
     "asks": Play(answered, 42),
@@ -123,7 +129,8 @@ def play(name: str, kill: Kill) -> object:
 
 def staged(name: str, cloud: LocalCloud) -> object:
     """The outcome; everything that was begun has come to its end."""
-    DEATHS.clear()
+    for told in (DEATHS, REPLAYS, TRIED):
+        told.clear()
     BODY[0] = "old"
     wrong: list[Event] = []
     CLOUDS[:] = [cloud]

@@ -112,6 +112,11 @@ def created(root: bool = False, **wanted: object) -> Callable[[Any], bool]:
     return is_it
 
 
+def of_call(name: str) -> Callable[[Any], bool]:
+    """A call's promise is written."""
+    return lambda found: created(kind=Kind.CALL)(found) and found.record.fn.endswith(f":{name}")
+
+
 def code_beside_others(found: Any) -> bool:
     return isinstance(found, Many) and all(isinstance(one, RunCode) for one in found.operations)
 
@@ -142,6 +147,14 @@ ROWS = {
     "record-inline": Row("calls", ":calls", created(kind=Kind.INLINE, state=State.RESOLVED)),
     "announce-inline": Row("announces", ":announces", created(kind=Kind.INLINE, state=State.PENDING)),
     "settle-announced": Row("announces", ":announces", of_a_child(State.RESOLVED)),
+    "run-placed": Row("is placed here", ":is_placed", code_beside_others),
+    "record-placed": Row("is placed here", ":is_placed", created(kind=Kind.INLINE, state=State.RESOLVED)),
+    "announce-placed": Row("is placed here", ":is_placed", of_call("leaf")),
+    "settle-placed": Row("is placed here", ":is_placed", of_a_child(State.RESOLVED)),
+    "move-no-leaf": Row("is placed here", ":is_placed", of_call("calling")),
+    "invoke-no-leaf": Row("is placed here", ":is_placed", sent(Invoke, Start)),
+    "move-failed": Row("is placed here", ":is_placed", of_call("flaky")),
+    "send-moved-attempt": Row("is placed here", ":is_placed", sent(SendAt, Start)),
     "settle-leaf": Row("calls", ":leaf", of(Settle)),
     "settle": Row("calls", ":calls", of(Settle)),
     "count-arrivals": Row("calls", RESUMER, of(Arrive)),

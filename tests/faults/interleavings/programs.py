@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Generator
+from typing import Any, TypeVar
 
 from adapter import durable, promise, run
+from adapter.api.requests import Placement
+from adapter.engine.operations import Operation
 from adapter.protocol.records import Record
+
+T = TypeVar("T")
 
 
 @durable(name="explored.leaf")
@@ -98,6 +104,38 @@ async def converging() -> list[str]:
     done, _ = await asyncio.wait([a, b], return_when=asyncio.FIRST_COMPLETED)
     winner = "a" if a in done else "b"
     return [await run(str, "same"), await run(str, f"after {winner}")]
+
+
+NEAR: list[Placement] = ["lambda"]
+FAR: list[Placement] = ["lambda"]
+"""Two placements, of which each run has one here and one elsewhere."""
+
+
+@durable(name="explored.placed")
+async def placed() -> list[str]:
+    """A run may ask for another placement than the one before it, or the one beside it."""
+    near, far = leaf.with_options(place=NEAR[0]), leaf.with_options(place=FAR[0])
+    return [await near("a"), await far("b")]
+
+
+@durable(name="explored.placed_beside")
+async def placed_beside() -> list[str]:
+    """The same within one turn: the leader has its own Lambda, or all run here."""
+    near, far = leaf.with_options(place=NEAR[0]), leaf.with_options(place=FAR[0])
+    return list(await asyncio.gather(near("a"), far("b"), near("c")))
+
+
+def placed_by(number: int, steps: Generator[Operation, Any, T]) -> Generator[Operation, Any, T]:
+    """A run whose code asks for placements by its number."""
+    result: Any = None
+    try:
+        while True:
+            NEAR[0], FAR[0] = ("inline", "lambda") if number % 2 else ("lambda", "inline")
+            result = yield steps.send(result)
+    except StopIteration as ended:
+        return ended.value  # type: ignore[no-any-return]
+    finally:
+        steps.close()
 
 
 def outside_of_diverging(records: dict[str, Record]) -> str | None:

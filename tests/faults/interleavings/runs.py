@@ -19,6 +19,7 @@ from adapter.protocol.ids import parent_of
 from adapter.protocol.messages import Settlement
 from adapter.protocol.records import Wake
 from tests.faults.interleavings.performing import Rules
+from tests.faults.interleavings.programs import placed_by
 from tests.faults.interleavings.states import BEGINNING, LambdaRun, Run, Things
 
 MOST_STANDING = 500
@@ -116,7 +117,8 @@ class Runs:
 
     def _steps(self, run: Run) -> Any:
         if isinstance(run, LambdaRun):
-            return self._rules.engine(run.message, Caller(run.request), Memory(size=0))
+            number = sum(map(ord, run.request)) + run.attempt
+            return placed_by(number, self._rules.engine(run.message, Caller(run.request), Memory(size=0)))
         return _resuming(run.settled, self._rules)
 
 

@@ -54,6 +54,12 @@ EXPLORED = [
     (programs.shared, 2, 0, 0),
     (programs.shared, 1, 1, 0),
     (programs.shared, 1, 0, 1),
+    (programs.placed, 0, 0, ANY_NUMBER),
+    (programs.placed, 2, 0, ANY_NUMBER),
+    (programs.placed, 1, 1, ANY_NUMBER),
+    (programs.placed_beside, 1, 0, 1),
+    (programs.placed_beside, 2, 0, 0),
+    (programs.placed_beside, 1, 1, 0),
     *effort([], [(programs.race, 1, 1, 0), (programs.two_waves, 2, 1, 0)]),
 ]
 

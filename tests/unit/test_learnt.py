@@ -1,0 +1,47 @@
+"""What a sandbox has learnt of functions: bounded, quick to see what is long, slow to forget it."""
+
+from __future__ import annotations
+
+from adapter.engine.learnt import MOST, Learnt
+from adapter.protocol.times import SECOND
+
+
+def test_nothing_is_known_of_a_function_that_never_ran() -> None:
+    """It may be a leaf, and isn't known to be short."""
+    learnt = Learnt()
+    assert learnt.takes("f") is None
+    assert learnt.may_be_leaf("f")
+
+
+def test_one_long_run_counts_at_once_and_short_ones_after_it_slowly() -> None:
+    """A function that is long now and then isn't taken for a short one."""
+    learnt = Learnt()
+    learnt.took("f", 0)
+    learnt.took("f", 8 * SECOND)
+    assert learnt.takes("f") == 8 * SECOND
+    learnt.took("f", 0)
+    assert learnt.takes("f") == 7 * SECOND
+    for _ in range(30):
+        learnt.took("f", 0)
+    assert (learnt.takes("f") or 0) < SECOND
+
+
+def test_what_has_made_a_durable_call_is_no_leaf_whatever_it_does_then() -> None:
+    """With other arguments it may make none."""
+    learnt = Learnt()
+    learnt.is_no_leaf("f")
+    learnt.took("f", 0)
+    assert not learnt.may_be_leaf("f")
+    assert learnt.takes("f") is None
+
+
+def test_of_too_many_functions_those_are_forgotten_that_have_not_run_for_longest() -> None:
+    """The table has an end, though names of functions have none."""
+    learnt = Learnt()
+    learnt.took("old", 1)
+    learnt.took("kept", 1)
+    for number in range(MOST - 1):
+        learnt.took(f"f{number}", 1)
+        learnt.took("kept", 1)
+    assert learnt.takes("old") is None
+    assert learnt.takes("kept") == 1
