@@ -58,7 +58,8 @@ class Flusher:
         The first flush of an invocation is always performed, so each invocation gets on.
         """
         inline = yield from self._here.chosen(execution.own, flush)
-        remote = [request for request in flush.requests if request not in inline]
+        here = {request.ordinal for request in inline}
+        remote = [request for request in flush.requests if request.ordinal not in here]
         if inline and self._flushed and (yield from self._here.is_late()):
             return False
         self._flushed = True

@@ -54,11 +54,11 @@ class Here:
     def _may_run_here(self, own: Record, request: Request, flush: Flush) -> bool:
         if request.kind is Kind.INLINE:
             return True
-        if request.kind is not Kind.CALL or request.deadline is not None or not self._learnt.may_be_leaf(request.fn):
+        if request.place is Place.LAMBDA or request.kind is not Kind.CALL:
+            return False
+        if request.deadline is not None or not self._learnt.may_be_leaf(request.fn):
             return False
         match request.place:
-            case Place.LAMBDA:
-                return False
             case Place.INLINE:
                 return True
             case Place.AUTO:
@@ -74,8 +74,8 @@ class Here:
         """The outcomes by ordinal; None for a call that has to run in a Lambda, since it is no leaf."""
         begun: Instant = yield Now()
         outcomes: dict[int, Outcome | None] = {}
-        asynchronous = [one for one in requests if one.kind is Kind.CALL and registry.find(one.fn).is_async]
-        plain = [one for one in requests if one not in asynchronous]
+        asynchronous = [one for one in requests if _is_tried(one)]
+        plain = [one for one in requests if not _is_tried(one)]
         if plain:
             yield from self._tell_bodies(plain)
             codes = tuple(_code(request, scope.now()) for request in plain)
@@ -122,6 +122,10 @@ def next_attempt(request: Request, outcome: Outcome) -> Span | None:
         return None
     policy = policy_of(registry.find(request.fn), _as_called(request, EPOCH))
     return policy.delay(1, request.id) if policy.again(decode_exception(outcome.text), 1) else None
+
+
+def _is_tried(request: Request) -> bool:
+    return request.kind is Kind.CALL and registry.find(request.fn).is_async
 
 
 def _code(request: Request, now: Instant) -> RunCode:

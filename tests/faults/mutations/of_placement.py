@@ -41,8 +41,8 @@ OF_PLACEMENT = [
         bug="A call with a deadline runs in its caller, which can't end it.",
         breaks=MEANS_THE_SAME,
         file=PLACING,
-        old="or request.deadline is not None or",
-        new="or",
+        old="if request.deadline is not None or not",
+        new="if not",
         check=(f"{PLACEMENT}::test_a_call_with_a_deadline_times_out_to_the_second_wherever_it_is_placed[inline]",),
     ),
     Mutation(
