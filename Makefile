@@ -5,6 +5,8 @@ STAMP := $(VENV)/.installed
 FUZZ_STAMP := $(VENV)/.atheris
 MINISTACK := .ministack
 MINISTACK_STAMP := $(MINISTACK)/.installed
+PEERS := .peers
+PEERS_STAMP := $(PEERS)/.installed
 
 # The tests start many interpreters. What one has compiled another may read, whatever the environment says.
 unexport PYTHONDONTWRITEBYTECODE
@@ -21,7 +23,7 @@ STORMS := storm or seed
 PYTEST := --numprocesses=auto --dist=worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage search chaos fuzz lint mutations clean
+.PHONY: help setup demo test coverage search chaos fuzz lint mutations bench peers clean
 
 help:  ## Show what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -92,6 +94,17 @@ $(FUZZ_STAMP): $(STAMP)
 mutations: $(STAMP)  ## Break the protocol on purpose, one bug at a time; each must be noticed by a test
 	$(BIN)/python -m tests.faults.mutations --jobs $(JOBS)
 
+bench: $(STAMP)  ## Print the tables of docs/performance.md: counts, dollars, virtual times, ratios; beside peers, if there are
+	$(BIN)/python -m benchmarks
+
+peers: $(PEERS_STAMP)  ## Create .peers, for make bench: what we measure beside us, apart from .venv
+
+$(PEERS_STAMP): constraints-peers.txt
+	$(PYTHON) -m venv --clear $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-peers.txt \
+		async-durable-execution aws-durable-execution-sdk-python aws-durable-execution-sdk-python-testing
+	@touch $@
+
 clean:  ## Remove what was built, the environments included
-	rm -rf $(VENV) $(MINISTACK) .aws-sam .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf $(VENV) $(MINISTACK) $(PEERS) .aws-sam .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -21,7 +21,7 @@ from adapter.engine.telling import Level, What
 from adapter.errors import ConfigurationError, Stuck
 from adapter.protocol.ids import is_id
 from adapter.protocol.records import SEALED, Record
-from adapter.protocol.times import SECOND, Instant, datetime_of, instant_of, span_of
+from adapter.protocol.times import NO_TIME, SECOND, Instant, datetime_of, instant_of, span_of
 from adapter.templates.template import default_template, find_template, load_cached
 from adapter.testing.driver import DEFAULT_FUNCTION, Driver
 from adapter.testing.events import Event, WatcherFailed
@@ -214,10 +214,11 @@ class LocalCloud(Interventions):
         """Drive until the promise settles; None when ``timeout`` seconds of virtual time have passed first."""
         deadline = None if timeout is None else self.clock() + span_of(timeout)
         self._progress.begin()
+        passed = NO_TIME
         while True:
             self._progress.begin_jump()
             self.drive()
-            self._progress.end_jump(promise)
+            self._progress.end_jump(promise, passed)
             record = self.peek(promise)
             if record is None or not record.pending:
                 return record
@@ -230,6 +231,7 @@ class LocalCloud(Interventions):
                     # As on AWS, it won't go on by itself, however long the caller waits.
                     raise self._stuck(record)
                 return None
+            passed = at - self.clock()
             self._jump(at)
 
     def peek(self, promise: str, *, opened: bool = True) -> Record | None:

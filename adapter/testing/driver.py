@@ -20,7 +20,7 @@ from adapter.aws.sealed import SealedStore
 from adapter.aws.sealing import Sealing, cipher_named
 from adapter.aws.timers import SqsTimers
 from adapter.aws.wiring import NoTimers
-from adapter.engine.ports import Clock, Payloads, Timers
+from adapter.engine.ports import Clock, Payloads, Pool, Timers
 from adapter.engine.runner import CodeRunner
 from adapter.errors import ConfigurationError
 from adapter.protocol.times import NO_TIME, SECOND, Instant, Span
@@ -207,7 +207,7 @@ class Driver:
             clock=clock,
             runner=CodeRunner(),
             watcher=self.cloud,
-            pool=InOrder(),
+            pool=self.pool(),
             moves=self.moves(),
             aside=SqsAside(
                 self.cloud.template.variable("DURABLE_AGAIN"),
@@ -222,6 +222,9 @@ class Driver:
             retention_given=bool(self.cloud.template.variable("DURABLE_RETENTION_DAYS")),
             fault=self.fault,
         )
+
+    def pool(self) -> Pool:
+        return InOrder()
 
     def signer(self) -> Signatures:
         """What signs envelopes, and knows those that were signed: of all sandboxes in this process."""
@@ -245,7 +248,7 @@ class Driver:
 
     def store(self, payloads: Payloads | None) -> SealedStore:
         name = self.cloud.template.variable("DURABLE_CIPHER") or os.environ.get("DURABLE_CIPHER", "")
-        return LocalStore(self.past, self.world.store, Sealing(payloads, cipher_named(name)), InOrder(), self)
+        return LocalStore(self.past, self.world.store, Sealing(payloads, cipher_named(name)), self.pool(), self)
 
     def _skew(self, function: str) -> Span:
         if function not in self._skews:

@@ -16,7 +16,7 @@ from adapter.protocol.moves import UNMOVED, Moves
 from adapter.protocol.records import Kind, Record
 from adapter.protocol.signs import followed
 from adapter.protocol.standing import Standing, named, standing
-from adapter.protocol.times import Instant
+from adapter.protocol.times import SECOND, Instant, Span
 from adapter.testing.happenings import Happening
 from adapter.testing.simulated_aws.lambdas import Invocation
 
@@ -24,7 +24,8 @@ DRIFTED = signs.Paused()
 """It won't go on by itself, unlike what is paused by an outage."""
 
 MAX_IDLE = 1_000
-"""Jumps of time in a row at which only schedules, and the executions that they start, moved."""
+"""Jumps of a second or more in a row at which only schedules, and the executions that they start, moved. Shorter ones
+are calls under way, where these take time."""
 
 MAX_LOOKS = 3
 """Looks of the watchdog at one function in a row, with nothing else done in between."""
@@ -80,8 +81,12 @@ class Movement:
     def begin_jump(self) -> None:
         self._moved.clear()
 
-    def end_jump(self, promise: str) -> None:
-        self._idle = 0 if root_of(promise) in self._moved else self._idle + 1
+    def end_jump(self, promise: str, passed: Span) -> None:
+        """So much time has passed, and what then moved is known."""
+        if root_of(promise) in self._moved:
+            self._idle = 0
+        elif passed >= SECOND:
+            self._idle += 1
 
     def tell(self, told: Tell) -> None:
         """Take an event of the engine."""

@@ -12,11 +12,12 @@ import pytest
 
 from adapter import durable, errors, promise, resolve, run
 from adapter.api.durable import Durable
-from adapter.engine.operations import Create, Operation, Settle
-from adapter.protocol.times import SECOND
+from adapter.engine.operations import Close, Create, Operation, Settle
+from adapter.protocol.times import EPOCH, SECOND, Instant
 from adapter.testing import Event, Faults, Latencies, Latency, LocalCloud
 from adapter.testing.happenings import Happening
-from adapter.testing.in_process.pacing import TAKES, TIMELESS, spread
+from adapter.testing.in_process.pacing import TAKES, TIMELESS, Pace
+from adapter.testing.latencies import Delays
 from adapter.testing.simulated_aws.lambdas import Function, Invocation
 from adapter.testing.stats import SIDE_BY_SIDE
 from tests.simulation.asyncio_programs import PROGRAMS, made_durable
@@ -288,16 +289,51 @@ def test_a_deploy_ends_idle_sandboxes_at_once_and_busy_ones_after_their_invocati
         assert seconds(cloud, wide, 1) > 16
 
 
-def test_what_is_side_by_side_takes_as_long_as_the_pool_allows() -> None:
+class Clock:
+    """A clock, and the pace of an invocation whose writes take a second each."""
+
+    def __init__(self) -> None:
+        self.now = EPOCH
+        self.pace = Pace(Delays(Latencies(write=Latency(1_000, 1_000)), 0), lambda: self.now, self._reach)
+
+    def _reach(self, at: Instant) -> None:
+        self.now = at
+
+    def write(self, _: int) -> Instant:
+        begun = self.now
+        self.pace.take(Close("r"))
+        return begun
+
+
+@pytest.mark.parametrize(("count", "seconds"), [(0, 0), (1, 1), (SIDE_BY_SIDE, 1), (SIDE_BY_SIDE + 1, 2)])
+def test_what_is_side_by_side_takes_as_long_as_the_pool_allows(count: int, seconds: int) -> None:
     """A sandbox makes so many calls at a time: the next one begins when the first of these has ended."""
-    starts, ends = spread([SECOND] * SIDE_BY_SIDE, CLOCK)
-    assert (starts, ends) == ([CLOCK] * SIDE_BY_SIDE, CLOCK + SECOND)
-    starts, ends = spread([SECOND] * (SIDE_BY_SIDE + 1), CLOCK)
-    assert (starts[-1], ends) == (CLOCK + SECOND, CLOCK + 2 * SECOND)
-    assert spread([], CLOCK) == ([], CLOCK)
+    clock = Clock()
+    begun = clock.pace.side_by_side(clock.write, range(count))
+    assert begun == [EPOCH + number // SIDE_BY_SIDE * SECOND for number in range(count)]
+    assert clock.now == EPOCH + seconds * SECOND
 
 
-CLOCK = LocalCloud(engine="memory").clock()
+def test_calls_within_what_is_side_by_side_take_their_part_of_its_time() -> None:
+    """A task of a batch makes three calls at once, and then one more."""
+    clock = Clock()
+
+    def task(_: int) -> None:
+        clock.pace.side_by_side(clock.write, range(3))
+        clock.write(0)
+
+    clock.pace.side_by_side(task, range(5))
+    assert clock.now == EPOCH + 2 * SECOND
+
+
+def test_the_resumer_invokes_many_parents_at_once() -> None:
+    """A batch of a hundred settlements doesn't take a hundred calls, one after the other."""
+    with timed(Latencies(invoke=Latency(1_000, 1_000), shards=1)) as cloud:
+        handles = [sequence.start(1) for _ in range(30)]
+        begun = cloud.now()
+        for handle in handles:
+            assert handle.result() == 0
+        assert (cloud.now() - begun).total_seconds() < 6
 
 
 def test_each_operation_takes_a_time_or_none_by_decision() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from adapter.engine.memory import Memory
 from adapter.engine.operations import Tell
+from adapter.engine.ports import Pool
 from adapter.engine.telling import What
 from adapter.protocol.times import SECOND, Instant, Span
 from adapter.replay.steps import current
@@ -20,7 +21,7 @@ from adapter.testing.faults import Kill, Killed, KilledForTime, Meanwhile
 from adapter.testing.happenings import Happening
 from adapter.testing.hosting import LocalHost
 from adapter.testing.in_process.activities import Activity
-from adapter.testing.in_process.pacing import Pace
+from adapter.testing.in_process.pacing import Pace, SandboxPool
 from adapter.testing.in_process.paused import Paused
 from adapter.testing.in_process.runs import Run
 from adapter.testing.in_process.sandboxes import AsManyAsRun, OneAtATime, Sandbox, Sandboxes
@@ -110,7 +111,7 @@ class Inside(Driver):
         sandbox = self._sandboxes.take(function)
         host = sandbox.host
         activity = self._active[-1] if self._active else None
-        pace = Pace(self.delays, self.now) if self.delays else None
+        pace = Pace(self.delays, self.now, self._wait) if self.delays else None
         run = Run(function, invocation, host, activity, self._fakes.definitions, pace)
         run.enter(self._runs)
         try:
@@ -158,8 +159,8 @@ class Inside(Driver):
         if run is None:
             return
         run.calls.count(operation, when)
-        if run.pace is not None:
-            self._keep_pace(run.pace, operation, when)
+        if when == "after" and run.pace is not None:
+            run.pace.take(operation)
         if type(operation) is Tell:
             if operation.what is What.RUNNING:
                 run.promise, run.fn = operation.id, operation.fn
@@ -186,11 +187,12 @@ class Inside(Driver):
                 self.kills.remove(kill)
                 raise Killed
 
-    def _keep_pace(self, pace: Pace, operation: object, when: str) -> None:
-        """Let pass what an operation waits for before it begins, or takes until it ends."""
-        at = pace.before(operation) if when == "before" else pace.after(operation)
-        if at > self._now:
-            self.elapse(Span(at - self._now))
+    def pool(self) -> Pool:
+        return SandboxPool(lambda: self._runs[-1].pace if self._runs else None)
+
+    def _wait(self, until: Instant) -> None:
+        if until > self._now:
+            self.elapse(until - self._now)
 
     def _let_others(self, run: Run, scripted: list[Meanwhile]) -> None:
         for meanwhile in scripted:

@@ -7,9 +7,9 @@ from the beginning of the call that causes them.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from adapter.engine import operations as ops
 from adapter.protocol.times import NO_TIME, Instant, Span
@@ -33,59 +33,64 @@ TIMELESS = (ops.Now, ops.Remaining, ops.RunCode, ops.RunLeft, ops.Tell, ops.Many
 """These call nobody by themselves. Your code says by `LocalCloud.elapse` how long it takes."""
 
 
-@dataclass(slots=True)
-class _Call:
-    """An operation under way. ``starts``: when each of its own begins, if it is `Many`."""
-
-    operation: object
-    ends: Instant
-    starts: Iterator[Instant] | None = None
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Pace:
-    """Says for how long an invocation waits, before each operation and after it."""
+    """Lets the time of an invocation's calls pass.
 
-    def __init__(self, delays: Delays, now: Callable[[], Instant]) -> None:
+    Args:
+        wait: lets time pass until then.
+    """
+
+    def __init__(self, delays: Delays, now: Callable[[], Instant], wait: Callable[[Instant], None]) -> None:
         self._delays = delays
         self._now = now
-        self._calls: list[_Call] = []
+        self._wait = wait
+        # What one of several side by side has taken up to now; None: nothing is side by side.
+        self._taken: Span | None = None
 
-    def before(self, operation: object) -> Instant:
-        """The operation is to begin then: now, unless others side by side of it have to end first."""
-        now = self._now()
-        outer = self._calls[-1].starts if self._calls else None
-        begins = now if outer is None else next(outer, now)
-        if isinstance(operation, ops.Many):
-            self._calls.append(self._side_by_side(operation, now))
-        else:
-            # Of what is side by side, the whole ends when the last of it does.
-            self._calls.append(_Call(operation, now if outer is not None else now + self._time_of(operation)))
-        return begins
-
-    def after(self, operation: object) -> Instant:
-        """The invocation goes on then."""
-        while self._calls:
-            call = self._calls.pop()
-            # What raised never ended; it was within this one.
-            if call.operation is operation:
-                return call.ends
-        return self._now()
-
-    def _side_by_side(self, many: ops.Many, now: Instant) -> _Call:
-        starts, ends = spread([self._time_of(each) for each in many.operations], now)
-        return _Call(many, ends, iter(starts))
-
-    def _time_of(self, operation: object) -> Span:
+    def take(self, operation: object) -> None:
+        """The operation has taken effect: let its time pass."""
         name = TAKES.get(type(operation))
-        return NO_TIME if name is None else self._delays.draw(name)
+        if name is not None:
+            self._pass(self._delays.draw(name))
+
+    def side_by_side(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        """Map items as a sandbox's pool does: so many at a time. Each begins when another one has ended.
+
+        What one of them does takes effect when it begins.
+        """
+        outer, begun = self._taken, self._now()
+        ends: list[Span] = []
+        results: list[R] = []
+        try:
+            for item in items:
+                start = NO_TIME if len(ends) < SIDE_BY_SIDE else heapq.heappop(ends)
+                if outer is None:
+                    self._wait(begun + start)
+                self._taken = NO_TIME
+                results.append(function(item))
+                heapq.heappush(ends, start + self._taken)
+        finally:
+            self._taken = outer
+        self._pass(max(ends, default=NO_TIME), begun)
+        return results
+
+    def _pass(self, time: Span, since: Instant | None = None) -> None:
+        if self._taken is None:
+            self._wait((self._now() if since is None else since) + time)
+        else:
+            self._taken += time
 
 
-def spread(times: Sequence[Span], now: Instant) -> tuple[list[Instant], Instant]:
-    """When each of these begins, as many at a time as a sandbox makes side by side; and when all have ended."""
-    ends: list[Instant] = []
-    starts: list[Instant] = []
-    for time in times:
-        start = now if len(ends) < SIDE_BY_SIDE else heapq.heappop(ends)
-        starts.append(start)
-        heapq.heappush(ends, start + time)
-    return starts, max(ends, default=now)
+@dataclass(frozen=True, slots=True)
+class SandboxPool:
+    """`adapter.engine.ports.Pool`: one item after the other, in the same order at every run; side by side in time."""
+
+    pace: Callable[[], Pace | None]
+
+    def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+        pace = self.pace()
+        return [function(item) for item in items] if pace is None else pace.side_by_side(function, items)
