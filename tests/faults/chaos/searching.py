@@ -55,7 +55,7 @@ def search(seeds: range, faults: Faults | None = None) -> Found:
         found.seeds += 1
         drawn, sky = program(seed), weather(seed)
         if faults is not None:
-            sky = replace(sky, faults=faults, outages=(), concurrency=None, meanwhile=0.0)
+            sky = replace(sky, faults=faults, outages=(), concurrency=None, meanwhile=0.0, latencies=False)
         plain = expected(drawn)
         if plain is None:
             found.latent += 1

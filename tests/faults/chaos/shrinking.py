@@ -77,6 +77,8 @@ def _milder(failure: Failure) -> Iterator[Weather]:
         yield replace(weather, cold=False)
     if weather.deadline:
         yield replace(weather, deadline=False)
+    if weather.latencies:
+        yield replace(weather, latencies=False)
     if weather.concurrency:
         yield replace(weather, concurrency=None)
     if weather.meanwhile:

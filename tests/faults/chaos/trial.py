@@ -60,6 +60,7 @@ class Weather:
 
     ``concurrency``: the account's; bodies take some seconds then. ``meanwhile``: how often all that is ready happens
     between two operations of a run. ``deadline``: the root has one, long after everything, so the execution expires.
+    ``latencies``: calls, messages and starts take time, bodies some seconds, and invocations overlap.
     """
 
     seed: int
@@ -69,6 +70,7 @@ class Weather:
     concurrency: int | None = None
     meanwhile: float = 0.0
     deadline: bool = False
+    latencies: bool = False
 
     @property
     def repeats(self) -> bool:
@@ -83,7 +85,7 @@ class Weather:
         drawn = {f.name: getattr(self.faults, f.name) for f in fields(self.faults)}
         drawn |= {"concurrency": self.concurrency, "meanwhile": self.meanwhile}
         parts = [f"{name}={value}" for name, value in drawn.items() if value] + [str(one) for one in self.outages]
-        flags = [name for name in ("cold", "deadline") if getattr(self, name)]
+        flags = [name for name in ("cold", "deadline", "latencies") if getattr(self, name)]
         return ",".join([*parts, *flags] or ["calm"])
 
 
@@ -110,7 +112,8 @@ def weather(seed: int) -> Weather:
     concurrency = rng.choice([1, 2, 3, 5, 10]) if rng.random() < 0.2 else None
     meanwhile = upto(0.3) if rng.random() < 0.2 else 0.0
     deadline = rng.random() < 0.3
-    return Weather(seed, Faults(**drawn), cold, windows, concurrency, meanwhile, deadline)
+    latencies = rng.random() < 0.15
+    return Weather(seed, Faults(**drawn), cold, windows, concurrency, meanwhile, deadline, latencies)
 
 
 def _windows(rng: random.Random) -> Iterator[Window]:
@@ -172,7 +175,13 @@ class Traced(LocalCloud):
     _world: MemoryWorld
 
     def __init__(self, weather: Weather) -> None:
-        super().__init__(seed=weather.seed, faults=weather.faults, engine="memory", concurrency=weather.concurrency)
+        super().__init__(
+            seed=weather.seed,
+            faults=weather.faults,
+            engine="memory",
+            concurrency=weather.concurrency,
+            latencies=weather.latencies,
+        )
         self._driver = Noting(self, self._world, self._kills, self.clock())
         self.others = Others(self._driver, weather)
         self.lines: list[str] = []
@@ -232,7 +241,7 @@ class Played:
 def play(program: Program, weather: Weather) -> Played:
     """Run it in a cloud of its own, until nothing can happen any more."""
     cloud = Traced(weather)
-    played = Played(weather, cloud, in_cloud.begin(cloud.elapse if weather.concurrency else None))
+    played = Played(weather, cloud, in_cloud.begin(cloud.elapse if weather.concurrency or weather.latencies else None))
     with cloud:
         outside = _Outside(cloud, played.told, program.cancel_after, weather.outages)
         root = in_cloud.function.with_options(id="root")
