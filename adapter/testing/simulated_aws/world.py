@@ -85,12 +85,12 @@ class World(ScannedTable):
         promises = promises_table(self._template)
         self.table, self.time_to_live = promises.name, TimeToLive(promises.expires)
         self.store = DynamoStore(self.table, REGION)
-        shortcuts.unsigned(self.store.client)
+        shortcuts.direct(self.store.client)
         self.meter()
         self.lambda_client = boto3.client("lambda", region_name=REGION)
         self.lambda_client.meta.events.register("before-call.lambda.Invoke", self._answer_invoke)
         self.streams = boto3.client("dynamodbstreams", region_name=REGION)
-        shortcuts.unsigned(self.streams)
+        shortcuts.direct(self.streams)
         arns = {
             t.name: dynamodb.describe_table(TableName=t.name)["Table"].get("LatestStreamArn")
             for t in self._template.tables
