@@ -1,0 +1,266 @@
+"""Least privilege, both ways: what each Lambda asks of AWS its role allows, and its role allows nothing else.
+
+Every play of the crash table runs on moto, that is every write and every call of the protocol, and a few programs more.
+What is asked is heard from boto3's clients. What is allowed is read from the templates. What Lambda's own service does
+in a role's name (it reads queues and streams, and sends what failed) follows from the mappings.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fnmatch
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from adapter import durable, link, promise, run, schedule, schedules, unschedule
+from adapter.cli.adopting.setups import Grant, grants
+from adapter.links.endpoint import handler as answer_by_link
+from adapter.templates.intrinsics import ACCOUNT, REGION, Stack, open_stack
+from adapter.templates.template import Template, default_template, load
+from adapter.testing import LocalCloud
+from adapter.testing.driver import DEFAULT_FUNCTION
+from tests.faults.crashes.plays import PLAYS, staged
+
+Asked = dict[str, set[Grant]]
+
+AS_IAM = {
+    "SendMessageBatch": ("SendMessage",),
+    "ListObjectsV2": ("ListBucket",),
+    "DeleteObjects": ("DeleteObject",),
+    "CopyObject": ("GetObject", "PutObject"),
+    "Invoke": ("InvokeFunction",),
+}
+"""The actions of an operation that aren't called as it is."""
+
+OUTSIDERS = ("", "operator", "repairs")
+"""No Lambdas of the templates: the test itself, and those in which plays do an operator's work."""
+
+ALLOWED_ALL_THE_SAME = {
+    ("Fire", "dynamodb:DeleteItem"): "a queue of timers that stood still for days: its look removes what is over",
+    ("Settle", "secretsmanager:GetSecretValue"): "the local cloud has no Secrets Manager: the key is a variable there",
+}
+"""What no program here asks for, and why it is allowed."""
+
+
+@durable
+def length(text: str) -> int:
+    return len(text)
+
+
+@durable
+async def keeps_much() -> int:
+    """A schedule whose executions have large arguments; and the list of schedules."""
+    await run(schedule, "much", "rate(10 minutes)", length, "x" * 100_000)
+    await asyncio.sleep(25 * 60)
+    found = await run(schedules)
+    await run(unschedule, "much")
+    return len(found)
+
+
+ADDRESSES: list[str] = []
+
+
+@durable
+async def asks_for_much() -> int:
+    answer = promise(str)
+    ADDRESSES.append(await run(link, answer.id, expires_in=86_400))
+    return await length(await answer)
+
+
+def resource(operation: str, params: Mapping[str, Any]) -> str:
+    """The ARN of what a request is for."""
+    if name := params.get("FunctionName"):
+        # The Lambda that is made up for functions that no template places is an application's.
+        return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{'local-durable' if name == DEFAULT_FUNCTION else name}"
+    if "QueueUrl" in params:
+        return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{params['QueueUrl'].rpartition('/')[2]}"
+    if "Bucket" in params:
+        bucket = f"arn:aws:s3:::{params['Bucket']}"
+        return bucket if operation.startswith("List") else f"{bucket}/object"
+    if "TableName" in params:
+        index = f"/index/{params['IndexName']}" if "IndexName" in params else ""
+        return f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{params['TableName']}{index}"
+    return f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/any/stream/any"
+
+
+class Ear:
+    """Hears what each Lambda of a cloud asks of AWS. ``removed``: the partitions of which they removed an item."""
+
+    def __init__(self) -> None:
+        self.asked: Asked = defaultdict(set)
+        self.removed: dict[str, set[str]] = defaultdict(set)
+
+    def listen(self, cloud: LocalCloud) -> None:
+        world: Any = cloud._world
+
+        def heard(params: Mapping[str, Any], model: Any, **_: Any) -> None:
+            function = cloud._driver.running
+            service = model.service_model.service_name.replace("dynamodbstreams", "dynamodb")
+            for action in AS_IAM.get(model.name, (model.name,)):
+                self.asked[function].add(Grant(action=f"{service}:{action}", resource=resource(model.name, params)))
+            if model.name == "DeleteItem":
+                self.removed[function].add(params["Key"]["pk"]["S"])
+
+        for client in (world.store.client, world.lambda_client, world.sqs, world.s3, world.streams):
+            client.meta.events.register("before-parameter-build", heard)
+
+
+@pytest.fixture(scope="module")
+def ear() -> Ear:
+    heard = Ear()
+    for name in PLAYS:
+        with LocalCloud(template=default_template()) as cloud:
+            heard.listen(cloud)
+            assert staged(name, cloud) == PLAYS[name].outcome
+    with LocalCloud(template=default_template()) as cloud:
+        heard.listen(cloud)
+        assert cloud.run(keeps_much) == 1
+        assert answered_at_length(cloud) == 30_000
+    return heard
+
+
+def answered_at_length(cloud: LocalCloud) -> object:
+    """A person sends a long text, and looks at it afterwards."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DURABLE_LINK_SECRET", "k" * 32)
+        patch.setenv("DURABLE_LINK_URL", "https://links.example")
+        handle = asks_for_much.start()
+        cloud.drive()
+        token = parse_qs(urlsplit(ADDRESSES[-1]).query)["token"][0]
+        cloud.service.function("links").handler = answer_by_link
+        for method, body in (("POST", json.dumps("x" * 30_000)), ("GET", "")):
+            event = {
+                "queryStringParameters": {"token": token},
+                "requestContext": {"http": {"method": method}},
+                "body": body,
+            }
+            cloud.service.enqueue("links", json.dumps(event))
+            cloud.drive()
+        return handle.result()
+
+
+def nested(stack: Stack) -> Iterator[Stack]:
+    yield stack
+    for each in stack.nested():
+        yield from nested(each)
+
+
+STACK = open_stack(default_template(), name="local", parameters={"Links": "true", "StackPrefix": "local-"})
+TEMPLATE: Template = load(default_template())
+
+
+def unconditional(statements: list[dict[str, Any]]) -> list[Grant]:
+    return list(grants([{key: each for key, each in one.items() if key != "Condition"} for one in statements]))
+
+
+def allowed() -> dict[str, list[Grant]]:
+    """What each Lambda of the library may do, by its logical id; and what the application's may, as ``Access``."""
+    found = {"Access": unconditional(STACK.properties("Access")["PolicyDocument"]["Statement"])}
+    for stack in nested(STACK):
+        roles = {
+            f"arn:aws:iam::{ACCOUNT}:role/{stack.physical_id(each)}": each
+            for each in stack.resources_of("AWS::IAM::Role")
+        }
+        for function in stack.resources_of("AWS::Serverless::Function"):
+            properties = stack.properties(function)
+            if "Role" in properties:
+                policies = [each["PolicyDocument"] for each in stack.properties(roles[properties["Role"]])["Policies"]]
+            else:
+                policies = properties["Policies"]
+            found[function] = [grant for policy in policies for grant in unconditional(policy["Statement"])]
+    return found
+
+
+ROLES = {"Resumer": "ResumerRole", "Again": "ResumerRole"}
+"""Lambdas that share a role. Every other one has its own."""
+
+
+def by_mappings() -> Asked:
+    """What Lambda's service does in the name of a function's role."""
+    found: Asked = defaultdict(set)
+    for stream in TEMPLATE.mappings:
+        on = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/any/stream/any"
+        actions = [("DescribeStream", on), ("GetRecords", on), ("GetShardIterator", on), ("ListStreams", "*")]
+        found[stream.function] |= {Grant(action=f"dynamodb:{action}", resource=of) for action, of in actions}
+        found[stream.function].add(Grant(action="sqs:SendMessage", resource=str(stream.on_failure)))
+    for queue in TEMPLATE.queue_mappings:
+        on = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{queue.queue}"
+        found[queue.function] |= {
+            Grant(action=f"sqs:{action}", resource=on)
+            for action in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")
+        }
+    return found
+
+
+def logical(function: str) -> str:
+    """The template's word for a Lambda; those of an application share one policy."""
+    spec = next((each for each in TEMPLATE.functions if each.name == function), None)
+    if function == "links":
+        return "Settle"
+    return spec.logical_id if spec else "Access"
+
+
+def asked(ear: Ear) -> Asked:
+    """By logical id, what a role has to allow."""
+    found: Asked = defaultdict(set)
+    for function, every in [*ear.asked.items(), *by_mappings().items()]:
+        if function not in OUTSIDERS:
+            found[logical(function)] |= {plain(each) for each in every}
+    # The on-failure destination of the application's functions.
+    letters = STACK.output("DeadLettersArn")
+    found["Access"] |= {
+        Grant(action="sqs:SendMessage", resource=letters),
+        # `link` reads the key, where the stack has links.
+        Grant(action="secretsmanager:GetSecretValue", resource=STACK.output("LinkKeyArn")),
+    }
+    return found
+
+
+def plain(grant: Grant) -> Grant:
+    """Streams have names that AWS makes up."""
+    return Grant(action=grant.action, resource="any stream") if "/stream/" in grant.resource else grant
+
+
+def granted(function: str) -> list[Grant]:
+    return [plain(each) for each in allowed()[function]]
+
+
+FUNCTIONS = sorted(allowed())
+
+
+def test_every_lambda_asks_for_something(ear: Ear) -> None:
+    """Otherwise nothing would be shown of it."""
+    assert asked(ear).keys() == allowed().keys()
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_lambda_may_do_what_it_does(function: str, ear: Ear) -> None:
+    """Nothing is missing."""
+    assert [each for each in asked(ear)[function] if not any(one.covers(each) for one in granted(function))] == []
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_lambda_may_do_nothing_else(function: str, ear: Ear) -> None:
+    """Nothing is unused, but for what is allowed all the same."""
+    together = [one for one in FUNCTIONS if ROLES.get(one, one) == ROLES.get(function, function)]
+    needed = {each for one in together for each in asked(ear)[one]}
+    unused = {one.action for one in granted(function) if not any(one.covers(each) for each in needed)}
+    assert unused == {action for where, action in ALLOWED_ALL_THE_SAME if where == function}
+
+
+def test_a_function_removes_schedules_and_nothing_else(ear: Ear) -> None:
+    """The policy says so of the table's partitions."""
+    (statement,) = [
+        each
+        for each in STACK.properties("Access")["PolicyDocument"]["Statement"]
+        if each["Action"] == "dynamodb:DeleteItem"
+    ]
+    (patterns,) = [each["dynamodb:LeadingKeys"] for each in statement["Condition"].values()]
+    removed = {key for function, keys in ear.removed.items() if logical(function) == "Access" for key in keys}
+    assert removed
+    assert all(any(fnmatch.fnmatchcase(key, pattern) for pattern in patterns) for key in removed)
