@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 from adapter.engine.events import Submission
 from adapter.errors import CodecError, IdConflict, PayloadTooLarge
@@ -37,15 +38,18 @@ def of_root(root: Record) -> dict[str, Any]:
     return {"id": root.id, "state": root.state.value}
 
 
-def of_http(started: Started) -> dict[str, Any]:
+def of_http(started: Started, path: str = "") -> dict[str, Any]:
     """An HTTP response, as every gateway takes it: 202, or what was wrong with the request.
+
+    ``path`` is that of the request; the root's address is below it, where an API has a route for that.
 
     Raises:
         Exception: what isn't the caller's mistake.
     """
     match started.outcome:
         case Record() as root:
-            return _response(HTTPStatus.ACCEPTED, of_root(root))
+            address = {"location": f"{path.rstrip('/')}/{quote(root.id, safe='')}"} if path else {}
+            return _response(HTTPStatus.ACCEPTED, of_root(root), address)
         case Exception() as error if (status := _STATUS.get(type(error))) is not None:
             return _response(status, {"error": type(error).__name__, "message": str(error)})
         case error:
@@ -72,7 +76,7 @@ def of_event(started: Sequence[Started]) -> dict[str, Any]:
     return answer
 
 
-def _response(status: HTTPStatus, body: Mapping[str, str]) -> dict[str, Any]:
+def _response(status: HTTPStatus, body: Mapping[str, str], more: Mapping[str, str] | None = None) -> dict[str, Any]:
     # Nothing else: API Gateway takes a response with further keys for malformed.
-    headers = {"content-type": "application/json"}
+    headers = {"content-type": "application/json", **(more or {})}
     return {"statusCode": int(status), "headers": headers, "body": json.dumps(body), "isBase64Encoded": False}

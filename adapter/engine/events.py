@@ -90,6 +90,12 @@ def is_http(event: Any) -> bool:
     return any(isinstance(context.get(key), Mapping) for key in ("http", "elb")) or "httpMethod" in event
 
 
+def path_of(event: Mapping[str, Any]) -> str:
+    """The path of an HTTP request, with the stage if it has one; empty if the event doesn't say."""
+    # HTTP APIs and function URLs; REST APIs; load balancers.
+    return _text(event, "rawPath") or _text(event, "requestContext", "path") or _text(event, "path")
+
+
 def _by_request(event: Any, request_id: str) -> Submission:
     return Submission(source=Source.REQUEST, identity=(request_id,), argument=event, content=event)
 

@@ -10,7 +10,7 @@ from adapter.engine import answers
 from adapter.engine.answers import Started
 from adapter.engine.caller import Caller
 from adapter.engine.ending import end
-from adapter.engine.events import Submission, is_http, submissions
+from adapter.engine.events import Submission, is_http, path_of, submissions
 from adapter.engine.memory import Memory
 from adapter.engine.operations import Invoke, Operation, PeekFunction, Settle, Tell
 from adapter.engine.ports import Ports, drive
@@ -83,7 +83,7 @@ class EngineHost:
         if len(started) > 1:
             # The answer names items, and Lambda logs what is raised: one error.
             self._tell_failures(started)
-        return answers.of_http(started[0]) if is_http(event) else answers.of_event(started)
+        return answers.of_http(started[0], path_of(event)) if is_http(event) else answers.of_event(started)
 
     def _submit(
         self, submission: Submission, *, request_id: str, root: Callable[[Submission], Record], timeout: float | None
