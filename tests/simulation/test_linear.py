@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from adapter import durable, promise, run
+from adapter import durable, promise, resolve, run
 from adapter.api.durable import Durable
 from adapter.testing import LocalCloud
 from tests.support.effort import effort
@@ -92,3 +92,29 @@ def test_a_step_after_many_others_makes_as_many_calls_as_one_after_few(function:
     each(function, 10)
     few, many = effort((50, 400), (100, 2_000))
     assert each(function, many) <= 1.1 * each(function, few)
+
+
+@durable
+async def then_waiting(n: int) -> int:
+    return sum([await step(number) for number in range(n)]) + await promise(int)
+
+
+def cold(n: int) -> tuple[float, float]:
+    """The calls of a resume that finds no sandbox, and the units that it reads, for each promise before."""
+    with LocalCloud(engine="memory", verify=False) as cloud:
+        handle = then_waiting.start(n)
+        cloud.drive()
+        cloud.forget()
+        cloud.stats.reset()
+        resolve(f"{handle.id}~{n}", 0)
+        calls = calls_of(handle.result)
+        return calls / n, cloud.stats.read_units / n
+
+
+def test_a_resume_without_its_sandbox_looks_at_each_promise_once() -> None:
+    """Its calls and its read units grow with the promises, and no faster."""
+    few, many = effort((200, 1_000), (500, 5_000))
+    cold(10)
+    (calls, units), (more_calls, more_units) = cold(few), cold(many)
+    assert more_calls <= 1.1 * calls
+    assert more_units <= 1.1 * units
