@@ -19,6 +19,7 @@ from adapter.api.handles import Handle
 from adapter.api.requests import Options, Placement
 from adapter.codec import Signature
 from adapter.engine import hosts
+from adapter.engine.caller import waking_of
 from adapter.engine.events import Submission
 from adapter.engine.registry import Definition, define
 from adapter.errors import CodecError, ConfigurationError, NotDurable
@@ -208,6 +209,7 @@ def durable(
     target: str = "",
     tags: Mapping[str, str] | None = None,
     place: Placement = "lambda",
+    wake: Literal["stream", "direct", "linger"] | None = None,
 ) -> _Decorator: ...
 def durable(
     function: Callable[..., Any] | None = None,
@@ -219,6 +221,7 @@ def durable(
     target: str = "",
     tags: Mapping[str, str] | None = None,
     place: Placement = "lambda",
+    wake: Literal["stream", "direct", "linger"] | None = None,
 ) -> Any:
     """Make a function durable: each call of it is its own Lambda invocation, its outcome a promise in DynamoDB.
 
@@ -233,14 +236,19 @@ def durable(
         place: where a call of it runs: each in its own Lambda invocation (``"lambda"``), in its caller's
             (``"inline"``), or in its caller's where that is as good (``"auto"``). It changes what a call costs, and
             nothing else: what its caller can't do runs in its own.
+        wake: how a call that it waits for alone resumes it. ``"stream"``: through the table's stream and the resumer.
+            ``"direct"``: the call's own Lambda invokes it, which is faster by the stream's time. ``"linger"``: it stays
+            in its invocation for up to 250 ms, and suspends only for a longer call; that is fastest, and it pays for
+            the time. The default is what ``DURABLE_WAKE`` says, else ``"stream"``. A crash loses no call in any way.
 
     Raises:
-        ConfigurationError: ``timeout`` isn't a positive number; ``place`` is no placement; an attempt of a plain
-            ``def`` can't be timed.
+        ConfigurationError: ``timeout`` isn't a positive number; ``place`` or ``wake`` is none that there is; an attempt
+            of a plain ``def`` can't be timed.
         DuplicateName: another function of this process has the name; a reload of the same one is fine.
     """
     namespace = sys._getframe(1).f_locals
     where = requests.place(place)
+    waking = None if wake is None else waking_of(wake, "wake=")
     options = Options(target=target, tags=dict(tags or {}), timeout=requests.seconds(timeout), place=where)
 
     def decorate(plain: Callable[..., Any]) -> Durable[..., Any]:
@@ -252,7 +260,9 @@ def durable(
                 " for a plain def, the Timeout of its Lambda is the bound"
             )
         full = name or f"{plain.__module__}:{plain.__qualname__}"
-        definition = Definition(name=full, function=plain, signature=Signature(plain, full, namespace), retry=retry)
+        definition = Definition(
+            name=full, function=plain, signature=Signature(plain, full, namespace), retry=retry, wake=waking
+        )
         define(definition)
         return Durable(definition, options)
 

@@ -92,12 +92,13 @@ class SealedStore:
         due_at: Instant | None = None,
         by_parent: bool = False,
         unless_objects: bool = False,
+        prompted: bool = False,
     ) -> Written:
         sealed = self._seal(value, promise, "value", self._marks.mark)
         if sealed is None:
             return _REMOVED
         unless_objects = unless_objects and not in_object(sealed)
-        written = self.inner.settle(promise, state, sealed, at, due_at, by_parent, unless_objects)
+        written = self.inner.settle(promise, state, sealed, at, due_at, by_parent, unless_objects, prompted)
         if isinstance(value, Stored):
             # A follower's outcome: the resumer carries it on without reading it.
             return self._unread(written)
@@ -105,6 +106,11 @@ class SealedStore:
             return self._stands(written)
         opened = self.sealing.opened(written)
         return opened if opened.value is value else changed(opened, value=value)
+
+    def ask(self, promise: str) -> Written:
+        written = self.inner.ask(promise)
+        # A refusal carries the outcome that the parent watches for.
+        return self._stands(written) if isinstance(written, Refused) else self.sealing.opened(written)
 
     def claim(self, promise: str, firing: Firing | None = None, due_at: Instant | None = None) -> Written:
         written = self.inner.claim(promise, firing, due_at)

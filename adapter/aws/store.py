@@ -18,7 +18,7 @@ from adapter.errors import BadMessage
 from adapter.protocol import promises, records
 from adapter.protocol.ids import parent_of
 from adapter.protocol.promises import Arming, Firing, Refusal, Refused, Written
-from adapter.protocol.records import SEALED, Kind, Record, State
+from adapter.protocol.records import SEALED, Kind, Record, State, Wake
 from adapter.protocol.times import EPOCH, LATEST, SECOND, Instant
 from adapter.protocol.timing import Due, due_of
 
@@ -95,6 +95,7 @@ class DynamoStore(Partitions):
         due_at: Instant | None = None,
         by_parent: bool = False,
         unless_objects: bool = False,
+        prompted: bool = False,
     ) -> Written:
         check_size(promise, value)
         changes = {
@@ -102,17 +103,27 @@ class DynamoStore(Partitions):
             "value": value,
             "settled_at": at,
             "by_parent": by_parent,
+            "prompted": prompted,
             "expects": None,
             "due_at": None if unless_objects else due_at,
             "paused": "",
         }
         return self._update(
             promise,
-            lambda standing: promises.settle(standing, state, value, at, due_at, by_parent, unless_objects),
+            lambda standing: promises.settle(standing, state, value, at, due_at, by_parent, unless_objects, prompted),
             changes,
             condition="#state = :pending AND (attribute_not_exists(#expires) OR #expires > :now)"
             + (" AND attribute_not_exists(#objects)" if unless_objects else ""),
             values={":pending": {"S": State.PENDING}, ":now": {"N": str(at // SECOND)}},
+        )
+
+    def ask(self, promise: str) -> Written:
+        return self._update(
+            promise,
+            promises.ask,
+            {"wake": Wake.PROMPT},
+            condition="#state = :pending",
+            values={":pending": {"S": State.PENDING}},
         )
 
     def claim(self, promise: str, firing: Firing | None = None, due_at: Instant | None = None) -> Written:

@@ -6,6 +6,7 @@ own Lambdas send. ``DURABLE_BUCKET`` names the bucket for texts that are too lar
 ``DURABLE_CIPHER`` the cipher of all user data (``module:name``); both may be missing. ``DURABLE_RETENTION_DAYS`` says
 for how many days an execution that is over is kept: 30 by default; 0: for ever. Executions with a deadline expire only
 where it is set.
+``DURABLE_WAKE`` says how calls resume functions that don't say so themselves: see `adapter.engine.caller.Waking`.
 ``DURABLE_AGAIN`` and ``DURABLE_UNHANDLED`` are the URLs of the queues for stream records that were put aside.
 ``DURABLE_STACK`` has all of these in one, as JSON.
 """
@@ -37,6 +38,7 @@ from adapter.aws.sealed import SealedStore
 from adapter.aws.sealing import Sealing, cipher_named
 from adapter.aws.store import DynamoStore
 from adapter.aws.timers import SqsTimers
+from adapter.engine.caller import Waking, waking_of
 from adapter.engine.host import EngineHost
 from adapter.engine.memory import Memory
 from adapter.engine.operations import SendAt
@@ -45,7 +47,7 @@ from adapter.engine.runner import CodeRunner
 from adapter.errors import ConfigurationError, Paused
 from adapter.protocol.messages import Timed
 from adapter.protocol.records import Record
-from adapter.protocol.times import Instant
+from adapter.protocol.times import SECOND, Instant, Span
 from adapter.protocol.timing import retention_of
 from adapter.protocol.variables import described
 
@@ -175,9 +177,15 @@ def connect(environment: Mapping[str, str]) -> AwsHost:
         largest=sealing.largest,
         retention=retention_of(environment.get("DURABLE_RETENTION_DAYS", "")),
         retention_given=bool(environment.get("DURABLE_RETENTION_DAYS")),
+        wake=waking_of(environment.get("DURABLE_WAKE") or Waking.STREAM, "DURABLE_WAKE"),
+        sleep=_sleep,
     )
     sandbox = Sandbox.of(environment)
     return AwsHost(ports, Memory(size=sandbox.for_executions), sandbox)
+
+
+def _sleep(span: Span) -> None:
+    time.sleep(span / SECOND)
 
 
 def _timers(

@@ -3,20 +3,46 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
+from adapter.errors import ConfigurationError
 from adapter.protocol.times import NO_TIME, Span
+
+
+class Waking(StrEnum):
+    """How calls resume their caller, where it waits for one of them alone."""
+
+    STREAM = "stream"
+    """The table's stream hands the settlement to the resumer, which invokes the caller."""
+
+    DIRECT = "direct"
+    """The run that settles the call invokes the caller itself."""
+
+    LINGER = "linger"
+    """The caller watches a short call in its own invocation. It suspends for a longer one, which resumes it as `DIRECT`
+    does."""
+
+
+def waking_of(word: str, where: str) -> Waking:
+    """Raises ConfigurationError: there is no such way."""
+    if word not in set(Waking):
+        known = ", ".join(repr(each.value) for each in Waking)
+        raise ConfigurationError(f"{where} takes {known}, not {word!r}")
+    return Waking(word)
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Lambda's retry of an invocation has the same request id. ``limit`` is how long the invocation may run.
 
-    ``prefix`` turns the target ``charge`` into the Lambda's name ``mystack-charge``.
+    ``prefix`` turns the target ``charge`` into the Lambda's name ``mystack-charge``. ``wake`` is for functions that
+    don't say themselves how their calls resume them.
     """
 
     request_id: str
     prefix: str = ""
     limit: Span = NO_TIME
+    wake: Waking = Waking.STREAM
 
     def qualify(self, target: str) -> str:
         return target if ":" in target or not target else f"{self.prefix}{target}"

@@ -15,11 +15,12 @@ from adapter.engine.operations import Create, Invoke, Many, Now, Operation, Send
 from adapter.engine.placing import Here, next_attempt
 from adapter.engine.roots import follow
 from adapter.engine.telling import What
+from adapter.engine.waking import Stale, Waker
 from adapter.protocol.ids import child_id
 from adapter.protocol.making import changed
 from adapter.protocol.messages import Start
 from adapter.protocol.promises import Refused, Written
-from adapter.protocol.records import DISPATCHED, Kind, Record, State, Wake
+from adapter.protocol.records import DISPATCHED, Kind, Record, State
 from adapter.protocol.times import Instant
 from adapter.replay.execution import Execution
 from adapter.replay.known import Known
@@ -35,18 +36,15 @@ equal one."""
 EXPIRED = Outcome(State.TIMEDOUT)
 
 
-class Stale(Exception):
-    """The table has more than this run loaded: load again."""
-
-
 class Flusher:
     """Writes what one run asks for. It remembers which promises it has dispatched itself.
 
     ``checking``: the watchdog, or a person, started the run, since something may be lost.
     """
 
-    def __init__(self, caller: Caller, learnt: Learnt, *, checking: bool = False) -> None:
+    def __init__(self, caller: Caller, waker: Waker, learnt: Learnt, *, checking: bool = False) -> None:
         self._caller = caller
+        self._waker = waker
         self._here = Here(caller, learnt)
         self._checking = checking
         self._dispatched: set[str] = set()
@@ -221,7 +219,7 @@ class Flusher:
             digest=request.digest,
             created_at=now,
             by=self._caller.request_id,
-            wake=Wake.DIRECT if flush.direct else Wake.COUNTED,
+            wake=self._waker.wake_of(own, request, direct=flush.direct),
             reply_to=own.target,
             seen=flush.seen if request is flush.leader else None,
             deadline=request.deadline,

@@ -70,7 +70,7 @@ class EngineHost:
             promise = message.id
             remaining = functools.partial(_remaining, context)
             # Almost none of its time is used up by now.
-            caller = Caller(request_id, self.ports.prefix, remaining())
+            caller = Caller(request_id, self.ports.prefix, remaining(), self.ports.wake)
             try:
                 ended = drive(respond(message, caller, self.memory), self.ports.perform, remaining)
             finally:

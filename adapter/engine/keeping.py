@@ -13,9 +13,11 @@ from typing import Any, assert_never
 
 from adapter.engine.operations import Hold, Now, Operation, PeekPromise, SendAt, Tell
 from adapter.engine.telling import What
+from adapter.engine.waking import resume_caller
 from adapter.errors import DurableError
 from adapter.protocol import messages, outages
 from adapter.protocol.messages import Cause, Look, Message, Resume, Start, Timed
+from adapter.protocol.promises import owes_wake
 from adapter.protocol.records import Record
 from adapter.protocol.times import EPOCH, Instant
 
@@ -39,6 +41,8 @@ def keep(perform: Perform, target: str, message: Message, why: str) -> None:
         send_later(perform, target, sent)
         return
     now: Instant = perform(Now())
+    if own is not None:
+        resume_owed(perform, own, message)
     if own is None or not is_meant(own, message) or outages.is_kept(own, now, again=sent == message):
         return
     since = own.outage_at if own.outage else now
@@ -57,6 +61,13 @@ def keep(perform: Perform, target: str, message: Message, why: str) -> None:
     perform(told)
 
 
+def resume_owed(perform: Perform, own: Record, message: Message) -> None:
+    """Resume the caller of a call that has settled, where the run that settled it had to do that and couldn't."""
+    if owes_wake(own) and messages.is_meant(own, message.since, _called_at(message)):
+        for operation in resume_caller(own):
+            perform(operation)
+
+
 def send_later(perform: Perform, target: str, message: Timed) -> None:
     """Keep a message without a look at its promise."""
     now: Instant = perform(Now())
@@ -65,8 +76,11 @@ def send_later(perform: Perform, target: str, message: Timed) -> None:
 
 def is_meant(own: Record, message: Message) -> bool:
     """Whether there is something to do for the promise, and it isn't a later execution of its id."""
-    called_at = message.called_at if isinstance(message, Resume) else EPOCH
-    return own.runnable and messages.is_meant(own, message.since, called_at)
+    return own.runnable and messages.is_meant(own, message.since, _called_at(message))
+
+
+def _called_at(message: Message) -> Instant:
+    return message.called_at if isinstance(message, Resume) else EPOCH
 
 
 def again(message: Message) -> Message:

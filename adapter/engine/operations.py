@@ -15,13 +15,20 @@ from adapter.engine.telling import What
 from adapter.protocol.messages import Message, Timed
 from adapter.protocol.promises import Arming, Firing
 from adapter.protocol.records import Record, State
-from adapter.protocol.times import Instant
+from adapter.protocol.times import Instant, Span
 from adapter.replay.loop import DurableLoop
 
 
 @dataclass(frozen=True, slots=True)
 class Now:
     """The time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Let so much time pass in this invocation."""
+
+    time: Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +126,8 @@ class Settle:
     """Settle a promise. ``guarded``: this cancels a function, and the watchdog sees to it that it cleans up.
 
     ``by_parent``: the function that made the promise cancels it. ``unless_objects``: the execution expires, so the
-    watchdog needn't look at its root; a root that has objects refuses.
+    watchdog needn't look at its root; a root that has objects refuses. ``prompted``: this run resumes the parent, if
+    the record says ``wake = prompt``.
     """
 
     id: str
@@ -128,6 +136,14 @@ class Settle:
     guarded: bool = False
     by_parent: bool = False
     unless_objects: bool = False
+    prompted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Have the settlement of a child, which this run has watched, resume its parent."""
+
+    id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +295,7 @@ def batched(sends: Sequence[SendAt]) -> Many:
 
 Operation = (
     Now
+    | Sleep
     | Remaining
     | ReadPromise
     | PeekPromise
@@ -290,6 +307,7 @@ Operation = (
     | Register
     | Create
     | Settle
+    | Ask
     | Arm
     | Arrive
     | Close

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Protocol, TypeVar
 
+from adapter.engine.caller import Waking
 from adapter.engine.keeping import keep
 from adapter.engine.operations import (
     Arm,
     Arrive,
+    Ask,
     Claim,
     Clear,
     Close,
@@ -38,6 +40,7 @@ from adapter.engine.operations import (
     SendAt,
     SendBatch,
     Settle,
+    Sleep,
     Tell,
 )
 from adapter.errors import ConfigurationError, Unreachable, UnsignedEnvelope
@@ -79,7 +82,9 @@ class Store(Protocol):
         due_at: Instant | None = None,
         by_parent: bool = False,
         unless_objects: bool = False,
+        prompted: bool = False,
     ) -> Written: ...
+    def ask(self, promise: str) -> Written: ...
     def claim(self, promise: str, firing: Firing | None = None, due_at: Instant | None = None) -> Written: ...
     def postpone(self, promise: str, was: Instant, due_at: Instant | None) -> Written: ...
     def mark_objects(self, promise: str) -> Written: ...
@@ -253,6 +258,10 @@ class Pool(Protocol):
     def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]: ...
 
 
+def _sleep_not(time: Span) -> None:
+    """Outside of a Lambda nothing lingers."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
     """Everything that the engine needs where it runs.
@@ -260,7 +269,8 @@ class Ports:
     ``prefix`` turns the target ``charge`` into the Lambda's name ``mystack-charge``. ``default_target`` is the Lambda
     of a function that has no target, where no Lambda called it. ``largest`` is how many bytes arguments, or an outcome,
     may have. ``retention`` is for how long an execution that is over is kept; None: for ever. ``retention_given``: it
-    was set, and isn't a default.
+    was set, and isn't a default. ``wake`` is how calls resume functions that don't say so themselves.
+    ``sleep`` lets time pass in an invocation.
     """
 
     store: Store
@@ -278,6 +288,8 @@ class Ports:
     largest: int = MAX_PAYLOAD_BYTES
     retention: Span | None = RETENTION
     retention_given: bool = True
+    wake: Waking = Waking.STREAM
+    sleep: Callable[[Span], None] = _sleep_not
 
     def perform(self, operation: Operation) -> Any:
         """Perform one operation. It is one call to the outside, which either happens or raises."""
@@ -307,6 +319,7 @@ class Ports:
             due_at,
             operation.by_parent,
             operation.unless_objects,
+            operation.prompted,
         )
 
     def _close(self, operation: Close) -> Written:
@@ -323,6 +336,9 @@ class Ports:
     def _remaining(self, operation: Remaining) -> Span:
         # Outside of a Lambda no time runs out. Inside of one, the host answers this.
         return Span(2**62)
+
+    def _sleep(self, operation: Sleep) -> None:
+        self.sleep(operation.time)
 
     def _invoke(self, operation: Invoke) -> bool:
         """A run that invokes has other calls to see to: it doesn't fail because this one can't be reached."""
@@ -361,6 +377,7 @@ CALLS: dict[type[Any], tuple[str, str, tuple[str, ...] | None]] = {
     Claim: ("store", "claim", ("id", "firing", "due_at")),
     Postpone: ("store", "postpone", ("id", "was", "due_at")),
     Register: ("store", "register", ("id", "awaiter")),
+    Ask: ("store", "ask", ("id",)),
     Arm: ("store", "arm", ("id", "arming")),
     Arrive: ("store", "arrive", ("id", "count", "rejected")),
     Pause: ("store", "pause", ("id", "why")),
@@ -380,6 +397,7 @@ CALLS: dict[type[Any], tuple[str, str, tuple[str, ...] | None]] = {
     RunCode: ("", "_run_code", None),
     Many: ("", "_many", None),
     Remaining: ("", "_remaining", None),
+    Sleep: ("", "_sleep", None),
 }
 """How each operation is performed: the port's name (empty: `Ports` itself, where it is more than one call of a port),
 the method, and the fields that it takes (None: the operation itself)."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from adapter.codec import Signature, decode
+from adapter.engine.caller import Waking
 from adapter.engine.hosts import storable
 from adapter.errors import DuplicateName, UnknownFunction
 from adapter.protocol.retries import Retry
@@ -15,12 +16,15 @@ from adapter.protocol.retries import Retry
 
 @dataclass(frozen=True, kw_only=True)
 class Definition:
-    """A durable function, as its code defines it. ``retry`` is its own policy; None if it has none."""
+    """A durable function, as its code defines it. ``retry`` is its own policy, ``wake`` how its calls resume it; None
+    where it says nothing.
+    """
 
     name: str
     function: Callable[..., Any]
     signature: Signature
     retry: Retry | None = None
+    wake: Waking | None = None
     is_async: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -42,6 +46,7 @@ class Definition:
 
 
 definitions: dict[str, Definition] = {}
+_lingering: set[str] = set()
 _instead: list[Mapping[str, Definition]] = []
 
 
@@ -57,6 +62,8 @@ def define(definition: Definition) -> None:
             f"{definition.name!r} names both {known.origin} and {definition.origin}; give one another name="
         )
     definitions[definition.name] = definition
+    if definition.wake is Waking.LINGER:
+        _lingering.add(definition.name)
 
 
 def find(name: str) -> Definition:
@@ -72,6 +79,11 @@ def find(name: str) -> Definition:
             " or give the function the target of the Lambda that has it"
         )
     return definition
+
+
+def lingers() -> bool:
+    """Whether any function lingers by its own definition."""
+    return bool(_lingering)
 
 
 class instead:  # noqa: N801

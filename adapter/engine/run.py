@@ -16,7 +16,7 @@ from adapter.codec.exceptions import decode_exception
 from adapter.engine import registry
 from adapter.engine.caller import Caller
 from adapter.engine.ending import Ending, Steps, crashed, go_on_afresh
-from adapter.engine.flushing import Flusher, Stale
+from adapter.engine.flushing import Flusher
 from adapter.engine.memory import Memory, read_news
 from adapter.engine.operations import (
     Arrive,
@@ -40,11 +40,12 @@ from adapter.engine.registry import Definition
 from adapter.engine.replaying import Ended, become_ordinary, execution_of, policy_of
 from adapter.engine.suspending import Suspender, missed
 from adapter.engine.telling import What
+from adapter.engine.waking import Stale, Waker, prompts, resume_caller, silent
 from adapter.errors import BadMessage, NonDeterminismError
 from adapter.protocol.ids import child_id, parent_of
 from adapter.protocol.making import changed
 from adapter.protocol.messages import Cause, Look, Message, Resume, Start, is_meant
-from adapter.protocol.promises import Firing, Refusal, Refused, Written
+from adapter.protocol.promises import Firing, Refusal, Refused, Written, owes_wake
 from adapter.protocol.records import Kind, Record, State
 from adapter.protocol.signs import LATE
 from adapter.protocol.times import EPOCH, MINUTE, NO_TIME, Instant
@@ -78,7 +79,8 @@ class _Run:
         self.caller = caller
         self.memory = memory
         self.checking = checking
-        self.flusher = Flusher(caller, memory.learnt, checking=checking)
+        self.waker = Waker(caller, memory.latencies)
+        self.flusher = Flusher(caller, self.waker, memory.learnt, checking=checking)
         self.suspender = Suspender(caller, firing)
         self.own = Record(id="")
         self.execution: Execution | None = None
@@ -96,7 +98,7 @@ class _Run:
         if own is None:
             raise _unknown(message.id)
         if not self._is_meant(own):
-            return Ending.REFUSED
+            return (yield from self._refuse(own))
         self.own = own
         # A plain function has no children, and most calls are such leaves.
         is_leaf = not registry.find(own.fn).is_async
@@ -153,8 +155,10 @@ class _Run:
         No other run would invoke them: only this request knows them as its own.
         """
         own = refused.stands
-        if refused.why is not Refusal.SUPERSEDED or own is None:
+        if own is None:
             return Ending.REFUSED
+        if refused.why is not Refusal.SUPERSEDED:
+            return (yield from self._refuse(own))
         children = yield ReadChildren(own.id, own.expires)
         if not self.flusher.orphans(children):
             return Ending.REFUSED
@@ -166,7 +170,7 @@ class _Run:
         if own is None:
             raise _unknown(promise)
         if not self._is_meant(own):
-            return Ending.REFUSED
+            return (yield from self._refuse(own))
         self.own = own
         if self.checking:
             yield from self._make_up(children)
@@ -184,6 +188,12 @@ class _Run:
             yield Arrive(self.own.id, count)
             self.own = changed(self.own, arrivals=self.own.arrivals + count)
 
+    def _refuse(self, own: Record) -> Steps:
+        """There is nothing to do. But the run that settled the function may have died before it resumed the caller."""
+        if owes_wake(own) and is_meant(own, self.since, self.called_at):
+            yield from resume_caller(own)
+        return Ending.REFUSED
+
     def _is_meant(self, own: Record) -> bool:
         """Whether the function still has something to do, and isn't that of a later execution under the same id."""
         return own.runnable and is_meant(own, self.since, self.called_at)
@@ -200,6 +210,7 @@ class _Run:
                 yield Close(self.own.id)
                 return Ending.CLOSED
             function = registry.find(self.own.fn)
+            self.waker.learn(children)
             if self.crashes and self.attempt - 1 + self.crashes >= policy_of(function, self.own).attempts:
                 # All children: the run that died may have left a gap among them.
                 _, every = yield PeekFunction(self.own.id)
@@ -320,14 +331,9 @@ class _Run:
                 case Flush():
                     if not (yield from self.flusher.flush(execution, step, now)):
                         return (yield from go_on_afresh(self.own))
-                case Suspended() if orphans := self.flusher.orphans_among(execution.known):
-                    # Calls are dispatched only now: the replay has come as far as it can, so it has cancelled what it
-                    # cancels.
-                    yield from self.flusher.dispatch(execution, orphans)
                 case Suspended():
-                    if ended := (yield from self._suspend(execution, step, now)):
+                    if ended := (yield from self._rest(execution, step, now)):
                         return ended
-                    self.own = execution.own
                 case Done():
                     return (yield from self._end(execution, function, step.outcome))
                 case Left():
@@ -344,6 +350,20 @@ class _Run:
             return (yield from self._settle_leaf(function, outcome))
         self.memory.learnt.is_no_leaf(self.own.fn)
         return (yield from self._settle(outcome, Ended(function, execution, self.own)))
+
+    def _rest(self, execution: Execution, step: Suspended, now: Instant) -> Generator[Operation, Any, Ending | None]:
+        """Suspend; None if the code can go on instead, or something had to be done first."""
+        if orphans := self.flusher.orphans_among(execution.known):
+            # Calls are dispatched only now: the replay has come as far as it can, so it has cancelled what it cancels.
+            yield from self.flusher.dispatch(execution, orphans)
+            return None
+        if unheard := silent(execution, step):
+            yield from self.waker.listen(execution, step, unheard)
+            return None
+        ended: Ending | None = yield from self._suspend(execution, step, now)
+        if ended is None:
+            self.own = execution.own
+        return ended
 
     def _suspend(self, execution: Execution, step: Suspended, now: Instant) -> Generator[Operation, Any, Ending | None]:
         self.memory.learnt.is_no_leaf(self.own.fn)
@@ -393,12 +413,17 @@ class _Run:
             yield Tell(What.REFUSED, self.own.id, self.own.fn, {"state": written.why.value})
             return Ending.REFUSED
         yield Tell(What.SETTLED, self.own.id, self.own.fn, {"state": outcome.state.value, "ended": ended})
+        if owes_wake(written):
+            # If this run dies before, Lambda's retry of it finds the settled record, and does so.
+            yield from resume_caller(written)
         return Ending.SETTLED
 
     def _settle_own(self, outcome: Outcome) -> Generator[Operation, Any, Written]:
         """Settle the function. If its execution expires, and has no objects, nobody needs to look at it any more."""
         expires = parent_of(self.own.id) is None and self.own.expires is not None and not self.own.objects
-        written: Written = yield Settle(self.own.id, outcome.state, outcome.text, unless_objects=expires)
+        written: Written = yield Settle(
+            self.own.id, outcome.state, outcome.text, unless_objects=expires, prompted=prompts(self.own)
+        )
         if not (expires and isinstance(written, Refused) and written.stands is not None and written.stands.objects):
             return written
         # A child has put an object since this run loaded.

@@ -10,10 +10,10 @@ from typing import Any
 
 from adapter.engine.caller import Caller
 from adapter.engine.ending import Ending, go_on_afresh
-from adapter.engine.flushing import Stale
 from adapter.engine.memory import read_news
 from adapter.engine.operations import Arm, Operation, Remaining, SendAt, Tell
 from adapter.engine.telling import What
+from adapter.engine.waking import Stale
 from adapter.protocol.ids import parent_of
 from adapter.protocol.making import changed
 from adapter.protocol.messages import Cause, Resume

@@ -21,7 +21,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from adapter.engine import hosts
 from adapter.engine.ending import crashed
 from adapter.engine.host import EngineHost
-from adapter.engine.keeping import again, is_meant, keep, send_later
+from adapter.engine.keeping import again, is_meant, keep, resume_owed, send_later
 from adapter.engine.operations import PeekFunction, SendAt, Tell
 from adapter.engine.ports import drive
 from adapter.engine.telling import What
@@ -76,6 +76,8 @@ def _count(host: EngineHost, target: str, message: Start | Resume) -> None:
         # The table can't be asked. In the queue of timers the message can wait for longer than in this one.
         send_later(perform, target, again(message))
         return
+    if own is not None:
+        resume_owed(perform, own, message)
     if own is None or not is_meant(own, message):
         # It is over, or gone; perhaps a later execution has its id.
         return

@@ -23,6 +23,7 @@ from adapter.engine.host import EngineHost
 from adapter.engine.operations import Arrive, Invoke, Many, Operation, PeekPromise, PutAside, Settle, Tell
 from adapter.engine.ports import drive
 from adapter.engine.telling import What
+from adapter.engine.waking import resume_direct
 from adapter.errors import BadMessage, OtherVersion
 from adapter.lambdas.aside import KEPT, Held, packed, unpacked
 from adapter.lambdas.batches import process, records_of
@@ -71,7 +72,7 @@ def settlement(record: DynamoDBRecord) -> Settlement:
         raise BadMessage(f"a stream record of {promise[:80]!r} wakes its parent in an unknown way: {wake[:40]!r}")
     if not isinstance(awaiters, list) or not all(isinstance(one, str) and is_id(one) for one in awaiters):
         raise BadMessage(f"a stream record of {promise[:80]!r} names awaiters that can't be promises")
-    if wake == Wake.DIRECT and not texts["reply_to"]:
+    if wake in (Wake.DIRECT, Wake.PROMPT) and not texts["reply_to"]:
         raise BadMessage(f"a stream record of {promise[:80]!r} wakes its parent, and doesn't say where that runs")
     return Settlement(
         id=promise,
@@ -108,8 +109,8 @@ def follow_up(settled: Settlement, parent: str | None) -> Waking:
     """Do what follows from one settlement by itself: all but counting it at its parent, which the batch does."""
     yield from settle_followers(settled)
     yield from resume_callee(settled)
-    if settled.wake is Wake.DIRECT and parent is not None:
-        yield from resume_direct(parent, settled)
+    if settled.wake is not None and settled.wake.alone:
+        yield from resume_direct(settled.id, settled.reply_to, settled.created_at)
     return "followed up"
 
 
@@ -142,10 +143,9 @@ def _follows(follower: Record, settled: Settlement) -> bool:
     return meant and follower.pending and follower.kind is Kind.FOLLOW and follower.root == settled.id
 
 
-def resume_direct(parent: str, settled: Settlement) -> Waking:
+def _resumed(settled: Settlement) -> Waking:
     """Resume a parent that waits for this promise alone."""
-    yield Tell(What.WAKING, parent, "", {"by": settled.id})
-    yield Invoke(settled.reply_to, Resume(id=parent, cause=Cause.DIRECT, called_at=settled.created_at))
+    yield from resume_direct(settled.id, settled.reply_to, settled.created_at)
     return "resumed"
 
 
@@ -240,8 +240,8 @@ def _wakes(settled: Sequence[tuple[str, Settlement]]) -> Iterator[Task]:
             counted.setdefault(parent, []).append((number, one))
         if one.canceled:
             yield Task(resume_callee(one), (number,))
-        if one.wake is Wake.DIRECT and parent is not None:
-            yield Task(resume_direct(parent, one), (number,))
+        if one.wake is not None and one.wake.alone and parent is not None:
+            yield Task(_resumed(one), (number,))
     for parent, together in counted.items():
         yield Task(resume_counted(parent, [one for _, one in together]), tuple(number for number, _ in together))
 

@@ -8,6 +8,8 @@ Theory of operation. A promise is created ``pending`` and settles once (I1). A f
 suspends in one of two ways:
 
 - *direct*: it waits for one child, which carries ``wake = direct``. The child's settlement resumes it, without a write.
+  With ``wake = prompt`` the run that settles the child does that itself, and otherwise the stream, as ever. A child
+  that carries no ``wake`` yet is watched by its parent's run, which makes it *prompt* before it ends.
 - *counted*: it *arms* its own record with a ``threshold``. The resumer adds each settlement of a counted child to
   ``arrivals``, and resumes the function once ``arrivals`` reaches ``threshold``.
 
@@ -24,7 +26,7 @@ from enum import StrEnum
 
 from adapter.protocol.ids import parent_of
 from adapter.protocol.making import changed
-from adapter.protocol.records import Record, State
+from adapter.protocol.records import Record, State, Wake
 from adapter.protocol.times import EPOCH, Instant
 from adapter.protocol.timing import is_expired
 
@@ -79,6 +81,7 @@ def settle(
     due_at: Instant | None = None,
     by_parent: bool = False,
     unless_objects: bool = False,
+    prompted: bool = False,
 ) -> Written:
     """Settle a pending promise. The first settlement stands (I1).
 
@@ -87,6 +90,9 @@ def settle(
 
     With ``unless_objects`` no look follows: the execution expires. A root with objects refuses that, since DynamoDB
     removes no objects.
+
+    ``prompted``: the run that settles its own promise so resumes the parent, if the record that stands then says
+    ``wake = prompt``. The parent may have asked for that at any time before.
     """
     if standing is None or is_expired(standing, at):
         return Refused(Refusal.UNKNOWN, None)
@@ -100,10 +106,25 @@ def settle(
         value=value,
         settled_at=at,
         by_parent=by_parent,
+        prompted=prompted,
         expects=None,
         due_at=None if unless_objects else due_at,
         paused="",
     )
+
+
+def ask(standing: Record | None) -> Written:
+    """A parent that watched its child goes to sleep: whoever settles the child resumes it. What has settled refuses."""
+    if standing is None:
+        return Refused(Refusal.UNKNOWN, None)
+    if not standing.pending:
+        return Refused(Refusal.SETTLED, standing)
+    return changed(standing, wake=Wake.PROMPT)
+
+
+def owes_wake(own: Record) -> bool:
+    """Whether the run that settled a promise has to resume its parent. That may be done again, by any run."""
+    return not own.pending and own.prompted and own.wake is Wake.PROMPT
 
 
 def close(standing: Record | None, due_at: Instant | None = None, at: Instant = EPOCH) -> Written:

@@ -68,7 +68,18 @@ class Wake(StrEnum):
     """How the settlement of a child resumes its parent."""
 
     DIRECT = "direct"
+    """By the stream. The parent waits for this child alone."""
+
+    PROMPT = "prompt"
+    """As `DIRECT`; but the run that settles its own promise resumes the parent itself, and the stream needn't."""
+
     COUNTED = "counted"
+    """By the stream, once enough of its children have settled."""
+
+    @property
+    def alone(self) -> bool:
+        """Whether the parent waits for this child alone."""
+        return self is not Wake.COUNTED
 
 
 class Stored(str):
@@ -128,7 +139,10 @@ class Record:
     """The function that made it cancelled it itself: a replay cancels it again."""
 
     wake: Wake | None = None
-    """How its settlement resumes its parent: `direct` or `counted`; none: not at all."""
+    """How its settlement resumes its parent: `direct`, `prompt` or `counted`; none: not at all, or not yet."""
+
+    prompted: bool = False
+    """The run that settled it resumes its parent, if `wake` is `prompt`; the stream leaves it alone."""
 
     reply_to: str = ""
     """The name of the Lambda that runs its parent."""

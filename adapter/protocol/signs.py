@@ -266,7 +266,7 @@ def _dispatched(child: Record, roots: Roots) -> Running | None:
 def _is_direct(own: Record, children: Sequence[Record]) -> bool:
     """Whether the function waits for one child alone, whose settlement resumes it."""
     last = children[-1] if children else None
-    if last is None or last.wake is not Wake.DIRECT or not last.pending:
+    if last is None or last.wake is None or not last.wake.alone or not last.pending:
         return False
     # A function that has heard of its cancellation doesn't wait for its earlier calls any more.
     return own.pending or last.created_at > own.settled_at
@@ -291,7 +291,7 @@ def _heard(own: Record, settled: Sequence[Record], why: Why) -> Running:
 
 
 def _waiting(own: Record, children: Sequence[Record]) -> Waiting | Deadlocked:
-    awaited = [child for child in children if child.pending and child.wake is Wake.DIRECT]
+    awaited = [child for child in children if child.pending and child.wake is not None and child.wake.alone]
     need = 0
     if own.expects is not None and own.expects >= 0:
         awaited += _counted(children, pending=True)

@@ -40,7 +40,7 @@ class _Group:
 def of_code(promises: Mapping[int, Promise[Any]], known: Known, wake_at: Instant | None) -> Suspended:
     """How code waits: for those of its open promises that it awaits, and until its first timer."""
     waiting = [(ordinal, promise) for ordinal, promise in promises.items() if awaited(promise)]
-    counted = [promise for ordinal, promise in waiting if known.records[ordinal].wake is not Wake.DIRECT]
+    counted = [promise for ordinal, promise in waiting if known.records[ordinal].wake is Wake.COUNTED]
     need, ids = need_of(counted), tuple(promise.id for _, promise in waiting)
     return _suspended(ids, known, wake_at, need, direct=bool(waiting) and not counted)
 
@@ -50,7 +50,7 @@ def of_ended(pending: Sequence[Record], known: Known, wake_at: Instant | None) -
 
     The only timers that are left are its children's deadlines.
     """
-    counted = [record for record in pending if record.wake is not Wake.DIRECT]
+    counted = [record for record in pending if record.wake is Wake.COUNTED]
     ids = tuple(record.id for record in pending)
     return _suspended(ids, known, wake_at, Need(len(counted) or None), direct=not counted)
 

@@ -20,6 +20,7 @@ from adapter.aws.sealed import SealedStore
 from adapter.aws.sealing import Sealing, cipher_named
 from adapter.aws.timers import SqsTimers
 from adapter.aws.wiring import NoTimers
+from adapter.engine.caller import Waking, waking_of
 from adapter.engine.ports import Clock, Payloads, Pool, Timers
 from adapter.engine.runner import CodeRunner
 from adapter.errors import ConfigurationError
@@ -69,6 +70,11 @@ class Driver:
         self._signer: Signatures | None = None
         self._moves: NotedMoves | None = None
 
+    @functools.cached_property
+    def wake(self) -> Waking:
+        """How calls resume functions that don't say so themselves."""
+        return waking_of(self.cloud.template.variable("DURABLE_WAKE") or Waking.STREAM, "DURABLE_WAKE")
+
     # What a subclass does.
 
     def open(self) -> None:
@@ -90,6 +96,10 @@ class Driver:
     def elapse(self, time: Span) -> None:
         """Let the running Lambda's code take so long."""
         raise ConfigurationError("a function in a process of its own takes the time that it takes")
+
+    def sleep(self, time: Span) -> None:
+        """Let the running Lambda wait for so long, while others run."""
+        self.elapse(time)
 
     def drive(self) -> None:
         """Run until nothing runs, and nothing is ready."""
@@ -220,6 +230,8 @@ class Driver:
             largest=store.sealing.largest,
             retention=retention_of(self.cloud.template.variable("DURABLE_RETENTION_DAYS")),
             retention_given=bool(self.cloud.template.variable("DURABLE_RETENTION_DAYS")),
+            wake=self.wake,
+            sleep=self.sleep,
             fault=self.fault,
         )
 

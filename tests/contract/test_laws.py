@@ -234,6 +234,7 @@ FULL = Record(
     by="by",
     by_parent=True,
     wake=Wake.DIRECT,
+    prompted=True,
     reply_to="reply-to",
     seen="1,t2,c",
     epoch=3,

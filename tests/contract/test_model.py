@@ -79,10 +79,10 @@ class Agreement(RuleBasedStateMachine):
         value=texts,
         at=times,
         due_at=st.none() | instants,
-        flags=st.tuples(st.booleans(), st.booleans()),
+        flags=st.tuples(st.booleans(), st.booleans(), st.booleans()),
     )
     def settle(
-        self, data: st.DataObject, state: State, value: str, at: int, due_at: int | None, flags: tuple[bool, bool]
+        self, data: st.DataObject, state: State, value: str, at: int, due_at: int | None, flags: tuple[bool, bool, bool]
     ) -> None:
         """The first settlement stands."""
         self.both("settle", self.one(data), state, value, at, due_at, *flags)
@@ -91,6 +91,11 @@ class Agreement(RuleBasedStateMachine):
     def claim(self, data: st.DataObject, firing: Firing | None) -> None:
         """A run takes over, by a count or by a timer."""
         self.both("claim", self.one(data), firing)
+
+    @rule(data=st.data())
+    def ask(self, data: st.DataObject) -> None:
+        """A caller that has watched it suspends."""
+        self.both("ask", self.one(data))
 
     @rule(data=st.data(), awaiter=st.sampled_from(["a~0", "b~1"]))
     def register(self, data: st.DataObject, awaiter: str) -> None:

@@ -17,7 +17,7 @@ from adapter.aws.store import DynamoStore, to_item, to_record
 from adapter.lambdas.resumer import settlement
 from adapter.protocol.ids import SCHEDULE, child_id
 from adapter.protocol.messages import Settlement
-from adapter.protocol.promises import Arming
+from adapter.protocol.promises import Arming, Refused
 from adapter.protocol.records import Kind, Record, State, Wake, id_in
 from adapter.templates.template import StreamMapping
 from adapter.testing.simulated_aws.streams import Poller
@@ -136,6 +136,35 @@ def test_a_settlement_that_nobody_waits_for_is_dropped(
         dynamo.create(Record(id=promise, target="callee", reply_to="caller"))
         dynamo.settle(promise, state, "1", 1)
     assert delivered() == []
+
+
+def test_a_settlement_whose_run_resumes_the_caller_is_not_delivered(
+    dynamo: DynamoStore, delivered: Delivered, root: str
+) -> None:
+    """No resumer runs for it. Settled by anybody else, the same promise wakes its caller by the stream."""
+    own, other = (Record(id=child_id(root, ordinal), wake=Wake.PROMPT, reply_to="caller") for ordinal in (0, 1))
+    for child in (own, other):
+        dynamo.create(child)
+    dynamo.settle(own.id, State.RESOLVED, '"v"', 1, prompted=True)
+    dynamo.settle(other.id, State.RESOLVED, '"v"', 1)
+    (record,) = delivered()
+    assert read(record).id == other.id
+
+
+def test_a_call_is_asked_for_its_wake_until_it_settles(dynamo: DynamoStore, delivered: Delivered, root: str) -> None:
+    """I3: either the settlement finds the question, or the caller finds the settlement."""
+    early, late = (Record(id=child_id(root, ordinal), reply_to="caller") for ordinal in (0, 1))
+    for child in (early, late):
+        dynamo.create(child)
+    dynamo.ask(early.id)
+    dynamo.settle(early.id, State.RESOLVED, '"v"', 1)
+    dynamo.settle(late.id, State.RESOLVED, '"w"', 1)
+    refused = dynamo.ask(late.id)
+    assert isinstance(refused, Refused)
+    assert refused.stands is not None
+    assert refused.stands.value == '"w"'
+    (record,) = delivered()
+    assert read(record).id == early.id
 
 
 @pytest.mark.parametrize("wake", [None, *Wake])

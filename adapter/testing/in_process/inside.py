@@ -9,6 +9,8 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+from adapter.engine import registry
+from adapter.engine.caller import Waking
 from adapter.engine.memory import Memory
 from adapter.engine.operations import Tell
 from adapter.engine.ports import Pool
@@ -78,17 +80,23 @@ class Inside(Driver):
         return self._now
 
     def elapse(self, time: Span) -> None:
+        self._take(time, overlaps=self._overlaps)
+
+    def sleep(self, time: Span) -> None:
+        self._take(time, overlaps=True)
+
+    def _take(self, time: Span, *, overlaps: bool) -> None:
         run = self._runs[-1] if self._runs else None
         if run is None:
             self._now += time
             return
-        self._let_pass(run, time)
+        self._let_pass(run, time, overlaps=overlaps)
         run.ran += time
 
-    def _let_pass(self, run: Run, time: Span) -> None:
+    def _let_pass(self, run: Run, time: Span, *, overlaps: bool) -> None:
         """The run is billed for a time. Where invocations overlap, others run meanwhile."""
         self.cloud.stats.count_seconds(time / SECOND, run.function.spec.memory_mb)
-        if self._overlaps and run.activity is not None and run.activity.is_current:
+        if overlaps and run.activity is not None and run.activity.is_current:
             run.leave()
             run.activity.pause(until=self._now + time)
             run.enter(self._runs)
@@ -139,7 +147,7 @@ class Inside(Driver):
         if self.delays is None or sandbox.environment is None:
             return
         if sandbox.environment.fresh:
-            self._let_pass(run, self.delays.draw("cold"))
+            self._let_pass(run, self.delays.draw("cold"), overlaps=self._overlaps)
             sandbox.environment.fresh = False
         self.elapse(self.delays.draw("warm"))
 
@@ -228,10 +236,13 @@ class Inside(Driver):
 
     def _begin(self, work: Work) -> None:
         """Run it to its end; or, where invocations overlap, until it is interrupted."""
-        if self.dice.faults.reorder or self._overlaps:
+        if self.dice.faults.reorder or self._overlaps or self._linger():
             self._resume(Activity(work.code))
         else:
             work.code()
+
+    def _linger(self) -> bool:
+        return registry.lingers() or self.wake is Waking.LINGER
 
     def _resume(self, activity: Activity) -> None:
         self._active.append(activity)

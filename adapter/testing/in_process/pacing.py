@@ -21,6 +21,7 @@ TAKES: dict[type[Any], str] = {
     **dict.fromkeys((ops.ReadPromise, ops.ReadFunction, ops.ReadChildren), "read"),
     **dict.fromkeys((ops.PeekPromise, ops.PeekFunction, ops.PeekChildren), "read"),
     **dict.fromkeys((ops.Create, ops.Settle, ops.Close, ops.Claim, ops.Arm, ops.Arrive, ops.Register), "write"),
+    ops.Ask: "write",
     **dict.fromkeys((ops.Postpone, ops.Pause, ops.Hold, ops.Delete, ops.Remove, WriteNote), "write"),
     ops.Invoke: "invoke",
     **dict.fromkeys((ops.SendAt, ops.SendBatch, ops.PutAside), "send"),
@@ -29,7 +30,7 @@ TAKES: dict[type[Any], str] = {
 }
 """Which latency each call takes: a field of `adapter.testing.latencies.Latencies`."""
 
-TIMELESS = (ops.Now, ops.Remaining, ops.RunCode, ops.RunLeft, ops.Tell, ops.Many, ops.Clear)
+TIMELESS = (ops.Now, ops.Remaining, ops.RunCode, ops.RunLeft, ops.Sleep, ops.Tell, ops.Many, ops.Clear)
 """These call nobody by themselves. Your code says by `LocalCloud.elapse` how long it takes."""
 
 

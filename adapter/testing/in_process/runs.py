@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from adapter.engine import hosts, registry
-from adapter.engine.operations import Many, Now, Remaining, RunCode, RunLeft, Tell
+from adapter.engine.operations import Many, Now, Remaining, RunCode, RunLeft, Sleep, Tell
 from adapter.engine.registry import Definition
 from adapter.protocol.times import NO_TIME, Span
 from adapter.testing.hosting import LocalHost
@@ -33,7 +33,7 @@ class Calls:
             self.made += 1
 
 
-_INSIDE = frozenset({Now, Remaining, RunCode, RunLeft, Tell})
+_INSIDE = frozenset({Now, Remaining, RunCode, RunLeft, Sleep, Tell})
 """These call nobody outside."""
 
 

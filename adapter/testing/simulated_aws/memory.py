@@ -84,10 +84,14 @@ class Transitions(ABC):
         due_at: Instant | None = None,
         by_parent: bool = False,
         unless_objects: bool = False,
+        prompted: bool = False,
     ) -> Written:
         check_size(promise, value)
-        written = promises.settle(self.peek(promise), state, value, at, due_at, by_parent, unless_objects)
+        written = promises.settle(self.peek(promise), state, value, at, due_at, by_parent, unless_objects, prompted)
         return self.write(promise, written)
+
+    def ask(self, promise: str) -> Written:
+        return self.write(promise, promises.ask(self.peek(promise)))
 
     def claim(self, promise: str, firing: Firing | None = None, due_at: Instant | None = None) -> Written:
         return self.write(promise, promises.claim(self.peek(promise), firing, due_at))

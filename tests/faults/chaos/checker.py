@@ -11,7 +11,7 @@ from typing import Any
 
 from adapter.engine.telling import What
 from adapter.protocol.ids import parent_of
-from adapter.protocol.records import Kind, Record, State, id_in
+from adapter.protocol.records import Kind, Record, State, Wake, id_in
 from adapter.testing.driver import DEFAULT_FUNCTION
 from adapter.testing.events import Event
 from adapter.testing.happenings import Happening
@@ -138,7 +138,8 @@ def a_settled_promise_never_changes(played: Played) -> Iterator[str]:
         elif old is not None:
             settled = ("state", "value", "settled_at") if old["state"] != {"S": "pending"} else ()
             for name in (*settled, *FIXED):
-                if old.get(name) != new.get(name):
+                asked = name == "wake" and not settled and name not in old and new.get(name) == {"S": Wake.PROMPT}
+                if old.get(name) != new.get(name) and not asked:
                     yield f"{id_in(old)}: {name} was {old.get(name)}, is {new.get(name)}"
             if "closed" in old and "closed" not in new:
                 yield f"{id_in(old)} was closed, and isn't any more"

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from adapter import cancel, errors, reject, resolve
+from adapter.engine.caller import Waking
 from adapter.engine.operations import Many, Tell
 from adapter.testing import Faults, LocalCloud
 from adapter.testing.cloud import BEGINNING
@@ -61,6 +62,7 @@ class Weather:
     ``concurrency``: the account's; bodies take some seconds then. ``meanwhile``: how often all that is ready happens
     between two operations of a run. ``deadline``: the root has one, long after everything, so the execution expires.
     ``latencies``: calls, messages and starts take time, bodies some seconds, and invocations overlap.
+    ``wake``: how calls resume their callers.
     """
 
     seed: int
@@ -71,6 +73,7 @@ class Weather:
     meanwhile: float = 0.0
     deadline: bool = False
     latencies: bool = False
+    wake: Waking = Waking.STREAM
 
     @property
     def repeats(self) -> bool:
@@ -79,11 +82,12 @@ class Weather:
 
     @property
     def calm(self) -> bool:
-        return self == Weather(self.seed, cold=self.cold, deadline=self.deadline)
+        return self == Weather(self.seed, cold=self.cold, deadline=self.deadline, wake=self.wake)
 
     def __str__(self) -> str:
         drawn = {f.name: getattr(self.faults, f.name) for f in fields(self.faults)}
         drawn |= {"concurrency": self.concurrency, "meanwhile": self.meanwhile}
+        drawn["wake"] = "" if self.wake is Waking.STREAM else self.wake
         parts = [f"{name}={value}" for name, value in drawn.items() if value] + [str(one) for one in self.outages]
         flags = [name for name in ("cold", "deadline", "latencies") if getattr(self, name)]
         return ",".join([*parts, *flags] or ["calm"])
@@ -113,7 +117,8 @@ def weather(seed: int) -> Weather:
     meanwhile = upto(0.3) if rng.random() < 0.2 else 0.0
     deadline = rng.random() < 0.3
     latencies = rng.random() < 0.15
-    return Weather(seed, Faults(**drawn), cold, windows, concurrency, meanwhile, deadline, latencies)
+    wake = rng.choice(list(Waking))
+    return Weather(seed, Faults(**drawn), cold, windows, concurrency, meanwhile, deadline, latencies, wake)
 
 
 def _windows(rng: random.Random) -> Iterator[Window]:
@@ -143,6 +148,10 @@ class Noting(Inside):
 
     def ports(self, function: str = DEFAULT_FUNCTION) -> LocalPorts:
         return replace(super().ports(function), retention=KEPT // dt.timedelta(microseconds=1))
+
+    @property
+    def wake(self) -> Waking:  # type: ignore[override]
+        return self.cloud.wake
 
 
 class Others:
@@ -182,6 +191,7 @@ class Traced(LocalCloud):
             concurrency=weather.concurrency,
             latencies=weather.latencies,
         )
+        self.wake = weather.wake
         self._driver = Noting(self, self._world, self._kills, self.clock())
         self.others = Others(self._driver, weather)
         self.lines: list[str] = []

@@ -33,6 +33,23 @@ async def calls() -> int:
     return first + sum(await asyncio.gather(leaf(2), leaf(3))) + await run(int, "4")
 
 
+@durable(wake="direct")
+async def prompts() -> str:
+    """Each call that it waits for alone resumes it by its own run: a leaf, a function with calls, a failure."""
+    total = await leaf(1) + await calls()
+    try:
+        await broken()
+    except ValueError:
+        return f"{total} {await patient(1)}"
+    return "not caught"
+
+
+@durable(wake="linger")
+async def lingers() -> str:
+    """It watches a leaf; and a longer call, until it suspends for it."""
+    return f"{await leaf(1) + await leaf(2)} {await patient(1)} {await leaf(3)}"
+
+
 @durable
 async def announces() -> int:
     """An inline step that leads a remote call: it is written before it runs."""

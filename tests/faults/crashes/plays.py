@@ -46,9 +46,11 @@ from tests.faults.crashes.played import (
     is_late,
     is_placed,
     keeps_time,
+    lingers,
     maps,
     nests,
     patiently,
+    prompts,
     thinks,
     waits,
     waits_for_the_dead,
@@ -80,6 +82,8 @@ def ran(root: object, outcome: object, **more: bool) -> Play:
 
 PLAYS = {
     "calls": ran(calls, 10),
+    "prompts": ran(prompts, "11 slept"),
+    "lingers": ran(lingers, "3 slept 3"),
     "announces": ran(announces, 3),
     "is placed here": Play(lambda cloud: cloud.run(is_placed, 0), 37),
     "is placed elsewhere": Play(lambda cloud: cloud.run(is_placed, 1), 37),

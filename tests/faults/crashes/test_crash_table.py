@@ -16,6 +16,7 @@ from adapter.aws import keys, moves
 from adapter.engine.operations import (
     Arm,
     Arrive,
+    Ask,
     Claim,
     Close,
     Create,
@@ -160,6 +161,8 @@ ROWS = {
     "count-arrivals": Row("calls", RESUMER, of(Arrive)),
     "wake-counted": Row("calls", RESUMER, sent(Invoke, Resume, Cause.COUNTED)),
     "wake-direct": Row("calls", RESUMER, sent(Invoke, Resume, Cause.DIRECT)),
+    "wake-own-caller": Row("prompts", ":leaf", sent(Invoke, Resume, Cause.DIRECT)),
+    "ask": Row("lingers", ":lingers", of(Ask)),
     "wake-cancelled": Row("waits", RESUMER, sent(Invoke, Resume, Cause.CANCEL)),
     "put-aside": Row("held up", RESUMER, of(PutAside)),
     "wake-again": Row("held up", AGAIN, sent(Invoke, Resume)),

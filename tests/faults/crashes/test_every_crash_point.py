@@ -16,6 +16,7 @@ import pytest
 from adapter.engine.operations import (
     Arm,
     Arrive,
+    Ask,
     Claim,
     Close,
     Create,
@@ -37,12 +38,13 @@ from adapter.engine.operations import (
     SendAt,
     SendBatch,
     Settle,
+    Sleep,
 )
 from adapter.testing.faults import Kill
 from adapter.testing.hosting import GetPayload, PutPayload
 from tests.faults.crashes.plays import PLAYS, play
 
-READS = (ReadPromise, PeekFunction, ReadFunction, ReadChildren, Now, Remaining, GetPayload)
+READS = (ReadPromise, PeekFunction, ReadFunction, ReadChildren, Now, Remaining, Sleep, GetPayload)
 """Deaths around a read are those around the write before it or after it."""
 
 
@@ -88,6 +90,7 @@ def test_a_death_at_any_point_changes_no_outcome_and_leaves_nothing_open(name: s
 WRITES = (
     Arm,
     Arrive,
+    Ask,
     Claim,
     Close,
     Create,

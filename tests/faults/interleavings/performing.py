@@ -10,6 +10,7 @@ from typing import Any
 from adapter.engine.operations import (
     Arm,
     Arrive,
+    Ask,
     Claim,
     Close,
     Create,
@@ -47,6 +48,17 @@ class Rules:
     wakes: Callable[..., bool] = promises.wakes
     engine: Callable[..., Any] = respond
     counted: Callable[..., Any] = resume_counted
+
+
+TRANSITIONS: dict[type[Any], Callable[[Record | None, Any], Any]] = {
+    Create: lambda standing, asked: promises.create(standing, asked.record),
+    Ask: lambda standing, asked: promises.ask(standing),
+    Claim: lambda standing, asked: promises.claim(standing, asked.firing),
+    Arrive: lambda standing, asked: promises.arrive(standing, asked.count, asked.rejected),
+    Close: lambda standing, asked: promises.close(standing),
+    Hold: lambda standing, asked: promises.hold(standing, asked.why, asked.since, asked.retry_at),
+}
+"""Those that no deliberate bug replaces."""
 
 
 @dataclass
@@ -99,35 +111,28 @@ class Performing:
         promise = operation.record.id if isinstance(operation, Create) else operation.id
         numbers = dict(world.table)
         standing: Record | None = self.things[numbers[promise]] if promise in numbers else None
-        match operation:
-            case Create():
-                written = promises.create(standing, operation.record)
-            case Settle():
-                # Higher ordinals settle earlier by the clock, so a run that sees more delivers in another order.
-                at = world.clock - ids.ordinal_of(promise)
-                written = self.rules.settle(
-                    standing, operation.state, operation.value, at, by_parent=operation.by_parent
-                )
-            case Claim():
-                written = promises.claim(standing, operation.firing)
-            case Arm():
-                written = self.rules.arm(standing, operation.arming)
-            case Arrive():
-                written = promises.arrive(standing, operation.count, operation.rejected)
-            case Register():
-                written = self.rules.register(standing, operation.awaiter)
-            case Close():
-                written = promises.close(standing)
-            case Hold():
-                written = promises.hold(standing, operation.why, operation.since, operation.retry_at)
-            case _:
-                raise NotImplementedError(operation)
+        written = self._transition(world, standing, operation)
         if isinstance(written, Refused):
             return written, world
         self._check_write(standing, written)
         numbers[promise] = self.things.number(written)
         world = world._replace(table=tuple(sorted(numbers.items())))
         return written, self._without_idle(self._streamed(world, standing, written), standing, written)
+
+    def _transition(self, world: World, standing: Record | None, operation: Any) -> Any:
+        match operation:
+            case Settle():
+                # Higher ordinals settle earlier by the clock, so a run that sees more delivers in another order.
+                at = world.clock - ids.ordinal_of(operation.id)
+                state, value = operation.state, operation.value
+                more = {"by_parent": operation.by_parent, "prompted": operation.prompted}
+                return self.rules.settle(standing, state, value, at, **more)
+            case Arm():
+                return self.rules.arm(standing, operation.arming)
+            case Register():
+                return self.rules.register(standing, operation.awaiter)
+            case _:
+                return TRANSITIONS[type(operation)](standing, operation)
 
     def _check_write(self, before: Record | None, after: Record) -> None:
         if before is None or before.pending:
@@ -140,7 +145,8 @@ class Performing:
         if before is None or not before.pending or after.pending:
             return world
         canceled = after.state in (State.CANCELED, State.TIMEDOUT)
-        if after.wake is None and not canceled and not after.awaiters:
+        wakes = after.wake is not None and not after.prompted
+        if not wakes and not canceled and not after.awaiters:
             return world
         value = Settlement(
             id=after.id,

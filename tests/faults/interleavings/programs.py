@@ -25,6 +25,25 @@ async def sequence() -> list[str]:
     return [await leaf("a"), await leaf("b")]
 
 
+@durable(name="explored.prompted", wake="direct")
+async def prompted() -> list[str]:
+    """Each step resumes it by its own run."""
+    return [await leaf("a"), await leaf("b")]
+
+
+@durable(name="explored.lingering", wake="linger")
+async def lingering() -> list[str]:
+    """It watches each step for a while, and may suspend at any moment of that."""
+    return [await leaf("a"), await leaf("b")]
+
+
+@durable(name="explored.lingering_beside", wake="linger")
+async def lingering_beside() -> list[str]:
+    """It watches some steps, and others it only counts."""
+    first = await leaf("a")
+    return [first, *await asyncio.gather(leaf("b"), leaf("c")), await leaf("d")]
+
+
 @durable(name="explored.gather")
 async def gather() -> list[str]:
     return list(await asyncio.gather(leaf("a"), leaf("b"), leaf("c")))

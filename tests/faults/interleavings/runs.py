@@ -13,11 +13,23 @@ from typing import Any, NamedTuple
 
 from adapter.engine.caller import Caller
 from adapter.engine.memory import Memory
-from adapter.engine.operations import Arm, Create, Many, Now, Operation, ReadChildren, ReadFunction, Remaining, Tell
+from adapter.engine.operations import (
+    Arm,
+    Create,
+    Many,
+    Now,
+    Operation,
+    ReadChildren,
+    ReadFunction,
+    Remaining,
+    Sleep,
+    Tell,
+)
 from adapter.lambdas.resumer import follow_up
 from adapter.protocol.ids import parent_of
 from adapter.protocol.messages import Settlement
 from adapter.protocol.records import Wake
+from adapter.protocol.times import HOUR
 from tests.faults.interleavings.performing import Rules
 from tests.faults.interleavings.programs import placed_by
 from tests.faults.interleavings.states import BEGINNING, LambdaRun, Run, Things
@@ -99,8 +111,8 @@ class Runs:
         try:
             while True:
                 operation = steps.send(answer)
-                if isinstance(operation, (Now, Remaining, Tell)):
-                    answer = None if isinstance(operation, Tell) else getattr(run, "now", BEGINNING)
+                if isinstance(operation, (Now, Remaining, Sleep, Tell)):
+                    answer = _at_once(operation, run)
                 elif parts := _parts(operation):
                     self._stands(number, steps)
                     return Asking(parts, operation, number, base)
@@ -127,6 +139,17 @@ def _resuming(settled: Settlement, rules: Rules) -> Any:
     yield from follow_up(settled, parent)
     if settled.wake is Wake.COUNTED and parent is not None:
         yield from rules.counted(parent, [settled])
+
+
+def _at_once(operation: Operation, run: Run) -> Any:
+    """The answer to what no other run can see."""
+    match operation:
+        case Now():
+            return getattr(run, "now", BEGINNING)
+        case Remaining():
+            return HOUR
+        case _:
+            return None
 
 
 def _parts(operation: Operation) -> tuple[Operation, ...]:

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from adapter.api.durable import Durable
-from adapter.engine.operations import Arm, Arrive, Create, Invoke, Many, Operation
+from adapter.engine import waking
+from adapter.engine.operations import Arm, Arrive, Ask, Create, Invoke, Many, Operation, ReadPromise
 from adapter.engine.run import respond
 from adapter.lambdas.resumer import resume_counted
 from adapter.protocol import promises
+from adapter.protocol.messages import Resume
 from adapter.protocol.promises import Refusal, Refused
-from adapter.protocol.records import Record, State
+from adapter.protocol.records import Record, State, Wake
 from tests.faults.interleavings import programs
 from tests.faults.interleavings.explorer import Explorer
 from tests.faults.interleavings.performing import Rules
@@ -23,11 +25,26 @@ from tests.support.effort import effort
 
 ANY_NUMBER = None
 
+
+@pytest.fixture(autouse=True)
+def _one_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that lingers looks once: each further look would only make every path longer."""
+    monkeypatch.setattr(waking, "FIRST", waking.LINGER)
+
+
 EXPLORED = [
     # program, crashes, duplicates, how often a run may be interrupted by another
     (programs.sequence, 0, 0, ANY_NUMBER),
     (programs.sequence, 2, 0, ANY_NUMBER),
     (programs.sequence, 1, 1, ANY_NUMBER),
+    (programs.prompted, 0, 0, ANY_NUMBER),
+    (programs.prompted, 2, 0, ANY_NUMBER),
+    (programs.prompted, 1, 1, ANY_NUMBER),
+    (programs.lingering, 0, 0, ANY_NUMBER),
+    (programs.lingering, 2, 0, 1),
+    (programs.lingering, 1, 1, 1),
+    (programs.lingering_beside, 0, 0, 1),
+    (programs.lingering_beside, 1, 0, 1),
     (programs.gather, 0, 0, ANY_NUMBER),
     (programs.gather, 2, 0, 0),
     (programs.gather, 1, 1, 0),
@@ -86,6 +103,8 @@ def test_every_interleaving_ends_well(case: tuple[Durable[..., Any], int, int, i
 DROPPED = [
     # program, records put aside, crashes, duplicates, how often a run may be interrupted by another
     (programs.sequence, 2, 0, 0, ANY_NUMBER),
+    (programs.prompted, 1, 1, 0, 1),
+    (programs.lingering, 1, 1, 0, 1),
     (programs.gather, 1, 0, 0, 1),
     (programs.race, 1, 0, 0, 1),
     (programs.race, 1, 0, 1, 0),
@@ -207,7 +226,46 @@ def _acknowledge_before_invoking(parent: str, settled: Any) -> Any:
     return "counted"
 
 
+def _without_prompting(operation: Operation) -> Operation | None:
+    """The run that settles a step leaves it to others to resume the caller."""
+    resumes = isinstance(operation, Invoke) and isinstance(operation.message, Resume)
+    return None if resumes else operation
+
+
+def _asleep(message: Any, caller: Any, memory: Any) -> Any:
+    """A run that has lingered suspends without a word to the call."""
+    steps = respond(message, caller, memory)
+    answer = None
+    while True:
+        try:
+            operation = steps.send(answer)
+        except StopIteration as ended:
+            return ended.value
+        if isinstance(operation, Many) and all(isinstance(one, Ask) for one in operation.operations):
+            found = yield Many(tuple(ReadPromise(one.id) for one in operation.operations if isinstance(one, Ask)))
+            answer = [replace(one, wake=Wake.PROMPT) for one in found]
+        else:
+            answer = yield operation
+
+
+def _forgetful(message: Any, caller: Any, memory: Any) -> Any:
+    """A retry of the run that settled a step doesn't know that it has to resume the caller."""
+    steps = respond(message, caller, memory)
+    answer = None
+    while True:
+        try:
+            operation = steps.send(answer)
+        except StopIteration as ended:
+            return ended.value
+        answer = yield operation
+        if isinstance(operation, ReadPromise):
+            answer = replace(answer, prompted=False)
+
+
 MUTATIONS = [
+    ("settle without resuming", Rules(engine=_altered(_without_prompting)), programs.prompted, 0, 0),
+    ("suspend without asking", Rules(engine=_asleep), programs.lingering, 0, 0),
+    ("settle and resume, but never again", Rules(engine=_forgetful), programs.prompted, 1, 0),
     ("arm without the arrivals", Rules(arm=_arm_whatever_arrived), programs.gather, 0, 0),
     ("settle without a condition", Rules(settle=_settle_again), programs.sequence, 0, 1),
     ("wake only at the threshold itself", Rules(counted=_acknowledge_before_invoking), programs.gather, 1, 0),

@@ -95,7 +95,7 @@ OF_EVENTS = [
         bug="A dead letter of an execution that is gone counts against a later one of its id.",
         breaks="bounded retries (envelopes)",
         file="adapter/engine/keeping.py",
-        old="return own.runnable and messages.is_meant(own, message.since, called_at)",
+        old="return own.runnable and messages.is_meant(own, message.since, _called_at(message))",
         new="return own.runnable",
         check=(f"{OUTSIDERS}::test_a_dead_letter_of_an_execution_that_is_gone_reaches_no_later_one",),
     ),

@@ -58,8 +58,8 @@ OF_RETENTION = [
         name="wake-of-an-earlier-execution",
         bug="A wake that comes days late runs what a later execution has under its id.",
         breaks="I5 (retention)",
-        file="adapter/lambdas/resumer.py",
-        old=", called_at=settled.created_at))",
+        file="adapter/engine/waking.py",
+        old=", called_at=created_at))",
         new="))",
         check=(
             f"{RETENTION}/test_ids_again.py::test_a_wake_that_was_sent_again_late_wakes_no_later_execution_of_the_id",

@@ -103,8 +103,8 @@ OF_RUNS = [
         bug="A retry whose claim is refused leaves what its dead attempt created.",
         breaks="I3",
         file="adapter/engine/run.py",
-        old="if refused.why is not Refusal.SUPERSEDED or own is None:",
-        new="if True:",
+        old="        if refused.why is not Refusal.SUPERSEDED:",
+        new="        if True:",
         check=(f"{CRASHES}[fired twice-before]",),
     ),
     Mutation(

@@ -11,7 +11,63 @@ DEATHS = "tests/simulation/test_retries.py"
 TABLE = "tests/faults/crashes/test_crash_table.py::test_a_death_at_a_row_of_the_crash_table_is_made_good"
 OUTAGES = "tests/simulation/test_outages.py"
 
+SIMULATED = "tests/simulation/test_waking.py"
+
 OF_WAKING = [
+    Mutation(
+        name="settles-and-forgets-its-caller",
+        bug="A run that is to resume its caller settles, and leaves it at that.",
+        breaks="I3",
+        file="adapter/engine/run.py",
+        old="        if owes_wake(written):",
+        new="        if owes_wake(written) and not written.prompted:",
+        check=(f"{EVERY}[prompted-0crash-0dup-all]",),
+    ),
+    Mutation(
+        name="retry-owes-nothing",
+        bug="Lambda's retry of a run that died before it resumed its caller finds its settlement, and ends.",
+        breaks="I3",
+        file="adapter/engine/run.py",
+        old="        if owes_wake(own) and is_meant(own, self.since, self.called_at):",
+        new="        if owes_wake(own) and self.checking:",
+        check=(f"{SIMULATED}::test_a_step_that_cannot_resume_its_caller_does_so_later",),
+    ),
+    Mutation(
+        name="dead-letter-owes-nothing",
+        bug="The dead letter of such a run is buried, though the caller still waits.",
+        breaks="I3",
+        file="adapter/lambdas/deadletters.py",
+        old="        resume_owed(perform, own, message)",
+        new="        pass",
+        check=(f"{SIMULATED}::test_a_step_that_cannot_resume_its_caller_does_so_later[3]",),
+    ),
+    Mutation(
+        name="prompted-by-all",
+        bug="The stream also resumes a caller that the settling run resumes.",
+        breaks="I8",
+        file="infra/engine.yaml",
+        old='"wake": {"S": [{"exists": true}]},\n                    "prompted": {"BOOL": [{"exists": false}]}}}}',
+        new='"wake": {"S": [{"exists": true}]}}}}',
+        check=("tests/contract/test_stream.py::test_a_settlement_whose_run_resumes_the_caller_is_not_delivered",),
+    ),
+    Mutation(
+        name="lingers-through-a-cancellation",
+        bug="The code hears that its call was cancelled before it hears that it was cancelled itself.",
+        breaks="I4",
+        file="adapter/engine/waking.py",
+        old="            if record is None or record.by_parent:",
+        new="            if record is None:",
+        check=(f"{SIMULATED}::test_a_cancellation_is_heard_before_what_follows_from_it",),
+    ),
+    Mutation(
+        name="never-learns",
+        bug="A caller lingers for a call that has always been long, and pays for nothing.",
+        breaks="I8",
+        file="adapter/engine/waking.py",
+        old="        typical = self._latencies.typical(request.fn)\n",
+        new="        typical = None\n",
+        check=(f"{SIMULATED}::test_a_caller_does_not_linger_for_a_call_that_has_been_long",),
+    ),
     Mutation(
         name="resumer-swallows-failures",
         bug="A record whose invocation failed is acknowledged, and put nowhere.",

@@ -13,7 +13,7 @@ from adapter.aws.items import to_item
 from adapter.engine.operations import Invoke, Many, Remove, Settle
 from adapter.engine.ports import drive
 from adapter.errors import UnknownPromise
-from adapter.lambdas.resumer import resume_direct, settlement
+from adapter.lambdas.resumer import follow_up, settlement
 from adapter.lambdas.sweeper import _schedule
 from adapter.lambdas.watchdog import look
 from adapter.protocol.promises import Refused
@@ -183,7 +183,7 @@ def test_a_wake_that_was_sent_again_late_wakes_no_later_execution_of_the_id(fast
 
     def wake() -> None:
         while late:
-            drive(resume_direct("again", late.pop()), fast._host.ports.perform)
+            drive(follow_up(late.pop(), "again"), fast._host.ports.perform)
             fast.drive()
 
     fast.meanwhile(counts, Many, wake)
