@@ -23,7 +23,7 @@ from adapter.protocol.times import EPOCH, MILLISECOND, SECOND, Instant, Span
 from adapter.testing import Latencies, LocalCloud
 from adapter.testing.simulated_aws.environments import Environment, Environments
 
-MODES: dict[str, dict[str, Any]] = {"stream": {}}
+MODES: dict[str, dict[str, Any]] = {"stream": {}, "direct": {"wake": "direct"}, "linger": {"wake": "linger"}}
 """The ways of waking, by the options of `durable` that choose them."""
 
 STEPS = 500
