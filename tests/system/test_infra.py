@@ -16,7 +16,7 @@ from samtranslator.translator.translator import Translator
 from adapter.aws.items import Item
 from adapter.protocol.records import INDEXED
 from adapter.protocol.variables import described
-from adapter.templates.intrinsics import open_stack, parse
+from adapter.templates.intrinsics import Stack, open_stack, parse
 from adapter.templates.template import StreamMapping, load
 from adapter.testing.simulated_aws.filters import matches
 
@@ -374,3 +374,56 @@ def test_the_index_has_the_fields_that_are_marked_for_it_and_the_table_the_keys_
     modelled = {name: attribute.attr_type for name, attribute in Item.get_attributes().items()}
     defined = {one["AttributeName"]: one["AttributeType"] for one in table["AttributeDefinitions"]}
     assert defined.items() <= modelled.items()
+
+
+def stacks_with(**parameters: str) -> list[Stack]:
+    """The library's own stack and those in it."""
+    stack = open_stack(ROOT / "infra" / "durable.yaml", name="local", parameters=parameters)
+    return [stack, *stack.nested()]
+
+
+def alarms(**parameters: str) -> dict[str, dict[str, Any]]:
+    return {
+        name: each.properties(name)
+        for each in stacks_with(**parameters)
+        for name in each.resources_of("AWS::CloudWatch::Alarm")
+    }
+
+
+def test_every_alarm_tells_the_topic_when_it_begins_and_ends_and_without_one_nobody() -> None:
+    """An alarm that nobody hears of is none."""
+    topic = "arn:aws:sns:us-east-1:123456789012:on-call"
+    assert len(alarms()) >= 9
+    assert all(each["AlarmActions"] == each["OKActions"] == [topic] for each in alarms(AlarmTopic=topic).values())
+    assert not [each for each in alarms().values() if "AlarmActions" in each or "OKActions" in each]
+
+
+def test_every_alarm_is_explained_to_who_hears_it() -> None:
+    """docs/operate.md has a paragraph that begins with its name."""
+    page = (ROOT / "docs" / "operate.md").read_text(encoding="utf-8")
+    assert {name.removesuffix("Alarm") for name in alarms()} == {
+        name.removesuffix("Alarm") for name in re.findall(r"^\*\*`(\w+)`\*\*", page, re.MULTILINE)
+    }
+
+
+def test_a_sweeper_that_says_nothing_is_an_alarm() -> None:
+    """Of a Lambda that isn't invoked there is no metric at all."""
+    silent = alarms()["SweeperSilentAlarm"]
+    assert (silent["TreatMissingData"], silent["ComparisonOperator"]) == ("breaching", "LessThanThreshold")
+
+
+def test_the_dashboard_shows_metrics_of_what_there_is() -> None:
+    """CloudWatch takes any text for a name."""
+    everything = stacks_with()
+    body = json.loads(everything[0].properties("Dashboard")["DashboardBody"])
+    names = {stack.physical_id(each) for stack in everything for each in stack.logical_ids}
+    shown = [metric for widget in body["widgets"] for metric in widget["properties"].get("metrics", ())]
+    assert {metric[-1] for metric in shown if metric[-1] != "."} <= names
+    assert f"SOURCE '{everything[0].physical_id('Logs')}'" in body["widgets"][-1]["properties"]["query"]
+
+
+@pytest.mark.parametrize("protected", ["true", "false"])
+def test_the_table_is_protected_from_deletion_where_that_is_asked_for(protected: str) -> None:
+    """It outlives its stack in any case."""
+    _, storage, *_ = stacks_with(DeletionProtection=protected)
+    assert storage.properties("Promises")["DeletionProtectionEnabled"] == protected
