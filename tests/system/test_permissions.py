@@ -16,9 +16,23 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from click.testing import CliRunner
 
-from adapter import durable, link, promise, run, schedule, schedules, unschedule
+from adapter import (
+    attach,
+    cancel,
+    durable,
+    link,
+    promise,
+    reject,
+    resolve,
+    run,
+    schedule,
+    schedules,
+    unschedule,
+)
 from adapter.cli.adopting.setups import Grant, grants
+from adapter.cli.commands import durable as command_line
 from adapter.links.endpoint import handler as answer_by_link
 from adapter.templates.intrinsics import ACCOUNT, REGION, Stack, open_stack
 from adapter.templates.template import Template, default_template, load
@@ -37,8 +51,8 @@ AS_IAM = {
 }
 """The actions of an operation that aren't called as it is."""
 
-OUTSIDERS = ("", "operator", "repairs")
-"""No Lambdas of the templates: the test itself, and those in which plays do an operator's work."""
+OUTSIDERS = ("", "repairs")
+"""No Lambdas of the templates: the test itself, and one in which a play starts an execution again."""
 
 ALLOWED_ALL_THE_SAME = {
     ("Fire", "dynamodb:DeleteItem"): "a queue of timers that stood still for days: its look removes what is over",
@@ -93,13 +107,14 @@ class Ear:
 
     def __init__(self) -> None:
         self.asked: Asked = defaultdict(set)
+        self.as_ = ""
         self.removed: dict[str, set[str]] = defaultdict(set)
 
     def listen(self, cloud: LocalCloud) -> None:
         world: Any = cloud._world
 
         def heard(params: Mapping[str, Any], model: Any, **_: Any) -> None:
-            function = cloud._driver.running
+            function = self.as_ or cloud._driver.running
             service = model.service_model.service_name.replace("dynamodbstreams", "dynamodb")
             for action in AS_IAM.get(model.name, (model.name,)):
                 self.asked[function].add(Grant(action=f"{service}:{action}", resource=resource(model.name, params)))
@@ -121,7 +136,60 @@ def ear() -> Ear:
         heard.listen(cloud)
         assert cloud.run(keeps_much) == 1
         assert answered_at_length(cloud) == 30_000
+    with LocalCloud(template=default_template()) as cloud:
+        heard.listen(cloud)
+        used_from_outside(cloud, heard)
+        operated(cloud, heard)
     return heard
+
+
+def used_from_outside(cloud: LocalCloud, ear: Ear) -> None:
+    """What a program outside does: nothing else happens while it is heard."""
+    ear.as_ = "client"
+    handle = asks_for_much.with_options(timeout=600).start()
+    much = length.start("x" * 100_000)
+    settled = (asks_for_much.with_options(id=f"order-{number}").start() for number in range(4))
+    ended = [each.id for each in settled]
+    ear.as_ = ""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DURABLE_LINK_SECRET", "k" * 32)
+        patch.setenv("DURABLE_LINK_URL", "https://links.example")
+        cloud.drive()
+    ear.as_ = "client"
+    assert (handle.status(), attach(much.id).status()) == ("pending", "resolved")
+    resolve(f"{ended[0]}~0", "x" * 30_000)
+    reject(f"{ended[1]}~0", ValueError("no"))
+    cancel(ended[2])
+    # In its place: what it has begun is ended, too.
+    resolve(ended[3], 7)
+    attach(f"{ended[0]}~0")
+    ear.as_ = ""
+    cloud.drive()
+
+
+def operated(cloud: LocalCloud, ear: Ear) -> None:
+    """What a person does with the command `durable`."""
+    asks_for_much.with_options(id="order-9").start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DURABLE_LINK_SECRET", "k" * 32)
+        patch.setenv("DURABLE_LINK_URL", "https://links.example")
+        cloud.drive()
+    ear.as_ = "operator"
+    for command in (
+        ["list", "--all"],
+        ["show", "order-9", "--values"],
+        ["show", "order-0", "--values"],
+        ["resume", "order-9", "--force"],
+        ["resolve", "order-9~0", json.dumps("x" * 30_000)],
+        ["cancel", "order-9"],
+        ["redrive"],
+        ["move", "old", "new"],
+        ["rotate-keys"],
+    ):
+        result = CliRunner().invoke(command_line, command)
+        assert result.exit_code == 0, result.output
+    ear.as_ = ""
+    cloud.drive()
 
 
 def answered_at_length(cloud: LocalCloud) -> object:
@@ -160,7 +228,10 @@ def unconditional(statements: list[dict[str, Any]]) -> list[Grant]:
 
 def allowed() -> dict[str, list[Grant]]:
     """What each Lambda of the library may do, by its logical id; and what the application's may, as ``Access``."""
-    found = {"Access": unconditional(STACK.properties("Access")["PolicyDocument"]["Statement"])}
+    found = {
+        name: unconditional(STACK.properties(name)["PolicyDocument"]["Statement"])
+        for name in ("Access", "ClientAccess", "OperatorAccess")
+    }
     for stack in nested(STACK):
         roles = {
             f"arn:aws:iam::{ACCOUNT}:role/{stack.physical_id(each)}": each
@@ -197,11 +268,15 @@ def by_mappings() -> Asked:
     return found
 
 
+NAMED = {"links": "Settle", "client": "ClientAccess", "operator": "OperatorAccess"}
+"""Who is heard under a name of the tests."""
+
+
 def logical(function: str) -> str:
     """The template's word for a Lambda; those of an application share one policy."""
     spec = next((each for each in TEMPLATE.functions if each.name == function), None)
-    if function == "links":
-        return "Settle"
+    if function in NAMED:
+        return NAMED[function]
     return spec.logical_id if spec else "Access"
 
 
