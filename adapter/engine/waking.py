@@ -111,7 +111,9 @@ class Waker:
 
 def silent(execution: Execution, step: Suspended) -> list[Record]:
     """The calls among those that a function waits for whose settlement resumes nobody."""
-    records = [execution.known.records[ordinal_of(promise)] for promise in step.waiting]
+    # A promise of what is detached goes by the id of the root that it starts.
+    own = [promise for promise in step.waiting if parent_of(promise) == execution.own.id]
+    records = [execution.known.records[ordinal_of(promise)] for promise in own]
     return [record for record in records if record.kind is Kind.CALL and record.wake is None and record.pending]
 
 

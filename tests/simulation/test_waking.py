@@ -11,7 +11,7 @@ import pytest
 
 from adapter import cancel, durable, run
 from adapter.api.durable import Durable
-from adapter.engine.operations import Arm, Invoke
+from adapter.engine.operations import Arm, Create, Invoke
 from adapter.engine.telling import What
 from adapter.engine.waking import LINGER
 from adapter.errors import ConfigurationError, PromiseCancelled
@@ -20,6 +20,7 @@ from adapter.protocol.records import State
 from adapter.testing import LocalCloud
 from adapter.testing.events import Event
 from adapter.testing.faults import Kill, Meanwhile
+from adapter.testing.happenings import Happening
 
 Word = Literal["stream", "direct", "linger"]
 WORDS: tuple[Word, ...] = ("stream", "direct", "linger")
@@ -65,6 +66,11 @@ async def interrupted(root: str) -> None:
     finally:
         await asyncio.sleep(5)
         await tidy()
+
+
+@durable(name="waking:detaches", wake="linger")
+async def detaches() -> str:
+    return await step.with_options(id="apart").detach(1)
 
 
 def chain(word: Word) -> Durable[[], int]:
@@ -192,6 +198,26 @@ def test_a_cancellation_is_heard_before_what_follows_from_it(cloud: LocalCloud) 
         handle.result()
     assert waited
     assert cloud.stats.bodies[tidy] == 1
+
+
+def test_what_is_detached_is_not_lingered_for(cloud: LocalCloud) -> None:
+    """A second run finds it made and not begun: the first one is about to begin it."""
+
+    told: list[Event] = []
+    cloud.watchers.append(told.append)
+    begun: list[str] = []
+
+    def again() -> None:
+        own = cloud.peek("detaches")
+        if own is not None and cloud.peek("detaches~0") is not None and not begun:
+            begun.append(own.id)
+            cloud._driver.ports().perform(Invoke(own.target, Resume(id=own.id, cause=Cause.AGAIN)))
+            cloud.drive()
+
+    cloud._driver.meanwhile(Meanwhile(detaches.name, Create, again))
+    assert detaches.with_options(id="detaches").start().result() == "apart"
+    assert begun
+    assert [event for event in told if event.what is Happening.FAILED] == []
 
 
 @dataclass
