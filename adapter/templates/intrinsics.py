@@ -114,6 +114,11 @@ class Stack:
         """The stacks of the local applications in this one."""
         return (self._application(name) for name in self.resources_of(_APPLICATION))
 
+    def mapping(self, name: str) -> Mapping[str, Mapping[str, Any]]:
+        """A mapping of the template. Raises KeyError if there is none."""
+        found: Mapping[str, Mapping[str, Any]] = self._body.get("Mappings", {})[name]
+        return found
+
     @property
     def outputs(self) -> set[str]:
         """The names of its outputs."""
@@ -287,6 +292,19 @@ def _equals(stack: Stack, argument: Any) -> bool:
     return str(left) == str(right)
 
 
+def _find_in_map(stack: Stack, argument: Any) -> Any:
+    name, *keys = stack.resolve(argument[:3])
+    try:
+        return stack.mapping(name)[str(keys[0])][str(keys[1])]
+    except KeyError:
+        raise ConfigurationError(f"{stack.path} has no mapping {name} with {keys[0]} and {keys[1]}") from None
+
+
+def _split(stack: Stack, argument: Any) -> list[str]:
+    separator, text = stack.resolve(argument)
+    return str(text).split(str(separator))
+
+
 _FUNCTIONS: Final[Mapping[str, Callable[[Stack, Any], Any]]] = {
     "Ref": Stack.ref,
     "Condition": Stack.holds,
@@ -298,6 +316,12 @@ _FUNCTIONS: Final[Mapping[str, Callable[[Stack, Any], Any]]] = {
     "Fn::Not": lambda stack, argument: not stack.resolve(argument)[0],
     "Fn::And": lambda stack, argument: all(stack.resolve(argument)),
     "Fn::Or": lambda stack, argument: any(stack.resolve(argument)),
+    "Fn::FindInMap": _find_in_map,
+    "Fn::Split": _split,
+    "Fn::Base64": Stack.resolve,
+    # Only AWS knows what other stacks export, and which zones there are: these are placeholders that name them.
+    "Fn::ImportValue": lambda stack, argument: f"{stack.resolve(argument)}.imported",
+    "Fn::GetAZs": lambda stack, argument: [f"{REGION}{letter}" for letter in "abc"],
     "Fn::Select": lambda stack, argument: stack.resolve(argument[1])[int(stack.resolve(argument[0]))],
 }
 

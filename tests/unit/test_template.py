@@ -156,6 +156,36 @@ def test_intrinsic_functions_are_resolved(tmp_path: Path) -> None:
     }
 
 
+def test_a_template_may_look_up_mappings_and_name_what_only_aws_knows(tmp_path: Path) -> None:
+    """What other stacks export, and the zones of the region, are placeholders."""
+    path = write(
+        tmp_path,
+        """
+        Mappings: { Sizes: { small: { Memory: 256 } } }
+        Resources:
+          Work:
+            Type: AWS::Serverless::Function
+            Properties:
+              Handler: app.work
+              MemorySize: !FindInMap [Sizes, small, Memory]
+              Environment:
+                Variables:
+                  FIRST: !Select [0, !Split [",", "a,b"]]
+                  ENCODED: !Base64 text
+                  VPC: !ImportValue network-vpc
+                  ZONE: !Select [1, !GetAZs ""]
+        """,
+    )
+    (work,) = load(path).functions
+    assert work.memory_mb == 256
+    assert work.environment == {
+        "FIRST": "a",
+        "ENCODED": "text",
+        "VPC": "network-vpc.imported",
+        "ZONE": "us-east-1b",
+    }
+
+
 def test_an_attribute_that_only_aws_could_know_is_a_placeholder(tmp_path: Path) -> None:
     """A template may use more of AWS than the local cloud has."""
     path = write(
@@ -293,7 +323,8 @@ def test_a_stream_mapping_says_how_failures_are_handled(tmp_path: Path) -> None:
         ("{", "template.yaml"),
         ("just text", "no CloudFormation template"),
         (FUNCTION.replace("app.work", "!Ref Nowhere"), "refers to 'Nowhere'"),
-        (FUNCTION.replace("app.work", "{ 'Fn::Base64': a }"), "Fn::Base64 isn't supported"),
+        (FUNCTION.replace("app.work", "{ 'Fn::Cidr': a }"), "Fn::Cidr isn't supported"),
+        (FUNCTION.replace("app.work", "!FindInMap [Sizes, small, memory]"), "no mapping Sizes with small and memory"),
         (FUNCTION.replace("app.work", "!If [Nowhere, a, b]"), "no condition 'Nowhere'"),
         (NESTING.replace("store.yaml", "missing.yaml"), "can't read the template .*missing.yaml"),
         (NESTING.replace("store.yaml", "{ ApplicationId: a }"), "Store isn't local"),
