@@ -141,9 +141,9 @@ def test_parents_of_a_batch_are_woken_side_by_side(table: Table, monkeypatch: py
     names = [f"wide-{n}" for n in range(100)]
     for name in names:
         table.parent(name, threshold=1)
-    pool, sizes = hosts.current().ports.pool, []
-    in_order = pool.map
-    monkeypatch.setattr(pool, "map", lambda code, items: sizes.append(len(items)) or in_order(code, items))
+    kind, sizes = type(hosts.current().ports.pool), []
+    in_order = kind.map
+    monkeypatch.setattr(kind, "map", lambda pool, code, items: sizes.append(len(items)) or in_order(pool, code, items))
     assert table.handle(*(table.settled(name, 0) for name in names)) == []
     assert max(sizes) == 100
     assert [promise.id for _, promise in table.invoked()] == names
@@ -166,9 +166,9 @@ def test_followers_of_a_root_are_settled_side_by_side(table: Table, monkeypatch:
     for awaiter in awaiters:
         table.store.create(Record(id=awaiter, kind=Kind.FOLLOW, root="followed", reply_to="durable"))
     root = Record(id="followed", fn="waiting", target="t", awaiters=awaiters)
-    pool, sizes = hosts.current().ports.pool, []
-    in_order = pool.map
-    monkeypatch.setattr(pool, "map", lambda code, items: sizes.append(len(items)) or in_order(code, items))
+    kind, sizes = type(hosts.current().ports.pool), []
+    in_order = kind.map
+    monkeypatch.setattr(kind, "map", lambda pool, code, items: sizes.append(len(items)) or in_order(pool, code, items))
     assert table.handle(table.change(root, replace(root, state=State.RESOLVED, value="1", settled_at=5))) == []
     assert [size for size in sizes if size] == [100, 100, 100, 100, 50, 50]
     found = [table.store.read_promise(awaiter) for awaiter in awaiters]
