@@ -55,8 +55,9 @@ class Item(Model):
     v = NumberAttribute()
     # The shard of the index.
     due_shard = UnicodeAttribute(null=True)
-    # The stream's filter can't test a set.
+    # The stream's filter can't test a set, and it tests what is there rather than what isn't.
     awaited = BooleanAttribute(null=True)
+    streamed = BooleanAttribute(null=True)
     # An attribute for every field of the record but its key: in a class's body, `locals()` is the class to be.
     locals().update(
         {name: _ATTRIBUTES[field.form](null=name not in STORED_ALWAYS) for name, field in ATTRIBUTES.items()}
@@ -114,7 +115,10 @@ def to_item(record: Record) -> dict[str, Any]:
     for (name, column), value in zip(_COLUMNS.items(), _VALUES(record), strict=True):
         if value != column.default or column.always:
             item[name] = {column.tag: column.serialize(column.plain(value))}
-    return _with_marks(record.id, item)
+    made = _with_marks(record.id, item)
+    if made.get("streamed", item) is None:
+        del made["streamed"]
+    return made
 
 
 def key(promise: str) -> dict[str, Any]:
@@ -138,6 +142,10 @@ def _with_marks(promise: str, made: dict[str, Any]) -> dict[str, Any]:
         made["due_shard"] = made["due_at"] and {"S": shard_of(promise)}
     if "awaiters" in made:
         made["awaited"] = made["awaiters"] and {"BOOL": True}
+    if "wake" in made:
+        made["streamed"] = made["wake"] and {"BOOL": True}
+    if made.get("prompted_by"):
+        made["streamed"] = None
     return made
 
 

@@ -92,13 +92,13 @@ class SealedStore:
         due_at: Instant | None = None,
         by_parent: bool = False,
         unless_objects: bool = False,
-        prompted: bool = False,
+        prompted_by: str = "",
     ) -> Written:
         sealed = self._seal(value, promise, "value", self._marks.mark)
         if sealed is None:
             return _REMOVED
         unless_objects = unless_objects and not in_object(sealed)
-        written = self.inner.settle(promise, state, sealed, at, due_at, by_parent, unless_objects, prompted)
+        written = self.inner.settle(promise, state, sealed, at, due_at, by_parent, unless_objects, prompted_by)
         if isinstance(value, Stored):
             # A follower's outcome: the resumer carries it on without reading it.
             return self._unread(written)

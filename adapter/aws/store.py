@@ -95,7 +95,7 @@ class DynamoStore(Partitions):
         due_at: Instant | None = None,
         by_parent: bool = False,
         unless_objects: bool = False,
-        prompted: bool = False,
+        prompted_by: str = "",
     ) -> Written:
         check_size(promise, value)
         changes = {
@@ -103,14 +103,16 @@ class DynamoStore(Partitions):
             "value": value,
             "settled_at": at,
             "by_parent": by_parent,
-            "prompted": prompted,
+            "prompted_by": prompted_by,
             "expects": None,
             "due_at": None if unless_objects else due_at,
             "paused": "",
         }
         return self._update(
             promise,
-            lambda standing: promises.settle(standing, state, value, at, due_at, by_parent, unless_objects, prompted),
+            lambda standing: promises.settle(
+                standing, state, value, at, due_at, by_parent, unless_objects, prompted_by
+            ),
             changes,
             condition="#state = :pending AND (attribute_not_exists(#expires) OR #expires > :now)"
             + (" AND attribute_not_exists(#objects)" if unless_objects else ""),

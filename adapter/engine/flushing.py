@@ -20,7 +20,7 @@ from adapter.protocol.ids import child_id
 from adapter.protocol.making import changed
 from adapter.protocol.messages import Start
 from adapter.protocol.promises import Refused, Written
-from adapter.protocol.records import DISPATCHED, Kind, Record, State
+from adapter.protocol.records import DISPATCHED, Kind, Record, State, Wake
 from adapter.protocol.times import Instant
 from adapter.replay.execution import Execution
 from adapter.replay.known import Known
@@ -145,7 +145,10 @@ class Flusher:
             if outcome is None or delay is not None:
                 now = yield Now()
                 if request.ordinal not in execution.known.records:
-                    yield from self._create(execution, [self._remote_record(execution.own, request, flush, now)])
+                    made = self._remote_record(execution.own, request, flush, now)
+                    # Nobody lingers for an attempt that comes later.
+                    later = delay is not None and made.wake is None
+                    yield from self._create(execution, [changed(made, wake=Wake.PROMPT) if later else made])
                 moved.append((request.ordinal, None if delay is None else now + delay))
             elif request.ordinal in execution.known.records:
                 # This run announced it, or one that died.

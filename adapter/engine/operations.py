@@ -126,7 +126,7 @@ class Settle:
     """Settle a promise. ``guarded``: this cancels a function, and the watchdog sees to it that it cleans up.
 
     ``by_parent``: the function that made the promise cancels it. ``unless_objects``: the execution expires, so the
-    watchdog needn't look at its root; a root that has objects refuses. ``prompted``: this run resumes the parent, if
+    watchdog needn't look at its root; a root that has objects refuses. ``prompted_by``: this run resumes the parent, if
     the record says ``wake = prompt``.
     """
 
@@ -136,7 +136,7 @@ class Settle:
     guarded: bool = False
     by_parent: bool = False
     unless_objects: bool = False
-    prompted: bool = False
+    prompted_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,28 +71,38 @@ class Here:
     # Running.
 
     def run(self, scope: Scope, requests: Sequence[Request]) -> Generator[Operation, Any, dict[int, Outcome | None]]:
-        """The outcomes by ordinal; None for a call that has to run in a Lambda, since it is no leaf."""
+        """The outcomes by ordinal; None for a call that has to run in a Lambda: it is no leaf, or there is no time."""
         begun: Instant = yield Now()
         outcomes: dict[int, Outcome | None] = {}
-        asynchronous = [one for one in requests if _is_tried(one)]
-        plain = [one for one in requests if not _is_tried(one)]
-        if plain:
-            yield from self._tell_bodies(plain)
-            codes = tuple(_code(request, scope.now()) for request in plain)
-            outcomes |= zip([one.ordinal for one in plain], (yield Many(codes)), strict=True)
-        for request in asynchronous:
-            yield from self._tell_bodies([request])
-            outcomes[request.ordinal] = yield from self._tried(request, scope.now())
+        steps = [one for one in requests if one.kind is Kind.INLINE]
+        if steps:
+            codes = tuple(_code(request, scope.now()) for request in steps)
+            outcomes |= zip([one.ordinal for one in steps], (yield Many(codes)), strict=True)
+        for request in requests:
+            if request.kind is Kind.CALL:
+                late = bool(outcomes) and (yield from self._is_enough(begun))
+                outcomes[request.ordinal] = None if late else (yield from self._called(request, scope.now()))
         took: Span = (yield Now()) - begun
         self._longest = max(self._longest, took)
         if len(requests) == 1 and requests[0].kind is Kind.CALL and outcomes[requests[0].ordinal] is not None:
             self._learnt.took(requests[0].fn, took)
         return outcomes
 
-    def _tell_bodies(self, requests: Sequence[Request]) -> Generator[Operation, Any, None]:
-        for request in requests:
-            if request.kind is Kind.CALL:
-                yield Tell(What.BODY, request.id, request.fn, {})
+    def _is_enough(self, begun: Instant) -> Generator[Operation, Any, bool]:
+        """Whether a turn's further calls go to Lambdas of their own: outcomes are written once all calls here have run.
+
+        If this invocation died before, the next one would run all of them again, and die again.
+        """
+        left: Span = yield Remaining()
+        now: Instant = yield Now()
+        return left < max(self._caller.limit // 2, now - begun)
+
+    def _called(self, request: Request, now: Instant) -> Generator[Operation, Any, Outcome | None]:
+        yield Tell(What.BODY, request.id, request.fn, {})
+        if registry.find(request.fn).is_async:
+            return (yield from self._tried(request, now))
+        outcome: Outcome = yield _code(request, now)
+        return outcome
 
     def _tried(self, request: Request, now: Instant) -> Generator[Operation, Any, Outcome | None]:
         """Run an ``async def`` as its own Lambda would, up to where that would suspend it: then it is no leaf."""
@@ -122,10 +132,6 @@ def next_attempt(request: Request, outcome: Outcome) -> Span | None:
         return None
     policy = policy_of(registry.find(request.fn), _as_called(request, EPOCH))
     return policy.delay(1, request.id) if policy.again(decode_exception(outcome.text), 1) else None
-
-
-def _is_tried(request: Request) -> bool:
-    return request.kind is Kind.CALL and registry.find(request.fn).is_async
 
 
 def _code(request: Request, now: Instant) -> RunCode:

@@ -82,7 +82,7 @@ class Store(Protocol):
         due_at: Instant | None = None,
         by_parent: bool = False,
         unless_objects: bool = False,
-        prompted: bool = False,
+        prompted_by: str = "",
     ) -> Written: ...
     def ask(self, promise: str) -> Written: ...
     def claim(self, promise: str, firing: Firing | None = None, due_at: Instant | None = None) -> Written: ...
@@ -319,7 +319,7 @@ class Ports:
             due_at,
             operation.by_parent,
             operation.unless_objects,
-            operation.prompted,
+            operation.prompted_by,
         )
 
     def _close(self, operation: Close) -> Written:

@@ -189,8 +189,11 @@ class _Run:
             self.own = changed(self.own, arrivals=self.own.arrivals + count)
 
     def _refuse(self, own: Record) -> Steps:
-        """There is nothing to do. But the run that settled the function may have died before it resumed the caller."""
-        if owes_wake(own) and is_meant(own, self.since, self.called_at):
+        """There is nothing to do. But this request's earlier attempt may have died before it resumed the caller.
+
+        Any other message that comes late, a timer's for instance, resumes nobody: the caller has heard.
+        """
+        if owes_wake(own, self.caller.request_id) and is_meant(own, self.since, self.called_at):
             yield from resume_caller(own)
         return Ending.REFUSED
 
@@ -411,6 +414,9 @@ class _Run:
             if written.stands is not None and written.stands.runnable and registry.find(self.own.fn).is_async:
                 raise Stale
             yield Tell(What.REFUSED, self.own.id, self.own.fn, {"state": written.why.value})
+            if written.stands is not None and owes_wake(written.stands, self.caller.request_id):
+                # It had settled: the answer was lost, and what was asked again was refused.
+                yield from resume_caller(written.stands)
             return Ending.REFUSED
         yield Tell(What.SETTLED, self.own.id, self.own.fn, {"state": outcome.state.value, "ended": ended})
         if owes_wake(written):
@@ -418,11 +424,14 @@ class _Run:
             yield from resume_caller(written)
         return Ending.SETTLED
 
+    def _prompts(self) -> str:
+        return self.caller.request_id if prompts(self.own) else ""
+
     def _settle_own(self, outcome: Outcome) -> Generator[Operation, Any, Written]:
         """Settle the function. If its execution expires, and has no objects, nobody needs to look at it any more."""
         expires = parent_of(self.own.id) is None and self.own.expires is not None and not self.own.objects
         written: Written = yield Settle(
-            self.own.id, outcome.state, outcome.text, unless_objects=expires, prompted=prompts(self.own)
+            self.own.id, outcome.state, outcome.text, unless_objects=expires, prompted_by=self._prompts()
         )
         if not (expires and isinstance(written, Refused) and written.stands is not None and written.stands.objects):
             return written

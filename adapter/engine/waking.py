@@ -16,7 +16,7 @@ from typing import Any
 from adapter.engine import registry
 from adapter.engine.caller import Caller, Waking
 from adapter.engine.latencies import Latencies
-from adapter.engine.operations import Ask, Invoke, Many, Operation, ReadChildren, Remaining, Sleep, Tell
+from adapter.engine.operations import Ask, Invoke, Many, Now, Operation, ReadChildren, Remaining, Sleep, Tell
 from adapter.engine.telling import What
 from adapter.protocol.ids import ordinal_of, parent_of
 from adapter.protocol.messages import Cause, Resume
@@ -27,10 +27,14 @@ from adapter.replay.execution import Execution
 from adapter.replay.steps import Request, Suspended
 
 LINGER = 250 * MILLISECOND
-"""From a settlement to the caller's next run, by the stream: so long in half of all cases."""
+"""From a settlement to the caller's next run, by the stream: so long in half of all cases. A look begun before may end
+later."""
 
 FIRST = 30 * MILLISECOND
 """No call has settled sooner: Lambda's queue takes longer."""
+
+NEXT = 15 * MILLISECOND
+"""Looks are that far apart, at least: each is billed."""
 
 SHARE = 8
 """The next look comes after this part of the time that has passed: the caller hears at most so much later."""
@@ -93,7 +97,8 @@ class Waker:
 
     def _linger(self, execution: Execution, call: Record) -> Generator[Operation, Any, Record | None]:
         """The settled record of a call; None if it takes too long."""
-        own, passed = execution.own, NO_TIME
+        own, begun = execution.own, (yield Now())
+        passed = slept = NO_TIME
         pause: Span = max(FIRST, Span((self._latencies.typical(call.fn) or NO_TIME) * 3 // 4))
         while passed < LINGER:
             pause = min(pause, LINGER - passed)
@@ -101,8 +106,11 @@ class Waker:
             found: Sequence[Record] = yield ReadChildren(own.id, own.expires, call.ordinal, call.ordinal)
             if found and not found[0].pending:
                 return found[0]
-            passed += pause
-            pause = Span(max(FIRST, passed) // SHARE)
+            # By the clock: a look takes time, too, and much of it where the table throttles. And by what was slept: a
+            # clock may be set back.
+            slept += pause
+            passed = max(slept, (yield Now()) - begun)
+            pause = max(NEXT, Span(passed // SHARE))
         return None
 
     def _note(self, settled: Record) -> None:

@@ -81,7 +81,7 @@ def settle(
     due_at: Instant | None = None,
     by_parent: bool = False,
     unless_objects: bool = False,
-    prompted: bool = False,
+    prompted_by: str = "",
 ) -> Written:
     """Settle a pending promise. The first settlement stands (I1).
 
@@ -91,7 +91,7 @@ def settle(
     With ``unless_objects`` no look follows: the execution expires. A root with objects refuses that, since DynamoDB
     removes no objects.
 
-    ``prompted``: the run that settles its own promise so resumes the parent, if the record that stands then says
+    ``prompted_by``: the run of that request settles its own promise, and resumes the parent, if the record then says
     ``wake = prompt``. The parent may have asked for that at any time before.
     """
     if standing is None or is_expired(standing, at):
@@ -106,7 +106,7 @@ def settle(
         value=value,
         settled_at=at,
         by_parent=by_parent,
-        prompted=prompted,
+        prompted_by=prompted_by,
         expects=None,
         due_at=None if unless_objects else due_at,
         paused="",
@@ -122,9 +122,10 @@ def ask(standing: Record | None) -> Written:
     return changed(standing, wake=Wake.PROMPT)
 
 
-def owes_wake(own: Record) -> bool:
-    """Whether the run that settled a promise has to resume its parent. That may be done again, by any run."""
-    return not own.pending and own.prompted and own.wake is Wake.PROMPT
+def owes_wake(own: Record, request: str | None = None) -> bool:
+    """Whether the run that settled a promise has to resume its parent, and is that of this request, if one is given."""
+    mine = own.prompted_by != "" and request in (None, own.prompted_by)
+    return not own.pending and own.wake is Wake.PROMPT and mine
 
 
 def close(standing: Record | None, due_at: Instant | None = None, at: Instant = EPOCH) -> Written:

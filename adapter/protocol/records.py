@@ -141,8 +141,8 @@ class Record:
     wake: Wake | None = None
     """How its settlement resumes its parent: `direct`, `prompt` or `counted`; none: not at all, or not yet."""
 
-    prompted: bool = False
-    """The run that settled it resumes its parent, if `wake` is `prompt`; the stream leaves it alone."""
+    prompted_by: str = ""
+    """The request id of the run that settled it, which resumes its parent if `wake` is `prompt`; the stream doesn't."""
 
     reply_to: str = ""
     """The name of the Lambda that runs its parent."""

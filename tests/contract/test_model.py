@@ -79,10 +79,10 @@ class Agreement(RuleBasedStateMachine):
         value=texts,
         at=times,
         due_at=st.none() | instants,
-        flags=st.tuples(st.booleans(), st.booleans(), st.booleans()),
+        flags=st.tuples(st.booleans(), st.booleans(), st.sampled_from(["", "request"])),
     )
     def settle(
-        self, data: st.DataObject, state: State, value: str, at: int, due_at: int | None, flags: tuple[bool, bool, bool]
+        self, data: st.DataObject, state: State, value: str, at: int, due_at: int | None, flags: tuple[bool, bool, str]
     ) -> None:
         """The first settlement stands."""
         self.both("settle", self.one(data), state, value, at, due_at, *flags)

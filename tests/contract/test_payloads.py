@@ -195,10 +195,10 @@ class Watchful(MemoryStore):
         due_at: int | None = None,
         by_parent: bool = False,
         unless_objects: bool = False,
-        prompted: bool = False,
+        prompted_by: str = "",
     ) -> Written:
         self.look(value)
-        return super().settle(promise, state, value, at, due_at, by_parent, unless_objects, prompted)
+        return super().settle(promise, state, value, at, due_at, by_parent, unless_objects, prompted_by)
 
     def look(self, *texts: str) -> None:
         for text in texts:

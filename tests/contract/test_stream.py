@@ -145,7 +145,7 @@ def test_a_settlement_whose_run_resumes_the_caller_is_not_delivered(
     own, other = (Record(id=child_id(root, ordinal), wake=Wake.PROMPT, reply_to="caller") for ordinal in (0, 1))
     for child in (own, other):
         dynamo.create(child)
-    dynamo.settle(own.id, State.RESOLVED, '"v"', 1, prompted=True)
+    dynamo.settle(own.id, State.RESOLVED, '"v"', 1, prompted_by="request")
     dynamo.settle(other.id, State.RESOLVED, '"v"', 1)
     (record,) = delivered()
     assert read(record).id == other.id

@@ -258,6 +258,29 @@ def test_an_auto_call_goes_to_a_lambda_where_this_invocation_has_little_time_lef
     assert ran == {"inline": 5, "call": 1}
 
 
+@pytest.mark.parametrize("is_async", [False, True])
+def test_inline_calls_of_one_turn_that_take_too_long_together_go_to_lambdas(is_async: bool, cloud: LocalCloud) -> None:
+    """Their outcomes are written once all have run: an invocation that died before would die again. Each runs once."""
+    done: list[int] = []
+
+    def work(number: int) -> int:
+        cloud.elapse(10)
+        done.append(number)
+        return number
+
+    async def working(number: int) -> int:
+        return work(number)
+
+    body: Any = durable(name=f"placed:work-{is_async}", place="inline")(working if is_async else work)
+
+    @durable(name=f"placed:together-{is_async}")
+    async def together() -> int:
+        return sum(await asyncio.gather(*(body(number) for number in range(10))))
+
+    assert cloud.run(together) == 45
+    assert sorted(done) == list(range(10))
+
+
 def test_inline_calls_for_which_no_time_is_left_go_on_in_a_fresh_invocation(cloud: LocalCloud) -> None:
     """As inline steps do."""
     done: list[int] = []

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
-from adapter import cancel, durable, run
+from adapter import Retry, cancel, durable, run
 from adapter.api.durable import Durable
 from adapter.engine.operations import Arm, Create, Invoke
 from adapter.engine.telling import What
@@ -21,6 +21,7 @@ from adapter.testing import LocalCloud
 from adapter.testing.events import Event
 from adapter.testing.faults import Kill, Meanwhile
 from adapter.testing.happenings import Happening
+from adapter.testing.simulated_aws.memory import MemoryStore
 
 Word = Literal["stream", "direct", "linger"]
 WORDS: tuple[Word, ...] = ("stream", "direct", "linger")
@@ -71,6 +72,40 @@ async def interrupted(root: str) -> None:
 @durable(name="waking:detaches", wake="linger")
 async def detaches() -> str:
     return await step.with_options(id="apart").detach(1)
+
+
+@durable(name="waking:hurries")
+async def hurries() -> int:
+    async with asyncio.timeout(15):
+        await nap(0)
+    return 2
+
+
+def impatient(word: Word) -> Durable[[], int]:
+    @durable(name=f"waking:impatient-{word}", wake=word)
+    async def calls() -> int:
+        answer = await hurries()
+        await asyncio.sleep(60)
+        return answer
+
+    return calls
+
+
+IMPATIENT = {word: impatient(word) for word in WORDS}
+TRIES: list[int] = []
+
+
+@durable(name="waking:fails_once", place="inline", retry=Retry(attempts=2, initial=60))
+def fails_once() -> int:
+    TRIES.append(1)
+    if len(TRIES) % 2:
+        raise ValueError
+    return 1
+
+
+@durable(name="waking:tries_here", wake="linger")
+async def tries_here() -> int:
+    return await fails_once()
 
 
 def chain(word: Word) -> Durable[[], int]:
@@ -218,6 +253,42 @@ def test_what_is_detached_is_not_lingered_for(cloud: LocalCloud) -> None:
     assert detaches.with_options(id="detaches").start().result() == "apart"
     assert begun
     assert [event for event in told if event.what is Happening.FAILED] == []
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_a_late_message_to_a_call_that_has_settled_resumes_nobody(cloud: LocalCloud, word: Word) -> None:
+    """The message of its timer, which it didn't need, comes while its caller is about something else."""
+    caller = IMPATIENT[word]
+    assert cloud.run(caller) == 2
+    # Once when the call has settled, and once by its own timer.
+    assert cloud.stats.resumes[caller] == 2 - (word == "linger")
+
+
+def test_a_settlement_whose_answer_is_lost_resumes_the_caller(
+    cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was written is asked for again, and refused. No look has to find that."""
+    told: list[Event] = []
+    cloud.watchers.append(told.append)
+    settle = MemoryStore.settle
+
+    def twice(*args: Any, **named: Any) -> Any:
+        settle(*args, **named)
+        return settle(*args, **named)
+
+    monkeypatch.setattr(MemoryStore, "settle", twice)
+    assert cloud.run(prompted) == 2
+    assert [event for event in told if event.what is What.MISSED] == []
+
+
+def test_nobody_lingers_for_an_attempt_that_comes_later(cloud: LocalCloud) -> None:
+    """The call began in its caller, and failed; its next attempt has a time."""
+    begun = cloud.now()
+    assert cloud.run(tries_here) == 1
+    assert cloud.stats.resumes[tries_here] == 1
+    assert (cloud.now() - begun).total_seconds() == 60
+    # The root and its outcome, the call and its outcome: no question.
+    assert cloud.stats.writes == 4
 
 
 @dataclass

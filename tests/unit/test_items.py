@@ -18,7 +18,7 @@ from adapter.protocol.records import ATTRIBUTES, FIELDS, INDEXED, SEALED, Kind, 
 from adapter.protocol.timing import due_of
 from tests.contract.strategies import any_record
 
-BESIDES = {"pk": "S", "sk": "N", "v": "N", "due_shard": "S", "awaited": "BOOL"}
+BESIDES = {"pk": "S", "sk": "N", "v": "N", "due_shard": "S", "awaited": "BOOL", "streamed": "BOOL"}
 """What an item has that is no field of its record."""
 
 records = any_record(["order-7", child_id("order-7", 3)])

@@ -84,10 +84,10 @@ class Transitions(ABC):
         due_at: Instant | None = None,
         by_parent: bool = False,
         unless_objects: bool = False,
-        prompted: bool = False,
+        prompted_by: str = "",
     ) -> Written:
         check_size(promise, value)
-        written = promises.settle(self.peek(promise), state, value, at, due_at, by_parent, unless_objects, prompted)
+        written = promises.settle(self.peek(promise), state, value, at, due_at, by_parent, unless_objects, prompted_by)
         return self.write(promise, written)
 
     def ask(self, promise: str) -> Written:

@@ -125,7 +125,7 @@ class Performing:
                 # Higher ordinals settle earlier by the clock, so a run that sees more delivers in another order.
                 at = world.clock - ids.ordinal_of(operation.id)
                 state, value = operation.state, operation.value
-                more = {"by_parent": operation.by_parent, "prompted": operation.prompted}
+                more = {"by_parent": operation.by_parent, "prompted_by": operation.prompted_by}
                 return self.rules.settle(standing, state, value, at, **more)
             case Arm():
                 return self.rules.arm(standing, operation.arming)
@@ -145,7 +145,7 @@ class Performing:
         if before is None or not before.pending or after.pending:
             return world
         canceled = after.state in (State.CANCELED, State.TIMEDOUT)
-        wakes = after.wake is not None and not after.prompted
+        wakes = after.wake is not None and not after.prompted_by
         if not wakes and not canceled and not after.awaiters:
             return world
         value = Settlement(

@@ -259,7 +259,7 @@ def _forgetful(message: Any, caller: Any, memory: Any) -> Any:
             return ended.value
         answer = yield operation
         if isinstance(operation, ReadPromise):
-            answer = replace(answer, prompted=False)
+            answer = replace(answer, prompted_by="")
 
 
 MUTATIONS = [
