@@ -151,7 +151,10 @@ def settled() -> StreamMapping:
 
 
 def record(old: str | None, new: str, **attributes: str) -> dict[str, Any]:
-    images: dict[str, Any] = {"NewImage": {"state": {"S": new}, **{key: {"S": v} for key, v in attributes.items()}}}
+    """Whoever has a ``wake`` has the filter's mark, but for a call whose own run resumes its caller."""
+    mark = {"streamed": {"BOOL": True}} if "wake" in attributes and "prompted_by" not in attributes else {}
+    image = {"state": {"S": new}, **{key: {"S": v} for key, v in attributes.items()}, **mark}
+    images: dict[str, Any] = {"NewImage": image}
     if old is not None:
         images["OldImage"] = {"state": {"S": old}}
     return {"dynamodb": images}
@@ -164,6 +167,8 @@ def record(old: str | None, new: str, **attributes: str) -> dict[str, Any]:
         (record("pending", "rejected", wake="counted"), True),
         # A later version's: what a filter drops is gone, what the resumer refuses comes again.
         (record("pending", "resolved", wake="fast"), True),
+        (record("pending", "resolved", wake="prompt"), True),
+        (record("pending", "resolved", wake="prompt", prompted_by="request"), False),
         (record("pending", "rejected_canceled", kind="call"), True),
         (record("pending", "rejected_timedout", kind="call"), True),
         (record("pending", "resolved", kind="call"), False),

@@ -148,7 +148,7 @@ ROWS = {
     "record-inline": Row("calls", ":calls", created(kind=Kind.INLINE, state=State.RESOLVED)),
     "announce-inline": Row("announces", ":announces", created(kind=Kind.INLINE, state=State.PENDING)),
     "settle-announced": Row("announces", ":announces", of_a_child(State.RESOLVED)),
-    "run-placed": Row("is placed here", ":is_placed", code_beside_others),
+    "run-placed": Row("is placed here", ":is_placed", of(RunCode)),
     "record-placed": Row("is placed here", ":is_placed", created(kind=Kind.INLINE, state=State.RESOLVED)),
     "announce-placed": Row("is placed here", ":is_placed", of_call("leaf")),
     "settle-placed": Row("is placed here", ":is_placed", of_a_child(State.RESOLVED)),
