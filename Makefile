@@ -17,7 +17,7 @@ CORE_COVERAGE := 95
 
 # These few of tests/simulation reach nearly all that it reaches in the pure rooms.
 MEASURED := tests/unit tests/simulation/scenarios $(patsubst %,tests/simulation/test_%.py, \
-	aside code events maps outsiders promises retries roots schedules verifying)
+	aside code events maps outsiders placement promises retries roots schedules verifying waking)
 # What storms runs in many threads, and a tracer makes it take ten times as long.
 STORMS := storm or seed
 PYTEST := --numprocesses=auto --dist=worksteal
