@@ -118,6 +118,9 @@ def weather(seed: int) -> Weather:
     deadline = rng.random() < 0.3
     latencies = rng.random() < 0.15
     wake = rng.choice(list(Waking))
+    if rng.random() < 0.06:
+        # So many ways to go wrong hardly ever leave a calm.
+        return Weather(seed, cold=cold, deadline=deadline, wake=wake)
     return Weather(seed, Faults(**drawn), cold, windows, concurrency, meanwhile, deadline, latencies, wake)
 
 

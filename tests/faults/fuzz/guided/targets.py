@@ -107,7 +107,7 @@ def traffic() -> dict[str, list[str]]:
     with LocalCloud(engine="memory") as cloud:
         world: Any = cloud._world
         invoked, send = world.lambda_client._invoked, world.sqs.send_message
-        world.lambda_client._invoked = lambda name, text: (seen["envelopes"].append(text), invoked(name, text))
+        world.lambda_client._invoked = lambda name, one: (seen["envelopes"].append(one.written()), invoked(name, one))
         world.sqs.send_message = lambda **one: (seen["bodies"].append(one["MessageBody"]), send(**one))
         handle = entries.journaled.with_options(id="order-7", timeout=3_600).start([1, 2])
         for seconds in (0, 10, 70, 100):
