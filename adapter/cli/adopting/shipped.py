@@ -20,7 +20,7 @@ _LEFT_OUT = {"__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache", ".aws
 
 def project() -> dict[str, str]:
     """The files of a new application, by path."""
-    return _texts(_beside("_project", "project"))
+    return _texts(_beside("_project", "docs/project"))
 
 
 def infrastructure() -> dict[str, str]:
