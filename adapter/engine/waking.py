@@ -31,7 +31,7 @@ LINGER = 250 * MILLISECOND
 later."""
 
 FIRST = 30 * MILLISECOND
-"""No call has settled sooner: Lambda's queue takes longer."""
+"""Hardly any call settles sooner: by published latencies Lambda's queue takes longer."""
 
 NEXT = 15 * MILLISECOND
 """Looks are that far apart, at least: each is billed."""

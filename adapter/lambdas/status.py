@@ -25,8 +25,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     hosts.current().enter_invocation(context)
     path = event.get("pathParameters")
     asked = path.get("id") if isinstance(path, dict) else None
-    # Some gateways hand over a part of a path as it was sent.
-    record = _execution(asked) or _execution(unquote(asked)) if isinstance(asked, str) else None
+    # Some gateways hand over a part of a path as it was sent. An id that says the same both ways is looked for once.
+    ids = dict.fromkeys((asked, unquote(asked))) if isinstance(asked, str) else ()
+    record = next((found for one in ids if (found := _execution(one)) is not None), None)
     if record is None:
         return _answer(HTTPStatus.NOT_FOUND, {"error": "UnknownPromise", "message": "there is no such execution"})
     return _answer(HTTPStatus.OK, {"id": record.id, "state": record.state.value, **_outcome(record)})
