@@ -16,7 +16,7 @@ TABLES: tuple[tuple[str, ...], ...] = (
     ("peers",),
     ("counts",),
     ("scenarios",),
-    ("steps", "100", "1000"),
+    ("linear", "100", "1000"),
     ("wide", "100", "1000"),
     ("bill",),
 )

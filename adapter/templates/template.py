@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias, TypeVar
 
 from adapter.errors import ConfigurationError
 from adapter.protocol.variables import described
 from adapter.templates.intrinsics import Stack, open_stack
+
+T = TypeVar("T")
+Properties: TypeAlias = Mapping[str, Any]
 
 STACK_NAME: Final = "local"
 FILE_NAME: Final = "template.yaml"
@@ -145,13 +148,9 @@ def load(path: Path) -> Template:
     return Template(
         tables=tuple(_table(stack, name) for stack in stacks for name in stack.resources_of(_TABLE)),
         queues=tuple(_queue(stack, name) for stack in stacks for name in stack.resources_of(_QUEUE)),
-        queue_mappings=tuple(
-            each for stack in stacks for name in stack.resources_of(_FUNCTION) for each in _queue_mappings(stack, name)
-        ),
+        queue_mappings=_mapped(stacks, "SQS", _queue_mapping),
         functions=tuple(_function(stack, name) for stack in stacks for name in stack.resources_of(_FUNCTION)),
-        mappings=tuple(
-            each for stack in stacks for name in stack.resources_of(_FUNCTION) for each in _mappings(stack, name)
-        ),
+        mappings=_mapped(stacks, "DynamoDB", _stream_mapping),
         buckets=tuple(stack.physical_id(name) for stack in stacks for name in stack.resources_of(_BUCKET)),
     )
 
@@ -256,16 +255,18 @@ def _queue_of(arn: str) -> str:
     return arn.rpartition(":")[2]
 
 
-def _queue_mappings(stack: Stack, logical_id: str) -> list[QueueMapping]:
-    events: Mapping[str, Any] = stack.properties(logical_id).get("Events", {})
-    return [
-        _queue_mapping(stack, f"{logical_id}.{name}", stack.physical_id(logical_id), event["Properties"])
-        for name, event in events.items()
-        if event["Type"] == "SQS" and _flag(event["Properties"].get("Enabled", True))
-    ]
+def _mapped(stacks: Sequence[Stack], kind: str, read: Callable[[Stack, str, str, Properties], T]) -> tuple[T, ...]:
+    """What ``read`` makes of each enabled event of this kind: of its path, its function's name and its properties."""
+    return tuple(
+        read(stack, f"{logical_id}.{name}", stack.physical_id(logical_id), event["Properties"])
+        for stack in stacks
+        for logical_id in stack.resources_of(_FUNCTION)
+        for name, event in stack.properties(logical_id).get("Events", {}).items()
+        if event["Type"] == kind and _flag(event["Properties"].get("Enabled", True))
+    )
 
 
-def _queue_mapping(stack: Stack, where: str, function: str, properties: Mapping[str, Any]) -> QueueMapping:
+def _queue_mapping(stack: Stack, where: str, function: str, properties: Properties) -> QueueMapping:
     made = QueueMapping(
         function=function,
         queue=_queue_of(str(properties["Queue"])),
@@ -280,16 +281,7 @@ def _queue_mapping(stack: Stack, where: str, function: str, properties: Mapping[
     return made
 
 
-def _mappings(stack: Stack, logical_id: str) -> list[StreamMapping]:
-    events: Mapping[str, Any] = stack.properties(logical_id).get("Events", {})
-    return [
-        _mapping(stack, f"{logical_id}.{name}", stack.physical_id(logical_id), event["Properties"])
-        for name, event in events.items()
-        if event["Type"] == "DynamoDB" and _flag(event["Properties"].get("Enabled", True))
-    ]
-
-
-def _mapping(stack: Stack, where: str, function: str, properties: Mapping[str, Any]) -> StreamMapping:
+def _stream_mapping(stack: Stack, where: str, function: str, properties: Properties) -> StreamMapping:
     on_failure = properties.get("DestinationConfig", {}).get("OnFailure", {})
     return StreamMapping(
         function=function,

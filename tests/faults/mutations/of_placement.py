@@ -5,8 +5,15 @@ from __future__ import annotations
 from tests.faults.mutations.mutation import CRASHES, EVERY, Mutation
 
 PLACEMENT = "tests/simulation/test_placement.py"
-PLACING = "adapter/engine/placing.py"
 MEANS_THE_SAME = "placement changes no meaning"
+ATTEMPTS = "test_a_call_is_tried_as_often_and_after_the_same_delays_wherever_it_begins"
+
+
+def _placing(*, name: str, bug: str, old: str, new: str, law: str, breaks: str = MEANS_THE_SAME) -> Mutation:
+    """A bug in what decides where a call runs."""
+    file, check = "adapter/engine/placing.py", (f"{PLACEMENT}::{law}",)
+    return Mutation(name=name, bug=bug, breaks=breaks, file=file, old=old, new=new, check=check)
+
 
 OF_PLACEMENT = [
     Mutation(
@@ -36,68 +43,58 @@ OF_PLACEMENT = [
         new="announced = leader not in requests",
         check=(f"{EVERY}[placed_beside-2crash-0dup-0]",),
     ),
-    Mutation(
+    _placing(
         name="deadline-kept-by-its-caller",
         bug="A call with a deadline runs in its caller, which can't end it.",
-        breaks=MEANS_THE_SAME,
-        file=PLACING,
         old="if request.deadline is not None or not",
         new="if not",
-        check=(f"{PLACEMENT}::test_a_call_with_a_deadline_times_out_to_the_second_wherever_it_is_placed[inline]",),
+        law="test_a_call_with_a_deadline_times_out_to_the_second_wherever_it_is_placed[inline]",
     ),
-    Mutation(
+    _placing(
         name="auto-beside-others",
         bug="An auto call runs in its caller though something else goes on, or a timer is set.",
-        breaks=MEANS_THE_SAME,
-        file=PLACING,
         old="return flush.direct and not own_lambda",
         new="return not own_lambda",
-        check=(f"{PLACEMENT}::test_an_auto_call_runs_here_only_if_its_caller_waits_for_it_alone",),
+        law="test_an_auto_call_runs_here_only_if_its_caller_waits_for_it_alone",
     ),
-    Mutation(
+    _placing(
         name="auto-away-from-its-lambda",
         bug="An auto call of a function with a Lambda of its own runs in its caller's.",
         breaks="a target is kept",
-        file=PLACING,
         old="return flush.direct and not own_lambda",
         new="return flush.direct",
-        check=(f"{PLACEMENT}::test_an_auto_call_of_a_function_with_another_lambda_runs_there",),
+        law="test_an_auto_call_of_a_function_with_another_lambda_runs_there",
     ),
-    Mutation(
+    _placing(
         name="auto-however-long",
         bug="An auto call runs in its caller however long it takes.",
         breaks="only short calls are auto",
-        file=PLACING,
         old="and takes is not None and takes <= SHORT",
         new="and takes is not None",
-        check=(f"{PLACEMENT}::test_an_auto_call_runs_here_if_it_is_shorter_than_the_way_to_a_lambda[0.6-call]",),
+        law="test_an_auto_call_runs_here_if_it_is_shorter_than_the_way_to_a_lambda[0.6-call]",
     ),
-    Mutation(
+    _placing(
         name="auto-at-the-end",
         bug="An auto call begins in its caller though that has no time left.",
         breaks="no Lambda runs into its timeout",
-        file=PLACING,
         old="if (yield from self.is_late(self._learnt",
         new="if False and (yield from self.is_late(self._learnt",
-        check=(f"{PLACEMENT}::test_an_auto_call_goes_to_a_lambda_where_this_invocation_has_little_time_left",),
+        law="test_an_auto_call_goes_to_a_lambda_where_this_invocation_has_little_time_left",
     ),
-    Mutation(
+    _placing(
         name="no-leaf-tried-each-time",
         bug="A caller doesn't remember that a function makes durable calls.",
         breaks="I9",
-        file=PLACING,
         old="            self._learnt.is_no_leaf(request.fn)\n",
         new="",
-        check=(f"{PLACEMENT}::test_a_function_that_is_no_leaf_is_tried_here_once",),
+        law="test_a_function_that_is_no_leaf_is_tried_here_once",
     ),
-    Mutation(
+    _placing(
         name="failed-inline-call-stands",
         bug="An inline call has one attempt.",
-        breaks=MEANS_THE_SAME,
-        file=PLACING,
         old="return policy.delay(1, request.id) if policy.again(",
         new="return policy.delay(1, request.id) if False and policy.again(",
-        check=(f"{PLACEMENT}::test_a_call_is_tried_as_often_and_after_the_same_delays_wherever_it_begins",),
+        law=ATTEMPTS,
     ),
     Mutation(
         name="moved-call-counts-from-one",
@@ -106,7 +103,7 @@ OF_PLACEMENT = [
         file="adapter/engine/flushing.py",
         old="Start(id=record.id, attempt=2, since=record.created_at)",
         new="Start(id=record.id, attempt=1, since=record.created_at)",
-        check=(f"{PLACEMENT}::test_a_call_is_tried_as_often_and_after_the_same_delays_wherever_it_begins",),
+        check=(f"{PLACEMENT}::{ATTEMPTS}",),
     ),
     Mutation(
         name="moved-call-invoked-at-once",
@@ -116,6 +113,6 @@ OF_PLACEMENT = [
         old="            self._dispatched.add(record.id)\n            execution.known.set_going(record)\n"
         "            yield SendAt(",
         new="            yield SendAt(",
-        check=(f"{PLACEMENT}::test_a_call_is_tried_as_often_and_after_the_same_delays_wherever_it_begins",),
+        check=(f"{PLACEMENT}::{ATTEMPTS}",),
     ),
 ]
