@@ -112,8 +112,15 @@ class SealedStore:
         # A refusal carries the outcome that the parent watches for.
         return self._stands(written) if isinstance(written, Refused) else self.sealing.opened(written)
 
-    def claim(self, promise: str, firing: Firing | None = None, due_at: Instant | None = None) -> Written:
-        written = self.inner.claim(promise, firing, due_at)
+    def claim(
+        self,
+        promise: str,
+        by: str,
+        firing: Firing | None = None,
+        due_at: Instant | None = None,
+        armed: int | None = None,
+    ) -> Written:
+        written = self.inner.claim(promise, by, firing, due_at, armed)
         # A replay may need the function's arguments.
         return self._unread(written) if isinstance(written, Refused) else self.sealing.opened(written, ("args",))
 

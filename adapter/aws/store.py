@@ -128,17 +128,27 @@ class DynamoStore(Partitions):
             values={":pending": {"S": State.PENDING}},
         )
 
-    def claim(self, promise: str, firing: Firing | None = None, due_at: Instant | None = None) -> Written:
+    def claim(
+        self,
+        promise: str,
+        by: str,
+        firing: Firing | None = None,
+        due_at: Instant | None = None,
+        armed: int | None = None,
+    ) -> Written:
         condition = _RUNNABLE
         values: dict[str, Any] = dict(_STATES)
         if firing is not None:
             later = "#epoch > :epoch_is" if firing.epoch >= 0 else "attribute_exists(pk)"
             condition += f" AND (#wake_at = :wake_at_is OR NOT {later})"
             values |= {":wake_at_is": {"N": str(firing.at)}, ":epoch_is": {"N": str(firing.epoch)}}
+        if armed is not None:
+            condition += f" AND ({_equals('epoch', armed, 'armed')} OR #claimed_by = :by)"
+            values |= {":armed_is": {"N": str(armed)}, ":by": {"S": by}}
         return self._update(
             promise,
-            lambda standing: promises.claim(standing, firing, due_at),
-            {"threshold": None, "expects": None, "on_reject": False, "due_at": due_at},
+            lambda standing: promises.claim(standing, by, firing, due_at, armed),
+            {"claimed_by": by, "threshold": None, "expects": None, "on_reject": False, "due_at": due_at},
             add={"epoch": 1},
             condition=condition,
             values=values,
@@ -349,16 +359,28 @@ def _earlier_than(new: Record) -> int:
     return LATEST // SECOND if new.expires is None else new.expires
 
 
-_NAMED = ("state", "expires", "objects", "closed", "epoch", "arrivals", "rejected_arrivals", "wake_at", "due_at", "v")
+_NAMED = (
+    "state",
+    "expires",
+    "objects",
+    "closed",
+    "epoch",
+    "claimed_by",
+    "arrivals",
+    "rejected_arrivals",
+    "wake_at",
+    "due_at",
+    "v",
+)
 
 
 def _readable() -> dict[str, Any]:
     return {f":v_{version}": {"N": str(version)} for version in sorted(records.READABLE)}
 
 
-def _equals(name: str, number: int) -> str:
-    """The condition that a number equals this one. Zero isn't stored."""
-    equal = f"#{name} = :{name}_is"
+def _equals(name: str, number: int, value: str = "") -> str:
+    """The condition that a number equals this one, the ``value`` or that of the same name. Zero isn't stored."""
+    equal = f"#{name} = :{value or name}_is"
     return f"({equal} OR attribute_not_exists(#{name}))" if number == 0 else equal
 
 

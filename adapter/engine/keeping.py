@@ -90,6 +90,6 @@ def again(message: Message) -> Message:
             return message
         case Resume():
             # Another run may have claimed its wake by then: it loads everything, and arms anew.
-            return replace(message, cause=Cause.AGAIN, firing=None, looked_at=EPOCH)
+            return replace(message, cause=Cause.AGAIN, firing=None, looked_at=EPOCH, armed=None)
         case _:
             assert_never(message)

@@ -95,8 +95,10 @@ class ReadChildren:
 @dataclass(frozen=True, slots=True)
 class Claim:
     id: str
+    by: str
     firing: Firing | None = None
     due_at: Instant | None = None
+    armed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,14 @@ class Store(Protocol):
         prompted_by: str = "",
     ) -> Written: ...
     def ask(self, promise: str) -> Written: ...
-    def claim(self, promise: str, firing: Firing | None = None, due_at: Instant | None = None) -> Written: ...
+    def claim(
+        self,
+        promise: str,
+        by: str,
+        firing: Firing | None = None,
+        due_at: Instant | None = None,
+        armed: int | None = None,
+    ) -> Written: ...
     def postpone(self, promise: str, was: Instant, due_at: Instant | None) -> Written: ...
     def mark_objects(self, promise: str) -> Written: ...
     def register(self, promise: str, awaiter: str) -> Written: ...
@@ -374,7 +381,7 @@ CALLS: dict[type[Any], tuple[str, str, tuple[str, ...] | None]] = {
     PeekPromise: ("store", "peek_promise", ("id", "lagging")),
     PeekFunction: ("store", "peek_function", ("id", "lagging")),
     PeekChildren: ("store", "peek_children", ("id", "expires", "lagging")),
-    Claim: ("store", "claim", ("id", "firing", "due_at")),
+    Claim: ("store", "claim", ("id", "by", "firing", "due_at", "armed")),
     Postpone: ("store", "postpone", ("id", "was", "due_at")),
     Register: ("store", "register", ("id", "awaiter")),
     Ask: ("store", "ask", ("id",)),

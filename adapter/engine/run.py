@@ -110,21 +110,19 @@ class _Run:
         self.called_at, self.looked_at = message.called_at, message.looked_at
         # If a claim took the record of a later execution of the id, this run has to give it back.
         self.since = EPOCH if claims else message.since
-        now: Instant = yield Now()
-        known = self.memory.take(message.id, now)
+        if claims:
+            claimed: Written = yield from self._claim(message)
+            if isinstance(claimed, Refused):
+                # What this sandbox remembers of the function stays for later runs.
+                return (yield from self._superseded(claimed))
+            self.own = claimed
+            yield from self._watch_deadline()
+        known = self.memory.take(message.id, (yield Now()))
         try:
-            if claims:
-                # The watchdog keeps looking at a root: if this run is lost, no parent misses the root.
-                due_at = now + WATCH if parent_of(message.id) is None else None
-                claimed: Written = yield Claim(message.id, message.firing, due_at)
-                if isinstance(claimed, Refused):
-                    return (yield from self._superseded(claimed))
-                self.own = claimed
-                yield from self._watch_deadline()
-            elif known is not None and message.cause is Cause.DIRECT:
+            if not claims and known is not None and message.cause is Cause.DIRECT:
                 # The record as it was at suspension. If it has moved since, a conditional write will be refused.
                 self.own = known.own
-            else:
+            elif not claims:
                 return (yield from self._load(message.id, message.cause.value))
             if known is None:
                 children = yield ReadChildren(message.id, self.own.expires)
@@ -136,6 +134,12 @@ class _Run:
         finally:
             if known is not None:
                 known.abandon()
+
+    def _claim(self, message: Resume) -> Generator[Operation, Any, Written]:
+        # The watchdog keeps looking at a root: if this run is lost, no parent misses the root.
+        due_at = (yield Now()) + WATCH if parent_of(message.id) is None else None
+        by, firing, armed = self.caller.request_id, message.firing, message.armed
+        return (yield Claim(message.id, by, firing, due_at, armed))  # type: ignore[no-any-return]
 
     def _watch_deadline(self) -> Generator[Operation, Any, None]:
         """The claim may have moved a root's entry beyond its deadline, and this run may work for longer than that.

@@ -158,7 +158,9 @@ def resume_counted(parent: str, settled: Iterable[Settlement]) -> Waking:
         return "refused"
     if wakes(standing, rejected=rejected > 0):
         yield Tell(What.WAKING, parent, standing.fn, {"by": together[-1].id})
-        yield Invoke(standing.target, Resume(id=parent, cause=Cause.COUNTED, since=standing.created_at))
+        # Another batch may find the same, before a run has claimed the parent. Of those runs one claims.
+        counted = Resume(id=parent, cause=Cause.COUNTED, since=standing.created_at, armed=standing.epoch)
+        yield Invoke(standing.target, counted)
     return "counted"
 
 

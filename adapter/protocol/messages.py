@@ -68,6 +68,7 @@ class Resume:
     sweeper doesn't, but a firing is for the very time for which its function is armed. Nor does the resumer where it
     goes by a child's record alone: there ``called_at`` is when that child was created. ``looked_at`` is when somebody
     saw that the function doesn't move, and sent a `Cause.CHECK`; the function may have moved before the check comes.
+    ``armed`` is the function's epoch when a `Cause.COUNTED` was sent: it may have been claimed before this one comes.
     """
 
     id: str
@@ -77,6 +78,7 @@ class Resume:
     since: Instant = EPOCH
     looked_at: Instant = EPOCH
     called_at: Instant = EPOCH
+    armed: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +134,7 @@ def to_event(message: Timed) -> dict[str, Any]:
                 "since": message.since or None,
                 "looked_at": message.looked_at or None,
                 "called_at": message.called_at or None,
+                "armed": message.armed,
             }
             if message.firing is not None:
                 body |= {"at": message.firing.at, "epoch": message.firing.epoch}
@@ -180,7 +183,8 @@ def parse_timed(event: Mapping[str, Any]) -> Timed:
         raise BadMessage(f"an envelope resumes for an unknown cause: {named(cause)}")
     firing = Firing(Instant(_whole(event, "at")), _whole(event, "epoch", -1)) if "at" in event else None
     times = {name: Instant(_whole(event, name, EPOCH, least=0)) for name in ("looked_at", "called_at")}
-    return Resume(id=_id(event, "resume"), cause=Cause(cause), firing=firing, **times, **_fate(event))
+    armed = _whole(event, "armed", least=0) if "armed" in event else None
+    return Resume(id=_id(event, "resume"), cause=Cause(cause), firing=firing, armed=armed, **times, **_fate(event))
 
 
 def _fate(event: Mapping[str, Any]) -> dict[str, Any]:

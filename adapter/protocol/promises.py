@@ -163,12 +163,24 @@ class Firing:
     epoch: int = -1
 
 
-def claim(standing: Record | None, firing: Firing | None = None, due_at: Instant | None = None) -> Written:
-    """A run that a count or a timer woke takes over: no run that loaded an older epoch can arm any more.
+def claim(
+    standing: Record | None,
+    by: str,
+    firing: Firing | None = None,
+    due_at: Instant | None = None,
+    armed: int | None = None,
+) -> Written:
+    """A run that a count or a timer woke takes over: no run that loaded an older epoch can arm any more. ``by`` is its
+    request.
 
     A firing is refused once another timer, or none, is armed in its place. If ``epoch`` hasn't moved, the run that sent
     the firing hasn't armed yet: the claim makes that run load again. ``wake_at`` stays, so Lambda's retry of the same
     firing can claim again.
+
+    A count is refused once the function isn't armed any more as it was then, in the epoch ``armed``: each batch of the
+    stream that finds the count reached resumes the function, and one run is enough. What was counted by then has
+    settled before, so whoever claimed or armed meanwhile knows it, or was refused for it. The retry of the request that
+    claimed last isn't refused. It is the only one that goes on if that run died.
     """
     if standing is None:
         return Refused(Refusal.UNKNOWN, None)
@@ -176,8 +188,17 @@ def claim(standing: Record | None, firing: Firing | None = None, due_at: Instant
         return Refused(Refusal.SETTLED, standing)
     if firing is not None and standing.wake_at != firing.at and standing.epoch > firing.epoch:
         return Refused(Refusal.SUPERSEDED, standing)
-    epoch = standing.epoch + 1
-    return changed(standing, epoch=epoch, threshold=None, expects=None, on_reject=False, due_at=due_at)
+    if armed is not None and standing.epoch != armed and standing.claimed_by != by:
+        return Refused(Refusal.SUPERSEDED, standing)
+    return changed(
+        standing,
+        epoch=standing.epoch + 1,
+        claimed_by=by,
+        threshold=None,
+        expects=None,
+        on_reject=False,
+        due_at=due_at,
+    )
 
 
 def postpone(standing: Record | None, was: Instant, due_at: Instant | None) -> Written:

@@ -153,6 +153,9 @@ class Record:
     epoch: int = 0
     """How often the function was claimed or armed: a run that loaded another epoch can't arm it."""
 
+    claimed_by: str = ""
+    """The request id of the invocation that claimed it last: its retry may claim it again."""
+
     arrivals: int = 0
     """How many settlements of its counted children have been added up, some of them perhaps twice."""
 

@@ -85,8 +85,8 @@ def test_a_record_that_waits_for_no_time_has_no_entry(store: Store, root: str) -
     [
         lambda store, root: store.settle(root, State.RESOLVED, "1", 1),
         lambda store, root: store.settle(root, State.CANCELED, "", 1),
-        lambda store, root: store.claim(root),
-        lambda store, root: store.claim(root, Firing(at=10)),
+        lambda store, root: store.claim(root, "q"),
+        lambda store, root: store.claim(root, "q", Firing(at=10)),
         lambda store, root: store.arm(root, Arming(epoch=1, arrivals=0)),
     ],
     ids=["settled", "cancelled", "claimed", "claimed by its firing", "armed without a time"],
@@ -108,7 +108,7 @@ def test_an_entry_vanishes_when_its_wait_has_ended(
         lambda store, root: store.pause(root, "drift"),
         lambda store, root: store.register(root, "other~0"),
         lambda store, root: store.arm(root, Arming(epoch=0, arrivals=0, due_at=99)),
-        lambda store, root: store.claim(root, Firing(at=9)),
+        lambda store, root: store.claim(root, "q", Firing(at=9)),
     ],
     ids=["arrival", "pause", "follower", "overtaken arming", "firing of another timer"],
 )
@@ -187,8 +187,8 @@ def test_a_follower_of_what_has_settled_is_told_the_outcome(store: Store, root: 
 def test_a_firing_claims_only_what_it_was_set_for(store: Store, root: str) -> None:
     """It also claims what its sender is still on its way to arm."""
     record = armed(store, root, at=10)
-    assert store.claim(root, Firing(at=9)) == Refused(Refusal.SUPERSEDED, record)
-    assert store.claim(root, Firing(at=9, epoch=0)) == Refused(Refusal.SUPERSEDED, record)
-    claimed = store.claim(root, Firing(at=9, epoch=1))
-    assert claimed == replace(record, epoch=2, due_at=None)
-    assert store.claim(root, Firing(at=10)) == replace(claimed, epoch=3)
+    assert store.claim(root, "q", Firing(at=9)) == Refused(Refusal.SUPERSEDED, record)
+    assert store.claim(root, "q", Firing(at=9, epoch=0)) == Refused(Refusal.SUPERSEDED, record)
+    claimed = store.claim(root, "q", Firing(at=9, epoch=1))
+    assert claimed == replace(record, epoch=2, claimed_by="q", due_at=None)
+    assert store.claim(root, "q", Firing(at=10)) == replace(claimed, epoch=3)

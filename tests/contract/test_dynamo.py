@@ -51,7 +51,7 @@ def test_a_refused_write_to_another_versions_item_says_so(dynamo: DynamoStore, r
     put(dynamo, Record(id=root, state=State.RESOLVED), v={"N": "2"})
     for write in (
         lambda: dynamo.settle(root, State.RESOLVED, "1", 1),
-        lambda: dynamo.claim(root),
+        lambda: dynamo.claim(root, "q"),
         lambda: dynamo.arrive(root, 1),
         lambda: dynamo.pause(root, "?"),
         lambda: dynamo.arm(root, Arming(epoch=0, arrivals=0)),
@@ -103,7 +103,7 @@ def test_an_armed_item_loses_what_a_claim_removes(dynamo: DynamoStore, root: str
     dynamo.create(Record(id=root))
     dynamo.arm(root, Arming(epoch=0, arrivals=0, threshold=2, on_reject=True, wake_at=9, due_at=9))
     assert {"threshold", "on_reject", "due_at", "due_shard"} <= set(raw(dynamo, root))
-    dynamo.claim(root)
+    dynamo.claim(root, "q")
     assert {"threshold", "on_reject", "due_at", "due_shard"}.isdisjoint(raw(dynamo, root))
 
 
@@ -124,7 +124,7 @@ def test_other_errors_of_aws_pass_through(root: str, table: Table) -> None:
         lambda: absent.read_children(root),
         lambda: absent.create(Record(id=root)),
         lambda: absent.settle(root, State.RESOLVED, "1", 1),
-        lambda: absent.claim(root),
+        lambda: absent.claim(root, "q"),
         lambda: absent.arm(root, Arming(epoch=0, arrivals=0)),
         lambda: absent.arrive(root, 1),
         lambda: absent.pause(root, "?"),

@@ -61,7 +61,11 @@ def test_of_two_runs_that_loaded_the_same_epoch_at_most_one_arms(
         if what.startswith("arm"):
             arming = Arming(epoch=loaded.epoch, arrivals=loaded.arrivals, threshold=int(what[-1]))
             return isinstance(store.arm(root, arming), Record)
-        others = {"claim": store.claim, "arrive": lambda p: store.arrive(p, 1), "pause": lambda p: store.pause(p, "?")}
+        others = {
+            "claim": lambda p: store.claim(p, "q"),
+            "arrive": lambda p: store.arrive(p, 1),
+            "pause": lambda p: store.pause(p, "?"),
+        }
         others[what](root)
         return False
 
@@ -71,7 +75,7 @@ def test_of_two_runs_that_loaded_the_same_epoch_at_most_one_arms(
 def test_a_run_that_was_overtaken_is_told_so(store: Store, root: str) -> None:
     """A claim moves the epoch: a run that loaded before it is superseded."""
     store.create(Record(id=root))
-    claimed = store.claim(root)
+    claimed = store.claim(root, "q")
     assert isinstance(claimed, Record)
     assert store.arm(root, Arming(epoch=0, arrivals=0)) == Refused(Refusal.SUPERSEDED, claimed)
 
@@ -101,13 +105,13 @@ def test_a_cancelled_function_suspends_and_is_woken_until_it_is_closed(store: St
     assert isinstance(armed, Record)
     assert armed.threshold == 1
     assert store.arrive(root, 1) == replace(armed, arrivals=1)
-    claimed = store.claim(root)
-    assert claimed == replace(armed, arrivals=1, epoch=2, threshold=None)
+    claimed = store.claim(root, "q")
+    assert claimed == replace(armed, arrivals=1, epoch=2, claimed_by="q", threshold=None)
     closed = store.close(root)
     assert closed == replace(claimed, closed=True)
     for refused in (
         store.arrive(root, 1),
-        store.claim(root),
+        store.claim(root, "q"),
         store.pause(root, "?"),
         store.hold(root, "?", 1, 2),
         store.arm(root, Arming(epoch=2, arrivals=1, state=state)),
@@ -130,7 +134,7 @@ def test_nothing_can_be_done_to_a_promise_that_does_not_exist(store: Store, prom
     """An update creates nothing."""
     unknown = Refused(Refusal.UNKNOWN, None)
     assert store.settle(promise, State.RESOLVED, "1", 1) == unknown
-    assert store.claim(promise) == unknown
+    assert store.claim(promise, "q") == unknown
     assert store.arm(promise, Arming(epoch=0, arrivals=0)) == unknown
     assert store.arrive(promise, 1) == unknown
     assert store.pause(promise, "?") == unknown
@@ -238,6 +242,7 @@ FULL = Record(
     reply_to="reply-to",
     seen="1,t2,c",
     epoch=3,
+    claimed_by="claimed-by",
     arrivals=4,
     rejected_arrivals=1,
     threshold=5,
@@ -321,7 +326,7 @@ def test_arrivals_only_ever_add(store: Store, new_root: NewRoot, data: st.DataOb
     for count in counts:
         store.arrive(root, count)
         if data.draw(st.booleans()):
-            store.claim(root)
+            store.claim(root, "q")
         stands = store.read_promise(root)
         assert stands is not None
         if data.draw(st.booleans()):

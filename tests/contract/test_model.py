@@ -87,10 +87,15 @@ class Agreement(RuleBasedStateMachine):
         """The first settlement stands."""
         self.both("settle", self.one(data), state, value, at, due_at, *flags)
 
-    @rule(data=st.data(), firing=st.none() | st.builds(Firing, instants, st.integers(-1, 2)))
-    def claim(self, data: st.DataObject, firing: Firing | None) -> None:
+    @rule(
+        data=st.data(),
+        by=st.sampled_from(["request", "another"]),
+        firing=st.none() | st.builds(Firing, instants, st.integers(-1, 2)),
+        armed=st.none() | st.integers(0, 2),
+    )
+    def claim(self, data: st.DataObject, by: str, firing: Firing | None, armed: int | None) -> None:
         """A run takes over, by a count or by a timer."""
-        self.both("claim", self.one(data), firing)
+        self.both("claim", self.one(data), by, firing, None, armed)
 
     @rule(data=st.data())
     def ask(self, data: st.DataObject) -> None:

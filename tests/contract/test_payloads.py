@@ -109,7 +109,7 @@ def test_children_come_with_their_outcomes_and_without_their_arguments(sealed: S
 def test_a_claim_brings_the_arguments_that_a_replay_needs(sealed: SealedStore, root: str) -> None:
     """The claim comes in place of a load."""
     sealed.create(Record(id=root, args="x" * 20_000))
-    claimed = sealed.claim(root)
+    claimed = sealed.claim(root, "q")
     assert isinstance(claimed, Record)
     assert claimed.args == "x" * 20_000
 

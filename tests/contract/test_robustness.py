@@ -126,6 +126,7 @@ def test_an_item_of_another_version_is_not_written_to(dynamo: DynamoStore, root:
     dynamo.client.put_item(TableName=dynamo._table, Item=before)
     arguments: dict[str, tuple[Any, ...]] = {
         "settle": (State.RESOLVED, "1", 1),
+        "claim": ("q",),
         "arm": (Arming(epoch=0, arrivals=0, threshold=1),),
         "arrive": (1,),
         "pause": ("?",),

@@ -174,7 +174,7 @@ def test_what_is_no_settlement_is_dropped(
     """The filter drops creations, arrivals, claims, armings, pauses, registrations, finished steps and schedules."""
     dynamo.create(Record(id=root, target="callee", wake=wake))
     dynamo.arrive(root, 1)
-    dynamo.claim(root)
+    dynamo.claim(root, "q")
     dynamo.arm(root, Arming(epoch=1, arrivals=1, threshold=2, on_reject=True, wake_at=9, due_at=9))
     dynamo.pause(root, "drift")
     dynamo.register(root, "a~0")
@@ -197,7 +197,7 @@ def test_what_happens_after_the_settlement_is_dropped(
     dynamo.settle(root, State.RESOLVED, "1", 2)
     dynamo.create(Record(id=root))
     dynamo.arrive(root, 1)
-    dynamo.claim(root)
+    dynamo.claim(root, "q")
     dynamo.arm(root, Arming(epoch=1, arrivals=1, state=State.CANCELED, threshold=2, wake_at=9, due_at=9))
     dynamo.pause(root, "drift")
     dynamo.close(root)

@@ -104,9 +104,19 @@ def test_of_all_that_settle_one_promise_exactly_one_does(store: Store, root: str
 def test_every_claim_moves_the_epoch_by_one(store: Store, root: str, at_once: AtOnce, _: int) -> None:
     """Any run may take over; each knows an epoch that no other has."""
     store.create(Record(id=root))
-    epochs = [record.epoch for record in written(at_once(lambda _: store.claim(root)))]
-    assert sorted(epochs) == list(range(1, THREADS + 1))
-    assert store.read_promise(root) == Record(id=root, epoch=THREADS)
+    claimed = {record.epoch: record for record in written(at_once(lambda number: store.claim(root, str(number))))}
+    assert sorted(claimed) == list(range(1, THREADS + 1))
+    assert store.read_promise(root) == claimed[THREADS]
+
+
+@pytest.mark.parametrize("_", ROUNDS)
+def test_of_all_that_one_count_resumes_exactly_one_claims(store: Store, root: str, at_once: AtOnce, _: int) -> None:
+    """I5: each batch that finds the count reached sends a message. The others learn that a run took over."""
+    store.create(Record(id=root, epoch=1, arrivals=2, threshold=1))
+    results = at_once(lambda number: store.claim(root, str(number), armed=1))
+    (winner,) = written(results)
+    assert refused(results) == [Refused(Refusal.SUPERSEDED, winner)] * (THREADS - 1)
+    assert winner == Record(id=root, epoch=2, arrivals=2, claimed_by=str(results.index(winner)))
 
 
 @pytest.mark.parametrize("_", ROUNDS)

@@ -44,13 +44,14 @@ messages = st.one_of(
         since=counts,
         looked_at=counts,
         called_at=counts,
+        armed=st.none() | counts,
     ),
     st.builds(Look, id=ids),
 )
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 values = st.recursive(scalars, lambda below: st.lists(below) | st.dictionaries(st.text(), below), max_leaves=5)
 keys = st.sampled_from(
-    [MARK, "start", "resume", "look", "attempt", "crashes", "at", "epoch", "cause", "looked_at", "called_at"]
+    [MARK, "start", "resume", "look", "attempt", "crashes", "at", "epoch", "cause", "looked_at", "called_at", "armed"]
 )
 
 START: dict[str, Any] = {MARK: VERSION, "start": "r", "attempt": 2, "crashes": 1}

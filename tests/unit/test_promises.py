@@ -174,7 +174,7 @@ def test_each_transition_is_refused_where_it_has_no_business(standing: Record | 
     arming = Arming(epoch=2, arrivals=3, state=standing.state if standing else State.PENDING)
     written = {
         "settle": settle(standing, State.RESOLVED, "1", 9),
-        "claim": claim(standing),
+        "claim": claim(standing, "q"),
         "arm": arm(standing, arming),
         "arrive": arrive(standing, 1),
         "pause": pause(standing, "?"),
@@ -203,7 +203,7 @@ def test_no_transition_changes_how_a_settled_promise_ended(standing: Record) -> 
     for written in (
         create(standing, Record(id="r")),
         settle(standing, State.REJECTED, "other", 9),
-        claim(standing),
+        claim(standing, "q"),
         arm(standing, arming),
         arrive(standing, 1),
         pause(standing, "?"),
@@ -219,7 +219,7 @@ def test_a_claim_takes_what_an_arming_set() -> None:
     """A run that loaded before can't arm any more."""
     armed = arm(Record(id="r"), Arming(epoch=0, arrivals=0, threshold=1, on_reject=True, wake_at=5, due_at=5))
     assert armed == Record(id="r", epoch=1, threshold=1, on_reject=True, wake_at=5, due_at=5)
-    assert claim(armed) == Record(id="r", epoch=2, wake_at=5)
+    assert claim(armed, "q") == Record(id="r", epoch=2, claimed_by="q", wake_at=5)
 
 
 @pytest.mark.parametrize(
@@ -237,14 +237,32 @@ def test_a_claim_takes_what_an_arming_set() -> None:
 def test_a_firing_claims_what_is_armed_for_it_or_about_to_be(firing: Firing, claims: bool) -> None:
     """A timer that nothing waits for any more wakes nobody."""
     armed = Record(id="r", epoch=1, wake_at=5)
-    assert isinstance(claim(armed, firing), Record) is claims
+    assert isinstance(claim(armed, "q", firing), Record) is claims
 
 
 def test_a_firing_that_comes_twice_claims_twice() -> None:
     """The platform repeats it if the first run dies."""
-    once = claim(Record(id="r", epoch=1, wake_at=5), Firing(5))
+    once = claim(Record(id="r", epoch=1, wake_at=5), "q", Firing(5))
     assert isinstance(once, Record)
-    assert isinstance(claim(once, Firing(5)), Record)
+    assert isinstance(claim(once, "q", Firing(5)), Record)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "by", "claims"),
+    [
+        (1, "", True),
+        # Another run took over, or armed for something else.
+        (2, "another", False),
+        (3, "another", False),
+        # Lambda's retry: the run died after it had claimed, or armed.
+        (2, "q", True),
+        (3, "q", True),
+    ],
+)
+def test_a_count_claims_what_is_armed_as_it_was_counted(epoch: int, by: str, claims: bool) -> None:
+    """Of all messages that the resumer sends for one arming, one claims; and its retry, since nobody else goes on."""
+    standing = Record(id="r", epoch=epoch, claimed_by=by, arrivals=2)
+    assert isinstance(claim(standing, "q", armed=1), Record) is claims
 
 
 @pytest.mark.parametrize("on_reject", [False, True])

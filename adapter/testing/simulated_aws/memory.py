@@ -93,8 +93,15 @@ class Transitions(ABC):
     def ask(self, promise: str) -> Written:
         return self.write(promise, promises.ask(self.peek(promise)))
 
-    def claim(self, promise: str, firing: Firing | None = None, due_at: Instant | None = None) -> Written:
-        return self.write(promise, promises.claim(self.peek(promise), firing, due_at))
+    def claim(
+        self,
+        promise: str,
+        by: str,
+        firing: Firing | None = None,
+        due_at: Instant | None = None,
+        armed: int | None = None,
+    ) -> Written:
+        return self.write(promise, promises.claim(self.peek(promise), by, firing, due_at, armed))
 
     def postpone(self, promise: str, was: Instant, due_at: Instant | None) -> Written:
         return self.write(promise, promises.postpone(self.peek(promise), was, due_at))

@@ -34,6 +34,7 @@ from tests.faults.crashes.played import (
     drifts,
     hears_apart,
     is_claimed_late,
+    races,
     relies,
     rests,
     sleeps_while_it_is_out,
@@ -129,6 +130,18 @@ def fired_twice(cloud: LocalCloud) -> object:
     cloud.watchers.append(again)
     cloud.kill(rests, Create, "after")
     return cloud.run(rests)
+
+
+def counted_twice(cloud: LocalCloud) -> object:
+    """Two batches find that enough has settled, before the function has claimed; of their runs one goes on."""
+
+    def again(event: Event) -> None:
+        own = cloud.peek(event.promise) if event.what == "waking" else None
+        if own is not None and own.threshold is not None:
+            sent(cloud, DEFAULT_FUNCTION, Resume(id=own.id, cause=Cause.COUNTED, armed=own.epoch))
+
+    cloud.watchers.append(again)
+    return cloud.run(races)
 
 
 def settled_in_its_place(cloud: LocalCloud) -> object:

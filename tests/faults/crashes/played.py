@@ -256,6 +256,14 @@ async def rests() -> int:
 
 
 @durable
+async def races() -> int:
+    """An inline step follows the first of two calls."""
+    pending = [asyncio.ensure_future(leaf(1)), asyncio.ensure_future(leaf(2))]
+    await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+    return await run(int, "4") + sum(await asyncio.gather(*pending))
+
+
+@durable
 async def counts() -> int:
     return sum(await asyncio.gather(leaf(1), leaf(2))) + sum(await asyncio.gather(leaf(1), leaf(2)))
 

@@ -171,6 +171,7 @@ ROWS = {
     "claim": Row("calls", LAMBDA, of(Claim)),
     "watch-deadline": Row("is claimed late", LAMBDA, to_root(SendAt, Look)),
     "refused-claim": Row("fired twice", LAMBDA, of(Claim), later=2),
+    "claim-what-is-claimed": Row("counted twice", LAMBDA, of(Claim), later=1),
     "send-timer": Row("waits", ":waits", sent(SendAt, Resume, Cause.TIMER)),
     "arm": Row("calls", ":calls", of(Arm)),
     "yield": Row("works", ":works", sent(Invoke, Resume, Cause.AGAIN)),

@@ -53,7 +53,7 @@ class Rules:
 TRANSITIONS: dict[type[Any], Callable[[Record | None, Any], Any]] = {
     Create: lambda standing, asked: promises.create(standing, asked.record),
     Ask: lambda standing, asked: promises.ask(standing),
-    Claim: lambda standing, asked: promises.claim(standing, asked.firing),
+    Claim: lambda standing, asked: promises.claim(standing, asked.by, asked.firing, armed=asked.armed),
     Arrive: lambda standing, asked: promises.arrive(standing, asked.count, asked.rejected),
     Close: lambda standing, asked: promises.close(standing),
     Hold: lambda standing, asked: promises.hold(standing, asked.why, asked.since, asked.retry_at),

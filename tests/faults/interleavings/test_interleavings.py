@@ -66,6 +66,7 @@ EXPLORED = [
     (programs.branches, 0, 0, 1),
     (programs.branches, 1, 0, 0),
     (programs.diverging, 0, 0, 1),
+    (programs.converging, 0, 0, ANY_NUMBER),
     (programs.converging, 1, 0, effort(1, 2)),
     (programs.shared, 0, 0, ANY_NUMBER),
     (programs.shared, 2, 0, 0),

@@ -112,8 +112,8 @@ OF_RUNS = [
         bug="A run that a count or a timer woke doesn't claim.",
         breaks="I5",
         file="adapter/engine/run.py",
-        old="            if claims:",
-        new="            if False:",
+        old="        if claims:\n",
+        new="        claims = False\n        if claims:\n",
         check=(
             "tests/simulation/test_timers.py::test_a_message_for_a_time_that_is_not_waited_for_any_more_runs_no_code",
         ),

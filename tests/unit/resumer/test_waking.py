@@ -21,7 +21,7 @@ def test_a_parent_is_counted_once_per_batch_and_resumed_once(table: Table) -> No
     assert table.handle(*(table.settled("once", n) for n in range(5))) == []
     assert table.arrivals("once") == 5
     assert table.cloud.stats.writes == 2  # The parent's creation, and its update.
-    assert table.invoked() == [("lambda-of-once", Resume(id="once", cause=Cause.COUNTED))]
+    assert table.invoked() == [("lambda-of-once", Resume(id="once", cause=Cause.COUNTED, armed=1))]
 
 
 def test_each_parent_of_a_batch_is_counted_by_its_own(table: Table) -> None:
@@ -58,7 +58,7 @@ def test_a_rejection_wakes_at_once_where_that_is_asked_for(table: Table, state: 
     assert table.handle(table.settled(name, 0)) == []
     assert table.invoked() == []
     assert table.handle(table.settled(name, 1, state, kind=Kind.EXTERNAL)) == []
-    assert table.invoked() == [(f"lambda-of-{name}", Resume(id=name, cause=Cause.COUNTED))]
+    assert table.invoked() == [(f"lambda-of-{name}", Resume(id=name, cause=Cause.COUNTED, armed=1))]
 
 
 def test_a_rejection_counts_like_a_value_where_it_is_not_asked_for(table: Table) -> None:
@@ -84,7 +84,7 @@ def test_a_canceled_function_is_resumed_itself(table: Table, state: State) -> No
     assert table.handle(table.settled(name, 0, state)) == []
     assert table.invoked() == [
         ("lambda-of-step", Resume(id=child_id(name, 0), cause=Cause.CANCEL)),
-        (f"lambda-of-{name}", Resume(id=name, cause=Cause.COUNTED)),
+        (f"lambda-of-{name}", Resume(id=name, cause=Cause.COUNTED, armed=1)),
     ]
 
 
