@@ -110,6 +110,9 @@ class AwsHost(EngineHost):
     def new_id(self) -> str:
         return uuid.uuid4().hex
 
+    def pass_time(self, seconds: float) -> None:
+        time.sleep(seconds)
+
     def handle(self, event: Any, context: Any, root: Any, timeout: float | None = None) -> dict[str, Any]:
         silence_replays()
         return super().handle(event, context, root, timeout)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import assert_never
 
 from adapter.api import handles
-from adapter.cli.reading import Reader
 from adapter.engine import hosts
 from adapter.engine.host import EngineHost
 from adapter.engine.operations import Invoke
@@ -18,9 +17,7 @@ from adapter.protocol.records import Kind, Record, State
 from adapter.protocol.signs import Deadlocked, Expired, Held, Lost, Over, Paused, Running, Verdict, Waiting, Why
 from adapter.protocol.standing import Way, named
 from adapter.protocol.times import EPOCH
-
-WALKED = 1_000
-"""One command looks at so many functions."""
+from adapter.steering.reading import WALKED, Reader
 
 _FROM_OUTSIDE = (Kind.CALL, Kind.EXTERNAL, Kind.FOLLOW)
 

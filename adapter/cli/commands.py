@@ -2,96 +2,20 @@
 
 from __future__ import annotations
 
-import functools
 import json
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
-from adapter.cli import acting, moving, redriving, showing
+from adapter.cli import acting, finding, moving, redriving, showing
 from adapter.cli.adopting.setups import Finding
-from adapter.cli.reading import LOOKED_AT, Reader
-from adapter.engine import hosts
+from adapter.cli.places import Place, on_host
 from adapter.engine.host import EngineHost
-from adapter.errors import ConfigurationError, DurableError
-from adapter.protocol.variables import described
+from adapter.steering.reading import Reader
 
 
-class _Place(click.Group):
-    """A group of commands that tell a failure in one line."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except DurableError as error:
-            raise _said(str(error)) from None
-        except Exception as error:
-            text = _by_aws(error)
-            if text is None:
-                raise
-            raise _said(text) from None
-
-
-def _said(text: str) -> click.ClickException:
-    return click.ClickException(showing.shown(" ".join(text.split())))
-
-
-def _by_aws(error: Exception) -> str | None:
-    """A failure of AWS, or on the way to it, in words; None for any other failure."""
-    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
-
-    if isinstance(error, NoCredentialsError):
-        return "no AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-    if isinstance(error, ClientError):
-        code = error.response.get("Error", {}).get("Code", "")
-        if code == "ResourceNotFoundException" and error.operation_name != "Invoke":
-            return (
-                "there is no such table here: DURABLE_TABLE or --table has to be its name, in this account and region"
-            )
-        return str(error)
-    return str(error) if isinstance(error, BotoCoreError) else None
-
-
-def _on_host(command: Callable[..., None]) -> Callable[..., None]:
-    """A command that needs the table. Others, and the help of this one, need none."""
-
-    @functools.wraps(command)
-    def connected(*args: Any, **kwargs: Any) -> None:
-        ctx = click.get_current_context()
-        command(ctx.with_resource(_host(ctx.obj)), *args, **kwargs)
-
-    return connected
-
-
-@contextmanager
-def _host(place: dict[str, str]) -> Iterator[EngineHost]:
-    """The host of the commands: an entered LocalCloud, or the one that environment and options describe."""
-    if not place:
-        try:
-            found = hosts.current()
-        except ConfigurationError:
-            if described(os.environ).get("DURABLE_TABLE"):
-                raise
-            raise ConfigurationError("which table? Set DURABLE_TABLE to its name, or give --table") from None
-        yield found
-        return
-    from adapter.aws.wiring import connect
-
-    if "DURABLE_TABLE" not in {**described(os.environ), **place}:
-        raise ConfigurationError("which table? Set DURABLE_TABLE to its name, or give --table")
-    made = connect({**os.environ, **place})
-    hosts.enter(made)
-    try:
-        yield made
-    finally:
-        hosts.leave(made)
-
-
-@click.group(cls=_Place, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Place, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--table", metavar="NAME", help="The promises' table; by default DURABLE_TABLE.")
 @click.option("--region", metavar="NAME", help="Its AWS region; by default AWS_REGION, or the profile's.")
 @click.pass_context
@@ -111,7 +35,7 @@ def durable(ctx: click.Context, table: str | None, region: str | None) -> None:
 @click.option("--width", default=10, show_default=True, type=click.IntRange(min=1), help="Promises of each function.")
 @click.option("--values", is_flag=True, help="Arguments and outcomes, too; they may be secret.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-@_on_host
+@on_host
 def show(host: EngineHost, promise: str, depth: int, width: int, values: bool, as_json: bool) -> None:
     """Show a promise, those below it, and how each stands."""
     reader = Reader(host)
@@ -122,33 +46,10 @@ def show(host: EngineHost, promise: str, depth: int, width: int, values: bool, a
         showing.put(showing.tree(node, reader.now))
 
 
-@durable.command("list")
-@click.option("--all", "everything", is_flag=True, help="Settled ones, too, while the index has them.")
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(min=1), help="So many at most.")
-@_on_host
-def list_(host: EngineHost, everything: bool, limit: int) -> None:
-    """List executions that aren't settled, oldest first.
-
-    One that began a few seconds ago may be missing.
-    """
-    reader = Reader(host)
-    found = reader.overview(limit, everything)
-    if found.nodes:
-        showing.put(showing.listing(found, reader.now))
-    else:
-        click.echo("nothing runs: every execution is settled" if not everything else "no executions in the index")
-    if found.more:
-        click.echo(f"and {found.more:,} more: --limit {len(found.nodes) + found.more}", err=True)
-    if found.partial:
-        click.echo(f"only {max(LOOKED_AT, limit):,} entries of the index were looked at: it has more", err=True)
-    for text in found.unreadable:
-        click.echo(showing.shown(f"left out: {text}"), err=True)
-
-
 @durable.command()
 @click.argument("promise", metavar="ID")
 @click.option("--force", is_flag=True, help="Invoke ID itself, whatever it does; a step may run twice.")
-@_on_host
+@on_host
 def resume(host: EngineHost, promise: str, force: bool) -> None:
     """Invoke again whatever is paused or lost, of ID and below it.
 
@@ -160,7 +61,7 @@ def resume(host: EngineHost, promise: str, force: bool) -> None:
 
 @durable.command()
 @click.argument("promise", metavar="ID")
-@_on_host
+@on_host
 def cancel(host: EngineHost, promise: str) -> None:
     """Cancel a promise; its function sees CancelledError."""
     click.echo(showing.shown(acting.cancel(host, promise)))
@@ -169,7 +70,7 @@ def cancel(host: EngineHost, promise: str) -> None:
 @durable.command()
 @click.argument("promise", metavar="ID")
 @click.argument("value", metavar="JSON")
-@_on_host
+@on_host
 def resolve(host: EngineHost, promise: str, value: str) -> None:
     """Settle a promise with a value, checked against its type."""
     click.echo(showing.shown(acting.resolve(host, promise, value)))
@@ -178,7 +79,7 @@ def resolve(host: EngineHost, promise: str, value: str) -> None:
 @durable.command()
 @click.argument("promise", metavar="ID")
 @click.argument("message")
-@_on_host
+@on_host
 def reject(host: EngineHost, promise: str, message: str) -> None:
     """Settle a promise with an error, a RuntimeError."""
     click.echo(showing.shown(acting.reject(host, promise, message)))
@@ -186,7 +87,7 @@ def reject(host: EngineHost, promise: str, message: str) -> None:
 
 @durable.command()
 @click.option("--dry-run", is_flag=True, help="Only list them.")
-@_on_host
+@on_host
 def redrive(host: EngineHost, dry_run: bool) -> None:
     """Send again the stream records that wait for a person.
 
@@ -200,7 +101,7 @@ def redrive(host: EngineHost, dry_run: bool) -> None:
 @click.argument("old", required=False)
 @click.argument("new", required=False)
 @click.option("--undo", is_flag=True, help="Take back the move of OLD.")
-@_on_host
+@on_host
 def move(host: EngineHost, old: str | None, new: str | None, undo: bool) -> None:
     """Find the Lambda OLD under the name NEW, once there is no OLD any more.
 
@@ -220,7 +121,7 @@ def _moved(host: EngineHost, old: str | None, new: str | None, undo: bool) -> It
 
 @durable.command("rotate-keys")
 @click.option("--drop", is_flag=True, help="Refuse what other keys signed, from now on: one of them is known.")
-@_on_host
+@on_host
 def rotate_keys(host: EngineHost, drop: bool) -> None:
     """Sign the messages between Lambdas by another key.
 
@@ -300,3 +201,7 @@ def infra(directory: Path) -> None:
 
     for line in renew(directory):
         click.echo(showing.shown(line))
+
+
+for command in (finding.list_, finding.count):
+    durable.add_command(command)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -16,10 +16,12 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from adapter.cli.reading import Node, Overview
 from adapter.protocol.records import Kind, Record
 from adapter.protocol.standing import Way, function_of, span
 from adapter.protocol.times import Instant
+from adapter.steering.filters import STATES, failure
+from adapter.steering.finding import Count
+from adapter.steering.reading import Node
 
 WIDE = 100_000
 """Columns where the output is no terminal: so nothing is wrapped."""
@@ -89,21 +91,49 @@ def _what(record: Record) -> str:
             return f"schedule of {function_of(record.fn)}"
 
 
-def listing(overview: Overview, now: Instant) -> Table:
-    """A row for each execution."""
-    table = Table(box=None, pad_edge=False, header_style="")
-    for column in ("ID", "FUNCTION", "STATE", "AGE", "HOW IT STANDS"):
-        table.add_column(column, overflow="fold")
-    for node in overview.nodes:
+def listing(nodes: Sequence[Node], now: Instant, messages: bool = False) -> Table:
+    """A row for each execution. ``messages``: with those of errors, which may be secret."""
+    table = _table("ID", "FUNCTION", "STATE", "AGE", "HOW IT STANDS")
+    for node in nodes:
         record, stands = node.record, node.standing
         table.add_row(
             Text(shown(record.id)),
             Text(shown(_what(record))),
             Text(record.state.value, _COLORS[stands.way]),
             Text(span(now - record.created_at)),
-            Text(shown(stands.text)),
+            Text(shown(stands.text + _failure(record, messages))),
         )
     return table
+
+
+def _failure(record: Record, messages: bool) -> str:
+    kind, message = failure(record)
+    return f": {kind}{f': {message}' if messages and message else ''}" if kind else ""
+
+
+def tally(counts: Sequence[Count]) -> Table:
+    """A row for each function, and a column for each state."""
+    states = list(dict.fromkeys(word for word in STATES for one in counts if one.state == word))
+    table = _table("FUNCTION", *(state.upper() for state in states))
+    for fn in dict.fromkeys(one.fn for one in counts):
+        of = {one.state: one.count for one in counts if one.fn == fn}
+        table.add_row(Text(shown(function_of(fn))), *(Text(f"{of.get(state, 0):,}") for state in states))
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def line(node: Node, messages: bool = False) -> str:
+    """An execution of a list as one line of JSON, for scripts."""
+    kind, message = failure(node.record)
+    error = {"class": kind} | ({"message": message} if messages else {}) if kind else None
+    found = {name: value for name, value in as_json(node).items() if name not in ("children", "hidden")}
+    return json.dumps(found | {"tags": dict(node.record.tags), "error": error})
 
 
 def as_json(node: Node) -> dict[str, Any]:

@@ -62,6 +62,20 @@ def decode_exception(text: str) -> BaseException:
         raise CodecError(f"an exception can't be read: {type(error).__name__}: {error}") from None
 
 
+def named_in(text: str) -> tuple[str, str]:
+    """The class and the message of an encoded exception, without making it: ``shop.errors.Declined``, ``ValueError``.
+
+    Both are empty where the text is no such exception.
+    """
+    try:
+        data = json.loads(text)
+        return _part(data, "class", str, "").replace(":", ".").removeprefix("builtins."), _part(
+            data, "message", str, ""
+        )
+    except (ValueError, RecursionError):
+        return "", ""
+
+
 def _pack(exc: BaseException, depth: int) -> dict[str, Any]:
     kind = type(exc)
     name = _head(f"{kind.__module__}:{kind.__qualname__}")

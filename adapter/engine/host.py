@@ -54,6 +54,10 @@ class EngineHost:
         """Wait for the settled record; None if ``timeout`` seconds pass first."""
         raise NotImplementedError
 
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass outside of any invocation, for who looks again, or goes slowly."""
+        raise NotImplementedError
+
     def handle(
         self,
         event: Any,

@@ -432,8 +432,12 @@ class _Run:
         return self.caller.request_id if prompts(self.own) else ""
 
     def _settle_own(self, outcome: Outcome) -> Generator[Operation, Any, Written]:
-        """Settle the function. If its execution expires, and has no objects, nobody needs to look at it any more."""
-        expires = parent_of(self.own.id) is None and self.own.expires is not None and not self.own.objects
+        """Settle the function. If its execution expires, and has no objects, nobody needs to look at it any more.
+
+        But what failed stays in the index, where a person finds it.
+        """
+        expires = self.own.expires is not None and not self.own.objects and outcome.state is not State.REJECTED
+        expires = expires and parent_of(self.own.id) is None
         written: Written = yield Settle(
             self.own.id, outcome.state, outcome.text, unless_objects=expires, prompted_by=self._prompts()
         )

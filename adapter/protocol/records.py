@@ -108,7 +108,7 @@ class Record:
     kind: Annotated[Kind, Mark.ALWAYS, Mark.INDEXED] = Kind.CALL
     """What settles it: `call`, `inline`, `external`, `follow`, `detach` or `schedule`."""
 
-    fn: str = ""
+    fn: Annotated[str, Mark.INDEXED] = ""
     """The name of the durable function, or of the code of an inline step."""
 
     target: Annotated[str, Mark.INDEXED] = ""
@@ -126,10 +126,10 @@ class Record:
     value: Annotated[str, Mark.SEALED] = ""
     """The outcome, as JSON: a value or an exception."""
 
-    created_at: Annotated[Instant, Mark.ALWAYS] = EPOCH
+    created_at: Annotated[Instant, Mark.ALWAYS, Mark.INDEXED] = EPOCH
     """When it was created, in microseconds since the epoch."""
 
-    settled_at: Instant = EPOCH
+    settled_at: Annotated[Instant, Mark.INDEXED] = EPOCH
     """When it settled, in microseconds since the epoch; 0: it is pending."""
 
     by: str = ""

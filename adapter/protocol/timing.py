@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from adapter.errors import ConfigurationError
 from adapter.protocol.ids import SCHEDULE
 from adapter.protocol.making import changed
-from adapter.protocol.records import Record
+from adapter.protocol.records import Record, State
 from adapter.protocol.times import DAY, EPOCH, HOUR, LATEST, MINUTE, SECOND, Instant, Span, floor
 
 HORIZON = 15 * MINUTE
@@ -56,7 +56,10 @@ SHARDS = (*map(str, range(8)), SCHEDULES)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """What the index says of a record: it is due ``at``. ``over``: it waits for its removal."""
+    """What the index says of a record: it is due ``at``. ``over``: it waits for its removal.
+
+    A list of executions goes by the function, the state and the times, without a read of each record.
+    """
 
     id: str
     target: str
@@ -64,6 +67,10 @@ class Due:
     wake_at: Instant | None = None
     deadline: Instant | None = None
     over: bool = False
+    fn: str = ""
+    state: State = State.PENDING
+    created_at: Instant = EPOCH
+    settled_at: Instant = EPOCH
 
     @property
     def wakes(self) -> bool:
@@ -87,6 +94,10 @@ def due_of(record: Record) -> Due | None:
         wake_at=record.wake_at,
         deadline=record.deadline,
         over=record.over,
+        fn=record.fn,
+        state=record.state,
+        created_at=record.created_at,
+        settled_at=record.settled_at,
     )
 
 

@@ -38,6 +38,7 @@ from adapter.testing.simulated_aws.rules import Minutely
 from adapter.testing.simulated_aws.service import Service
 from adapter.testing.standstill import Movement, stuck
 from adapter.testing.stats import Stats
+from adapter.testing.steering import Steering
 from adapter.testing.verifying import Verifier
 
 P = ParamSpec("P")
@@ -48,7 +49,7 @@ LANES = 4
 """Shards of the stream, if a fault may put them out of step."""
 
 
-class LocalCloud(Interventions):
+class LocalCloud(Interventions, Steering):
     """The table, its stream, the functions and the clock of an application, in this process.
 
     Args:

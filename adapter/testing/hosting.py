@@ -165,3 +165,6 @@ class LocalHost(EngineHost):
 
     def wait(self, promise: str, timeout: float | None) -> Record | None:
         return self._cloud.wait(promise, timeout)
+
+    def pass_time(self, seconds: float) -> None:
+        self._cloud.advance(seconds)

@@ -22,6 +22,10 @@ class Waiting(Protocol):
 
     def new_id(self) -> str: ...
 
+    def advance(self, seconds: float) -> None:
+        """Move time forward, and drive what falls due on the way."""
+        ...
+
     def peek(self, promise: str, *, opened: bool = True) -> Record | None:
         """Read a record without counting the read. ``opened``: with its arguments and its outcome."""
         ...

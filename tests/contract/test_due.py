@@ -47,8 +47,17 @@ def test_an_entry_says_whether_its_promise_is_over(
     """The sweeper then has it removed, whatever it waited for before."""
     record = Record(id=root, kind=kind, state=state, closed=closed, target="f", wake_at=7, due_at=7)
     store.create(record)
-    assert due(store, root) == [Due(id=root, target="f", at=7, wake_at=7, over=record.over)]
+    assert due(store, root) == [Due(id=root, target="f", at=7, wake_at=7, over=record.over, state=state)]
     assert due(store, root)[0].wakes is not record.over
+
+
+def test_an_entry_says_all_that_a_list_of_executions_shows(store: Store, root: str) -> None:
+    """A list goes by the function, the state and the times, and reads no record for them."""
+    store.create(Record(id=root, fn="shop:checkout", target="f", created_at=5, due_at=7))
+    assert due(store, root) == [Due(id=root, target="f", at=7, fn="shop:checkout", created_at=5)]
+    store.settle(root, State.REJECTED, "{}", 6, 9)
+    (entry,) = due(store, root)
+    assert (entry.fn, entry.state, entry.created_at, entry.settled_at) == ("shop:checkout", State.REJECTED, 5, 6)
 
 
 def test_what_is_due_later_is_not_among_what_is_due(store: Store, root: str) -> None:

@@ -11,9 +11,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from adapter import attach, durable, errors, run
-from adapter.cli.reading import Reader
 from adapter.engine import registry
 from adapter.protocol.standing import Standing, Way
+from adapter.steering.reading import Reader
 from adapter.testing import Event, Killed, LocalCloud
 from tests.support.laws import HOUR, Limit, slow, step
 

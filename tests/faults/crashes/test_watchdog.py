@@ -10,11 +10,11 @@ import pytest
 
 from adapter import Retry, attach, durable, errors, promise, resolve
 from adapter.cli.acting import resume
-from adapter.cli.reading import Reader
 from adapter.engine.ports import drive
 from adapter.lambdas.watchdog import look
 from adapter.protocol.times import SECOND
 from adapter.protocol.timing import MAX_WATCH, QUIET, WATCH
+from adapter.steering.reading import Reader
 from adapter.testing import Faults, LocalCloud
 from adapter.testing.events import Event
 from adapter.testing.simulated_aws.lambdas import Function

@@ -55,6 +55,18 @@ OF_EXPIRY = [
         check=(f"{EXPIRY}::test_a_large_value_that_comes_while_the_root_settles_is_not_missed",),
     ),
     Mutation(
+        name="failed-leaves-the-index",
+        bug="A failed root that expires leaves the index, and no list finds it.",
+        breaks="finding",
+        file="adapter/engine/run.py",
+        old=" and outcome.state is not State.REJECTED",
+        new="",
+        check=(
+            "tests/simulation/command/test_finding.py"
+            "::test_a_failed_execution_with_a_deadline_is_found_until_its_retention_is_over",
+        ),
+    ),
+    Mutation(
         name="mark-leaves-the-index",
         bug="A mark doesn't bring a root back into the index that has left it.",
         breaks="objects",

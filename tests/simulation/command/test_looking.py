@@ -8,7 +8,6 @@ from typing import Any
 
 from adapter import attach, durable, promise, schedule
 from adapter.aws.items import to_item
-from adapter.cli.reading import LOOKED_AT
 from adapter.protocol.records import Kind, Record, State, Wake
 from adapter.protocol.timing import indexed
 from adapter.testing import LocalCloud
@@ -139,21 +138,6 @@ def test_list_has_who_still_cleans_up_and_all_of_the_index_if_asked(cloud: Local
     store.create(replace(indexed(done), settled_at=cloud.clock(), state=State.RESOLVED))
     assert "done" not in said("list")
     assert "done" in said("list", "--all")
-
-
-def test_list_says_what_it_leaves_out(cloud: LocalCloud) -> None:
-    """It leaves out what is beyond the limit, and beyond what it looks at."""
-    for number in range(3):
-        deadlock.with_options(id=f"d{number}").start()
-        cloud.advance(1)
-    result = invoke("list", "--limit", "2")
-    assert [line.split()[0] for line in result.stdout.splitlines()] == ["ID", "d0", "d1"]
-    assert result.stderr == "and 1 more: --limit 3\n"
-    store: Any = cloud._world.store
-    for number in range(LOOKED_AT):
-        store.create(indexed(Record(id=f"more{number}", fn="f", target="t", created_at=cloud.clock())))
-    assert f"only {LOOKED_AT:,} entries of the index were looked at" in invoke("list").stderr
-    assert "looked at" not in invoke("list", "--limit", str(LOOKED_AT + 3)).stderr
 
 
 def test_what_cannot_be_read_hides_nothing_else() -> None:

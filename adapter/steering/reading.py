@@ -1,15 +1,14 @@
-"""The commands that only read: the tree under a promise, and the executions that the index knows."""
+"""What is read of executions: the tree under a promise, and what the index knows. It changes nothing."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import heapq
 import itertools
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from adapter.engine.host import EngineHost
 from adapter.engine.operations import Many, Now, PeekFunction, PeekPromise, ReadPromise
@@ -18,16 +17,18 @@ from adapter.protocol.ids import is_id, parent_of
 from adapter.protocol.moves import UNMOVED, Moves
 from adapter.protocol.records import Kind, Record, Stored
 from adapter.protocol.signs import Roots, followed
-from adapter.protocol.standing import Standing, Way, standing
+from adapter.protocol.standing import Standing, standing
 from adapter.protocol.times import NEVER, Instant
 from adapter.protocol.timing import SCHEDULES, SHARDS, Due
-
-LOOKED_AT = 1_000
-"""A list reads the records of so many entries of the index. Each takes a request or more."""
 
 TOGETHER = 50
 """Requests side by side."""
 
+WALKED = 1_000
+"""One command looks at so many functions below one."""
+
+
+T = TypeVar("T")
 
 Peeked = tuple[Record, Sequence[Record]]
 
@@ -55,16 +56,6 @@ class Node:
     values: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Overview:
-    """Executions, oldest first; ``more`` are left out. ``partial``: the index has more entries than were read."""
-
-    nodes: Sequence[Node]
-    more: int
-    partial: bool
-    unreadable: Sequence[str]
-
-
 class Reader:
     """Reads from a host. All times are relative to when it was made."""
 
@@ -90,7 +81,7 @@ class Reader:
 
     def _complete(self, found: Sequence[Peeked]) -> list[Family]:
         ids = dict.fromkeys(root for own, children in found for root in followed(own, children, self.now))
-        roots = {root: record for some in _batches(ids) for root, record in self._roots(some)}
+        roots = {root: record for some in batches(ids) for root, record in self._roots(some)}
         return [Family(own, children, roots) for own, children in found]
 
     def _roots(self, ids: Sequence[str]) -> Iterator[tuple[str, Record | None]]:
@@ -161,29 +152,26 @@ class Reader:
             return {"unreadable": str(unreadable)}
         return {name: text for name, text in (("args", opened.args), ("value", opened.value)) if text}
 
-    # A list.
+    def below(self, family: Family) -> Iterator[Family]:
+        """The functions at work below a function, level by level, up to `WALKED` of them."""
+        wanted = deque(_at_work(family))
+        for _ in range(-(-WALKED // TOGETHER)):
+            batch = [wanted.popleft() for _ in range(min(TOGETHER, len(wanted)))]
+            for found in self.families(batch, []):
+                yield found
+                wanted.extend(_at_work(found))
 
-    def overview(self, limit: int, everything: bool) -> Overview:
-        """The oldest executions that aren't settled; with ``everything``, also settled ones that the index has."""
-        unreadable: list[str] = []
-        shards = [self._entries(shard, unreadable) for shard in SHARDS if shard != SCHEDULES]
-        merged = heapq.merge(*shards, key=lambda due: due.at)
-        entries = (due for due in merged if parent_of(due.id) is None and (everything or not due.over))
-        found = list(itertools.islice(entries, max(LOOKED_AT, limit) + 1))
-        looked_at = dict.fromkeys(due.id for due in found[: max(LOOKED_AT, limit)])
-        batches = (self._complete(self._glances(ids, unreadable)) for ids in _batches(looked_at))
-        nodes = [
-            Node(record=family.own, standing=stands, hidden={}, values={})
-            for family in itertools.chain.from_iterable(batches)
-            if (stands := self.stands(family)).way is not Way.SETTLED or everything
-        ]
-        nodes.sort(key=lambda node: (node.record.created_at, node.record.id))
-        return Overview(
-            nodes=nodes[:limit],
-            more=max(0, len(nodes) - limit),
-            partial=len(found) > len(looked_at),
-            unreadable=unreadable,
-        )
+    # Many executions.
+
+    def entries(self, unreadable: list[str]) -> Iterator[Due]:
+        """What the index says of executions, in no order; `unreadable` gets what it says of nothing that is known."""
+        for shard in SHARDS:
+            if shard != SCHEDULES:
+                yield from (due for due in self._entries(shard, unreadable) if parent_of(due.id) is None)
+
+    def families(self, ids: Sequence[str], unreadable: list[str]) -> list[Family]:
+        """The promises of these ids that exist, each with its children."""
+        return self._complete(self._glances(ids, unreadable))
 
     def _entries(self, shard: str, unreadable: list[str]) -> Iterator[Due]:
         try:
@@ -210,13 +198,17 @@ class Reader:
             return None, ()
 
 
+def _at_work(family: Family) -> list[str]:
+    return [child.id for child in family.children if child.kind is Kind.CALL and child.runnable]
+
+
 def _chosen(children: Sequence[Record], width: int) -> list[Record]:
     """The first ones, in order. Pending ones come before settled ones."""
     unsettled_first = sorted(children, key=lambda child: (not child.pending, child.ordinal))
     return sorted(unsettled_first[:width], key=lambda child: child.ordinal)
 
 
-def _batches(ids: Iterable[str]) -> Iterator[list[str]]:
-    left = iter(ids)
+def batches(items: Iterable[T]) -> Iterator[list[T]]:
+    left = iter(items)
     while batch := list(itertools.islice(left, TOGETHER)):
         yield batch
