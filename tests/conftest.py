@@ -1,8 +1,10 @@
-"""No law is held to a time: the machine may be busy with something else."""
+"""No law is held to a time: the machine may be busy with something else. How often it is tried is asked of `effort`."""
 
 from __future__ import annotations
 
 from hypothesis import settings
 
-settings.register_profile("untimed", deadline=None)
+from tests.support.effort import effort
+
+settings.register_profile("untimed", deadline=None, max_examples=effort(30, 200))
 settings.load_profile("untimed")

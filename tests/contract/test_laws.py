@@ -15,11 +15,12 @@ from adapter.protocol.ids import BUCKET, child_id
 from adapter.protocol.promises import MAX_AWAITERS, Arming, Refusal, Refused
 from adapter.protocol.records import Kind, Record, State, Wake
 from tests.contract.strategies import RUNNABLE, SETTLED, any_record, created, texts, times
+from tests.support.effort import effort
 
 NewRoot = Callable[[], str]
 
 # A fixture that lives longer than one example is what these tests want: a fresh id keeps examples apart.
-drawn = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+drawn = settings(max_examples=effort(8, 40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 settlements = st.tuples(st.sampled_from(SETTLED), texts, times)
 

@@ -27,6 +27,7 @@ from adapter.protocol.records import Record, State
 from adapter.protocol.timing import shard_of
 from tests.contract.stores import STORES, ModelStore
 from tests.contract.strategies import RUNNABLE, SETTLED, counts, created, texts, times
+from tests.support.effort import effort
 
 _examples = itertools.count()
 
@@ -233,9 +234,8 @@ def test_a_store_agrees_with_the_pure_transitions_after_every_step(name: str) ->
         run_state_machine_as_test(
             machine,
             settings=settings(
-                max_examples=20,
+                max_examples=effort(10, 60),
                 stateful_step_count=20,
-                deadline=None,
                 suppress_health_check=list(HealthCheck),
             ),
         )

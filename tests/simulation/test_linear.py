@@ -90,7 +90,7 @@ def each(function: Durable[[int], int], n: int) -> float:
 def test_a_step_after_many_others_makes_as_many_calls_as_one_after_few(function: Durable[[int], int]) -> None:
     """No resume looks at all records that there are."""
     each(function, 10)
-    few, many = effort((50, 400), (100, 2_000))
+    few, many = effort((40, 200), (100, 2_000))
     assert each(function, many) <= 1.1 * each(function, few)
 
 
@@ -113,7 +113,7 @@ def cold(n: int) -> tuple[float, float]:
 
 def test_a_resume_without_its_sandbox_looks_at_each_promise_once() -> None:
     """Its calls and its read units grow with the promises, and no faster."""
-    few, many = effort((200, 1_000), (500, 5_000))
+    few, many = effort((150, 600), (500, 5_000))
     cold(10)
     (calls, units), (more_calls, more_units) = cold(few), cold(many)
     assert more_calls <= 1.1 * calls

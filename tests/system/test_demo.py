@@ -15,6 +15,7 @@ from adapter.testing import Event, LocalCloud
 from adapter.testing.show import show
 from handlers.factorial import factorial
 from handlers.survey import measure, survey
+from tests.support.effort import ENGINE
 
 ROOT = Path(__file__).parents[2]
 MODULES = ["bisect", "calendar", "cmd", "code", "colorsys", "copy", "csv", "dis", "fnmatch", "heapq"]
@@ -71,7 +72,7 @@ def test_demo_stays_readable_in_a_pipe(demo: subprocess.CompletedProcess[str]) -
 
 def test_many_calls_of_one_function_are_counted() -> None:
     out = io.StringIO()
-    with LocalCloud() as cloud, show(cloud, out):
+    with LocalCloud(engine=ENGINE) as cloud, show(cloud, out):
         cloud.run(survey.with_options(id="few"), MODULES)
     lines = out.getvalue().splitlines()
     assert sum("measure" in line and line.endswith("runs") for line in lines) == 4
@@ -80,7 +81,7 @@ def test_many_calls_of_one_function_are_counted() -> None:
 
 def test_a_death_among_counted_calls_is_shown() -> None:
     out = io.StringIO()
-    with LocalCloud() as cloud, show(cloud, out):
+    with LocalCloud(engine=ENGINE) as cloud, show(cloud, out):
         once = iter([True])
 
         def kill_the_ninth(event: Event) -> None:
@@ -95,7 +96,7 @@ def test_a_death_among_counted_calls_is_shown() -> None:
 
 def test_a_caller_killed_after_a_create_is_told_by_name() -> None:
     out = io.StringIO()
-    with LocalCloud() as cloud, show(cloud, out):
+    with LocalCloud(engine=ENGINE) as cloud, show(cloud, out):
         cloud.kill(factorial, Create)
         assert cloud.run(factorial.with_options(id="three"), 3) == 6
     assert re.search(r"factorial +three +KILLED", out.getvalue())
@@ -104,7 +105,7 @@ def test_a_caller_killed_after_a_create_is_told_by_name() -> None:
 
 def test_the_live_view_draws_a_tree_of_promises_and_leaves_it_on_the_screen() -> None:
     out = io.StringIO()
-    with LocalCloud() as cloud, show(cloud, out, live=True, pace=0) as view:
+    with LocalCloud(engine=ENGINE) as cloud, show(cloud, out, live=True, pace=0) as view:
         view.heading("[a] chapter")
         assert cloud.run(factorial.with_options(id="three"), 3) == 6
         cloud.run(survey.with_options(id="few"), MODULES)
@@ -118,7 +119,7 @@ def test_the_live_view_draws_a_tree_of_promises_and_leaves_it_on_the_screen() ->
 
 
 def test_a_view_costs_nothing_and_leaves_with_its_block() -> None:
-    with LocalCloud() as cloud:
+    with LocalCloud(engine=ENGINE) as cloud:
         cloud.run(factorial.with_options(id="unseen"), 3)
         unseen = repr(cloud.stats)
         cloud.stats.reset()

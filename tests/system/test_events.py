@@ -22,6 +22,7 @@ from adapter.cli.adopting.linting import findings
 from adapter.lambdas import status
 from adapter.templates.intrinsics import parse
 from adapter.testing import LocalCloud
+from tests.support.effort import ENGINE
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "events.md").read_text(encoding="utf-8")
@@ -63,7 +64,7 @@ def modules(application: Path) -> Iterator[dict[str, Any]]:
 
 @pytest.fixture
 def cloud(application: Path, modules: dict[str, ModuleType]) -> Iterator[LocalCloud]:
-    with LocalCloud(template=application) as cloud:
+    with LocalCloud(template=application, engine=ENGINE) as cloud:
         yield cloud
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from adapter import attach, errors
 from adapter.testing import Faults, LocalCloud
+from tests.support.effort import ENGINE
 
 BLOCKS = re.findall(
     r"^```python\n(.*?)^```$",
@@ -29,7 +30,7 @@ def load(number: int, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.fixture(params=[None, Faults(crash=0.05, duplicate=0.2, reorder=0.3)], ids=["calm", "storm"])
 def cloud(request: pytest.FixtureRequest) -> Any:
-    with LocalCloud(seed=3, faults=request.param) as cloud:
+    with LocalCloud(seed=3, faults=request.param, engine=ENGINE) as cloud:
         yield cloud
 
 

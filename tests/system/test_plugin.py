@@ -40,6 +40,9 @@ def test_names_its_engine(cloud):
 """
 
 
+IN_MEMORY = "--durable-engine=memory"
+
+
 def run(directory: Path, *options: str, tests: str = TESTS) -> str:
     """What pytest prints, in a project of its own."""
     (directory / "test_project.py").write_text(tests)
@@ -51,26 +54,26 @@ def run(directory: Path, *options: str, tests: str = TESTS) -> str:
 
 def test_without_the_option_each_test_runs_once_and_calm(tmp_path: Path) -> None:
     """Users run them so every day."""
-    assert "3 passed" in run(tmp_path)
+    assert "3 passed" in run(tmp_path, IN_MEMORY)
 
 
 def test_under_chaos_each_test_with_a_cloud_runs_again_and_a_failure_names_its_seed(tmp_path: Path) -> None:
     """The seed runs that failure alone."""
-    out = run(tmp_path, "--durable-chaos=2")
+    out = run(tmp_path, IN_MEMORY, "--durable-chaos=2")
     assert "2 failed, 5 passed" in out
     assert "FAILED test_project.py::test_that_only_holds_without_faults[seed-2]" in out
     assert "PASSED test_project.py::test_with_a_cloud[calm]" in out
-    assert "1 failed" in run(tmp_path, "--durable-chaos=2", "-k", "holds and seed-1")
+    assert "1 failed" in run(tmp_path, IN_MEMORY, "--durable-chaos=2", "-k", "holds and seed-1")
 
 
 def test_the_number_of_seeds_may_be_left_out(tmp_path: Path) -> None:
     """The plugin then takes a few."""
-    assert "5 failed, 8 passed" in run(tmp_path, "--durable-chaos")
+    assert "5 failed, 8 passed" in run(tmp_path, IN_MEMORY, "--durable-chaos")
 
 
 def test_the_engine_is_chosen_for_all_tests_under_faults_too(tmp_path: Path) -> None:
     """A fixture of one's own would lose the faults."""
-    out = run(tmp_path, "--durable-engine=memory", "--durable-chaos=1", tests=ENGINES)
+    out = run(tmp_path, IN_MEMORY, "--durable-chaos=1", tests=ENGINES)
     assert "2 passed" in out
     assert "<memory, crash=0.0>" in out
     assert "<memory, crash=0.05>" in out

@@ -26,6 +26,7 @@ from adapter import testing as adapter_testing
 from adapter.cli.commands import durable as command
 from adapter.links.endpoint import handler
 from adapter.testing import LocalCloud
+from tests.support.effort import ENGINE
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("start", "write", "test", "deploy", "operate", "reference", "patterns", "encryption", "engines", "events")
@@ -71,7 +72,7 @@ def load(page: str, number: int, forget: list[str]) -> ModuleType:
 def run_test(test: Any) -> None:
     """As pytest does: with a fresh cloud, where one is asked for."""
     if "cloud" in inspect.signature(test).parameters:
-        with LocalCloud() as cloud:
+        with LocalCloud(engine=ENGINE) as cloud:
             test(cloud)
     else:
         test()
@@ -158,7 +159,7 @@ def test_the_template_of_an_own_application_holds_it(tmp_path: Path, modules: li
     app.checkout = checkout
     sys.modules["app"] = app
     modules.append("app")
-    with LocalCloud(template=path) as cloud:
+    with LocalCloud(template=path, engine=ENGINE) as cloud:
         handle = checkout.with_options(id="order-7", target="checkout").start("order-7")
         cloud.drive()
         resolve("order-7~0.0", True)
@@ -252,7 +253,7 @@ def test_the_output_of_the_command_is_what_it_prints() -> None:
     (block,) = re.findall(r"^```console\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
     steps = re.findall(r"^\$ durable (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE)
     assert len(steps) == 4
-    with LocalCloud() as cloud:
+    with LocalCloud(engine=ENGINE) as cloud:
         checkout.with_options(id="order-7").start("order-7")
         report.with_options(id="report-1").start()
         cloud.advance(3 * 3_600)

@@ -18,6 +18,7 @@ from adapter.codec import encode
 from adapter.codec.checking import MAX_NESTING, MOST, nested_too_deep, problems
 from adapter.codec.scalars import ENCODINGS, FORMATS
 from adapter.codec.schemas import describe
+from tests.support.effort import effort
 from tests.support.values import json_data
 from tests.unit.test_schemas import (
     ANYTHING,
@@ -59,7 +60,7 @@ def alike(schema: Any, value: Any) -> None:
     assert (problems(schema, value) == []) is JSON_SCHEMA(schema, format_checker=READ).is_valid(value)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=effort(100, 400))
 @given(case=CASES, data=st.data())
 def test_a_value_fits_if_it_does_by_json_schema(case: tuple[Any, Any], data: st.DataObject) -> None:
     """The judge is a validator of all words of the draft, over the schemas of types."""
@@ -102,7 +103,7 @@ SMALL = st.recursive(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=effort(125, 500))
 @given(schema=SCHEMAS, value=SMALL)
 def test_any_schema_of_known_words_means_what_json_schema_means(schema: Any, value: Any) -> None:
     """pydantic makes the schemas of its own models."""

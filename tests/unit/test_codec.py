@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 
 from adapter.codec import Runtime, decode, encode, encode_natural, from_data, to_data
 from adapter.errors import CodecError
+from tests.support.effort import effort
 from tests.support.samples import Lost, Selfish, Tree, TwoNames, refused, round_trips, same
 from tests.support.values import annotated_values, json_data, junk_anywhere, leaves, plain, typed
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=effort(100, 400))
 @given(annotated_values)
 def test_every_supported_value_comes_back_the_same(case: tuple[Any, Any]) -> None:
     """decode(encode(v)) is v with the same types, and encodes to the same text again."""
@@ -32,7 +33,7 @@ def test_every_supported_value_comes_back_the_same(case: tuple[Any, Any]) -> Non
 def test_every_leaf_type_comes_back_the_same(case: tuple[Any, Any]) -> None:
     """The law above, with examples for each of the types by itself."""
 
-    @settings(max_examples=15, deadline=None)
+    @settings(max_examples=effort(10, 15))
     @given(case[1])
     def law(value: Any) -> None:
         round_trips(value, case[0])
@@ -40,7 +41,7 @@ def test_every_leaf_type_comes_back_the_same(case: tuple[Any, Any]) -> None:
     law()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=effort(37, 150))
 @given(typed, junk_anywhere)
 def test_junk_is_refused_under_every_annotation(case: tuple[Any, Any], value: Any) -> None:
     """The codec raises CodecError for it, and nothing else."""
@@ -48,7 +49,7 @@ def test_junk_is_refused_under_every_annotation(case: tuple[Any, Any], value: An
         encode(value, case[0])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=effort(25, 100))
 @given(junk_anywhere)
 def test_junk_has_no_natural_json(value: Any) -> None:
     """The encoder without annotations refuses the same values."""
@@ -56,7 +57,7 @@ def test_junk_has_no_natural_json(value: Any) -> None:
         encode_natural(value)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=effort(100, 400))
 @given(typed, json_data)
 def test_foreign_json_is_either_decoded_or_refused(case: tuple[Any, Any], data: Any) -> None:
     """Any JSON under any annotation gives a value that can be stored again, or a CodecError."""
@@ -77,7 +78,7 @@ def test_any_text_is_either_decoded_or_refused(text: str) -> None:
     round_trips(value, Any)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=effort(37, 150))
 @given(
     st.sampled_from(
         [5, "int", lambda: 0, type[int], abc.Callable[[int], int], ..., int | abc.Iterator[int], Selfish, Lost]

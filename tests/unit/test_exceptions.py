@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from adapter.codec.exceptions import decode_exception, encode_exception
 from adapter.errors import AlreadySettled, CodecError, PromiseTimeout, RemoteError, RemoteTraceback
+from tests.support.effort import effort
 
 
 class CardDeclined(Exception):
@@ -301,7 +302,7 @@ json_data = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=effort(75, 300))
 @given(
     st.fixed_dictionaries(
         {},

@@ -22,6 +22,7 @@ from adapter.codec import decode, encode, encode_natural
 from adapter.codec.checking import problems
 from adapter.codec.schemas import MAX_CHARACTERS, describe, schema_text
 from tests.support import samples
+from tests.support.effort import effort
 from tests.support.samples import round_trips
 from tests.support.values import annotated_values, json_data, leaves
 
@@ -132,7 +133,7 @@ CASES = st.one_of(annotated_values, *(values.map(lambda value, kind=kind: (kind,
 
 # The first value of a type costs the import of what makes it, seconds on a busy machine.
 @pytest.mark.parametrize("annotation", TYPES + TAGGED, ids=str)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=effort(10, 25))
 @given(data=st.data())
 def test_whatever_is_written_fits_the_schema(annotation: Any, data: st.DataObject) -> None:
     """Otherwise a link would refuse a right answer. It takes what `resolve` writes, and what the codec stores."""
@@ -141,7 +142,7 @@ def test_whatever_is_written_fits_the_schema(annotation: Any, data: st.DataObjec
         assert problems(describe(annotation), json.loads(text)) == []
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=effort(50, 200))
 @given(case=CASES)
 def test_whatever_is_written_fits_the_schema_of_any_type(case: tuple[Any, Any]) -> None:
     """The draft's own schema accepts the schema."""
@@ -200,7 +201,7 @@ def decodes_if_it_fits(annotation: Any, value: Any) -> None:
 
 
 @pytest.mark.parametrize("annotation", [kind for kind in TYPES + TAGGED if describe(kind)], ids=str)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=effort(12, 50))
 @given(data=st.data())
 def test_whatever_fits_the_schema_can_be_decoded(annotation: Any, data: st.DataObject) -> None:
     """A link refuses what the codec refuses: no promise settles with a value that its function can't read."""
@@ -208,7 +209,7 @@ def test_whatever_fits_the_schema_can_be_decoded(annotation: Any, data: st.DataO
     decodes_if_it_fits(annotation, data.draw(changed(natural)))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=effort(100, 400))
 @given(case=CASES, data=st.data())
 def test_whatever_fits_the_schema_of_any_type_can_be_decoded(case: tuple[Any, Any], data: st.DataObject) -> None:
     """The test above, for any type."""
@@ -368,7 +369,7 @@ orders = st.builds(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=effort(12, 50))
 @given(order=orders)
 def test_a_models_schema_takes_what_is_written_of_it(order: Order) -> None:
     """The codec, `resolve` and pydantic itself write it."""

@@ -11,7 +11,7 @@ from tests.faults.chaos.searching import report, search
 from tests.faults.chaos.trial import play, weather
 from tests.support.effort import effort
 
-SEEDS = effort(100, 4_000)
+SEEDS = effort(50, 4_000)
 SHARE = 50
 
 DRAWN = range(300, 300 + 2 * SHARE)

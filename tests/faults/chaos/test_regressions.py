@@ -11,8 +11,9 @@ from tests.faults.chaos.checker import expected, violations
 from tests.faults.chaos.constructs import Node
 from tests.faults.chaos.programs import Program
 from tests.faults.chaos.trial import Weather, play
+from tests.support.effort import effort
 
-SEEDS = range(40)
+SEEDS = range(effort(20, 200))
 
 
 def broken(body: Node, faults: Faults | None = None, *, cold: bool = False) -> list[str]:

@@ -10,7 +10,9 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-quick = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+from tests.support.effort import effort
+
+quick = settings(max_examples=effort(75, 600), suppress_health_check=list(HealthCheck))
 """Each directory has its budget: many laws, few examples of each, drawn from what is likely to hurt."""
 
 NAMES = ["os:system", "os.system", "builtins:eval", "builtins.eval", "subprocess:Popen", "antigravity:fly", "a:b.c"]
