@@ -140,6 +140,7 @@ class Account:
             environment=has.get("Environment", {}).get("Variables", {}),
             on_failure=self._on_failure(resource.name),
             may_recur=self.may_recur(resource.name),
+            reserved=self.reserved(resource.name),
             grants=tuple(self._granted(has["Role"].rpartition("/")[2])),
         )
 
@@ -150,8 +151,12 @@ class Account:
             return f"its state is {has['State']}: {has.get('StateReason', '')}"
         if has.get("LastUpdateStatus", "Successful") == "Failed":
             return f"its last update failed: {has.get('LastUpdateStatusReason', '')}"
-        reserved = self.client("lambda").get_function_concurrency(FunctionName=function)
-        return "its reserved concurrency is 0" if reserved.get("ReservedConcurrentExecutions") == 0 else ""
+        return "its reserved concurrency is 0" if self.reserved(function) == 0 else ""
+
+    def reserved(self, function: str) -> int | None:
+        """The concurrency that is reserved for a Lambda, and the most that it may use."""
+        found = self.client("lambda").get_function_concurrency(FunctionName=function)
+        return found.get("ReservedConcurrentExecutions")  # type: ignore[no-any-return]
 
     def may_recur(self, function: str) -> bool:
         """Whether Lambda's loop detection leaves it alone."""

@@ -22,11 +22,15 @@ IMPORTED_WITHIN_S: Final = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Code:
-    """What an import of a handler's module showed. ``functions``: the names of durable functions, and their targets."""
+    """What an import of a handler's module showed. ``functions``: the names of durable functions, and their targets.
+
+    ``callers``: of those that may call others, the target, and the word for how calls resume them, if they say it.
+    """
 
     error: str = ""
     durable: bool = False
     functions: tuple[tuple[str, str], ...] = ()
+    callers: tuple[tuple[str, str], ...] = ()
 
     @property
     def names(self) -> frozenset[str]:
@@ -52,8 +56,12 @@ def imported(setup: Setup) -> Code:
         return Code(error=f"its import takes longer than {IMPORTED_WITHIN_S} s")
     except ValueError:
         return Code(error=f"its import ended the process: {(done.stderr.splitlines() or ['without a word'])[-1]}")
-    functions = tuple((name, target) for name, target in said.pop("functions", ()))
-    return Code(functions=functions, **said)
+    functions, callers = _pairs(said.pop("functions", ())), _pairs(said.pop("callers", ()))
+    return Code(functions=functions, callers=callers, **said)
+
+
+def _pairs(listed: Sequence[Sequence[str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((one, other) for one, other in listed)
 
 
 def findings(setups: Sequence[Setup], codes: Mapping[str, Code], prefix: str) -> Iterator[Finding]:

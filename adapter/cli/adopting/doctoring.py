@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from adapter.cli.adopting import rules
+from adapter.cli.adopting import rules, wakings
 from adapter.cli.adopting.account import FUNCTION, Account, Resource, Stacks, tree
 from adapter.cli.adopting.setups import Finding, Setup, Shared
 from adapter.errors import ConfigurationError
@@ -36,7 +36,7 @@ def findings(name: str, stacks: Stacks, account: Account) -> list[Finding]:
     library = [each for part in found.library for each in part.resources]
     return rules.in_order(
         [
-            *(one for part in found.own for each in part.of(FUNCTION) for one in _of_own(each, shared, account)),
+            *_of_own([each for part in found.own for each in part.of(FUNCTION)], shared, account),
             *(one for each in library if each.kind == FUNCTION for one in _of_library(each, template, account)),
             *_queues(library, account),
             *_alarms(library, account),
@@ -45,15 +45,17 @@ def findings(name: str, stacks: Stacks, account: Account) -> list[Finding]:
     )
 
 
-def _of_own(function: Resource, shared: Shared, account: Account) -> Iterator[Finding]:
-    if (setup := _setup(function, account)) is None:
-        yield _missing(function)
-        return
-    uses = shared.layer in setup.layers or any(name.startswith("DURABLE_") for name in setup.environment)
-    if uses:
-        # Nothing here shows whether its handler is durable. Only what has the prefix can be called.
-        yield from (rules.of_durable if setup.name.startswith(shared.prefix) else rules.of_any)(setup, shared)
-        yield from _runs(function, account)
+def _of_own(functions: Sequence[Resource], shared: Shared, account: Account) -> Iterator[Finding]:
+    running: list[Setup] = []
+    for function in functions:
+        if (setup := _setup(function, account)) is None:
+            yield _missing(function)
+        elif shared.layer in setup.layers or any(name.startswith("DURABLE_") for name in setup.environment):
+            # Nothing here shows whether its handler is durable. Only what has the prefix can be called.
+            running += [setup] if setup.name.startswith(shared.prefix) else []
+            yield from (rules.of_durable if setup in running else rules.of_any)(setup, shared)
+            yield from _runs(function, account)
+    yield from wakings.findings(running, wakings.ways(running, {}, shared.prefix), shared)
 
 
 def _of_library(function: Resource, template: Template, account: Account) -> Iterator[Finding]:

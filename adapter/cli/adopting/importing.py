@@ -17,7 +17,7 @@ from adapter.api.durable import Durable
 
 
 def looked_at(handler: str) -> dict[str, Any]:
-    """What there is under a handler's name, and each durable function with its target."""
+    """What there is under a handler's name, each durable function's target, and how those that call are woken."""
     module, _, name = handler.rpartition(".")
     try:
         found = getattr(importlib.import_module(module.replace("/", ".")), name)
@@ -29,7 +29,12 @@ def looked_at(handler: str) -> dict[str, Any]:
     return {
         "durable": isinstance(found, Durable),
         "functions": sorted({(each.name, each.options.target or "") for each in functions}),
+        "callers": sorted({(each.options.target or "", _wake(each)) for each in functions if each.definition.is_async}),
     }
+
+
+def _wake(function: Durable[..., Any]) -> str:
+    return function.definition.wake.value if function.definition.wake else ""
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from adapter.cli.adopting import code as codes
-from adapter.cli.adopting import creating, rules, written
+from adapter.cli.adopting import creating, rules, wakings, written
 from adapter.cli.adopting.code import Code
 from adapter.cli.adopting.setups import Finding, Setup, Shared
 from adapter.templates.intrinsics import Stack, open_stack
@@ -40,6 +40,7 @@ def findings(
             *_copy(library),
             *codes.findings(setups, seen, shared.prefix),
             *(one for setup in setups for one in of_setup(setup, shared, seen.get(setup.name))),
+            *_wakings(setups, shared, seen),
         ]
     )
 
@@ -47,11 +48,20 @@ def findings(
 def of_setup(setup: Setup, shared: Shared, code: Code | None) -> Iterator[Finding]:
     """By what the code shows its part to be; without that, by what the Lambda has of the library."""
     uses = _uses(setup, shared)
-    if code is None or code.error:
-        return rules.of_durable(setup, shared) if uses else iter(())
-    if code.durable:
+    if _runs(code, uses):
         return rules.of_durable(setup, shared)
-    return rules.of_any(setup, shared) if uses or code.functions else iter(())
+    uses = uses or (code is not None and bool(code.functions))
+    return rules.of_any(setup, shared) if uses else iter(())
+
+
+def _wakings(setups: Sequence[Setup], shared: Shared, seen: Mapping[str, Code]) -> Iterator[Finding]:
+    running = [each for each in setups if _runs(seen.get(each.name), _uses(each, shared))]
+    return wakings.findings(running, wakings.ways(running, seen, shared.prefix), shared)
+
+
+def _runs(code: Code | None, uses: bool) -> bool:
+    """Whether durable functions run in a Lambda, as far as that can be told."""
+    return uses if code is None or code.error else code.durable
 
 
 def _uses(setup: Setup, shared: Shared) -> bool:

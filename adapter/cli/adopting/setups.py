@@ -61,7 +61,8 @@ class Source:
 class Setup:
     """A Lambda. ``where`` is what its owner calls it. ``grants`` is None where its role can't be read.
 
-    ``named``: it has a name of its own choice, so others can call it by that.
+    ``named``: it has a name of its own choice, so others can call it by that. ``reserved``: so much concurrency it has
+    to itself, and no more; None: it has its share of the account's.
     """
 
     where: str
@@ -77,6 +78,7 @@ class Setup:
     may_recur: bool
     grants: tuple[Grant, ...] | None
     sources: tuple[Source, ...] = ()
+    reserved: int | None = None
     code: str = ""
 
     def variables(self) -> Mapping[str, str]:

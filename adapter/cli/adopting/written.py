@@ -64,8 +64,13 @@ def _setup(stack: Stack, logical_id: str, managed: Mapping[str, tuple[Grant, ...
         may_recur=properties.get("RecursiveLoop") == "Allow",
         grants=_granted(stack, properties, managed),
         sources=tuple(_sources(stack, properties)),
+        reserved=_whole(properties.get("ReservedConcurrentExecutions")),
         code=_code(stack, properties),
     )
+
+
+def _whole(value: Any) -> int | None:
+    return int(value) if str(value).isdecimal() else None
 
 
 def _code(stack: Stack, properties: Mapping[str, Any]) -> str:

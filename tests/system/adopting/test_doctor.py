@@ -179,6 +179,29 @@ TOGETHER: list[list[Harm]] = [
 ]
 
 
+def woken(word: str) -> Callable[[Deployed], None]:
+    """How calls resume the functions of shop-checkout."""
+
+    def change(deployed: Deployed) -> None:
+        client = boto3.client("lambda")
+        has = client.get_function_configuration(FunctionName="shop-checkout")["Environment"]["Variables"]
+        client.update_function_configuration(
+            FunctionName="shop-checkout", Environment={"Variables": {**has, "DURABLE_WAKE": word}}
+        )
+
+    return change
+
+
+def with_few_places(deployed: Deployed) -> None:
+    boto3.client("lambda").put_function_concurrency(FunctionName="shop-charge", ReservedConcurrentExecutions=2)
+
+
+TOGETHER += [
+    [(woken("direct"), []), (without_policy, [("Charge", "permissions"), ("Charge", "wake")])],
+    [(woken("linger"), []), (with_few_places, [("Charge", "linger")])],
+]
+
+
 @pytest.mark.parametrize("harms", TOGETHER)
 def test_what_was_harmed_is_found(harms: list[Harm], deployed: Deployed) -> None:
     """Each harm is found, and nothing else."""

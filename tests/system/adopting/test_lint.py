@@ -54,6 +54,8 @@ CHANGED = {
     "unknown": [("app.charge", "other.handler")],
     "visibility": [],
     "batch": [],
+    "wake": [],
+    "linger": [],
     "stack": [("  Durable:\n    Type: AWS::Serverless::Application", "  Durable:\n    Type: AWS::SSM::Parameter")],
     "copy": [],
 }
@@ -148,6 +150,56 @@ def test_a_queue_that_starts_executions_hides_messages_long_enough(
     path = broken(handler, handler + MAPPED.replace("REPORTED", reported))
     found = findings(path, look_at_code=False)
     assert [(each.where, each.rule) for each in found] == [("Checkout", rule) for rule in rules]
+
+
+DECORATED = '@durable(target="checkout", wake="WORD")'
+NARROW = """[Statement: [
+        {Effect: Allow, Action: 'dynamodb:*', Resource: '*'},
+        {Effect: Allow, Action: lambda:InvokeFunction, Resource: !Sub 'arn:*:function:${AWS::StackName}-WHAT'}]]"""
+
+
+def woken(word: str, path: Path) -> None:
+    """The code says how calls resume ``checkout``."""
+    code = path.parent / "src" / "app.py"
+    code.write_text(code.read_text().replace('@durable(target="checkout")', DECORATED.replace("WORD", word)))
+
+
+def of_rule(rule: str, path: Path, *, look_at_code: bool = True) -> list[str]:
+    return [each.where for each in findings(path, look_at_code=look_at_code) if each.rule == rule]
+
+
+@pytest.mark.parametrize(("word", "found"), [("stream", []), ("direct", ["Charge"]), ("linger", ["Charge"])])
+def test_a_callee_that_is_to_resume_its_caller_may_invoke_it(word: str, found: list[str], broken: Broken) -> None:
+    """Otherwise each wake is kept, and comes late. The stream's resumer may invoke all."""
+    charge = "Handler: app.charge\n      Policies: "
+    path = broken(charge + "[!GetAtt Durable.Outputs.PolicyArn]", charge + NARROW.replace("WHAT", "charge"))
+    woken(word, path)
+    assert of_rule("wake", path) == found
+    broken("${AWS::StackName}-charge'", "${AWS::StackName}-checkout'")
+    assert of_rule("wake", path) == []
+
+
+def test_the_choice_for_all_functions_asks_for_as_much(broken: Broken) -> None:
+    """Without the code, any function may be a caller."""
+    path = broken("Parameters: { ", "Parameters: { Wake: direct, ")
+    assert findings(path) == findings(path, look_at_code=False) == []
+    broken("Policies: [!GetAtt Durable.Outputs.PolicyArn]", "Policies: []")
+    assert of_rule("wake", path) == ["Charge", "Checkout"]
+    assert of_rule("wake", path, look_at_code=False) == ["Charge", "Checkout"]
+
+
+@pytest.mark.parametrize("name", ["charge", "checkout"])
+@pytest.mark.parametrize(
+    ("word", "reserved", "count"), [("linger", 1, 1), ("linger", 9, 1), ("linger", 10, 0), ("direct", 1, 0)]
+)
+def test_who_lingers_leaves_places_for_what_it_waits_for(
+    name: str, word: str, reserved: int, count: int, broken: Broken
+) -> None:
+    """A Lambda with few of them can't run the calls while their callers wait."""
+    handler = f"      Handler: app.{name}\n"
+    path = broken(handler, f"{handler}      ReservedConcurrentExecutions: {reserved}\n")
+    woken(word, path)
+    assert of_rule("linger", path) == [name.capitalize()] * count
 
 
 def test_a_copy_of_another_version_is_found(broken: Broken) -> None:
