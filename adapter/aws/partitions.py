@@ -62,6 +62,10 @@ class Partitions(ABC):
             found.extend(more)
         return found
 
+    def portable(self, record: Record) -> Record:
+        # This store keeps nothing outside of the table.
+        return record
+
     def clear(self, promise: str, before: Instant) -> None:
         # This store keeps nothing outside of the table.
         return

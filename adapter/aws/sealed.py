@@ -147,6 +147,14 @@ class SealedStore:
         if self.sealing.payloads is not None:
             self.sealing.payloads.clear(prefix_of(promise), before)
 
+    def portable(self, record: Record) -> Record:
+        found: dict[str, Any] = {
+            name: self.sealing.without_bucket(text, record.id)
+            for name in SEALED
+            if isinstance(text := getattr(record, name), Stored)
+        }
+        return changed(record, **found) if found else record
+
     def delete(self, promise: str) -> Record | None:
         deleted = self.inner.delete(promise)
         return None if deleted is None else self.sealing.opened(deleted)

@@ -104,6 +104,16 @@ class Sealing:
                 found[name] = self.open(stored, record, name) if name in parts else Stored(stored, record.id)
         return changed(record, **found) if found else record
 
+    def without_bucket(self, stored: Stored, promise: str) -> str:
+        """A stored text as it stands in no bucket. If it is encrypted, it stays `Stored`. Raises as `open` does."""
+        origin, text = _split(stored, stored.origin)
+        if text.startswith(OBJECT):
+            key = known(text.removeprefix(OBJECT))
+            text = checked(key, self._bucket(promise).get(key))
+        if not text.startswith(ENCRYPTED):
+            return text.removeprefix(PLAIN)
+        return Stored(text if origin == promise else f"{CARRIED}{origin}\n{text}", promise)
+
     def _decrypted(self, text: str, promise: str, part: str) -> str:
         if self.cipher is None:
             raise ConfigurationError(

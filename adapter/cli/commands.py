@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from adapter.cli import acting, finding, moving, redriving, showing
+from adapter.cli import acting, checking, finding, moving, redriving, showing
 from adapter.cli.adopting.setups import Finding
 from adapter.cli.places import Place, on_host
 from adapter.engine.host import EngineHost
@@ -203,5 +203,5 @@ def infra(directory: Path) -> None:
         click.echo(showing.shown(line))
 
 
-for command in (finding.list_, finding.count):
+for command in (finding.list_, finding.count, checking.export, checking.check):
     durable.add_command(command)

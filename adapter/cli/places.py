@@ -19,6 +19,8 @@ from adapter.engine.host import EngineHost
 from adapter.errors import ConfigurationError, DurableError
 from adapter.protocol.variables import described
 
+_HOST = "adapter.cli.host"
+
 
 class Place(click.Group):
     """A group of commands that tell a failure in one line."""
@@ -60,10 +62,16 @@ def on_host(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def connected(*args: Any, **kwargs: Any) -> None:
-        ctx = click.get_current_context()
-        command(ctx.with_resource(_host(ctx.obj)), *args, **kwargs)
+        command(current_host(click.get_current_context()), *args, **kwargs)
 
     return connected
+
+
+def current_host(ctx: click.Context) -> EngineHost:
+    """The host of a command, which needs one from here on. It is left when the command ends."""
+    host: EngineHost = ctx.meta.get(_HOST) or ctx.with_resource(_host(ctx.obj))
+    ctx.meta[_HOST] = host
+    return host
 
 
 @contextmanager

@@ -1,19 +1,22 @@
-"""A function's execution made from its records; and one that has ended, replayed once more. Pure.
+"""A function's execution made from its records; and one that is replayed, only to see whether it fits. Pure.
 
-A body that doesn't replay is noticed at the first resume without a warm sandbox, perhaps weeks later. A local cloud
-therefore replays each execution when it ends: `verify` follows the whole journal, and does nothing else.
+A body that doesn't replay is noticed at the first resume without a warm sandbox, perhaps weeks later. So a local
+cloud replays each execution when it ends (`verify`), and a command replays what is recorded before a deploy
+(`retraced`). Both follow the whole journal, and perform nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from adapter.engine.registry import Definition
 from adapter.errors import CodecError, NonDeterminismError
 from adapter.protocol import retries
-from adapter.protocol.records import Record
+from adapter.protocol.making import changed
+from adapter.protocol.records import Record, State, Wake
+from adapter.protocol.times import Instant
 from adapter.replay.execution import Execution
 from adapter.replay.loop import DurableLoop
 from adapter.replay.steps import Behind, Done, Flush, Step
@@ -86,19 +89,48 @@ def verify(ended: Ended) -> None:
     Raises:
         NonDeterminismError: the replay went another way.
     """
-    known = ended.execution.known.records.values()
-    replay = execution_of(ended.function, ended.own, list(known), since=ended.execution.unrecorded)
+    known = list(ended.execution.known.records.values())
     try:
-        step = replay.advance(ended.own.created_at)
+        step = retraced(execution_of(ended.function, ended.own, known, since=ended.execution.unrecorded))
     except Behind as news:
         _drifted(ended, f"it waits for {news}, which hasn't happened")
     except NonDeterminismError as drift:
         raise NonDeterminismError(f"{drift}\n{_CAUSES}", brief=drift.brief) from None
+    if not isinstance(step, Done):
+        _drifted(ended, _instead(step))
+
+
+def retraced(replay: Execution, now: Instant | None = None) -> Step:
+    """Where the code comes to over its records at ``now``; by default at its beginning, so that no timer falls due.
+
+    What an earlier run would have performed on the way, since it isn't stored, is taken for performed. The replay ends
+    where the code goes beyond what is stored. Nothing is performed, and the code is dropped as it stands there.
+
+    Raises:
+        NonDeterminismError: the code asks for something other than what is stored.
+        Behind: the journal tells of something that isn't stored.
+    """
+    at = replay.own.created_at if now is None else now
+    try:
+        while isinstance(step := replay.advance(at), Flush) and replay.behind_its_history:
+            for record in _performed(replay, step, at):
+                replay.learn(record)
+        return step
     finally:
         replay.unheard()
         replay.abandon()
-    if not isinstance(step, Done):
-        _drifted(ended, _instead(step))
+
+
+def _performed(replay: Execution, flush: Flush, at: Instant) -> Iterator[Record]:
+    """The records that there would be once a flush had been performed, and nothing had settled since."""
+    for one in flush.requests:
+        yield Record(id=one.id, kind=one.kind, fn=one.fn, digest=one.digest, created_at=at, wake=Wake.COUNTED)
+    ends = [(each, State.CANCELED) for each in flush.cancels] + [(each, State.TIMEDOUT) for each in flush.expired]
+    for ordinal, state in ends:
+        standing = replay.known.records.get(ordinal)
+        if standing is not None:
+            own = state is State.CANCELED
+            yield changed(standing, state=state, settled_at=at, by_parent=own)
 
 
 def _instead(step: Step) -> str:

@@ -213,6 +213,11 @@ class Execution(Scope):
         self._main = None
 
     @property
+    def behind_its_history(self) -> bool:
+        """Whether more is stored than the code has asked for, or heard of, by now."""
+        return bool(self._journal.recorded) or self.known.last >= self._next_ordinal
+
+    @property
     def fresh(self) -> bool:
         """Whether the function's body hasn't begun in this memory."""
         return self._main is None

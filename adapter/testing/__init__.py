@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from adapter.testing.fakes import Fake
     from adapter.testing.faults import Faults, Killed
     from adapter.testing.latencies import Latencies, Latency
+    from adapter.testing.regression import replay_file
 
-__all__ = ["Event", "Fake", "Faults", "Killed", "Latencies", "Latency", "LocalCloud"]
+__all__ = ["Event", "Fake", "Faults", "Killed", "Latencies", "Latency", "LocalCloud", "replay_file"]
 
 _HOMES = {
     "Event": "events",
@@ -25,6 +26,7 @@ _HOMES = {
     "Latencies": "latencies",
     "Latency": "latencies",
     "LocalCloud": "cloud",
+    "replay_file": "regression",
 }
 
 

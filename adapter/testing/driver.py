@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from adapter.aws.timers import SqsTimers
 from adapter.aws.wiring import NoTimers
 from adapter.engine.caller import Waking, waking_of
 from adapter.engine.ports import Clock, Payloads, Pool, Timers
+from adapter.engine.registry import Definition
 from adapter.engine.runner import CodeRunner
 from adapter.errors import ConfigurationError
 from adapter.protocol.times import NO_TIME, SECOND, Instant, Span
@@ -119,6 +120,10 @@ class Driver:
     def meanwhile(self, meanwhile: Meanwhile) -> None:
         """Keep it: it holds as long as the cloud."""
         raise ConfigurationError("functions in processes run side by side of themselves: only in this process")
+
+    def faked(self) -> Mapping[str, Definition]:
+        """The functions that a test has put in place of others, by name."""
+        return {}
 
     def fake(self, fake: Fake) -> None:
         """Let it answer until it ends, or the cloud does."""

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from adapter.engine import registry
 from adapter.engine.host import EngineHost
-from adapter.steering import finding
+from adapter.steering import finding, recordings
+from adapter.steering.checking import Retraced, retrace
 from adapter.steering.filters import ANY, Filter
 from adapter.steering.reading import Node, Reader
+from adapter.testing.driver import Driver
 
 
 class Steering:
     """The options of a command are those of `adapter.steering.filters.Filter`."""
 
     _host: EngineHost
+    _driver: Driver
 
     def list(self, **wanted: Any) -> Sequence[Node]:
         """The executions that match, the oldest first: as ``durable list``, all of them.
@@ -27,3 +32,24 @@ class Steering:
     def count(self, **wanted: Any) -> Sequence[finding.Count]:
         """How many match, by function and state: as ``durable count``. Raises as `list` does."""
         return finding.counts(Reader(self._host), Filter(**{"states": (ANY,), **wanted}))
+
+    def export(self, promise: str, path: str | Path) -> None:
+        """Write the execution of a promise to a file, in plain text: as ``durable export --decrypt``.
+
+        Raises:
+            UnknownPromise: there is no such execution.
+        """
+        Path(path).write_text(recordings.written(recordings.recorded(self._host, promise)), encoding="utf-8")
+
+    def check(self, *ids: str) -> Sequence[Retraced]:
+        """Replay executions by the code of this process, by default all open ones: as ``durable check``.
+
+        Returns:
+            what came of each function; one that doesn't fit has a ``drift``.
+
+        Raises:
+            UnknownPromise: there is no such execution.
+        """
+        found = [recordings.recorded(self._host, one) for one in ids or [node.record.id for node in self.list()]]
+        with registry.instead(self._driver.faked()):
+            return [one for recording in found for one in retrace(recording)]

@@ -14,6 +14,7 @@ from adapter.engine.caller import Waking
 from adapter.engine.memory import Memory
 from adapter.engine.operations import Tell
 from adapter.engine.ports import Pool
+from adapter.engine.registry import Definition
 from adapter.engine.telling import What
 from adapter.protocol.times import SECOND, Instant, Span
 from adapter.replay.steps import current
@@ -153,6 +154,9 @@ class Inside(Driver):
 
     def meanwhile(self, meanwhile: Meanwhile) -> None:
         self._meanwhile.append(meanwhile)
+
+    def faked(self) -> Mapping[str, Definition]:
+        return self._fakes.definitions
 
     def fake(self, fake: Fake) -> None:
         self._fakes.open(fake)
