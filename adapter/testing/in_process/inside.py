@@ -7,6 +7,7 @@ latencies, the code that lets time pass pauses, so that others run in the same t
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 from adapter.engine import registry
