@@ -6,8 +6,6 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
-
 from adapter.engine.host import EngineHost
 from adapter.engine.operations import PutAside
 from adapter.engine.ports import Aside
@@ -78,7 +76,7 @@ def _settles(record: dict[str, Any]) -> bool:
 
 def _named(record: dict[str, Any]) -> str:
     try:
-        one = settlement(DynamoDBRecord(record))
+        one = settlement(record)
     except BadMessage as unreadable:
         return f"unreadable: {unreadable}"
     return f"{one.id} is {one.state.value}"

@@ -15,9 +15,6 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aws_lambda_powertools.utilities.batch import EventType
-from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
-
 from adapter.engine import hosts, telling
 from adapter.engine.host import EngineHost
 from adapter.engine.operations import Arrive, Invoke, Many, Operation, PeekPromise, PutAside, Settle, Tell
@@ -26,7 +23,7 @@ from adapter.engine.telling import What
 from adapter.engine.waking import resume_direct
 from adapter.errors import BadMessage, OtherVersion
 from adapter.lambdas.aside import KEPT, Held, packed, unpacked
-from adapter.lambdas.batches import process, records_of
+from adapter.lambdas.batches import of_change, of_message, process, records_of
 from adapter.protocol.ids import is_id
 from adapter.protocol.messages import Cause, Resume, Settlement, named
 from adapter.protocol.promises import Refused, Written, copied, wakes
@@ -48,7 +45,7 @@ _TEXTS = ("state", "wake", "kind", "target", "reply_to", "value")
 _STATES, _WAKES = frozenset(State), frozenset(Wake)
 
 
-def settlement(record: DynamoDBRecord) -> Settlement:
+def settlement(record: dict[str, Any]) -> Settlement:
     """Read a stream record.
 
     Raises:
@@ -56,7 +53,7 @@ def settlement(record: DynamoDBRecord) -> Settlement:
             comes again, perhaps after newer code is deployed.
         BadMessage: it isn't a settled promise, or this code doesn't know how it wakes its parent.
     """
-    raw = _object(_object(record.raw_event, "dynamodb"), "NewImage")
+    raw = _object(_object(record, "dynamodb"), "NewImage")
     texts, version = texts_of(raw, _TEXTS), _object(raw, "v").get("N")
     state, promise, wake = texts["state"], id_in(raw), texts["wake"]
     if raw and not (isinstance(version, str) and is_readable(version)):
@@ -210,7 +207,7 @@ class Batch:
         for held in self._records:
             number = held.number
             try:
-                settled.append((number, settlement(DynamoDBRecord(held.record))))
+                settled.append((number, settlement(held.record)))
             except OtherVersion as later:
                 failures[number] = later
             except BadMessage as poison:
@@ -253,17 +250,14 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     host = hosts.current()
     batch = Batch(host, (Held(record=record) for record in records_of(event)), context)
 
-    def handle(record: DynamoDBRecord) -> None:
-        batch.handle(Held(record=record.raw_event))
-
-    return process(host, EventType.DynamoDBStreams, event, context, handle, PATIENCE)
+    return process(host, of_change, event, context, lambda record: batch.handle(Held(record=record)), PATIENCE)
 
 
 def again(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Lambda's entry for the queue of records that were put aside. It reports each message that it couldn't handle."""
     host = hosts.current()
     batch = Batch(host, _readable(records_of(event)), context)
-    return process(host, EventType.SQS, event, context, lambda record: batch.handle(unpacked(record.body)), PATIENCE)
+    return process(host, of_message, event, context, lambda record: batch.handle(unpacked(record["body"])), PATIENCE)
 
 
 def _readable(messages: Iterable[dict[str, Any]]) -> Iterator[Held]:

@@ -14,16 +14,13 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any, assert_never
 
-from aws_lambda_powertools.utilities.batch import EventType
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-
 from adapter.engine import hosts
 from adapter.engine.host import EngineHost
 from adapter.engine.operations import Invoke, PeekPromise, SendAt, Tell, batched
 from adapter.engine.ports import drive
 from adapter.engine.telling import What
 from adapter.errors import BadMessage
-from adapter.lambdas.batches import process
+from adapter.lambdas.batches import of_message, process
 from adapter.lambdas.occurrences import occur
 from adapter.lambdas.watchdog import look
 from adapter.protocol.ids import SCHEDULE, parent_of
@@ -101,7 +98,7 @@ def _schedule(due: Due) -> SendAt:
 def fire(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Lambda's entry for the queue of timers: invoke what is due. It reports each message that failed."""
     host = hosts.current()
-    return process(host, EventType.SQS, event, context, lambda record: _act(host, record, upkeep=False))
+    return process(host, of_message, event, context, lambda record: _act(host, record, upkeep=False))
 
 
 def tend(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -114,20 +111,20 @@ def tend(event: dict[str, Any], context: Any) -> dict[str, Any]:
     half = context.get_remaining_time_in_millis() // 2
     removed = 0
 
-    def act(record: SQSRecord) -> None:
+    def act(record: dict[str, Any]) -> None:
         nonlocal removed
         late = context.get_remaining_time_in_millis() < half
         removed += _act(host, record, upkeep=True, late=late) == "removed"
 
-    response = process(host, EventType.SQS, event, context, act)
+    response = process(host, of_message, event, context, act)
     if removed:
         host.ports.perform(Tell(What.TENDED, "", "", {"removed": removed}))
     return response
 
 
-def _act(host: EngineHost, record: SQSRecord, *, upkeep: bool, late: bool = False) -> str:
+def _act(host: EngineHost, record: dict[str, Any], *, upkeep: bool, late: bool = False) -> str:
     """Act on a message. Returns the end of a look; empty for other messages."""
-    target, message, at = read(record.body, host.ports.check)
+    target, message, at = read(record["body"], host.ports.check)
     if late or at > host.ports.clock.now() + SECOND:
         # There is no time left for it, or it is due later than one message can be delayed, or clocks differ.
         host.ports.perform(Tell(What.SENT_ON, message.id, "", {"at": at}))

@@ -10,7 +10,7 @@ from typing import Any
 from adapter.aws.notes import Note
 from adapter.engine.host import EngineHost
 from adapter.engine.memory import Memory
-from adapter.engine.operations import Operation
+from adapter.engine.operations import Now, Operation
 from adapter.engine.ports import Payloads, Ports
 from adapter.protocol.records import Record
 from adapter.protocol.times import NO_TIME, Instant, Span
@@ -25,6 +25,9 @@ class LocalPorts(Ports):
     fault: Callable[[object, str], None]
 
     def perform(self, operation: Operation) -> Any:
+        if type(operation) is Now:
+            # It calls nobody. Who dies here dies as well before the next call, or after the one before.
+            return self.clock.now()
         self.fault(operation, "before")
         result = Ports.perform(self, operation)
         self.fault(operation, "after")

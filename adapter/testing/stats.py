@@ -184,16 +184,18 @@ def _entry(item: Mapping[str, Any], projected: Collection[str]) -> dict[str, Any
 
 def item_size(item: Mapping[str, Any]) -> int:
     """Bytes of an item as DynamoDB counts them: names and values."""
-    size = 0
-    for name, typed in item.items():
-        ((kind, value),) = typed.items()
-        if kind == "S":
-            size += len(name) + _bytes(value)
-        elif kind == "N":
-            size += len(name) + len(value) // 2 + 2
+    # Each write of the memory engine comes here, with a dozen texts and numbers: one text is measured faster.
+    texts, size = [*item], 0
+    for typed in item.values():
+        if (text := typed.get("S")) is not None:
+            texts.append(text)
+        elif (number := typed.get("N")) is not None:
+            size += len(number) // 2 + 2
+        elif (several := typed.get("SS")) is not None:
+            texts += several
         else:
-            size += len(name) + (sum(map(_bytes, value)) if kind == "SS" else 1)
-    return size
+            size += 1
+    return size + _bytes("".join(texts))
 
 
 def _bytes(text: str) -> int:

@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
 
 from adapter.aws.store import DynamoStore, to_item, to_record
 from adapter.lambdas.resumer import settlement
@@ -65,7 +64,7 @@ def drained(poller: Poller) -> Records:
 
 def read(record: dict[str, Any]) -> Settlement:
     """As the resumer reads it."""
-    return settlement(DynamoDBRecord(record))
+    return settlement(record)
 
 
 @pytest.mark.parametrize("wake", Wake)

@@ -27,7 +27,7 @@ from adapter.testing.hosting import LocalHost
 from adapter.testing.in_process.activities import Activity
 from adapter.testing.in_process.pacing import Pace, SandboxPool
 from adapter.testing.in_process.paused import Paused
-from adapter.testing.in_process.runs import Run
+from adapter.testing.in_process.runs import INSIDE, Run
 from adapter.testing.in_process.sandboxes import AsManyAsRun, OneAtATime, Sandbox, Sandboxes
 from adapter.testing.ports import Cloud
 from adapter.testing.simulated_aws.engines import AnyWorld
@@ -168,21 +168,27 @@ class Inside(Driver):
         self._sandboxes.end()
 
     def fault(self, operation: object, when: str) -> None:
-        run = self._runs[-1] if self._runs else None
-        if run is None:
+        if not self._runs:
             return
-        run.calls.count(operation, when)
-        if when == "after" and run.pace is not None:
-            run.pace.take(operation)
+        run = self._runs[-1]
         if type(operation) is Tell:
             if operation.what is What.RUNNING:
                 run.promise, run.fn = operation.id, operation.fn
             return
+        if type(operation) not in INSIDE:
+            run.calls.count(operation, when)
+            if when == "after" and run.pace is not None:
+                run.pace.take(operation)
         if self._meanwhile or self.kills:
             self._intervene(run, operation, when)
-        if run.ran > run.function.spec.timeout_s * SECOND:
+        if run.ran and run.ran > run.function.spec.timeout_s * SECOND:
             # Lambda would end it in the middle of its code. Here it ends at its next operation.
             raise KilledForTime
+        if self.dice.faults.crash or self.dice.faults.reorder:
+            self._harm(run)
+
+    def _harm(self, run: Run) -> None:
+        """Do to the Lambda what the dice draw."""
         faults = self.dice.faults
         if faults.crash and run.invocation.attempt <= len(RETRY_DELAYS) and self.dice.draw("crash"):
             raise Killed

@@ -13,7 +13,7 @@ from adapter.protocol.times import NO_TIME, Span
 from adapter.testing.hosting import LocalHost
 from adapter.testing.in_process.activities import Activity
 from adapter.testing.in_process.pacing import Pace
-from adapter.testing.simulated_aws.lambdas import Function, Invocation, environment
+from adapter.testing.simulated_aws.lambdas import Function, Invocation
 from adapter.testing.stats import SIDE_BY_SIDE
 
 
@@ -25,15 +25,16 @@ class Calls:
     _within: int = 0
 
     def count(self, operation: object, when: str) -> None:
+        """Count an operation that isn't one of `INSIDE`."""
         if type(operation) is Many:
             self._within += 1 if when == "before" else -1
             if when == "before":
                 self.made += math.ceil(len(operation.operations) / SIDE_BY_SIDE)
-        elif when == "before" and not self._within and type(operation) not in _INSIDE:
+        elif when == "before" and not self._within:
             self.made += 1
 
 
-_INSIDE = frozenset({Now, Remaining, RunCode, RunLeft, Sleep, Tell})
+INSIDE = frozenset({Now, Remaining, RunCode, RunLeft, Sleep, Tell})
 """These call nobody outside."""
 
 
@@ -59,7 +60,7 @@ class Run:
 
     def __post_init__(self) -> None:
         self._fakes = registry.instead(self.instead)
-        self._environment = environment(self.function.spec.environment)
+        self._environment = self.function.environment.again()
 
     def enter(self, running: list[Run]) -> None:
         """From here on this process is the Lambda, with its host, its environment and its code."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import functools
 import importlib
 import json
 import marshal
@@ -129,6 +130,11 @@ class Function:
         # Each sandbox has a fallback of its own.
         return self.handler or fallback
 
+    @functools.cached_property
+    def environment(self) -> environment:
+        """What sets its environment variables."""
+        return environment(self.spec.environment)
+
     def call(self, invocation: Invocation, fallback: Callable[[Any, Any], Any], ran: Callable[[], Span]) -> Any:
         """One attempt: as Lambda calls a handler, in a fresh context. The caller sets the function's environment."""
         context = Context(
@@ -166,26 +172,34 @@ class environment:  # noqa: N801
     """
 
     def __init__(self, variables: Mapping[str, str]) -> None:
-        self._variables = variables
-        self._before: dict[Any, Any] = {}
+        environ: Any = os.environ
+        self._variables = [(environ.encodekey(name), environ.encodevalue(text)) for name, text in variables.items()]
+        self._before: list[tuple[Any, Any]] = []
+
+    def again(self) -> environment:
+        """Another one, of the same variables."""
+        other = environment({})
+        other._variables = self._variables
+        return other
 
     def __enter__(self) -> None:
-        environ: Any = os.environ
-        for name, text in self._variables.items():
-            key, value = environ.encodekey(name), environ.encodevalue(text)
-            self._before[key] = environ._data.get(key)
-            _set(environ._data, key, value)
+        data: Any = os.environ._data  # type: ignore[attr-defined]
+        for key, value in self._variables:
+            self._before.append((key, data.get(key)))
+            _set(data, key, value)
 
     def __exit__(self, *_: object) -> None:
         data: Any = os.environ._data  # type: ignore[attr-defined]
-        for key, value in self._before.items():
+        for key, value in self._before:
             if value is not None:
                 _set(data, key, value)
             elif key in data:
                 del data[key]
                 os.unsetenv(key)
+        self._before.clear()
 
 
 def _set(data: Any, key: Any, value: Any) -> None:
-    data[key] = value
-    os.putenv(key, value)
+    if data.get(key) != value:
+        data[key] = value
+        os.putenv(key, value)

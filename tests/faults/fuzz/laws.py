@@ -15,8 +15,6 @@ from decimal import Decimal
 from typing import Any, NamedTuple, TypedDict
 from uuid import UUID
 
-from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
-
 from adapter.aws import store
 from adapter.aws.store import to_item, to_record
 from adapter.codec import Runtime, Signature, decode, encode
@@ -87,7 +85,7 @@ def dead_letter(body: str) -> None:
 
 def change(raw: dict[str, Any]) -> None:
     """What is read names promises only, and whom it wakes can be invoked."""
-    one: Settlement | None = read(resumer.settlement, DynamoDBRecord(raw))
+    one: Settlement | None = read(resumer.settlement, raw)
     if one is not None:
         assert is_id(one.id)
         assert all(map(is_id, one.awaiters))

@@ -8,7 +8,6 @@ import json
 from typing import Any
 
 import pytest
-from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -230,12 +229,12 @@ def test_a_change_without_a_lambda_to_wake_is_refused() -> None:
     change = settled(wake=Wake.DIRECT)
     del change["dynamodb"]["NewImage"]["reply_to"]
     with pytest.raises(BadMessage, match="order-7~0"):
-        resumer.settlement(DynamoDBRecord(change))
+        resumer.settlement(change)
 
 
 def test_the_changes_that_are_mutated_here_are_valid_themselves() -> None:
     """Otherwise every law of this file would hold in vain."""
-    assert all(resumer.settlement(DynamoDBRecord(change)).id == "order-7~0" for change in CHANGES)
+    assert all(resumer.settlement(change).id == "order-7~0" for change in CHANGES)
     assert [parse_timed(one).id for one in ENVELOPES] == ["order-7~0.2", "order-7", "order-7", "schedule:nightly"]
     assert [sweeper.read(json.dumps(one), trusted)[0] for one in TIMED] == ["shop"] * 4
     assert [deadletters.read(json.dumps(one), trusted) is None for one in DEAD] == [False, False, True, True]

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
 
 from adapter import attach, resolve
 from adapter.aws.items import to_item
@@ -174,7 +173,7 @@ def test_a_wake_that_was_sent_again_late_wakes_no_later_execution_of_the_id(fast
     assert counts.with_options(id="again").start().result() == 1
     called = fast.peek("again~1")
     assert called is not None
-    settled = settlement(DynamoDBRecord({"dynamodb": {"NewImage": to_item(called)}}))
+    settled = settlement({"dynamodb": {"NewImage": to_item(called)}})
     assert settled.wake is Wake.DIRECT
     fast.advance(MONTH + 2 * DAY)
     assert left(fast) == []

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
 
 from adapter.engine import hosts
 from adapter.errors import BadMessage, OtherVersion
@@ -141,13 +140,13 @@ def test_a_large_record_is_put_aside_without_what_no_resumer_reads(table: Table)
     raw["dynamodb"]["NewImage"]["args"] = raw["dynamodb"]["OldImage"]["args"] = {"S": "x" * 150_000}
     kept = unpacked(packed(Held(record=raw))).record
     assert len(packed(Held(record=raw))) < 10_000
-    assert resumer.settlement(DynamoDBRecord(kept)) == resumer.settlement(DynamoDBRecord(raw))
+    assert resumer.settlement(kept) == resumer.settlement(raw)
 
 
 def test_a_record_of_the_stream_is_read_into_a_settlement(table: Table) -> None:
     """The settlement has no payload in it."""
     raw = table.settled("read", 3, State.TIMEDOUT)
-    one = resumer.settlement(DynamoDBRecord(raw))
+    one = resumer.settlement(raw)
     assert (one.id, one.parent, one.kind, one.target) == ("read~3", "read", "call", "lambda-of-step")
     assert (one.rejected, one.canceled, one.wake, one.reply_to) == (True, True, Wake.COUNTED, "lambda-of-read")
 
@@ -160,7 +159,7 @@ def test_a_wake_that_is_unknown_here_is_put_aside(table: Table, wake: dict[str, 
     raw["dynamodb"]["NewImage"]["wake"] = wake
     assert table.handle(raw) == [raw]
     with pytest.raises(BadMessage, match=r"waked~0.*in an unknown way"):
-        resumer.settlement(DynamoDBRecord(raw))
+        resumer.settlement(raw)
 
 
 @pytest.mark.parametrize("version", [{"N": "2"}, {"N": "0"}, {"S": "1"}, None])
@@ -180,7 +179,7 @@ def test_a_record_of_another_version_comes_again_and_others_are_handled(
     assert table.queues() == ["RecordsAgain"]
     assert (table.arrivals(name), table.invoked()) == (1, [])
     with pytest.raises(OtherVersion, match="format"):
-        resumer.settlement(DynamoDBRecord(raw))
+        resumer.settlement(raw)
     # As it is once its version is the one that runs here.
     raw["dynamodb"]["NewImage"]["v"] = own["dynamodb"]["NewImage"]["v"]
     assert table.handle(raw) == []
@@ -191,6 +190,6 @@ def test_what_is_wrong_with_a_record_is_named(table: Table) -> None:
     """An operator finds the message in the log."""
     raw = table.settled("named", 0, State.PENDING)
     with pytest.raises(BadMessage, match=r"named~0.*'pending'"):
-        resumer.settlement(DynamoDBRecord(raw))
+        resumer.settlement(raw)
     with pytest.raises(BadMessage, match="unknown item"):
-        resumer.settlement(DynamoDBRecord({}))
+        resumer.settlement({})
