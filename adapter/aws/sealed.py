@@ -21,7 +21,7 @@ from adapter.protocol.ids import parent_of
 from adapter.protocol.making import changed
 from adapter.protocol.promises import Arming, Firing, Refusal, Refused, Written
 from adapter.protocol.records import SEALED, Kind, Record, State, Stored
-from adapter.protocol.times import EPOCH, Instant
+from adapter.protocol.times import EPOCH, NO_TIME, Instant, Span
 from adapter.protocol.timing import Due
 
 _REMOVED = Refused(Refusal.UNKNOWN, None)
@@ -93,12 +93,16 @@ class SealedStore:
         by_parent: bool = False,
         unless_objects: bool = False,
         prompted_by: str = "",
+        took: Span = NO_TIME,
+        retries: int = 0,
     ) -> Written:
         sealed = self._seal(value, promise, "value", self._marks.mark)
         if sealed is None:
             return _REMOVED
         unless_objects = unless_objects and not in_object(sealed)
-        written = self.inner.settle(promise, state, sealed, at, due_at, by_parent, unless_objects, prompted_by)
+        written = self.inner.settle(
+            promise, state, sealed, at, due_at, by_parent, unless_objects, prompted_by, took, retries
+        )
         if isinstance(value, Stored):
             # A follower's outcome: the resumer carries it on without reading it.
             return self._unread(written)

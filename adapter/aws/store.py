@@ -19,7 +19,7 @@ from adapter.protocol import promises, records
 from adapter.protocol.ids import parent_of
 from adapter.protocol.promises import Arming, Firing, Refusal, Refused, Written
 from adapter.protocol.records import SEALED, Kind, Record, State, Wake
-from adapter.protocol.times import EPOCH, LATEST, SECOND, Instant
+from adapter.protocol.times import EPOCH, LATEST, NO_TIME, SECOND, Instant, Span
 from adapter.protocol.timing import Due, due_of
 
 _RUNNABLE = "(#state = :pending OR (#state IN (:canceled, :timedout) AND attribute_not_exists(#closed)))"
@@ -96,6 +96,8 @@ class DynamoStore(Partitions):
         by_parent: bool = False,
         unless_objects: bool = False,
         prompted_by: str = "",
+        took: Span = NO_TIME,
+        retries: int = 0,
     ) -> Written:
         check_size(promise, value)
         changes = {
@@ -104,6 +106,8 @@ class DynamoStore(Partitions):
             "settled_at": at,
             "by_parent": by_parent,
             "prompted_by": prompted_by,
+            "took": took,
+            "retries": retries,
             "expects": None,
             "due_at": None if unless_objects else due_at,
             "paused": "",
@@ -111,7 +115,7 @@ class DynamoStore(Partitions):
         return self._update(
             promise,
             lambda standing: promises.settle(
-                standing, state, value, at, due_at, by_parent, unless_objects, prompted_by
+                standing, state, value, at, due_at, by_parent, unless_objects, prompted_by, took, retries
             ),
             changes,
             condition="#state = :pending AND (attribute_not_exists(#expires) OR #expires > :now)"

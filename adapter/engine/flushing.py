@@ -21,7 +21,7 @@ from adapter.protocol.making import changed
 from adapter.protocol.messages import Start
 from adapter.protocol.promises import Refused, Written
 from adapter.protocol.records import DISPATCHED, Kind, Record, State, Wake
-from adapter.protocol.times import Instant
+from adapter.protocol.times import EPOCH, Instant
 from adapter.replay.execution import Execution
 from adapter.replay.known import Known
 from adapter.replay.outcomes import Outcome
@@ -137,6 +137,7 @@ class Flusher:
     def _inline(self, execution: Execution, flush: Flush, requests: list[Request]) -> Performed:
         # A step that is cancelled in the turn that asked for it never begins, and neither does such a call.
         begun = [request for request in requests if request.ordinal not in flush.cancels]
+        began_at: Instant = yield Now()
         outcomes = (yield from self._here.run(execution, begun)) if begun else {}
         moved: list[tuple[int, Instant | None]] = []
         for request in requests:
@@ -152,16 +153,20 @@ class Flusher:
                 moved.append((request.ordinal, None if delay is None else now + delay))
             elif request.ordinal in execution.known.records:
                 # This run announced it, or one that died.
-                yield from self._settle_child(execution, request.ordinal, outcome)
+                yield from self._settle_child(execution, request.ordinal, outcome, began_at)
             else:
-                yield from self._record(execution, request, flush, outcome)
+                yield from self._record(execution, request, flush, outcome, began_at)
         yield from self._move(execution, moved)
 
-    def _record(self, execution: Execution, request: Request, flush: Flush, outcome: Outcome) -> Performed:
+    def _record(
+        self, execution: Execution, request: Request, flush: Flush, outcome: Outcome, began_at: Instant
+    ) -> Performed:
         now: Instant = yield Now()
         record = self._inline_record(execution.own, request, flush, now)
         own = outcome is CANCELLED
-        settled = changed(record, state=outcome.state, value=outcome.text, settled_at=now, by_parent=own)
+        settled = changed(
+            record, state=outcome.state, value=outcome.text, settled_at=now, took=now - began_at, by_parent=own
+        )
         yield from self._create(execution, [settled])
 
     def _move(self, execution: Execution, moved: Sequence[tuple[int, Instant | None]]) -> Performed:
@@ -184,12 +189,16 @@ class Flusher:
             yield Tell(What.RETRYING, record.id, record.fn, {"attempt": 1, "at": at})
         yield from self.dispatch(execution, at_once)
 
-    def _settle_child(self, execution: Execution, ordinal: int, outcome: Outcome) -> Performed:
+    def _settle_child(
+        self, execution: Execution, ordinal: int, outcome: Outcome, began_at: Instant = EPOCH
+    ) -> Performed:
         known = execution.known.records.get(ordinal)
         cleans_up = outcome.state in (State.CANCELED, State.TIMEDOUT) and known is not None and known.kind is Kind.CALL
         promise = child_id(execution.own.id, ordinal)
         own = outcome is CANCELLED
-        written: Written = yield Settle(promise, outcome.state, outcome.text, guarded=cleans_up, by_parent=own)
+        written: Written = yield Settle(
+            promise, outcome.state, outcome.text, guarded=cleans_up, by_parent=own, began_at=began_at
+        )
         stands = written.stands if isinstance(written, Refused) else written
         if stands is None:
             raise Stale

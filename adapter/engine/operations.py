@@ -15,7 +15,7 @@ from adapter.engine.telling import What
 from adapter.protocol.messages import Message, Timed
 from adapter.protocol.promises import Arming, Firing
 from adapter.protocol.records import Record, State
-from adapter.protocol.times import Instant, Span
+from adapter.protocol.times import EPOCH, Instant, Span
 from adapter.replay.loop import DurableLoop
 
 
@@ -129,7 +129,7 @@ class Settle:
 
     ``by_parent``: the function that made the promise cancels it. ``unless_objects``: the execution expires, so the
     watchdog needn't look at its root; a root that has objects refuses. ``prompted_by``: this run resumes the parent, if
-    the record says ``wake = prompt``.
+    the record says ``wake = prompt``. ``began_at`` and ``retries`` are the settling run's, for a person to see.
     """
 
     id: str
@@ -139,6 +139,8 @@ class Settle:
     by_parent: bool = False
     unless_objects: bool = False
     prompted_by: str = ""
+    began_at: Instant = EPOCH
+    retries: int = 0
 
 
 @dataclass(frozen=True, slots=True)

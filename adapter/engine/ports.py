@@ -50,7 +50,7 @@ from adapter.protocol.messages import Message, Timed
 from adapter.protocol.moves import UNMOVED, Moves
 from adapter.protocol.promises import Arming, Firing, Written
 from adapter.protocol.records import MAX_PAYLOAD_BYTES, Record, State
-from adapter.protocol.times import EPOCH, Instant, Span
+from adapter.protocol.times import EPOCH, NO_TIME, Instant, Span
 from adapter.protocol.timing import RETENTION, WATCH, Due, expires_at, kept_until
 from adapter.replay.outcomes import Outcome
 
@@ -83,6 +83,8 @@ class Store(Protocol):
         by_parent: bool = False,
         unless_objects: bool = False,
         prompted_by: str = "",
+        took: Span = NO_TIME,
+        retries: int = 0,
     ) -> Written: ...
     def ask(self, promise: str) -> Written: ...
     def claim(
@@ -331,6 +333,8 @@ class Ports:
             operation.by_parent,
             operation.unless_objects,
             operation.prompted_by,
+            max(NO_TIME, now - operation.began_at) if operation.began_at else NO_TIME,
+            operation.retries,
         )
 
     def _close(self, operation: Close) -> Written:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from typing import Any, assert_never
 
 from adapter.codec.exceptions import decode_exception
@@ -438,13 +439,13 @@ class _Run:
         """
         expires = self.own.expires is not None and not self.own.objects and outcome.state is not State.REJECTED
         expires = expires and parent_of(self.own.id) is None
-        written: Written = yield Settle(
-            self.own.id, outcome.state, outcome.text, unless_objects=expires, prompted_by=self._prompts()
-        )
+        used = self.attempt - 1 + self.crashes
+        settle = Settle(self.own.id, outcome.state, outcome.text, began_at=self.begun, retries=used)
+        written: Written = yield replace(settle, unless_objects=expires, prompted_by=self._prompts())
         if not (expires and isinstance(written, Refused) and written.stands is not None and written.stands.objects):
             return written
         # A child has put an object since this run loaded.
-        again: Written = yield Settle(self.own.id, outcome.state, outcome.text)
+        again: Written = yield settle
         return again
 
 

@@ -27,7 +27,7 @@ from enum import StrEnum
 from adapter.protocol.ids import parent_of
 from adapter.protocol.making import changed
 from adapter.protocol.records import Record, State, Wake
-from adapter.protocol.times import EPOCH, Instant
+from adapter.protocol.times import EPOCH, NO_TIME, Instant, Span
 from adapter.protocol.timing import is_expired
 
 MAX_AWAITERS = 1_000
@@ -82,6 +82,8 @@ def settle(
     by_parent: bool = False,
     unless_objects: bool = False,
     prompted_by: str = "",
+    took: Span = NO_TIME,
+    retries: int = 0,
 ) -> Written:
     """Settle a pending promise. The first settlement stands (I1).
 
@@ -93,6 +95,8 @@ def settle(
 
     ``prompted_by``: the run of that request settles its own promise, and resumes the parent, if the record then says
     ``wake = prompt``. The parent may have asked for that at any time before.
+
+    ``took`` and ``retries`` say how the settling run went. Nothing is decided by them.
     """
     if standing is None or is_expired(standing, at):
         return Refused(Refusal.UNKNOWN, None)
@@ -107,6 +111,8 @@ def settle(
         settled_at=at,
         by_parent=by_parent,
         prompted_by=prompted_by,
+        took=took,
+        retries=retries,
         expects=None,
         due_at=None if unless_objects else due_at,
         paused="",

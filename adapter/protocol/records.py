@@ -17,7 +17,7 @@ from adapter.errors import PayloadTooLarge
 from adapter.protocol.fields import Form, Mark, fields_of, marked
 from adapter.protocol.ids import id_of, ordinal_of
 from adapter.protocol.making import quickly_made
-from adapter.protocol.times import EPOCH, Instant
+from adapter.protocol.times import EPOCH, NO_TIME, Instant, Span
 
 VERSION = 1
 """The version of the items that this code writes. An item that older code would misread gets the next version."""
@@ -131,6 +131,12 @@ class Record:
 
     settled_at: Annotated[Instant, Mark.INDEXED] = EPOCH
     """When it settled, in microseconds since the epoch; 0: it is pending."""
+
+    took: Span = NO_TIME
+    """For how long the run worked that settled it, in microseconds; of a step, for how long it ran; 0: unknown."""
+
+    retries: int = 0
+    """How many attempts came to nothing before the one that settled it."""
 
     by: str = ""
     """The request id of the invocation that created it: its retry does what was to follow the creation, again."""

@@ -196,9 +196,11 @@ class Watchful(MemoryStore):
         by_parent: bool = False,
         unless_objects: bool = False,
         prompted_by: str = "",
+        took: int = 0,
+        retries: int = 0,
     ) -> Written:
         self.look(value)
-        return super().settle(promise, state, value, at, due_at, by_parent, unless_objects, prompted_by)
+        return super().settle(promise, state, value, at, due_at, by_parent, unless_objects, prompted_by, took, retries)
 
     def look(self, *texts: str) -> None:
         for text in texts:

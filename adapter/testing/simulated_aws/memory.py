@@ -22,7 +22,7 @@ from adapter.protocol.ids import key_of
 from adapter.protocol.making import changed
 from adapter.protocol.promises import Arming, Firing, Refused, Written
 from adapter.protocol.records import SEALED, Kind, Record, State
-from adapter.protocol.times import EPOCH, MINUTE, SECOND, Instant
+from adapter.protocol.times import EPOCH, MINUTE, NO_TIME, SECOND, Instant, Span
 from adapter.protocol.timing import SCHEDULES, Due, due_of, shard_of
 from adapter.testing.simulated_aws.time_to_live import TimeToLive
 from adapter.testing.stats import Stats, item_size
@@ -85,9 +85,13 @@ class Transitions(ABC):
         by_parent: bool = False,
         unless_objects: bool = False,
         prompted_by: str = "",
+        took: Span = NO_TIME,
+        retries: int = 0,
     ) -> Written:
         check_size(promise, value)
-        written = promises.settle(self.peek(promise), state, value, at, due_at, by_parent, unless_objects, prompted_by)
+        written = promises.settle(
+            self.peek(promise), state, value, at, due_at, by_parent, unless_objects, prompted_by, took, retries
+        )
         return self.write(promise, written)
 
     def ask(self, promise: str) -> Written:
