@@ -14,6 +14,7 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
 from adapter.aws.items import Item
+from adapter.engine.telling import What
 from adapter.protocol.records import INDEXED
 from adapter.protocol.variables import described
 from adapter.templates.intrinsics import Stack, open_stack, parse
@@ -133,14 +134,32 @@ def statements(value: object) -> Iterator[dict[str, Any]]:
     return (each for each in within(value) if each.get("Effect") == "Allow")
 
 
+WITHOUT_RESOURCE = (
+    ["dynamodb:ListStreams"],
+    ["xray:PutTraceSegments", "xray:PutTelemetryRecords"],
+    [
+        f"ec2:{each}"
+        for each in (
+            "CreateNetworkInterface",
+            "DeleteNetworkInterface",
+            "DescribeNetworkInterfaces",
+            "DescribeSubnets",
+            "AssignPrivateIpAddresses",
+            "UnassignPrivateIpAddresses",
+        )
+    ],
+)
+"""The statements whose actions IAM knows for all resources only."""
+
+
 @templates
 def test_no_function_may_do_more_than_it_has_to(path: Path) -> None:
-    """No wildcard action; a wildcard resource only for the one action that has no other."""
+    """No wildcard action; a wildcard resource only for the actions that have no other."""
     for statement in statements(transformed(path)):
         actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
         assert not [action for action in actions if "*" in action]
         if statement.get("Resource") == "*":
-            assert actions == ["dynamodb:ListStreams"]
+            assert actions in WITHOUT_RESOURCE
 
 
 @pytest.fixture
@@ -235,13 +254,13 @@ def test_whoever_has_a_link_may_call_its_function_by_its_url_alone() -> None:
 
 def test_the_function_of_links_reads_and_settles_and_does_nothing_else() -> None:
     """Anyone can call this function."""
-    allowed = [
-        (statement["Action"], statement["Resource"]) for statement in statements(parse(ROOT / "infra" / "links.yaml"))
-    ]
-    assert allowed == [
-        (["dynamodb:GetItem", "dynamodb:UpdateItem"], {"Ref": "TableArn"}),
-        (["s3:GetObject", "s3:PutObject"], {"Fn::Sub": "${BucketArn}/*"}),
-        ("secretsmanager:GetSecretValue", {"Ref": "Key"}),
+    *_, links = stacks_with(Links="true")
+    (policy,) = links.properties("SettleRole")["Policies"]
+    table = f"arn:aws:dynamodb:us-east-1:123456789012:table/{TABLE}"
+    assert [(each["Action"], each["Resource"]) for each in policy["PolicyDocument"]["Statement"]] == [
+        (["dynamodb:GetItem", "dynamodb:UpdateItem"], table),
+        (["s3:GetObject", "s3:PutObject"], "arn:aws:s3:::local-storage-payloads/*"),
+        ("secretsmanager:GetSecretValue", links.output("KeyArn")),
     ]
 
 
@@ -353,10 +372,23 @@ def test_the_bucket_is_encrypted_and_closed_and_outlives_its_stack() -> None:
     assert bucket["DeletionPolicy"] == bucket["UpdateReplacePolicy"] == "Retain"
     assert set(bucket["Properties"]["PublicAccessBlockConfiguration"].values()) == {True}
     assert "BucketEncryption" in bucket["Properties"]
-    assert "LifecycleConfiguration" not in bucket["Properties"]
     (deny,) = policy["Statement"]
     assert (deny["Effect"], deny["Action"], deny["Principal"]) == ("Deny", "s3:*", "*")
     assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_an_object_expires_only_once_it_was_removed() -> None:
+    """A live execution may be years old. What was removed stays for as long as a restored table may name it."""
+    _, storage, *_ = stacks_with()
+    bucket = storage.properties("Payloads")
+    (rule,) = bucket["LifecycleConfiguration"]["Rules"]
+    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert {key for key in rule if "Expir" in key} == {"NoncurrentVersionExpiration", "ExpiredObjectDeleteMarker"}
+    assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 35}
+    _, storage, *_ = stacks_with(RemovedObjectsDays="0")
+    bucket = storage.properties("Payloads")
+    assert bucket["VersioningConfiguration"] == {"Status": "Suspended"}
+    assert "LifecycleConfiguration" not in bucket
 
 
 def test_every_function_knows_the_bucket_and_all_but_the_resumer_the_cipher() -> None:
@@ -383,6 +415,93 @@ def test_the_index_has_the_fields_that_are_marked_for_it_and_the_table_the_keys_
     assert defined.items() <= modelled.items()
 
 
+TABLE = "local-Storage-Promises"
+KEY = "arn:aws:kms:us-east-1:123456789012:key/ours"
+
+
+def test_one_key_encrypts_everything_where_that_is_asked_for() -> None:
+    """The table, the bucket, each queue, the logs and the links' own key; and AWS's keys do where it isn't."""
+    found = {
+        f"{stack.kind(each)}:{each}": stack.properties(each)
+        for stack in stacks_with(Links="true", KeyArn=KEY)
+        for each in stack.logical_ids
+    }
+    queues = [each for name, each in found.items() if name.startswith("AWS::SQS::Queue:")]
+    assert len(queues) == 6
+    assert all(each["KmsMasterKeyId"] == KEY and "SqsManagedSseEnabled" not in each for each in queues)
+    assert found["AWS::DynamoDB::Table:Promises"]["SSESpecification"]["KMSMasterKeyId"] == KEY
+    (rule,) = found["AWS::S3::Bucket:Payloads"]["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": KEY}
+    assert found["AWS::Logs::LogGroup:Logs"]["KmsKeyId"] == KEY
+    assert found["AWS::SecretsManager::Secret:Key"]["KmsKeyId"] == KEY
+    for stack in stacks_with(Links="true"):
+        for each in stack.logical_ids:
+            assert "Kms" not in str(stack.properties(each))
+            assert "kms:" not in str(stack.properties(each))
+            assert stack.kind(each) != "AWS::SQS::Queue" or stack.properties(each)["SqsManagedSseEnabled"] is True
+
+
+def library(**parameters: str) -> dict[str, dict[str, Any]]:
+    """The library's own functions."""
+    return {
+        name: each.properties(name)
+        for each in stacks_with(Links="true", **parameters)
+        for name in each.resources_of("AWS::Serverless::Function")
+    }
+
+
+def basics(**parameters: str) -> set[str]:
+    """What each of the library's functions may do, whatever it is for."""
+    durable, *_ = stacks_with(**parameters)
+    return {each["Action"][0].partition(":")[0] for each in statements(durable.properties("Basics"))}
+
+
+def test_the_librarys_functions_run_in_a_vpc_where_that_is_asked_for() -> None:
+    """All of them, since each asks for the table, and their roles let Lambda put them there."""
+    vpc = {"SubnetIds": "subnet-1,subnet-2", "SecurityGroupIds": "sg-1"}
+    expected = {"SubnetIds": ["subnet-1", "subnet-2"], "SecurityGroupIds": ["sg-1"]}
+    assert [each["VpcConfig"] for each in library(**vpc).values()] == [expected] * 7
+    assert not [each for each in library().values() if "VpcConfig" in each]
+    assert basics(**vpc) - basics() == {"ec2"}
+
+
+def test_the_librarys_functions_are_traced_where_that_is_asked_for() -> None:
+    """And may send their traces then."""
+    assert {each["Tracing"] for each in library(Tracing="Active").values()} == {"Active"}
+    assert {each["Tracing"] for each in library().values()} == {"PassThrough"}
+    assert basics(Tracing="Active") - basics() == {"xray"}
+
+
+def test_every_role_of_the_library_logs_into_its_log_group_and_no_other() -> None:
+    """AWS's own policy for Lambdas lets them write every log of the account, and make new ones."""
+    durable, *others = stacks_with(Links="true")
+    (logging,) = statements(durable.properties("Basics"))
+    here = "arn:aws:logs:us-east-1:123456789012:log-group"
+    assert logging["Action"] == ["logs:CreateLogStream", "logs:PutLogEvents"]
+    assert logging["Resource"] == f"{here}:{durable.physical_id('Logs')}:*"
+    roles = [each.properties(name) for each in others for name in each.resources_of("AWS::IAM::Role")]
+    assert len(roles) == 6
+    assert all(role["ManagedPolicyArns"] == [durable.physical_id("Basics")] for role in roles)
+    assert all("Role" in function for function in library().values())
+
+
+def test_an_existing_table_takes_the_place_of_the_stacks_own() -> None:
+    """Everything names the restored table: functions, policies, mapping, alarms. The bucket and the queues stay."""
+    stream = "arn:aws:dynamodb:us-east-1:123456789012:table/restored/stream/2026"
+    given = {"TableName": "restored", "TableStreamArn": stream}
+    (durable, *own), (other, *restored) = stacks_with(Links="true"), stacks_with(Links="true", **given)
+    assert not list(restored[0].resources_of("AWS::DynamoDB::Table"))
+    for before, after in zip(own, restored, strict=True):
+        left = {each: before.properties(each) for each in before.logical_ids if each != "Promises"}
+        label = f"{TABLE}/stream/local-Storage"
+        expected = json.loads(json.dumps(left).replace(label, "restored/stream/2026").replace(TABLE, "restored"))
+        assert {each: after.properties(each) for each in after.logical_ids} == expected
+    for policy in ("Access", "ClientAccess", "OperatorAccess"):
+        assert TABLE in str(durable.properties(policy))
+        assert TABLE not in str(other.properties(policy))
+    assert other.output("Variables") == durable.output("Variables").replace(TABLE, "restored")
+
+
 def stacks_with(**parameters: str) -> list[Stack]:
     """The library's own stack and those in it."""
     stack = open_stack(ROOT / "infra" / "durable.yaml", name="local", parameters=parameters)
@@ -400,15 +519,16 @@ def alarms(**parameters: str) -> dict[str, dict[str, Any]]:
 def test_every_alarm_tells_the_topic_when_it_begins_and_ends_and_without_one_nobody() -> None:
     """An alarm that nobody hears of is none."""
     topic = "arn:aws:sns:us-east-1:123456789012:on-call"
-    assert len(alarms()) >= 9
-    assert all(each["AlarmActions"] == each["OKActions"] == [topic] for each in alarms(AlarmTopic=topic).values())
+    assert len(alarms()) >= 13
+    told = alarms(AlarmTopic=topic, WatchAllFunctions="true")
+    assert all(each["AlarmActions"] == each["OKActions"] == [topic] for each in told.values())
     assert not [each for each in alarms().values() if "AlarmActions" in each or "OKActions" in each]
 
 
 def test_every_alarm_is_explained_to_who_hears_it() -> None:
     """docs/operate.md has a paragraph that begins with its name."""
     page = (ROOT / "docs" / "operate.md").read_text(encoding="utf-8")
-    assert {name.removesuffix("Alarm") for name in alarms()} == {
+    assert {name.removesuffix("Alarm") for name in alarms(WatchAllFunctions="true")} == {
         name.removesuffix("Alarm") for name in re.findall(r"^\*\*`(\w+)`\*\*", page, re.MULTILINE)
     }
 
@@ -417,6 +537,44 @@ def test_a_sweeper_that_says_nothing_is_an_alarm() -> None:
     """Of a Lambda that isn't invoked there is no metric at all."""
     silent = alarms()["SweeperSilentAlarm"]
     assert (silent["TreatMissingData"], silent["ComparisonOperator"]) == ("breaching", "LessThanThreshold")
+
+
+WATCHED = {
+    "UnhandledAlarm": "ApproximateNumberOfMessagesVisible",
+    "UnhandledRecordsAlarm": "ApproximateNumberOfMessagesVisible",
+    "RecordsAgainAlarm": "ApproximateNumberOfMessagesDelayed",
+    "ResumerBehindAlarm": "IteratorAge",
+    "ResumerFailingAlarm": "Errors",
+    "ResumerThrottledAlarm": "Throttles",
+    "TimersLateAlarm": "ApproximateAgeOfOldestMessage",
+    "SweeperSilentAlarm": "Invocations",
+    "SweeperDroppedAlarm": "AsyncEventsDropped",
+    "SweeperLateAlarm": "AsyncEventAge",
+    "GivenUpAlarm": "NumberOfMessagesSent",
+    "PausedAlarm": "local-paused",
+    "StalledAlarm": "local-stalled",
+}
+
+
+def test_whatever_stands_still_rings() -> None:
+    """Each alarm that watches one metric watches this one; DynamoDB's throttling is a sum of four."""
+    assert {name: each["MetricName"] for name, each in alarms().items() if "MetricName" in each} == WATCHED
+    throttled = {each["MetricStat"]["Metric"]["MetricName"] for each in alarms()["ThrottledAlarm"]["Metrics"][1:]}
+    assert throttled == {"ReadThrottleEvents", "WriteThrottleEvents"}
+
+
+def test_the_events_of_all_functions_are_watched_where_that_is_asked_for() -> None:
+    """Others than those of this application are among them, so it isn't the default."""
+    further = alarms(WatchAllFunctions="true").keys() - alarms().keys()
+    assert further == {"EventsDroppedAlarm", "EventsLateAlarm"}
+
+
+def test_what_the_logs_are_searched_for_is_what_is_logged() -> None:
+    """An alarm for a message that nobody logs would never ring."""
+    durable, *_ = stacks_with()
+    patterns = [durable.properties(each)["FilterPattern"] for each in durable.resources_of("AWS::Logs::MetricFilter")]
+    assert patterns == [f'{{ $.message = "{what}" }}' for what in ("stalled", "paused")]
+    assert {"stalled", "paused"} <= {each.value for each in What}
 
 
 def test_the_dashboard_shows_metrics_of_what_there_is() -> None:

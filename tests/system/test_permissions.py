@@ -8,10 +8,13 @@ in a role's name (it reads queues and streams, and sends what failed) follows fr
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fnmatch
+import functools
 import json
+import sys
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -56,6 +59,10 @@ OUTSIDERS = ("", "repairs")
 
 ALLOWED_ALL_THE_SAME = {
     ("Fire", "dynamodb:DeleteItem"): "a queue of timers that stood still for days: its look removes what is over",
+    (
+        "Bury",
+        "kms:GenerateDataKey",
+    ): "a function whose code dies ten times before it counts: Bury settles it, by the cipher",
     ("Settle", "secretsmanager:GetSecretValue"): "the local cloud has no Secrets Manager: the key is a variable there",
 }
 """What no program here asks for, and why it is allowed."""
@@ -108,10 +115,24 @@ class Ear:
     def __init__(self) -> None:
         self.asked: Asked = defaultdict(set)
         self.as_ = ""
+        self._running: Callable[[], str] = str
         self.removed: dict[str, set[str]] = defaultdict(set)
+        self.ciphered: dict[str, set[str]] = defaultdict(set)
+
+    @contextlib.contextmanager
+    def cloud(self) -> Iterator[LocalCloud]:
+        with LocalCloud(template=default_template()) as cloud:
+            self.listen(cloud)
+            yield cloud
+
+    def ciphers(self, action: str) -> None:
+        """Somebody encrypts or decrypts: a cipher with KMS would ask for this."""
+        if (who := self.as_ or self._running()) not in OUTSIDERS:
+            self.ciphered[logical(who)].add(action)
 
     def listen(self, cloud: LocalCloud) -> None:
         world: Any = cloud._world
+        self._running = lambda: cloud._driver.running
 
         def heard(params: Mapping[str, Any], model: Any, **_: Any) -> None:
             function = self.as_ or cloud._driver.running
@@ -125,21 +146,43 @@ class Ear:
             client.meta.events.register("before-parameter-build", heard)
 
 
+class Heard:
+    """A cipher that tells who asks for it. Its texts are no secret."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+
+    def encrypt(self, text: str, context: Mapping[str, str]) -> str:
+        self._tell("kms:GenerateDataKey")
+        return text[::-1]
+
+    def decrypt(self, text: str, context: Mapping[str, str]) -> str:
+        self._tell("kms:Decrypt")
+        return text[::-1]
+
+
+cipher: Heard | None = None
+"""The one of the run that is heard."""
+
+
 @pytest.fixture(scope="module")
 def ear() -> Ear:
     heard = Ear()
     for name in PLAYS:
-        with LocalCloud(template=default_template()) as cloud:
-            heard.listen(cloud)
+        with heard.cloud() as cloud:
             assert staged(name, cloud) == PLAYS[name].outcome
-    with LocalCloud(template=default_template()) as cloud:
-        heard.listen(cloud)
-        assert cloud.run(keeps_much) == 1
-        assert answered_at_length(cloud) == 30_000
-    with LocalCloud(template=default_template()) as cloud:
-        heard.listen(cloud)
-        used_from_outside(cloud, heard)
-        operated(cloud, heard)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys.modules[__name__], "cipher", Heard(heard.ciphers))
+        patch.setenv("DURABLE_CIPHER", f"{__name__}:cipher")
+        with heard.cloud() as cloud:
+            assert cloud.run(keeps_much) == 1
+            assert answered_at_length(cloud) == 30_000
+        for name in ("crashes", "is removed"):
+            with heard.cloud() as cloud:
+                assert staged(name, cloud) == PLAYS[name].outcome
+        with heard.cloud() as cloud:
+            used_from_outside(cloud, heard)
+            operated(cloud, heard)
     return heard
 
 
@@ -218,18 +261,33 @@ def nested(stack: Stack) -> Iterator[Stack]:
         yield from nested(each)
 
 
-STACK = open_stack(default_template(), name="local", parameters={"Links": "true", "StackPrefix": "local-"})
+KEY, CIPHER_KEY = (f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{name}" for name in ("stored", "cipher"))
+STACK = open_stack(
+    default_template(),
+    name="local",
+    parameters={"Links": "true", "StackPrefix": "local-", "KeyArn": KEY, "CipherKeyArn": CIPHER_KEY},
+)
 TEMPLATE: Template = load(default_template())
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def unconditional(statements: list[dict[str, Any]]) -> list[Grant]:
     return list(grants([{key: each for key, each in one.items() if key != "Condition"} for one in statements]))
 
 
-def allowed() -> dict[str, list[Grant]]:
-    """What each Lambda of the library may do, by its logical id; and what the application's may, as ``Access``."""
-    found = {
-        name: unconditional(STACK.properties(name)["PolicyDocument"]["Statement"])
+def statements_of(function: str) -> list[dict[str, Any]]:
+    """All that a Lambda's role says, or a policy."""
+    return stated()[function]
+
+
+@functools.cache
+def stated() -> dict[str, list[dict[str, Any]]]:
+    """By the logical id of each Lambda of the library; what is said for the application's is ``Access``."""
+    found: dict[str, list[dict[str, Any]]] = {
+        name: STACK.properties(name)["PolicyDocument"]["Statement"]
         for name in ("Access", "ClientAccess", "OperatorAccess")
     }
     for stack in nested(STACK):
@@ -239,12 +297,14 @@ def allowed() -> dict[str, list[Grant]]:
         }
         for function in stack.resources_of("AWS::Serverless::Function"):
             properties = stack.properties(function)
-            if "Role" in properties:
-                policies = [each["PolicyDocument"] for each in stack.properties(roles[properties["Role"]])["Policies"]]
-            else:
-                policies = properties["Policies"]
-            found[function] = [grant for policy in policies for grant in unconditional(policy["Statement"])]
+            policies = [each["PolicyDocument"] for each in stack.properties(roles[properties["Role"]])["Policies"]]
+            found[function] = [each for policy in policies for each in policy["Statement"]]
     return found
+
+
+def allowed() -> dict[str, list[Grant]]:
+    """What each of them may do."""
+    return {name: unconditional(statements) for name, statements in stated().items()}
 
 
 ROLES = {"Resumer": "ResumerRole", "Again": "ResumerRole"}
@@ -293,7 +353,24 @@ def asked(ear: Ear) -> Asked:
         # `link` reads the key, where the stack has links.
         Grant(action="secretsmanager:GetSecretValue", resource=STACK.output("LinkKeyArn")),
     }
+    for function, every in found.items():
+        every |= {Grant(action=f"kms:{act}", resource=KEY) for grant in every for act in BY_KEY.get(grant.action, ())}
+        every |= {Grant(action=each, resource=CIPHER_KEY) for each in ear.ciphered[function]}
     return found
+
+
+READS = ("Decrypt", "DescribeKey")
+WRITES = (*READS, "Encrypt", "ReEncryptFrom", "ReEncryptTo", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext")
+BY_KEY = {
+    **{f"dynamodb:{each}": READS for each in ("GetItem", "Query", "GetRecords")},
+    **{f"dynamodb:{each}": WRITES for each in ("PutItem", "UpdateItem", "DeleteItem")},
+    "s3:GetObject": ("Decrypt",),
+    "s3:PutObject": ("GenerateDataKey",),
+    "sqs:SendMessage": ("GenerateDataKey", "Decrypt"),
+    "sqs:ReceiveMessage": ("Decrypt",),
+    "secretsmanager:GetSecretValue": ("Decrypt",),
+}
+"""What a service asks of a customer's key in its caller's name, as AWS documents it: no simulation holds it to that."""
 
 
 def plain(grant: Grant) -> Grant:
@@ -326,6 +403,15 @@ def test_a_lambda_may_do_nothing_else(function: str, ear: Ear) -> None:
     needed = {each for one in together for each in asked(ear)[one]}
     unused = {one.action for one in granted(function) if not any(one.covers(each) for each in needed)}
     assert unused == {action for where, action in ALLOWED_ALL_THE_SAME if where == function}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_key_is_used_through_the_services_that_a_lambda_asks_and_not_by_its_code(function: str) -> None:
+    """The policy says so on a condition. A cipher has a key of its own."""
+    named = {each.action.partition(":")[0] for each in granted(function) if each.action in BY_KEY}
+    used = [each for each in statements_of(function) if each["Resource"] == KEY]
+    services = {one for each in used for one in listed(each["Condition"]["StringEquals"]["kms:ViaService"])}
+    assert services == {f"{each}.{REGION}.amazonaws.com" for each in named}
 
 
 def test_a_function_removes_schedules_and_nothing_else(ear: Ear) -> None:
