@@ -30,7 +30,7 @@ from adapter.protocol.promises import Refused, Written, copied, wakes
 from adapter.protocol.records import Kind, Record, State, Stored, Wake, attribute, id_in, is_readable, texts_of
 from adapter.protocol.times import EPOCH, MINUTE, Instant
 
-Waking = Generator[Operation, Any, str]
+Resuming = Generator[Operation, Any, str]
 
 PATIENCE = 10.0
 """Seconds for which AWS is asked again for what it refuses; meanwhile all of the shard waits."""
@@ -102,7 +102,7 @@ def _object(data: Any, name: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def follow_up(settled: Settlement, parent: str | None) -> Waking:
+def follow_up(settled: Settlement, parent: str | None) -> Resuming:
     """Do what follows from one settlement by itself: all but counting it at its parent, which the batch does."""
     yield from settle_followers(settled)
     yield from resume_callee(settled)
@@ -111,14 +111,14 @@ def follow_up(settled: Settlement, parent: str | None) -> Waking:
     return "followed up"
 
 
-def resume_callee(settled: Settlement) -> Waking:
+def resume_callee(settled: Settlement) -> Resuming:
     """Resume a cancelled function itself, so that it cleans up."""
     if settled.canceled and settled.kind == Kind.CALL and settled.target:
         yield Invoke(settled.target, Resume(id=settled.id, cause=Cause.CANCEL, since=settled.created_at))
     return "resumed"
 
 
-def settle_followers(settled: Settlement) -> Waking:
+def settle_followers(settled: Settlement) -> Resuming:
     """Settle the promises of other executions that follow this root. Each then wakes its own parent.
 
     A follower that gave up may be gone by now, and its id may belong to a promise of a later execution. Then this
@@ -140,13 +140,13 @@ def _follows(follower: Record, settled: Settlement) -> bool:
     return meant and follower.pending and follower.kind is Kind.FOLLOW and follower.root == settled.id
 
 
-def _resumed(settled: Settlement) -> Waking:
+def _resumed(settled: Settlement) -> Resuming:
     """Resume a parent that waits for this promise alone."""
     yield from resume_direct(settled.id, settled.reply_to, settled.created_at)
     return "resumed"
 
 
-def resume_counted(parent: str, settled: Iterable[Settlement]) -> Waking:
+def resume_counted(parent: str, settled: Iterable[Settlement]) -> Resuming:
     """Count the arrivals at a parent, then resume it if it waits for no more."""
     together = list(settled)
     rejected = sum(one.rejected for one in together)
@@ -165,7 +165,7 @@ def resume_counted(parent: str, settled: Iterable[Settlement]) -> Waking:
 class Task:
     """What is done for some records of a batch, independently of all others; ``numbers`` are theirs."""
 
-    steps: Waking
+    steps: Resuming
     numbers: tuple[str, ...]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from typing import Any
 
@@ -166,50 +166,72 @@ def _settle_again(standing: Record | None, state: Any, value: str, at: int, **mo
     return replace(standing, state=state, value=value, settled_at=at) if standing else standing
 
 
-def _leave_when_superseded(message: Any, caller: Any, memory: Any) -> Any:
-    """What looks right: another run took over, so this one leaves everything to it."""
-    steps = respond(message, caller, memory)
-    answer = None
-    while True:
-        try:
-            operation = steps.send(answer)
-        except StopIteration as ended:
-            return ended.value
-        answer = yield operation
-        if isinstance(operation, Arm) and isinstance(answer, Refused) and answer.why is Refusal.SUPERSEDED:
-            steps.close()
-            return "refused"
+Performed = Generator[Operation, Any, Any]
 
 
-def _altered(alter: Callable[[Operation], Operation | None]) -> Callable[[Any, Any, Any], Any]:
-    """An engine whose operations ``alter`` changes; the run performs nothing in place of None."""
+class Leaves(Exception):
+    """A run ends here, whatever it still had to do."""
+
+
+def _altered(perform: Callable[[Operation], Performed]) -> Callable[[Any, Any, Any], Any]:
+    """An engine in which ``perform`` performs each operation: it yields what is done, and returns the answer."""
 
     def altered(message: Any, caller: Any, memory: Any) -> Any:
         steps = respond(message, caller, memory)
         answer = None
         while True:
             try:
-                operation = alter(steps.send(answer))
+                answer = yield from perform(steps.send(answer))
             except StopIteration as ended:
                 return ended.value
-            answer = None if operation is None else (yield operation)
+            except Leaves:
+                steps.close()
+                return "refused"
 
     return altered
 
 
-def _without_request(operation: Operation) -> Operation:
+def _leaving_when_superseded(operation: Operation) -> Performed:
+    """What looks right: another run took over, so this one leaves everything to it."""
+    answer = yield operation
+    if isinstance(operation, Arm) and isinstance(answer, Refused) and answer.why is Refusal.SUPERSEDED:
+        raise Leaves
+    return answer
+
+
+def _without_request(operation: Operation) -> Performed:
     """A retry takes the promises of its dead attempt for another run's, and never invokes them."""
     if isinstance(operation, Many) and all(isinstance(one, Create) for one in operation.operations):
         made = [one.record for one in operation.operations if isinstance(one, Create)]
-        return Many(tuple(Create(replace(record, by="")) for record in made))
-    return operation
+        operation = Many(tuple(Create(replace(record, by="")) for record in made))
+    return (yield operation)
 
 
-def _without_making_up(operation: Operation) -> Operation | None:
+def _without_making_up(operation: Operation) -> Performed:
     """A run that was invoked since something was missed leaves the count as it is."""
     if isinstance(operation, Arm):
-        return replace(operation, arming=replace(operation.arming, made_up=0))
-    return None if isinstance(operation, Arrive) else operation
+        operation = replace(operation, arming=replace(operation.arming, made_up=0))
+    return None if isinstance(operation, Arrive) else (yield operation)
+
+
+def _without_prompting(operation: Operation) -> Performed:
+    """The run that settles a step leaves it to others to resume the caller."""
+    resumes = isinstance(operation, Invoke) and isinstance(operation.message, Resume)
+    return None if resumes else (yield operation)
+
+
+def _asleep(operation: Operation) -> Performed:
+    """A run that has lingered suspends without a word to the call."""
+    if not (isinstance(operation, Many) and all(isinstance(one, Ask) for one in operation.operations)):
+        return (yield operation)
+    found = yield Many(tuple(ReadPromise(one.id) for one in operation.operations if isinstance(one, Ask)))
+    return [replace(one, wake=Wake.PROMPT) for one in found]
+
+
+def _forgetful(operation: Operation) -> Performed:
+    """A retry of the run that settled a step doesn't know that it has to resume the caller."""
+    answer = yield operation
+    return replace(answer, prompted_by="") if isinstance(operation, ReadPromise) else answer
 
 
 def _acknowledge_before_invoking(parent: str, settled: Any) -> Any:
@@ -227,46 +249,10 @@ def _acknowledge_before_invoking(parent: str, settled: Any) -> Any:
     return "counted"
 
 
-def _without_prompting(operation: Operation) -> Operation | None:
-    """The run that settles a step leaves it to others to resume the caller."""
-    resumes = isinstance(operation, Invoke) and isinstance(operation.message, Resume)
-    return None if resumes else operation
-
-
-def _asleep(message: Any, caller: Any, memory: Any) -> Any:
-    """A run that has lingered suspends without a word to the call."""
-    steps = respond(message, caller, memory)
-    answer = None
-    while True:
-        try:
-            operation = steps.send(answer)
-        except StopIteration as ended:
-            return ended.value
-        if isinstance(operation, Many) and all(isinstance(one, Ask) for one in operation.operations):
-            found = yield Many(tuple(ReadPromise(one.id) for one in operation.operations if isinstance(one, Ask)))
-            answer = [replace(one, wake=Wake.PROMPT) for one in found]
-        else:
-            answer = yield operation
-
-
-def _forgetful(message: Any, caller: Any, memory: Any) -> Any:
-    """A retry of the run that settled a step doesn't know that it has to resume the caller."""
-    steps = respond(message, caller, memory)
-    answer = None
-    while True:
-        try:
-            operation = steps.send(answer)
-        except StopIteration as ended:
-            return ended.value
-        answer = yield operation
-        if isinstance(operation, ReadPromise):
-            answer = replace(answer, prompted_by="")
-
-
 MUTATIONS = [
     ("settle without resuming", Rules(engine=_altered(_without_prompting)), programs.prompted, 0, 0),
-    ("suspend without asking", Rules(engine=_asleep), programs.lingering, 0, 0),
-    ("settle and resume, but never again", Rules(engine=_forgetful), programs.prompted, 1, 0),
+    ("suspend without asking", Rules(engine=_altered(_asleep)), programs.lingering, 0, 0),
+    ("settle and resume, but never again", Rules(engine=_altered(_forgetful)), programs.prompted, 1, 0),
     ("arm without the arrivals", Rules(arm=_arm_whatever_arrived), programs.gather, 0, 0),
     ("settle without a condition", Rules(settle=_settle_again), programs.sequence, 0, 1),
     ("wake only at the threshold itself", Rules(counted=_acknowledge_before_invoking), programs.gather, 1, 0),
@@ -278,7 +264,7 @@ MUTATIONS = [
         0,
     ),
     ("never dispatch again", Rules(engine=_altered(_without_request)), programs.sequence, 1, 0),
-    ("leave when superseded", Rules(engine=_leave_when_superseded), programs.diverging, 0, 1),
+    ("leave when superseded", Rules(engine=_altered(_leaving_when_superseded)), programs.diverging, 0, 1),
 ]
 
 
