@@ -7,7 +7,6 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any
 
-from adapter.engine.latencies import Latencies
 from adapter.engine.learnt import Learnt
 from adapter.engine.operations import Many, Operation, ReadChildren
 from adapter.protocol.records import Record
@@ -21,14 +20,13 @@ class Memory:
     """Executions by the ids of their promises: about ``size`` bytes of them, of which ``used`` are taken.
 
     None is kept for longer than half a day. Within that time an execution that was pending can't have been removed, so
-    no other one can have begun under its id. ``learnt`` and ``latencies`` are kept beside them.
+    no other one can have begun under its id. ``learnt`` is kept beside them.
     """
 
     size: int = 64 * 2**20
     used: int = 0
     kept: OrderedDict[str, tuple[Execution, Instant, int]] = field(default_factory=OrderedDict)
     learnt: Learnt = field(default_factory=Learnt)
-    latencies: Latencies = field(default_factory=Latencies)
 
     def take(self, promise: str, now: Instant) -> Execution | None:
         if promise not in self.kept:

@@ -80,7 +80,7 @@ class _Run:
         self.caller = caller
         self.memory = memory
         self.checking = checking
-        self.waker = Waker(caller, memory.latencies)
+        self.waker = Waker(caller, memory.learnt)
         self.flusher = Flusher(caller, self.waker, memory.learnt, checking=checking)
         self.suspender = Suspender(caller, firing)
         self.own = Record(id="")

@@ -15,7 +15,7 @@ from typing import Any
 
 from adapter.engine import registry
 from adapter.engine.caller import Caller, Waking
-from adapter.engine.latencies import Latencies
+from adapter.engine.learnt import Learnt
 from adapter.engine.operations import Ask, Invoke, Many, Now, Operation, ReadChildren, Remaining, Sleep, Tell
 from adapter.engine.telling import What
 from adapter.protocol.ids import ordinal_of, parent_of
@@ -47,9 +47,9 @@ class Stale(Exception):
 class Waker:
     """Decides for one run how its calls resume it, and lingers."""
 
-    def __init__(self, caller: Caller, latencies: Latencies) -> None:
+    def __init__(self, caller: Caller, learnt: Learnt) -> None:
         self._caller = caller
-        self._latencies = latencies
+        self._learnt = learnt
 
     def wake_of(self, own: Record, request: Request, *, direct: bool) -> Wake | None:
         """How a new call resumes its caller. ``direct``: the caller will wait for it alone."""
@@ -58,7 +58,7 @@ class Waker:
         waking = registry.find(own.fn).wake or self._caller.wake
         if request.kind is not Kind.CALL or waking is Waking.STREAM:
             return Wake.DIRECT
-        typical = self._latencies.typical(request.fn)
+        typical = self._learnt.typical(request.fn)
         is_short = typical is None or typical <= LINGER
         return None if waking is Waking.LINGER and is_short else Wake.PROMPT
 
@@ -99,7 +99,7 @@ class Waker:
         """The settled record of a call; None if it takes too long."""
         own, begun = execution.own, (yield Now())
         passed = slept = NO_TIME
-        pause: Span = max(FIRST, Span((self._latencies.typical(call.fn) or NO_TIME) * 3 // 4))
+        pause: Span = max(FIRST, Span((self._learnt.typical(call.fn) or NO_TIME) * 3 // 4))
         while passed < LINGER:
             pause = min(pause, LINGER - passed)
             yield Sleep(pause)
@@ -114,7 +114,7 @@ class Waker:
         return None
 
     def _note(self, settled: Record) -> None:
-        self._latencies.note(settled.fn, settled.settled_at - settled.created_at)
+        self._learnt.settled(settled.fn, settled.settled_at - settled.created_at)
 
 
 def silent(execution: Execution, step: Suspended) -> list[Record]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from adapter.engine.learnt import MOST, Learnt
-from adapter.protocol.times import SECOND
+from adapter.engine.learnt import LAST, MOST, Learnt
+from adapter.protocol.times import SECOND, Span
 
 
 def test_nothing_is_known_of_a_function_that_never_ran() -> None:
@@ -45,3 +45,25 @@ def test_of_too_many_functions_those_are_forgotten_that_have_not_run_for_longest
         learnt.took("kept", 1)
     assert learnt.takes("old") is None
     assert learnt.takes("kept") == 1
+
+
+def test_a_typical_call_is_the_median_of_the_last_ones() -> None:
+    """One that was long by chance counts for little, and a change is seen after a few."""
+    learnt = Learnt()
+    assert learnt.typical("f") is None
+    for span in (1, 100, 2):
+        learnt.settled("f", Span(span))
+    assert learnt.typical("f") == 2
+    for _ in range(LAST // 2 + 1):
+        learnt.settled("f", Span(50))
+    assert learnt.typical("f") == 50
+
+
+def test_how_long_a_call_takes_says_nothing_of_how_long_its_function_runs() -> None:
+    """It may have waited in a queue; and a function with calls of its own is no leaf, however short."""
+    learnt = Learnt()
+    learnt.settled("f", 7 * SECOND)
+    assert learnt.takes("f") is None
+    assert learnt.may_be_leaf("f")
+    learnt.is_no_leaf("f")
+    assert learnt.typical("f") == 7 * SECOND

@@ -102,7 +102,7 @@ OF_WAKING = [
         bug="A caller lingers for a call that has always been long, and pays for nothing.",
         breaks="I8",
         file="adapter/engine/waking.py",
-        old="        typical = self._latencies.typical(request.fn)\n",
+        old="        typical = self._learnt.typical(request.fn)\n",
         new="        typical = None\n",
         check=(f"{SIMULATED}::test_a_caller_does_not_linger_for_a_call_that_has_been_long",),
     ),
