@@ -53,6 +53,17 @@ def answers(*, shortcuts: bool) -> list[Any]:
                 ReturnValues="ALL_NEW",
             )
         )
+        # The same expression again, on what it made: moto changes what it has parsed.
+        found += [
+            dynamodb.update_item(
+                TableName="t",
+                Key=key,
+                UpdateExpression="SET several = list_append(several, :more) ADD held :one",
+                ExpressionAttributeValues={":one": {"N": number}, ":more": {"L": [{"S": number}]}},
+                ReturnValues="ALL_NEW",
+            )
+            for number in ("1", "2")
+        ]
         found.append(dynamodb.get_item(TableName="t", Key=key))
         found.append(dynamodb.get_item(TableName="t", Key={**key, "sk": {"N": "1"}}))
         found.append(dynamodb.scan(TableName="t"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import pickle
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -21,6 +22,9 @@ from botocore.parsers import create_parser
 TYPED = "AttributeValue"
 """The shape of a value in DynamoDB's JSON."""
 
+KEPT = 256
+"""So many expressions, and clients, are remembered."""
+
 _PLAIN = frozenset({"S", "N", "BOOL", "NULL", "SS", "NS"})
 """Its members that hold no other values, and no bytes."""
 
@@ -32,6 +36,11 @@ def shortened() -> Iterator[None]:
         for module, name, shortcut in (
             ("moto.core.responses", "method_names_from_class", functools.cache),
             ("moto.core.serialize.BaseJSONSerializer", "_serialize_type_structure", _whole),
+            # Each change is written as one of few expressions. moto parses them, and changes copies of what it parsed.
+            ("moto.dynamodb.parsing.expressions.UpdateExpressionParser", "make", functools.lru_cache(KEPT)),
+            ("moto.dynamodb.parsing.validators", "deepcopy", _pickled),
+            ("moto.dynamodb.parsing.ast_nodes.DepthFirstTraverser", "nodes_to_be_processed", _once_for_its_class),
+            ("botocore.useragent.UserAgentString", "to_string", functools.lru_cache(KEPT)),
         ):
             place = _found(module)
             if hasattr(place, name):
@@ -79,6 +88,24 @@ def _whole(serialize: Any) -> Any:
             serialize(serializer, serialized, value, shape, key)
 
     return whole
+
+
+def _pickled(_: Any) -> Any:
+    """A copy of a parsed expression, in a fifth of the time."""
+    return lambda node: pickle.loads(pickle.dumps(node))  # noqa: S301
+
+
+def _once_for_its_class(ask: Any) -> Any:
+    """moto asks at each node of an expression, and the answer only depends on the class."""
+    known: dict[type[Any], Any] = {}
+
+    def asked(traverser: Any) -> Any:
+        kind = type(traverser)
+        if kind not in known:
+            known[kind] = ask(traverser)
+        return known[kind]
+
+    return asked
 
 
 def _found(path: str) -> Any:
