@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import datetime as dt
 import functools
 import uuid as uuid_module
@@ -29,7 +30,8 @@ def run(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Promi
 def run(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Promise[Any]:
     """An inline step: run a callable here, in this Lambda, and record its outcome with one write.
 
-    It begins when the caller next awaits. If the Lambda dies before the outcome is recorded, the step runs again.
+    It begins when the caller next awaits, and sees the context variables as the caller set them. If the Lambda dies
+    before the outcome is recorded, the step runs again.
 
     Raises:
         NotDurable: called outside of an async durable function.
@@ -47,6 +49,7 @@ def run(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Promise[A
             digest=digest_of(Kind.INLINE, name, described),
             decode=signature.decode_result,
             inline=functools.partial(plain, *args, **kwargs),
+            context=contextvars.copy_context(),
             encode=lambda value: storable(signature.encode_result(value), f"the result of {name}"),
         )
     )

@@ -14,11 +14,11 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
 
-from adapter.api import handles, maps, requests
+from adapter.api import decorating, handles, maps, requests
 from adapter.api.handles import Handle
 from adapter.api.requests import Options, Placement
 from adapter.codec import Signature
-from adapter.engine import hosts
+from adapter.engine import hosts, registry
 from adapter.engine.caller import waking_of
 from adapter.engine.events import Submission
 from adapter.engine.registry import Definition, define
@@ -57,6 +57,7 @@ class Durable(Generic[P, R]):
             CodecError: an argument can't be stored; nothing was written.
             NotDurable: called from where no durable call can be made.
         """
+        registry.check_newest(self.definition)
         scope = current.get()
         if scope is None and _is_lambda_call(args, kwargs):
             place = hosts.current()
@@ -134,6 +135,7 @@ class Durable(Generic[P, R]):
         if place is not None:
             options = replace(options, place=requests.place(place))
         if retry is not None:
+            decorating.check_retry(retry)
             options = replace(options, retry=retry.to_text())
         if timeout is not None:
             options = replace(options, timeout=requests.seconds(timeout))
@@ -164,6 +166,7 @@ class Durable(Generic[P, R]):
         return handles.started(record, self.definition.signature.decode_result, self.options.timeout)
 
     def _root(self, promise: str, args: str) -> Record:
+        registry.check_newest(self.definition)
         return Record(
             id=promise,
             fn=self.name,
@@ -222,6 +225,7 @@ def durable(
     tags: Mapping[str, str] | None = None,
     place: Placement = "lambda",
     wake: Literal["stream", "direct", "linger"] | None = None,
+    **unknown: Any,
 ) -> Any:
     """Make a function durable: each call of it is its own Lambda invocation, its outcome a promise in DynamoDB.
 
@@ -245,15 +249,17 @@ def durable(
         ConfigurationError: ``timeout`` isn't a positive number; ``place`` or ``wake`` is none that there is; an attempt
             of a plain ``def`` can't be timed.
         DuplicateName: another function of this process has the name; a reload of the same one is fine.
+        TypeError: it isn't a plain function, but a method, a class or a generator, for instance; or there is no such
+            option.
     """
+    decorating.check_options(retry, unknown)
     namespace = sys._getframe(1).f_locals
     where = requests.place(place)
     waking = None if wake is None else waking_of(wake, "wake=")
     options = Options(target=target, tags=dict(tags or {}), timeout=requests.seconds(timeout), place=where)
 
-    def decorate(plain: Callable[..., Any]) -> Durable[..., Any]:
-        if inspect.isasyncgenfunction(plain) or inspect.isgeneratorfunction(plain):
-            raise TypeError(f"{plain.__qualname__} is a generator; a durable function returns once")
+    def decorate(given: Callable[..., Any]) -> Durable[..., Any]:
+        plain = decorating.check_function(given)
         if retry is not None and retry.attempt_timeout is not None and not inspect.iscoroutinefunction(plain):
             raise ConfigurationError(
                 f"{plain.__qualname__}: a plain def can't be interrupted, so attempt_timeout needs an async def;"

@@ -37,7 +37,7 @@ class Options:
 
 def seconds(timeout: float | None) -> float | None:
     """Return the timeout. Raises ConfigurationError: it isn't a positive number of seconds."""
-    if timeout is None or 0 < timeout <= _LONGEST:
+    if timeout is None or (type(timeout) in (int, float) and 0 < timeout <= _LONGEST):
         return timeout
     raise ConfigurationError(f"timeout is a positive number of seconds, at most 100 years of them, got {timeout!r}")
 

@@ -7,7 +7,7 @@ the plans within it, so that recursive types have a schema, too.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 Convert = Callable[[Any], Any]
@@ -81,10 +81,17 @@ def any_of(schemas: Iterable[Schema]) -> Schema:
 
 
 def expected(name: str, value: object) -> Mismatch:
+    return Mismatch(f"expected {name}, got {got(name, value)}")
+
+
+def got(name: str, value: object) -> str:
+    """What a value is, where ``name`` was expected."""
+    if isinstance(value, Awaitable):
+        return "a promise or coroutine that nobody awaited: await it first"
     got = type(value).__name__
     if got == name:  # Two classes have one name, for instance if a module was loaded twice.
         got = f"another {type(value).__module__}.{got}"
-    return Mismatch(f"expected {name}, got {got}")
+    return got
 
 
 def attempt(what: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from adapter.codec.annotations import name_of
 from adapter.codec.containers import collection_plan, mapping_plan
-from adapter.codec.plans import Convert, Mismatch, Plan, Refer, Schema, any_of, attempt, dumps, expected, tagged
+from adapter.codec.plans import Convert, Mismatch, Plan, Refer, Schema, any_of, attempt, dumps, expected, got, tagged
 from adapter.codec.scalars import LEAVES, leaf_plan, read_leaf, scalar_plan, whole, write_leaf
 
 
@@ -166,7 +166,8 @@ class _Plain:
     def encode(self, value: Any) -> Any:
         convert = self.encoders.get(type(value))
         if convert is None:
-            raise Mismatch(f"expected {self.name}, got {type(value).__name__}{self.hint}")
+            hint = "" if isinstance(value, Awaitable) else self.hint
+            raise Mismatch(f"expected {self.name}, got {got(self.name, value)}{hint}")
         return convert(value)
 
     def decode(self, data: Any) -> Any:

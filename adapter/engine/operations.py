@@ -7,6 +7,7 @@ the interleaving check, which stops it between any two of them.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -250,13 +251,15 @@ class PutAside:
 class RunCode:
     """Run user code, sync or async. Gives its outcome.
 
-    ``id`` is the promise that it runs for, ``encode`` encodes what it returns.
+    ``id`` is the promise that it runs for, ``encode`` encodes what it returns. It runs in a copy of ``context``, or of
+    the engine's.
     """
 
     id: str
     now: Instant
     code: Callable[[], Any]
     encode: Callable[[Any], str]
+    context: contextvars.Context | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,7 +140,7 @@ def _code(request: Request, now: Instant) -> RunCode:
         return RunCode(request.id, now, functools.partial(function.body, request.args), function.encode_result)
     assert request.inline is not None
     assert request.encode is not None
-    return RunCode(request.id, now, request.inline, request.encode)
+    return RunCode(request.id, now, request.inline, request.encode, request.context)
 
 
 def _as_called(request: Request, now: Instant) -> Record:

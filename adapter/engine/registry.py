@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import CellType
 from typing import Any
 
 from adapter.codec import Signature, decode
@@ -64,6 +65,52 @@ def define(definition: Definition) -> None:
     definitions[definition.name] = definition
     if definition.wake is Waking.LINGER:
         _lingering.add(definition.name)
+
+
+def check_newest(definition: Definition) -> None:
+    """Refuse a function in whose place another closure of the same code now has the name.
+
+    A call travels by its name, so it would run that one. It is the code's identity that tells closures from a reload:
+    a reload compiles the code again.
+
+    Raises:
+        DuplicateName: there is such a closure.
+    """
+    newest = definitions.get(definition.name)
+    if newest is None or newest is definition:
+        return
+    mine, others = definition.function, newest.function
+    if mine.__code__ is others.__code__ and not _same_values(mine, others):
+        raise DuplicateName(
+            f"{definition.name!r} was made more than once, with different variables around it. A call travels by its"
+            " name, so the last one would run. Give each a name of its own, @durable(name=...), or make what differs an"
+            " argument"
+        )
+
+
+def _same_values(one: Callable[..., Any], other: Callable[..., Any]) -> bool:
+    """Whether two functions of the same code do the same, as far as their variables and defaults tell."""
+    mine, others = _values(one), _values(other)
+    return len(mine) == len(others) and all(map(_equal, mine, others))
+
+
+def _values(function: Any) -> list[object]:
+    named = (function.__kwdefaults__ or {}).values()
+    return [*map(_content, function.__closure__ or ()), *(function.__defaults__ or ()), *named]
+
+
+def _content(cell: CellType) -> object:
+    try:
+        return cell.cell_contents
+    except ValueError:  # Not set yet: the function is made before a variable that it uses.
+        return None
+
+
+def _equal(one: object, other: object) -> bool:
+    try:
+        return one is other or (type(one) is type(other) and bool(one == other))
+    except Exception:  # Any class may compare as it likes.
+        return False
 
 
 def find(name: str) -> Definition:

@@ -23,7 +23,7 @@ class CodeRunner:
         outcomes: dict[int, Outcome] = {}
         waiting: dict[int, Any] = {}
         for position, operation in enumerate(operations):
-            context = contextvars.copy_context()
+            context = contextvars.copy_context() if operation.context is None else operation.context.copy()
             context.run(current.set, Scope(operation.id, operation.now))
             try:
                 value = context.run(operation.code)

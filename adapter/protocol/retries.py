@@ -11,15 +11,42 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Self
 
 from adapter.errors import BadMessage, CallerError, ConfigurationError, OperatorError
 from adapter.protocol.times import SECOND, Span
+from adapter.protocol.words import no_such_option
 
 _MINUTE = 60.0
 
 _LONGEST = 100 * 365 * 86_400.0
 """Seconds. No delay is longer, whatever the policy says: a delay must end at a date."""
+
+
+_ATTEMPTS = "attempts=, which counts the first one, too"
+_MEANT = {
+    "max_attempts": _ATTEMPTS,
+    "max_retries": _ATTEMPTS,
+    "maximum_attempts": _ATTEMPTS,
+    "retries": _ATTEMPTS,
+    "delay": "initial=",
+    "initial_delay": "initial=",
+    "initial_interval": "initial=",
+    "interval": "initial=",
+    "factor": "backoff=",
+    "multiplier": "backoff=",
+    "backoff_rate": "backoff=",
+    "backoff_coefficient": "backoff=",
+    "max_interval": "max_delay=",
+    "maximum_interval": "max_delay=",
+    "timeout": "attempt_timeout=",
+    "retry_on": "on=",
+    "exceptions": "on=",
+}
+
+
+def _is_number(given: object) -> bool:
+    return isinstance(given, (int, float)) and not isinstance(given, bool)
 
 
 def _named(classes: Any) -> tuple[str, ...]:
@@ -65,9 +92,19 @@ class Retry:
     never: Any = ()
     attempt_timeout: float | None = None
 
+    def __new__(cls, *_: Any, **given: Any) -> Self:
+        for option in given:
+            if option not in cls.__match_args__:
+                raise no_such_option("Retry", option, cls.__match_args__, _MEANT)
+        return object.__new__(cls)
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "on", _named(self.on))
         object.__setattr__(self, "never", _named(self.never))
+        if not all(map(_is_number, (self.attempts, self.initial, self.backoff, self.jitter))) or not all(
+            each is None or _is_number(each) for each in (self.max_delay, self.attempt_timeout)
+        ):
+            raise ConfigurationError(f"{self}: attempts, delays, backoff, jitter and attempt_timeout are numbers")
         whole = self.attempts == math.inf or self.attempts % 1 == 0
         sensible = (
             whole and self.attempts >= 1 and self.initial >= 0 and self.backoff >= 1,

@@ -30,15 +30,17 @@ from adapter.protocol.retries import Retry
 from adapter.protocol.times import NEVER, SECOND, Instant
 from adapter.replay import outcomes, waits
 from adapter.replay.attempts import attempts
-from adapter.replay.journal import Delivery, Journal, Source, drifted
+from adapter.replay.journal import Delivery, Journal, Source, drifted, named
 from adapter.replay.known import Known
 from adapter.replay.loop import DurableFuture, DurableLoop, new_loop
 from adapter.replay.parking import park
 from adapter.replay.steps import Behind, Done, Flush, Left, Promise, Request, Scope, Step, current
+from adapter.replay.unawaited import refusing
 
 R = TypeVar("R")
 
 
+@refusing
 class _Open(DurableFuture, Promise[Any]):
     """A promise of a running execution. ``deadline`` is the timer of the function's loop that it times out by."""
 
@@ -48,6 +50,11 @@ class _Open(DurableFuture, Promise[Any]):
         self._execution = execution
         self.request = request
         self.deadline: asyncio.TimerHandle | None = None
+
+    @property
+    def fn(self) -> str:
+        """What was called."""
+        return self.request.fn
 
     def cancel(self, msg: Any = None) -> bool:
         if not super().cancel(msg):
@@ -277,7 +284,7 @@ class Execution(Scope):
 
     def _compared(self, asked: list[Request]) -> tuple[list[Request], str]:
         """The requests of a turn that aren't stored yet, and the deliveries that its leader carries."""
-        missing, seen = self._journal.compare(asked, self.known, self._name())
+        missing, seen = self._journal.compare(asked, self.known, self.own)
         for request in asked:
             record = self.known.records.get(request.ordinal)
             if record is not None and not record.pending and request.ordinal in self._open:
@@ -405,10 +412,18 @@ class Execution(Scope):
             self._errors.append((self.own.id, type(context.get("exception")).__name__))
 
     def _name(self) -> str:
-        return f"{self.own.fn} ({self.own.id})"
+        return named(self.own)
 
     def _drift(self, stored: Record | None, why: str) -> NoReturn:
-        raise drifted(self._name(), None, stored, why)
+        raise drifted(self.own, None, stored, why, self._does())
+
+    def _does(self) -> str:
+        """What the code does now, for a person who compares it with what is stored."""
+        if self._main is None or self._main.done():
+            return "it has ended"
+        waits_for = [f"#{ordinal} {each.fn}" for ordinal, each in self._open.items() if waits.awaited(each)]
+        waits_for += ["a timer (a sleep or a timeout)"] if self.loop.next_timer() is not None else []
+        return f"it waits for {', '.join(waits_for[:4])}" if waits_for else "nothing"
 
 
 def due_for_delivery(record: Record) -> Instant:

@@ -86,39 +86,39 @@ class Journal:
         """Add a new delivery."""
         self._unrecorded.append(str(delivery))
 
-    def compare(self, asked: Sequence[Request], known: Known, name: str) -> tuple[list[Request], str]:
+    def compare(self, asked: Sequence[Request], known: Known, own: Record) -> tuple[list[Request], str]:
         """The requests of a turn that aren't stored yet, and the deliveries that its leader carries.
 
-        Later deliveries are for the leader after it. ``name`` is the function's.
+        Later deliveries are for the leader after it. ``own`` is the function's record.
 
         Raises:
             NonDeterminismError: something else is stored, or it was stored at another point of the run.
             Behind: the journal tells of a promise's settlement, and its record is missing.
         """
-        missing = self._missing(asked, known, name)
+        missing = self._missing(asked, known, own)
         seen = self.seen
         self._unrecorded.clear()
         return missing, seen
 
-    def _missing(self, asked: Sequence[Request], known: Known, name: str) -> list[Request]:
+    def _missing(self, asked: Sequence[Request], known: Known, own: Record) -> list[Request]:
         leader = known.records.get(asked[0].ordinal)
         if leader is None:
             if self.recorded or known.last >= asked[0].ordinal:
-                raise drifted(name, asked[0], None)
+                raise drifted(own, asked[0], None)
             return list(asked)
         if leader.seen is None or leader.seen != self.seen:
-            raise drifted(name, asked[0], leader, "it was made at another point of the run")
+            raise drifted(own, asked[0], leader, "it was made at another point of the run")
         for request in asked:
             stored = known.records.get(request.ordinal)
             if stored is not None and stored.digest != request.digest:
-                raise drifted(name, request, stored)
+                raise drifted(own, request, stored)
             if stored is not None and stored is not leader and stored.seen is not None:
-                raise drifted(name, request, stored, "it was made later in the run")
+                raise drifted(own, request, stored, "it was made later in the run")
         missing = [request for request in asked if _is_missing(known.records.get(request.ordinal))]
         recorded = set(self.recorded) if missing else set()
         if lost := [request for request in missing if str(request.ordinal) in recorded]:
             # Created again, it would run again, though it has ended.
-            raise Behind(f"#{lost[0].ordinal} of {name}")
+            raise Behind(f"#{lost[0].ordinal} of {named(own)}")
         return missing
 
 
@@ -127,20 +127,43 @@ def _is_missing(stored: Record | None) -> bool:
     return stored is None or (stored.kind is Kind.INLINE and stored.pending)
 
 
-def drifted(name: str, asked: Request | None, stored: Record | None, why: str = "") -> NonDeterminismError:
-    """The error. It shows both sides with their arguments to the person who repairs it, and without them to a log."""
-    head = f"{name} drifted from its history" + (f": {why}" if why else "")
+def named(own: Record) -> str:
+    """A function in a message to people."""
+    return f"{own.fn} ({own.id})"
+
+
+def drifted(
+    own: Record, asked: Request | None, stored: Record | None, why: str = "", does: str = "nothing"
+) -> NonDeterminismError:
+    """The error. It shows both sides with their arguments to the person who repairs it, and without them to a log.
+
+    ``does`` says what the code does where it asks for nothing.
+    """
+    head = f"{named(own)} drifted from its history" + (f": {why}" if why else "")
     was = f"#{stored.ordinal} {stored.kind} {stored.fn}" if stored is not None else "nothing"
     if stored is None and asked is not None:
         was = f"nothing under #{asked.ordinal}, though the journal goes on"
-    present = f"#{asked.ordinal} {asked.kind} {asked.fn}" if asked is not None else "nothing"
+    present = f"#{asked.ordinal} {asked.kind} {asked.fn}" if asked is not None else does
     lines = [
         head,
         f"  stored:  {was} {_shorten(stored.args)}" if stored is not None else f"  stored:  {was}",
         f"  present: {present} {_shorten(asked.args)}" if asked is not None else f"  present: {present}",
-        "Deploy code that replays the history, then start the execution again under the same id.",
+        f"Likely: {_cause(asked, stored)}",
+        f"Deploy code that replays the history; then `durable resume {own.id}`, or start it again under its id.",
     ]
     return NonDeterminismError("\n".join(lines), brief=f"{head}; stored: {was}; present: {present}")
+
+
+def _cause(asked: Request | None, stored: Record | None) -> str:
+    if asked is not None and stored is not None and (asked.kind, asked.fn) == (stored.kind, stored.fn):
+        return (
+            "an argument comes from the clock, from chance or from something else that changes. Take now(), random() or"
+            " uuid4(), or read it in a step: run(...)."
+        )
+    return (
+        "a deploy changed the code before this point. Or the code goes by the clock, by chance or by something else"
+        " that changes, and not by now(), random(), uuid4() or a step."
+    )
 
 
 def _shorten(args: str, limit: int = 200) -> str:

@@ -60,7 +60,8 @@ class Place(StrEnum):
 @quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What the code asked for. ``args`` is encoded; ``decode`` reads the outcome; ``inline`` runs an inline step.
+    """What the code asked for. ``args`` is encoded; ``decode`` reads the outcome; ``inline`` runs an inline step, in a
+    copy of ``context``, that of the code that asked.
 
     The execution sets ``id``, that of its promise, and ``ordinal``, its place among the function's promises.
     ``deadline`` is in logical microseconds, ``retry`` a policy of this call, and ``root`` the root that it starts or
@@ -78,6 +79,7 @@ class Request:
     target: str = ""
     place: Place = Place.LAMBDA
     inline: Callable[[], Any] | None = None
+    context: contextvars.Context | None = None
     encode: Callable[[Any], str] | None = None
     deadline: Instant | None = None
     retry: str = ""

@@ -39,6 +39,7 @@ from adapter.testing.simulated_aws.service import Service
 from adapter.testing.standstill import Movement, stuck
 from adapter.testing.stats import Stats
 from adapter.testing.steering import Steering
+from adapter.testing.targets import check_target, is_application
 from adapter.testing.verifying import Verifier
 
 P = ParamSpec("P")
@@ -96,6 +97,7 @@ class LocalCloud(Interventions, Steering):
         found = Path(template) if template is not None else find_template(Path.cwd())
         path = found or default_template()
         self.template = load_cached(path)
+        self._application = found is not None and is_application(self.template)
         self.directory = path.resolve().parent if found else Path.cwd()
         self.stats = Stats()
         self.dice = Dice(seed, faults or Faults())
@@ -211,8 +213,22 @@ class LocalCloud(Interventions, Steering):
 
     # What the cloud's hosts and drivers call: `adapter.testing.ports`.
 
+    def created(self, record: Record) -> None:
+        """A promise is about to be created: raise a mistake that only a person could find on AWS."""
+        if not self._application:
+            return
+        try:
+            check_target(record, self.template, {*self.service.functions, DEFAULT_FUNCTION})
+        except ConfigurationError as mistake:
+            # It ends the test, and not only the Lambda that makes the call.
+            raise WatcherFailed(mistake) if self._driver.running else mistake  # noqa: B904
+
     def wait(self, promise: str, timeout: float | None) -> Record | None:
         """Drive until the promise settles; None when ``timeout`` seconds of virtual time have passed first."""
+        if timeout is not None and timeout <= 0:
+            # On AWS this is one read, which nothing hurries up.
+            record = self.peek(promise)
+            return None if record is not None and record.pending else record
         deadline = None if timeout is None else self.clock() + span_of(timeout)
         self._progress.begin()
         passed = NO_TIME
@@ -286,9 +302,14 @@ class LocalCloud(Interventions, Steering):
         return self._driver.attempt(function, invocation)
 
     def _check(self) -> None:
-        """Raise the first execution's drift that nobody was told."""
-        if drifts := self._verifier.drifts():
+        """Warn of what doesn't go well, and raise the first execution's drift that nobody was told."""
+        drifts, hints = self._verifier.drifts(), self._verifier.hints()
+        if drifts:
+            for hint in hints:
+                drifts[0].add_note(str(hint))
             raise drifts[0]
+        for hint in hints:
+            hint.warn()
 
     # Time.
 

@@ -61,6 +61,10 @@ class Cloud(Waiting, Watcher, Protocol):
         """Executions are replayed when they end."""
         ...
 
+    def created(self, record: Record) -> None:
+        """A promise is about to be created. Raises what no function may notice."""
+        ...
+
     def emit(self, what: What | Happening, promise: str, fn: str, detail: Mapping[str, Any]) -> None:
         """Tell every watcher of an event that the engine can't tell, for instance that it died."""
         ...

@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from adapter import errors
 from adapter.engine import hosts
 from adapter.engine.host import EngineHost
 from adapter.engine.operations import Tell
 from adapter.engine.ports import Ports
 from adapter.engine.replaying import Ended, verify
+from adapter.engine.telling import What
 from adapter.errors import NonDeterminismError
 from adapter.protocol.records import Record
+from adapter.testing.watching import Hint, watched
 
 Peek = Callable[[str], Record | None]
 
@@ -27,6 +30,7 @@ class Verifier:
         self._peek = peek
         self._ports = ports
         self._drifts: list[NonDeterminismError] = []
+        self._hints: list[Hint] = []
         self._replaying = False
 
     @property
@@ -37,12 +41,20 @@ class Verifier:
     def tell(self, told: Tell) -> None:
         ended = told.detail.get("ended")
         if isinstance(ended, Ended):
-            with self._aside():
+            with self._aside(), watched(ended.function.function.__module__) as hints:
                 verify(ended)
+            self._hints += hints
+        elif told.what is What.UNHEARD and told.detail["error"] != errors.PromiseCancelled.__name__:
+            self._hints.append(_unheard(told))
 
     def drifts(self) -> list[NonDeterminismError]:
         """What has drifted since this was last asked."""
         found, self._drifts = self._drifts, []
+        return found
+
+    def hints(self) -> list[Hint]:
+        """What doesn't go well, though nothing drifted, since this was last asked."""
+        found, self._hints = self._hints, []
         return found
 
     @contextmanager
@@ -58,6 +70,11 @@ class Verifier:
         finally:
             self._replaying = False
             hosts.leave(host)
+
+
+def _unheard(told: Tell) -> Hint:
+    failed = f"{told.id} failed ({told.detail['error']})"
+    return Hint(f"{told.fn} ended and never heard that {failed}: await it, or cancel it, else its error is lost")
 
 
 class _Standing(EngineHost):

@@ -12,7 +12,7 @@ import pytest
 
 from adapter import Retry, attach, durable, errors, promise, resolve, run
 from adapter.engine.operations import Arm, Create, Invoke, Many, Settle
-from adapter.testing import Faults, LocalCloud
+from adapter.testing import DurableWarning, Faults, LocalCloud
 from tests.support.effort import ENGINE
 from tests.support.laws import HOUR, Broken, fails, fails_late, forget, slow, step
 
@@ -305,7 +305,8 @@ def test_a_failure_that_nobody_awaits_is_told_and_stays_readable(any_cloud: Loca
     told: list[Any] = []
     any_cloud.watchers.append(lambda event: told.append(event) if event.what == "unheard" else None)
     handle = careless.start()
-    assert handle.result() == "fine"
+    with pytest.warns(DurableWarning, match=f"never heard that {handle.id}~0 failed"):
+        assert handle.result() == "fine"
     assert {(event.promise, event.detail["error"]) for event in told} == {(f"{handle.id}~0", "Broken")}
     with pytest.raises(Broken, match="secret"):
         attach(f"{handle.id}~0").result()
@@ -327,7 +328,8 @@ def test_a_failed_task_that_nobody_awaits_is_told(any_cloud: LocalCloud) -> None
 
     told: list[Any] = []
     any_cloud.watchers.append(lambda event: told.append(event) if event.what == "unheard" else None)
-    assert any_cloud.run(careless) == "True"
+    with pytest.warns(DurableWarning, match="never heard"):
+        assert any_cloud.run(careless) == "True"
     assert {event.detail["error"] for event in told} == {"Broken"}
 
 

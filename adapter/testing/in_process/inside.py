@@ -13,7 +13,7 @@ from typing import Any
 from adapter.engine import registry
 from adapter.engine.caller import Waking
 from adapter.engine.memory import Memory
-from adapter.engine.operations import Tell
+from adapter.engine.operations import Create, Tell
 from adapter.engine.ports import Pool
 from adapter.engine.registry import Definition
 from adapter.engine.telling import What
@@ -168,6 +168,8 @@ class Inside(Driver):
         self._sandboxes.end()
 
     def fault(self, operation: object, when: str) -> None:
+        if type(operation) is Create and when == "before":
+            self.cloud.created(operation.record)
         if not self._runs:
             return
         run = self._runs[-1]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from adapter import attach, cancel, durable, errors, run
-from adapter.testing import LocalCloud
+from adapter.testing import DurableWarning, LocalCloud
 from tests.simulation.scenarios.stage import DAY, HOUR, Outside, is_calm, left_open
 
 
@@ -79,7 +79,8 @@ def test_a_failure_that_nobody_awaits_is_there_to_be_read(stage: LocalCloud) -> 
         return "sent"
 
     handle = sender.start([1, -2, 3])
-    assert handle.result() == "sent"
+    with pytest.warns(DurableWarning, match="never heard that"):
+        assert handle.result() == "sent"
     with pytest.raises(Faulty, match="cracked"):
         attach(f"{handle.id}~1").result()
     assert attach(f"{handle.id}~2").result() == "part 3"
