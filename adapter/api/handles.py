@@ -5,6 +5,7 @@ All of it goes through this process's host: `adapter.engine.host`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Generator
 from typing import Any, Generic, TypeVar
 
@@ -14,6 +15,7 @@ from adapter.engine import hosts
 from adapter.engine.registry import reader
 from adapter.errors import (
     AlreadySettled,
+    CodecError,
     IdConflict,
     NotDurable,
     UnknownPromise,
@@ -138,16 +140,31 @@ NOBODY = "?"
 def resolve(promise: str, value: object = None) -> None:
     """Settle a promise with a value, from outside. The first settlement stands.
 
-    The value is written as natural JSON, and read by the type that the promise was made with.
+    The value is written as natural JSON, and read by the type that the promise was made with. What doesn't fit that
+    type is refused, as far as a JSON Schema can tell: the promise stays open for a right answer. That takes one read.
 
     Raises:
         AlreadySettled: it was settled before. The error says with what state.
         UnknownPromise: there is no such promise.
-        CodecError: the value can't be stored; nothing was written.
+        CodecError: the value can't be stored, or doesn't fit the promise's type; nothing was written.
         NotDurable: called by the body of an async durable function, outside of an inline step.
     """
     where = f"resolve({promise!r})"
-    settle(promise, State.RESOLVED, hosts.storable(encode_natural(value, where=where), where))
+    text = hosts.storable(encode_natural(value, where=where), where)
+    _refuse_in_body(promise)
+    _check_type(promise, text, where)
+    settle(promise, State.RESOLVED, text)
+
+
+def _check_type(promise: str, text: str, where: str) -> None:
+    """Raises CodecError: an external promise has a type, and the value isn't of it."""
+    stands = hosts.current().read_promise(promise)
+    if stands is None or stands.kind is not Kind.EXTERNAL or not stands.pending:
+        return
+    from adapter.codec import checking  # Imported late: most Lambdas settle nothing from outside.
+
+    if found := checking.problems(checking.stored(stands.args), json.loads(text)):
+        raise CodecError(f"{where}: {'; '.join(found)}. It was made as promise({stands.fn}), and stays open")
 
 
 def reject(promise: str, error: BaseException | str) -> None:
@@ -163,14 +180,18 @@ def cancel(promise: str) -> None:
 
 def settle(promise: str, state: State, value: str) -> None:
     """Settle a promise with an outcome as it is stored. Raises as `resolve` does."""
-    if isinstance(current.get(), Execution):
-        raise NotDurable(
-            f"the body of a durable function settled {promise!r}: each replay would do it again; make it an inline"
-            " step: await run(resolve, ...), run(reject, ...) or run(cancel, ...)"
-        )
+    _refuse_in_body(promise)
     written = hosts.current().settle(promise, state, value)
     if not isinstance(written, Refused):
         return
     if written.why is Refusal.UNKNOWN or written.stands is None:
         raise UnknownPromise(f"there is no promise {promise!r}")
     raise AlreadySettled(f"{promise} was settled before: it is {written.stands.state}", written.stands.state)
+
+
+def _refuse_in_body(promise: str) -> None:
+    if isinstance(current.get(), Execution):
+        raise NotDurable(
+            f"the body of a durable function settled {promise!r}: each replay would do it again; make it an inline"
+            " step: await run(resolve, ...), run(reject, ...) or run(cancel, ...)"
+        )

@@ -41,6 +41,15 @@ Asked = Generator[tuple[Any, Any], Found, Found]
 """A check under way: it asks for what is wrong with a value under a schema, and is sent it."""
 
 
+def stored(text: str) -> Any:
+    """The schema that a promise keeps of its value's type. One that this version didn't write restricts nothing."""
+    try:
+        schema = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    return {} if nested_too_deep(schema) else schema
+
+
 def nested_too_deep(value: Any) -> bool:
     """Whether a stack might be too small to decode it."""
     level = [value]

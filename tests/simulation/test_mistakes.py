@@ -18,9 +18,11 @@ from typing import Any
 
 import pytest
 from aws_lambda_powertools import Logger
+from pydantic import BaseModel
 
 from adapter import Retry, durable, errors, promise, resolve, run
 from adapter.testing import DurableWarning, LocalCloud
+from handlers.factorial import factorial
 
 WHO: ContextVar[str] = ContextVar("who", default="nobody")
 
@@ -36,7 +38,16 @@ def charge(order: str) -> int:
     return len(order)
 
 
-def tripled(by: int) -> Any:
+class Answer(BaseModel):
+    approve: bool
+
+
+@durable
+async def approval() -> bool:
+    return (await promise(Answer)).approve
+
+
+def times(by: int) -> Any:
     @durable
     def multiply(number: int) -> int:
         return number * by
@@ -47,7 +58,7 @@ def tripled(by: int) -> Any:
 @pytest.mark.parametrize("start", [lambda cloud, fn: fn.start(2), lambda cloud, fn: cloud.run(caller_of(fn))])
 def test_two_closures_of_one_name_are_a_duplicate_name(start: Callable[..., Any], cloud: LocalCloud) -> None:
     """The call would run the last one: a wrong result, and no word about it."""
-    first, last = tripled(2), tripled(3)
+    first, last = times(2), times(3)
     with pytest.raises(errors.DuplicateName, match=r"@durable\(name=...\)"):
         start(cloud, first)
     assert cloud.run(last, 2) == 6
@@ -63,7 +74,7 @@ def caller_of(fn: Any) -> Any:
 
 def test_closures_that_do_the_same_are_no_duplicates(cloud: LocalCloud) -> None:
     """A function that is defined again in each test, say."""
-    first, _last = tripled(2), tripled(2)
+    first, _last = times(2), times(2)
     assert cloud.run(first, 2) == 4
 
 
@@ -284,3 +295,22 @@ def test_a_look_without_time_hurries_nothing_up(cloud: LocalCloud) -> None:
         handle.result(timeout=0)
     cloud.drive()
     assert handle.result(timeout=0) == 1
+
+
+def test_a_value_that_does_not_fit_its_promise_is_refused_and_the_right_one_is_taken(cloud: LocalCloud) -> None:
+    """Stored, it would end the execution, and the right answer would come too late."""
+    handle = approval.start()
+    cloud.drive()
+    for wrong in ("nonsense", {"approve": "perhaps"}, {}):
+        with pytest.raises(errors.CodecError, match="stays open"):
+            resolve(f"{handle.id}~0", wrong)
+    resolve(f"{handle.id}~0", Answer(approve=True))
+    assert handle.result() is True
+
+
+def test_a_target_that_no_lambda_of_the_template_has_ends_the_test() -> None:
+    """On AWS it would be an outage that lasts. A function of a test itself may run anywhere."""
+    with LocalCloud(engine="memory") as cloud:
+        with pytest.raises(errors.ConfigurationError, match="FunctionName"):
+            factorial.with_options(target="misspelt").start(3)
+        assert cloud.run(charge.with_options(target="made-up"), "a") == 1
