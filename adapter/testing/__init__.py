@@ -14,15 +14,20 @@ if TYPE_CHECKING:
     from adapter.testing.fakes import Fake
     from adapter.testing.faults import Faults, Killed
     from adapter.testing.latencies import Latencies, Latency
-<<<<<<< HEAD
     from adapter.testing.regression import replay_file
-
-__all__ = ["Event", "Fake", "Faults", "Killed", "Latencies", "Latency", "LocalCloud", "replay_file"]
-=======
     from adapter.testing.watching import DurableWarning
 
-__all__ = ["DurableWarning", "Event", "Fake", "Faults", "Killed", "Latencies", "Latency", "LocalCloud"]
->>>>>>> deba3e8 (A newcomer's mistakes are told at once: a promise taken for its value, closures of one name, the clock in a durable turn, a target that no Lambda has)
+__all__ = [
+    "DurableWarning",
+    "Event",
+    "Fake",
+    "Faults",
+    "Killed",
+    "Latencies",
+    "Latency",
+    "LocalCloud",
+    "replay_file",
+]
 
 _HOMES = {
     "DurableWarning": "watching",
