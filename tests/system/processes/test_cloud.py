@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import importlib
-import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from adapter import durable, errors
-from adapter.engine.operations import Invoke, ReadFunction, Remove, Settle
+from adapter import errors
+from adapter.engine.operations import Remove, Settle
 from adapter.testing import Event, Faults, LocalCloud
 from handlers.demo import ORDER, TEMPLATE
 from handlers.orders import Payment, charge, checkout
 from tests.simulation.command.commanding import said
 from tests.system.processes.durables import (
-    OutOfTea,
     boil,
     brew,
     by_the_clock,
     greedy,
     gulp,
     nap,
-    party,
-    patient,
-    pour,
-    serve,
     stall,
     wrap,
 )
@@ -51,35 +45,10 @@ def test_a_function_of_two_steps_settles_and_is_counted(fleet: LocalCloud) -> No
     assert (fleet.stats.writes, fleet.stats.invocations) == (6, 7)
 
 
-def test_a_function_defined_in_a_module_of_tests_runs_too(fleet: LocalCloud) -> None:
-    assert fleet.run(double, 21) == 42
-
-
 def test_code_that_does_not_replay_fails_its_test_here_too(fleet: LocalCloud) -> None:
     """The process in which it ended replays it; where a resume finds another process, that replays, and pauses it."""
     with pytest.raises((errors.NonDeterminismError, errors.Paused), match="by_the_clock"):
         fleet.run(by_the_clock)
-
-
-@durable
-def double(number: int) -> int:
-    return 2 * number
-
-
-def test_steps_that_are_gathered_run_at_the_same_time(fleet: LocalCloud, tmp_path: Path) -> None:
-    """Each step waits for three others before it returns."""
-    pids = fleet.run(party, str(tmp_path), 8, 4)
-    assert len(pids) == 8
-    assert len(set(pids)) == 4
-    assert os.getpid() not in pids
-
-
-def test_a_sleep_takes_no_time_of_the_machine(fleet: LocalCloud) -> None:
-    """A day by the index and the sweeper, a minute by the queue alone: one that really waited wouldn't end today."""
-    begun = fleet.now()
-    assert fleet.run(nap, DAY) == "awake"
-    assert (fleet.now() - begun).total_seconds() >= DAY
-    assert fleet.run(nap, 60) == "awake"
 
 
 def test_what_is_over_is_removed_after_its_retention(fleet: LocalCloud) -> None:
@@ -93,46 +62,6 @@ def test_what_is_over_is_removed_after_its_retention(fleet: LocalCloud) -> None:
     fleet.advance(32 * DAY)
     assert fleet.records() == [], [(event.what, event.function, event.promise, event.detail) for event in seen[-40:]]
     assert fleet._world.objects() == {}
-
-
-def test_time_moves_only_as_far_as_it_is_told(fleet: LocalCloud) -> None:
-    handle = nap.start(DAY)
-    fleet.advance(DAY / 2)
-    assert handle.status() == "pending"
-    with pytest.raises(TimeoutError):
-        handle.result(timeout=DAY / 4)
-    fleet.advance(DAY / 4)
-    assert handle.result(timeout=60) == "awake"
-
-
-def test_an_exception_crosses_processes_under_its_class(fleet: LocalCloud) -> None:
-    assert fleet.run(serve, 9) == "caught: 9 cups are too many"
-    with pytest.raises(OutOfTea, match="9 cups are too many"):
-        fleet.run(pour, 9)
-
-
-def test_a_step_that_is_killed_midway_is_repeated(fleet: LocalCloud, tmp_path: Path) -> None:
-    """SIGKILL comes while user code runs: nothing is stored, so Lambda's retry runs it again, a minute later."""
-    seen: list[Event] = []
-    fleet.watchers.append(seen.append)
-    begun = fleet.now()
-    fleet.kill_midway(stall, lambda: (tmp_path / "begun").exists())
-    assert fleet.run(patient, str(tmp_path)) == 2
-
-    pids = (tmp_path / "begun").read_text().split()
-    assert len(set(pids)) == 2
-    assert [(event.fn, event.detail) for event in seen if event.what == "killed"] == [(stall.name, {"attempt": 1})]
-    assert (fleet.now() - begun).total_seconds() >= 60
-
-
-@pytest.mark.parametrize("kind", ["import", "throttled"])
-def test_a_lambda_that_is_out_for_a_while_runs_afterwards(kind: str, fleet: LocalCloud) -> None:
-    """Lambda's own repetitions are enough."""
-    with fleet.outage(boil, kind):
-        handle = boil.start(1)
-        fleet.advance(40)
-        assert fleet.stats.bodies[boil] == 0
-    assert handle.result() == 2
 
 
 def test_what_names_a_renamed_lambda_goes_on_in_the_new_one(fleet: LocalCloud) -> None:
@@ -162,20 +91,6 @@ def test_a_kill_before_the_outcome_is_stored_runs_the_step_twice(fleet: LocalClo
     assert [event.fn for event in seen if event.what == "killed"] == [charge.name]
 
 
-def test_the_infrastructure_can_be_killed_by_its_handlers_name(fleet: LocalCloud) -> None:
-    """The resumer's batch comes again."""
-    seen: list[Event] = []
-    fleet.watchers.append(seen.append)
-    fleet.kill("adapter.lambdas.resumer.handler", Invoke, "before")
-    assert fleet.run(brew, 1) == 3
-    assert [event.what for event in seen if event.what == "killed"] == ["killed"]
-
-
-def test_what_a_process_does_not_call_cannot_be_killed_around(fleet: LocalCloud) -> None:
-    with pytest.raises(errors.ConfigurationError, match=r"ReadFunction has no call of its own.*Create, Settle"):
-        fleet.kill(brew, ReadFunction)
-
-
 def test_an_application_comes_to_its_end_in_a_storm() -> None:
     """The cloud kills processes around their calls of AWS, the resumer's too. Messages come twice."""
     with LocalCloud(1, Faults(crash=0.05, duplicate=0.1), TEMPLATE, processes=True) as cloud:
@@ -196,20 +111,6 @@ def test_what_runs_out_of_memory_again_and_again_has_crashed(fleet: LocalCloud) 
     assert [event.detail["attempt"] for event in failed] == [1, 2, 3]
     assert all("ran out of memory" in event.detail["error"] for event in failed)
     assert fleet.stats.bodies[gulp] == 3
-
-
-def test_a_function_within_another_is_refused_by_name(fleet: LocalCloud) -> None:
-    """No other process can import it. The cloud writes nothing."""
-
-    @durable
-    def local(number: int) -> int:
-        return number
-
-    with pytest.raises(
-        errors.ConfigurationError, match=r"test_a_function_within.*local can't run in a process.*inside"
-    ):
-        fleet.run(local, 1)
-    assert fleet.records() == []
 
 
 def test_a_module_that_begins_only_here_is_named_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,19 +175,6 @@ def test_the_memory_engine_has_no_address_for_processes() -> None:
 def test_killing_midway_needs_processes(cloud: LocalCloud) -> None:
     with pytest.raises(errors.ConfigurationError, match="processes=True"):
         cloud.kill_midway(stall, lambda: True)
-
-
-def test_a_watchers_failure_is_the_tests_own(fleet: LocalCloud) -> None:
-    """The cloud raises it where the test waits, and goes on afterwards."""
-
-    def fail(event: Event) -> None:
-        fleet.watchers.clear()
-        raise LookupError(event.what)
-
-    fleet.watchers.append(fail)
-    with pytest.raises(LookupError, match=r"body|running"):
-        fleet.run(boil, 1)
-    assert fleet.run(boil, 2) == 3
 
 
 class Interrupted(Exception):
