@@ -8,19 +8,16 @@ of them, for ever. Where the order of two operations matters, a comment says why
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Generator, Sequence
-from dataclasses import replace
 from typing import Any, assert_never
 
-from adapter.codec.exceptions import decode_exception
 from adapter.engine import registry
 from adapter.engine.caller import Caller
+from adapter.engine.checks import begin_anew, make_up
 from adapter.engine.ending import Ending, Steps, crashed, go_on_afresh
 from adapter.engine.flushing import Flusher
 from adapter.engine.memory import Memory, read_news
 from adapter.engine.operations import (
-    Arrive,
     Claim,
     Close,
     Hold,
@@ -39,21 +36,20 @@ from adapter.engine.operations import (
 )
 from adapter.engine.registry import Definition
 from adapter.engine.replaying import Ended, become_ordinary, execution_of, policy_of
-from adapter.engine.suspending import Suspender, missed
+from adapter.engine.settling import Attempt, settle, settle_leaf
+from adapter.engine.suspending import Suspender
 from adapter.engine.telling import What
-from adapter.engine.waking import Stale, Waker, prompts, resume_caller, silent
+from adapter.engine.waking import Stale, Waker, resume_caller, silent
 from adapter.errors import BadMessage, NonDeterminismError
 from adapter.protocol.ids import child_id, parent_of
 from adapter.protocol.making import changed
 from adapter.protocol.messages import Cause, Look, Message, Resume, Start, is_meant
 from adapter.protocol.promises import Firing, Refusal, Refused, Written, owes_wake
 from adapter.protocol.records import Kind, Record, State
-from adapter.protocol.signs import LATE
-from adapter.protocol.times import EPOCH, MINUTE, NO_TIME, Instant
+from adapter.protocol.times import EPOCH, Instant
 from adapter.protocol.timing import WATCH, is_closing, is_far
 from adapter.replay.blocks import gathered
 from adapter.replay.execution import Execution
-from adapter.replay.known import Known
 from adapter.replay.outcomes import Outcome
 from adapter.replay.steps import Behind, Done, Flush, Left, Suspended
 
@@ -178,20 +174,8 @@ class _Run:
             return (yield from self._refuse(own))
         self.own = own
         if self.checking:
-            yield from self._make_up(children)
+            self.own = yield from make_up(own, children)
         return (yield from self._run(children, why))
-
-    def _make_up(self, children: Sequence[Record]) -> Generator[Operation, Any, None]:
-        """Count what the resumer never will. First of all: further arrivals would hide that any are missing.
-
-        The run goes on from what it loaded. If the resumer has counted anything since, this run hasn't seen what that
-        was, and mustn't arm.
-        """
-        count = missed(self.own, Known(children), (yield Now()))
-        if count:
-            yield Tell(What.MADE_UP, self.own.id, self.own.fn, {"arrivals": count})
-            yield Arrive(self.own.id, count)
-            self.own = changed(self.own, arrivals=self.own.arrivals + count)
 
     def _refuse(self, own: Record) -> Steps:
         """There is nothing to do. But this request's earlier attempt may have died before it resumed the caller.
@@ -264,33 +248,9 @@ class _Run:
             self.execution.own = self.own
 
     def _begins_anew(self, function: Definition) -> Generator[Operation, Any, bool]:
-        """Whether a check begins a function that left no trace. Its record says so, for other checks to leave it alone.
-
-        A check that came late waited in Lambda's queue, since Lambda throttles. The start that seemed lost may have
-        waited there, too, and run now. The next look judges again. With endless attempts nothing is said: no other
-        attempt follows this one, and each look is to make one.
-        """
-        if self.looked_at and self.own.retry_at == self.looked_at:
-            # This is Lambda's retry of the check.
-            return True
-        now: Instant = yield Now()
-        if now - (self.looked_at or now) > LATE or not self._is_given_up(function, now):
-            return False
-        if policy_of(function, self.own).attempts != math.inf:
-            begun = self.looked_at or now
-            yield Hold(self.own.id, "", EPOCH, begun)
-            self.own = changed(self.own, outage="", outage_at=EPOCH, retry_at=begun)
-        return True
-
-    def _is_given_up(self, function: Definition, now: Instant) -> bool:
-        """Whether a function that left no trace has had time for all its attempts: then it isn't between two."""
-        policy = policy_of(function, self.own)
-        # Endless attempts are never over. For them this run makes one more, which no other follows.
-        attempts = 1 if policy.attempts == math.inf else int(policy.attempts)
-        delays = sum((policy.delay(attempt, self.own.id) for attempt in range(1, attempts)), NO_TIME)
-        # An outage is over, or a check has begun it anew: its attempts begin then.
-        begun = max(self.own.created_at, self.own.retry_at)
-        return now > begun + delays + attempts * self.caller.limit + 5 * MINUTE
+        begun = yield from begin_anew(self.own, function, self.looked_at, self.caller.limit)
+        self.own = begun or self.own
+        return begun is not None
 
     def _until_rest(self, function: Definition) -> Steps:
         behind = ""
@@ -357,7 +317,8 @@ class _Run:
         if execution.is_leaf:
             return (yield from self._settle_leaf(function, outcome))
         self.memory.learnt.is_no_leaf(self.own.fn)
-        return (yield from self._settle(outcome, Ended(function, execution, self.own)))
+        ended = Ended(function, execution, self.own)
+        return (yield from settle(self.own, self.caller, self._attempt(), outcome, ended))
 
     def _rest(self, execution: Execution, step: Suspended, now: Instant) -> Generator[Operation, Any, Ending | None]:
         """Suspend; None if the code can go on instead, or something had to be done first."""
@@ -381,72 +342,17 @@ class _Run:
             self.execution = None
         return ended
 
+    def _settle_leaf(self, function: Definition, outcome: Outcome) -> Steps:
+        self.memory.learnt.took(self.own.fn, (yield Now()) - self.begun)
+        return (yield from settle_leaf(self.own, self.caller, function, self._attempt(), outcome))
+
+    def _attempt(self) -> Attempt:
+        return Attempt(number=self.attempt, crashes=self.crashes, checking=self.checking, begun=self.begun)
+
     def _read_blocks(self, execution: Execution) -> Generator[Operation, Any, None]:
         for ordinal in execution.known.unread[:]:
             children = yield ReadChildren(child_id(self.own.id, ordinal), self.own.expires)
             execution.known.fill(ordinal, gathered(children))
-
-    def _settle_leaf(self, function: Definition, outcome: Outcome) -> Steps:
-        """Settle a function that made no durable call. If it failed, its policy may send another attempt instead."""
-        self.memory.learnt.took(self.own.fn, (yield Now()) - self.begun)
-        if outcome.state is not State.REJECTED or not self.own.pending:
-            return (yield from self._settle(outcome))
-        policy, used = policy_of(function, self.own), self.attempt + self.crashes
-        if not policy.again(decode_exception(outcome.text), used):
-            return (yield from self._settle(outcome))
-        if self.checking and policy.attempts == math.inf:
-            # The function's own attempts may go on, and a second row of them wouldn't end either. The next look makes
-            # another one.
-            return Ending.REFUSED
-        at = (yield Now()) + policy.delay(self.attempt, self.own.id)
-        if self.own.deadline is not None and at >= self.own.deadline:
-            return (yield from self._settle(outcome))
-        # If this run dies before the send, Lambda's retry makes the same attempt again. If it dies after, the next
-        # attempt is made twice, and the first settlement stands.
-        again = Start(id=self.own.id, attempt=self.attempt + 1, crashes=self.crashes, since=self.own.created_at)
-        yield SendAt(self.own.target, again, at)
-        yield Tell(What.RETRYING, self.own.id, self.own.fn, {"attempt": self.attempt, "at": at})
-        return Ending.RETRYING
-
-    def _settle(self, outcome: Outcome, ended: Ended | None = None) -> Steps:
-        if not self.own.pending:
-            # It was cancelled before: that outcome stands, and its clean-up is complete.
-            yield Close(self.own.id)
-            yield Tell(What.CLEANED_UP, self.own.id, self.own.fn, {"ended": ended})
-            return Ending.CLOSED
-        written: Written = yield from self._settle_own(outcome)
-        if isinstance(written, Refused):
-            if written.stands is not None and written.stands.runnable and registry.find(self.own.fn).is_async:
-                raise Stale
-            yield Tell(What.REFUSED, self.own.id, self.own.fn, {"state": written.why.value})
-            if written.stands is not None and owes_wake(written.stands, self.caller.request_id):
-                # It had settled: the answer was lost, and what was asked again was refused.
-                yield from resume_caller(written.stands)
-            return Ending.REFUSED
-        yield Tell(What.SETTLED, self.own.id, self.own.fn, {"state": outcome.state.value, "ended": ended})
-        if owes_wake(written):
-            # If this run dies before, Lambda's retry of it finds the settled record, and does so.
-            yield from resume_caller(written)
-        return Ending.SETTLED
-
-    def _prompts(self) -> str:
-        return self.caller.request_id if prompts(self.own) else ""
-
-    def _settle_own(self, outcome: Outcome) -> Generator[Operation, Any, Written]:
-        """Settle the function. If its execution expires, and has no objects, nobody needs to look at it any more.
-
-        But what failed stays in the index, where a person finds it.
-        """
-        expires = self.own.expires is not None and not self.own.objects and outcome.state is not State.REJECTED
-        expires = expires and parent_of(self.own.id) is None
-        used = self.attempt - 1 + self.crashes
-        settle = Settle(self.own.id, outcome.state, outcome.text, began_at=self.begun, retries=used)
-        written: Written = yield replace(settle, unless_objects=expires, prompted_by=self._prompts())
-        if not (expires and isinstance(written, Refused) and written.stands is not None and written.stands.objects):
-            return written
-        # A child has put an object since this run loaded.
-        again: Written = yield settle
-        return again
 
 
 def _unknown(promise: str) -> BadMessage:

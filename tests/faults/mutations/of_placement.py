@@ -5,13 +5,16 @@ from __future__ import annotations
 from tests.faults.mutations.mutation import CRASHES, EVERY, Mutation
 
 PLACEMENT = "tests/simulation/test_placement.py"
+ALIKE = "tests/simulation/test_placed_alike.py"
 MEANS_THE_SAME = "placement changes no meaning"
 ATTEMPTS = "test_a_call_is_tried_as_often_and_after_the_same_delays_wherever_it_begins"
 
 
-def _placing(*, name: str, bug: str, old: str, new: str, law: str, breaks: str = MEANS_THE_SAME) -> Mutation:
+def _placing(
+    *, name: str, bug: str, old: str, new: str, law: str, where: str = PLACEMENT, breaks: str = MEANS_THE_SAME
+) -> Mutation:
     """A bug in what decides where a call runs."""
-    file, check = "adapter/engine/placing.py", (f"{PLACEMENT}::{law}",)
+    file, check = "adapter/engine/placing.py", (f"{where}::{law}",)
     return Mutation(name=name, bug=bug, breaks=breaks, file=file, old=old, new=new, check=check)
 
 
@@ -32,7 +35,7 @@ OF_PLACEMENT = [
         file="adapter/api/blocks.py",
         old="changed(asked, digest=alike.digest, decode=read)",
         new="changed(asked, decode=read)",
-        check=(f"{PLACEMENT}::test_a_wide_map_goes_on_with_another_placement[inline]",),
+        check=(f"{ALIKE}::test_a_wide_map_goes_on_with_another_placement[inline]",),
     ),
     Mutation(
         name="inline-call-announced-as-a-step",
@@ -95,6 +98,7 @@ OF_PLACEMENT = [
         old="return policy.delay(1, request.id) if policy.again(",
         new="return policy.delay(1, request.id) if False and policy.again(",
         law=ATTEMPTS,
+        where=ALIKE,
     ),
     Mutation(
         name="moved-call-counts-from-one",
@@ -103,7 +107,7 @@ OF_PLACEMENT = [
         file="adapter/engine/flushing.py",
         old="Start(id=record.id, attempt=2, since=record.created_at)",
         new="Start(id=record.id, attempt=1, since=record.created_at)",
-        check=(f"{PLACEMENT}::{ATTEMPTS}",),
+        check=(f"{ALIKE}::{ATTEMPTS}",),
     ),
     Mutation(
         name="moved-call-invoked-at-once",
@@ -113,6 +117,6 @@ OF_PLACEMENT = [
         old="            self._dispatched.add(record.id)\n            execution.known.set_going(record)\n"
         "            yield SendAt(",
         new="            yield SendAt(",
-        check=(f"{PLACEMENT}::{ATTEMPTS}",),
+        check=(f"{ALIKE}::{ATTEMPTS}",),
     ),
 ]
