@@ -233,8 +233,8 @@ OF_RUNS = [
         bug="Nobody looks whether a call that its parent cancelled cleans up.",
         breaks="I3 (cancellation)",
         file="adapter/engine/flushing.py",
-        old="yield Settle(promise, outcome.state, outcome.text, guarded=cleans_up, by_parent=own)",
-        new="yield Settle(promise, outcome.state, outcome.text, by_parent=own)",
+        old="outcome.text, guarded=cleans_up, by_parent=own",
+        new="outcome.text, by_parent=own",
         check=(f"{LOST}[impatient-]",),
     ),
     Mutation(
