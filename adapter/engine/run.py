@@ -1,7 +1,7 @@
 """One message from envelope to effects: load, replay, perform, suspend or settle. Pure: it yields operations.
 
-`respond` is a generator: it yields `adapter.engine.operations` and is sent their results. A crash stops it between two
-of them, for ever. Where the order of two operations matters, a comment says why each stop is safe;
+The generator of `respond` yields `adapter.engine.operations` and is sent their results. A crash stops it between two of
+them, for ever. Where the order of two operations matters, a comment says why each stop is safe;
 `docs/ARCHITECTURE.md` has the table.
 """
 
@@ -58,10 +58,10 @@ def respond(message: Message, caller: Caller, memory: Memory) -> Steps:
     """Run or resume the message's promise."""
     match message:
         case Start():
-            return (yield from _Run(caller, memory).start(message))
+            return _Run(caller, memory).start(message)
         case Resume():
             checking = message.cause is Cause.CHECK
-            return (yield from _Run(caller, memory, message.firing, checking=checking).resume(message))
+            return _Run(caller, memory, message.firing, checking=checking).resume(message)
         case _:
             assert_never(message)
 

@@ -120,7 +120,7 @@ def settle(
 
 
 def ask(standing: Record | None) -> Written:
-    """A parent that watched its child goes to sleep: whoever settles the child resumes it. What has settled refuses."""
+    """A parent that watched a child goes to sleep: the child's run resumes it. A settled child refuses."""
     if standing is None:
         return Refused(Refusal.UNKNOWN, None)
     if not standing.pending:

@@ -236,7 +236,7 @@ class Execution(Scope):
 
     @property
     def weight(self) -> int:
-        """About how many bytes of memory it takes. What else its code has in its variables isn't known."""
+        """About how many bytes of memory it takes. Nobody knows what else its code has in its variables."""
         return 10_000 + 3_000 * len(self._open) + self.known.weight
 
     def news(self) -> list[tuple[int, int | None]]:

@@ -26,7 +26,7 @@ class LocalPorts(Ports):
 
     def perform(self, operation: Operation) -> Any:
         if type(operation) is Now:
-            # It calls nobody. Who dies here dies as well before the next call, or after the one before.
+            # It calls nobody. A Lambda that dies here dies as well before the next call, or after the one before.
             return self.clock.now()
         self.fault(operation, "before")
         result = Ports.perform(self, operation)
