@@ -52,7 +52,7 @@ def place(word: str) -> Place:
 
 
 def deadline(scope: Scope, timeout: float | None) -> Instant | None:
-    return None if timeout is None else scope.now() + span_of(timeout)
+    return None if timeout is None else scope.clock() + span_of(timeout)
 
 
 def scope_of(what: str) -> Scope:

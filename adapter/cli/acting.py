@@ -12,6 +12,7 @@ from adapter.engine.host import EngineHost
 from adapter.engine.operations import Invoke
 from adapter.errors import CallerError
 from adapter.links.values import HttpError, described, read_value
+from adapter.protocol.forks import INCOMPLETE
 from adapter.protocol.messages import Cause, Resume
 from adapter.protocol.records import Kind, Record, State
 from adapter.protocol.signs import Deadlocked, Expired, Held, Lost, Over, Paused, Running, Verdict, Waiting, Why
@@ -44,7 +45,9 @@ def resume(host: EngineHost, promise: str, force: bool) -> Iterator[str]:
         walked += 1
         if own.kind is not Kind.CALL:
             raise Unfit(f"{own.id} is no function, so nothing runs for it: {stands.text}")
-        if (invoked := _invocation(stands.verdict, force and own.id == promise)) is not None:
+        if reader.is_incomplete(own) and not force:
+            yield f"not invoked: {named(own)}; {INCOMPLETE}"
+        elif (invoked := _invocation(stands.verdict, force and own.id == promise)) is not None:
             cause, why = invoked
             looked_at = host.now() if cause is Cause.CHECK else EPOCH
             message = Resume(id=own.id, cause=cause, since=own.created_at, looked_at=looked_at)

@@ -85,7 +85,7 @@ def check(
 def _said(recording: Recording, found: Sequence[Retraced], values: bool) -> Iterator[str]:
     drifts = [one for one in found if one.drift]
     if not drifts:
-        asks = f"; it would ask for {found[0].asks} next" if found and found[0].asks else ""
+        asks = f"; next it would ask for {found[0].asks}" if found and found[0].asks else ""
         yield f"{recording.root.id}  {recording.root.fn}  fits{asks}"
     for one in drifts:
         yield f"{recording.root.id}  {recording.root.fn}  drifts: {one.brief}"

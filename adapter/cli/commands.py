@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from adapter.cli import acting, checking, finding, moving, redriving, showing
+from adapter.cli import acting, checking, finding, mending, moving, redriving, showing
 from adapter.cli.adopting.setups import Finding
 from adapter.cli.places import Place, on_host
 from adapter.engine.host import EngineHost
@@ -44,27 +44,6 @@ def show(host: EngineHost, promise: str, depth: int, width: int, values: bool, a
         click.echo(json.dumps(showing.as_json(node), indent=2))
     else:
         showing.put(showing.tree(node, reader.now))
-
-
-@durable.command()
-@click.argument("promise", metavar="ID")
-@click.option("--force", is_flag=True, help="Invoke ID itself, whatever it does; a step may run twice.")
-@on_host
-def resume(host: EngineHost, promise: str, force: bool) -> None:
-    """Invoke again whatever is paused or lost, of ID and below it.
-
-    It does no harm where nothing is wrong: a function that waits, or may be at work, is left alone.
-    """
-    for line in acting.resume(host, promise, force):
-        click.echo(showing.shown(line))
-
-
-@durable.command()
-@click.argument("promise", metavar="ID")
-@on_host
-def cancel(host: EngineHost, promise: str) -> None:
-    """Cancel a promise; its function sees CancelledError."""
-    click.echo(showing.shown(acting.cancel(host, promise)))
 
 
 @durable.command()
@@ -203,5 +182,8 @@ def infra(directory: Path) -> None:
         click.echo(showing.shown(line))
 
 
-for command in (finding.list_, finding.count, checking.export, checking.check):
+for command in (
+    *(finding.list_, finding.count, checking.export, checking.check),
+    *(mending.resume, mending.cancel, mending.retry, mending.fork),
+):
     durable.add_command(command)

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from adapter.protocol import forks
 from adapter.protocol.records import Kind, Record
 from adapter.protocol.standing import Way, function_of, span
 from adapter.protocol.times import Instant
@@ -74,7 +75,10 @@ def _label(node: Node, now: Instant) -> Text:
     record, stands = node.record, node.standing
     label = Text(f"{shown(record.id)}  {shown(_what(record))}  ")
     label.append(record.state.value, _COLORS[stands.way])
-    return label.append(f"  {span(now - record.created_at)}  {shown(stands.text)}")
+    forked = f"; forked from {of}" if (of := forks.read(record.fork).of) else ""
+    return label.append(
+        f"  {span(now - record.created_at)}  {shown(stands.text + _failure(record, messages=False) + forked)}"
+    )
 
 
 def _what(record: Record) -> str:
@@ -147,6 +151,7 @@ def as_json(node: Node) -> dict[str, Any]:
         "created_at": record.created_at,
         "settled_at": record.settled_at or None,
         "deadline": record.deadline,
+        "forked_from": forks.read(record.fork).of or None,
         "stands": stands.way.value,
         "text": stands.text,
         "cleans_up": stands.cleans_up,

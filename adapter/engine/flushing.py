@@ -16,6 +16,7 @@ from adapter.engine.placing import Here, next_attempt
 from adapter.engine.roots import follow
 from adapter.engine.telling import What
 from adapter.engine.waking import Stale, Waker
+from adapter.protocol import forks
 from adapter.protocol.ids import child_id
 from adapter.protocol.making import changed
 from adapter.protocol.messages import Start
@@ -238,6 +239,7 @@ class Flusher:
             retry=request.retry,
             root=request.root,
             reads=request.reads,
+            fork=forks.repeated(request.draws_as, now),
             tags=request.tags,
             expires=own.expires,
         )

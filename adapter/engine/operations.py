@@ -251,8 +251,8 @@ class PutAside:
 class RunCode:
     """Run user code, sync or async. Gives its outcome.
 
-    ``id`` is the promise that it runs for, ``encode`` encodes what it returns. It runs in a copy of ``context``, or of
-    the engine's.
+    ``id`` is the promise that it runs for, ``encode`` encodes what it returns, and ``fork`` is that of the promise. It
+    runs in a copy of ``context``, or of the engine's.
     """
 
     id: str
@@ -260,6 +260,7 @@ class RunCode:
     code: Callable[[], Any]
     encode: Callable[[Any], str]
     context: contextvars.Context | None = None
+    fork: str = ""
 
 
 @dataclass(frozen=True, slots=True)

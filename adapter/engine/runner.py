@@ -24,7 +24,7 @@ class CodeRunner:
         waiting: dict[int, Any] = {}
         for position, operation in enumerate(operations):
             context = contextvars.copy_context() if operation.context is None else operation.context.copy()
-            context.run(current.set, Scope(operation.id, operation.now))
+            context.run(current.set, Scope(operation.id, operation.now, operation.fork))
             try:
                 value = context.run(operation.code)
                 if inspect.isawaitable(value):

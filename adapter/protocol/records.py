@@ -234,6 +234,9 @@ class Record:
     objects: bool = False
     """Of a root: objects in the bucket may belong to its execution. They are removed with it."""
 
+    fork: str = ""
+    """Of what was forked: from which promise, and whose times and chance it repeats until when, as JSON."""
+
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
     """The tags that the user gave its function, by name."""
 

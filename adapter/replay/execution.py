@@ -23,9 +23,10 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, NoReturn, TypeVar
 
 from adapter.errors import InvalidId, MixedIO
-from adapter.protocol.ids import MAX_ID_CHARACTERS, child_id
+from adapter.protocol import forks
+from adapter.protocol.ids import MAX_ID_CHARACTERS, child_id, root_of
 from adapter.protocol.making import changed
-from adapter.protocol.records import Kind, Record
+from adapter.protocol.records import Kind, Record, digest_of
 from adapter.protocol.retries import Retry
 from adapter.protocol.times import NEVER, SECOND, Instant
 from adapter.replay import outcomes, waits
@@ -87,7 +88,7 @@ class Execution(Scope):
         leave: Callable[[DurableLoop], None] | None = None,
         since: str = "",
     ) -> None:
-        super().__init__(own.id, own.created_at)
+        super().__init__(own.id, own.created_at, own.fork)
         self.own = own
         self.known = Known(children)
         self.left = False
@@ -97,7 +98,7 @@ class Execution(Scope):
         self._encode_result = encode_result
         self._retry = retry
         self._leave = leave
-        self._journal = Journal(self.known.records.values(), since)
+        self._journal = Journal(self.known.records.values(), since, self._asked_before)
         self._main: asyncio.Task[Any] | None = None
         self._next_ordinal = 0
         self._asked: list[Request] = []
@@ -114,7 +115,7 @@ class Execution(Scope):
 
     # What the code calls.
 
-    def now(self) -> Instant:
+    def clock(self) -> Instant:
         return self.loop.now
 
     def request(self, asked: Request) -> Promise[Any]:
@@ -128,6 +129,8 @@ class Execution(Scope):
         if len(promise) > MAX_ID_CHARACTERS or not (promise.isascii() or len(promise.encode()) <= MAX_ID_CHARACTERS):
             raise InvalidId(f"{self._name()} is nested too deep: the id of a further child would be too long")
         request = changed(asked, id=promise, ordinal=self._next_ordinal)
+        if (era := self._fork.at(self.loop.now)) is not None:
+            request = changed(request, draws_as=era.root)
         self._next_ordinal += 1
         opened = self._open[request.ordinal] = _Open(self, request)
         self._asked.append(request)
@@ -218,6 +221,13 @@ class Execution(Scope):
         # The rest of the execution goes with the last reference to it, rather than at a collection.
         self._open.clear()
         self._main = None
+
+    def _asked_before(self, request: Request, stored: Record) -> bool:
+        """Whether a call is the one that is stored, but that it names promises of the execution of a former era."""
+        digests = (
+            _digest(request, forks.retold(request.args, root_of(self.own.id), era.root)) for era in self._fork.eras
+        )
+        return stored.digest in digests
 
     @property
     def behind_its_history(self) -> bool:
@@ -424,6 +434,10 @@ class Execution(Scope):
         waits_for = [f"#{ordinal} {each.fn}" for ordinal, each in self._open.items() if waits.awaited(each)]
         waits_for += ["a timer (a sleep or a timeout)"] if self.loop.next_timer() is not None else []
         return f"it waits for {', '.join(waits_for[:4])}" if waits_for else "nothing"
+
+
+def _digest(request: Request, args: str) -> str:
+    return digest_of(request.kind, request.fn, f"{request.root}\0{args}" if request.root else args)
 
 
 def due_for_delivery(record: Record) -> Instant:

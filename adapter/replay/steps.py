@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from adapter.errors import NotDurable
+from adapter.protocol import forks
 from adapter.protocol.making import quickly_made
 from adapter.protocol.records import Kind
 from adapter.protocol.times import Instant
@@ -66,7 +67,8 @@ class Request:
     The execution sets ``id``, that of its promise, and ``ordinal``, its place among the function's promises.
     ``deadline`` is in logical microseconds, ``retry`` a policy of this call, and ``root`` the root that it starts or
     awaits. ``reads`` is the function of that root, if it is known; ``read_as`` finds the reader of a function's
-    outcome. ``place`` is a wish: the digest doesn't tell of it, and a replay follows what is stored.
+    outcome. ``place`` is a wish: the digest doesn't tell of it, and a replay follows what is stored. ``draws_as``: a
+    fork asks for it in the place of a call of that execution, and it draws the same.
     """
 
     kind: Kind
@@ -86,6 +88,7 @@ class Request:
     root: str = ""
     reads: str = ""
     read_as: Callable[[str], Callable[[str], Any]] | None = None
+    draws_as: str = ""
     tags: dict[str, str] = field(default_factory=dict)
 
 
@@ -146,8 +149,9 @@ class Behind(Exception):
 class Scope:
     """What code that runs for a promise may ask without a durable call. The answers are the same at every replay."""
 
-    def __init__(self, promise: str, now: Instant) -> None:
+    def __init__(self, promise: str, now: Instant, fork: str = "") -> None:
         self._promise = promise
+        self._fork = forks.read(fork)
         self._now = now
         self._draws = 0
 
@@ -157,7 +161,13 @@ class Scope:
         return self._promise
 
     def now(self) -> Instant:
-        """Logical microseconds."""
+        """What the code is told of the time, in logical microseconds."""
+        at = self.clock()
+        era = self._fork.at(at)
+        return at if era is None else at - era.lag
+
+    def clock(self) -> Instant:
+        """The logical time by which timers and deadlines go. It differs from `now` while a fork repeats history."""
         return self._now
 
     def uuid4(self) -> uuid.UUID:
@@ -175,5 +185,7 @@ class Scope:
 
     def _draw(self, purpose: str) -> bytes:
         self._draws += 1
-        seed = f"{self._promise}\0{purpose}\0{self._draws}".encode("utf-8", "surrogatepass")
+        era = self._fork.at(self.clock())
+        promise = self._promise if era is None else forks.renamed(self._promise, era.root)
+        seed = f"{promise}\0{purpose}\0{self._draws}".encode("utf-8", "surrogatepass")
         return hashlib.sha256(seed).digest()[:16]

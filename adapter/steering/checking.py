@@ -79,7 +79,7 @@ def _come_to(own: Record, step: Step) -> Retraced:
         ", ".join(f"#{one.ordinal} {one.kind} {one.fn}" for one in step.requests[:3]) if isinstance(step, Flush) else ""
     )
     if own.runnable or not asks:
-        return Retraced(id=own.id, fn=own.fn, asks="its end" if isinstance(step, Done) else asks)
+        return Retraced(id=own.id, fn=own.fn, asks="its end" if isinstance(step, Done) and own.runnable else asks)
     why = f"{own.fn} ({own.id}) drifted from its history: the replay asks for {asks}, where the first run had ended"
     return Retraced(id=own.id, fn=own.fn, drift=why, brief=why)
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from adapter.engine.host import EngineHost
 from adapter.engine.operations import Many, Now, PeekFunction, PeekPromise, ReadPromise
 from adapter.errors import BadMessage, ConfigurationError, UnknownPromise
+from adapter.protocol.forks import INCOMPLETE
 from adapter.protocol.ids import is_id, parent_of
 from adapter.protocol.moves import UNMOVED, Moves
 from adapter.protocol.records import Kind, Record, Stored
@@ -104,6 +105,14 @@ class Reader:
         if found is None:
             raise UnknownPromise(f"there is no promise {promise!r}")
         return found
+
+    def is_incomplete(self, own: Record) -> bool:
+        """Whether it is a fork that isn't all written. Without the cipher that isn't known, and it counts as whole."""
+        if not own.fork or own.epoch or not own.paused:
+            return False
+        with contextlib.suppress(ConfigurationError, BadMessage):
+            return self.opened(own.id).paused == INCOMPLETE
+        return False
 
     def stands(self, family: Family) -> Standing:
         """How it stands. The reason of a pause is opened for it, if that is possible."""

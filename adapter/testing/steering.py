@@ -8,7 +8,7 @@ from typing import Any
 
 from adapter.engine import registry
 from adapter.engine.host import EngineHost
-from adapter.steering import finding, recordings
+from adapter.steering import finding, forking, recordings
 from adapter.steering.checking import Retraced, retrace
 from adapter.steering.filters import ANY, Filter
 from adapter.steering.reading import Node, Reader
@@ -53,3 +53,19 @@ class Steering:
         found = [recordings.recorded(self._host, one) for one in ids or [node.record.id for node in self.list()]]
         with registry.instead(self._driver.faked()):
             return [one for recording in found for one in retrace(recording)]
+
+    def fork(self, promise: str, *, args: str | None = None, id: str = "") -> forking.Forked:
+        """Begin an execution that takes over what was settled before a promise: as ``durable fork``.
+
+        Raises:
+            NoFork, UnknownPromise, IdConflict: see `adapter.steering.forking.fork`.
+        """
+        return forking.fork(self._host, promise, args=args, new=id)
+
+    def retry(self, promise: str, *, compensated: bool = False) -> forking.Forked:
+        """Begin an execution that makes anew what failed in another: as ``durable retry``.
+
+        Raises:
+            NoFork, UnknownPromise: see `adapter.steering.forking.retry`.
+        """
+        return forking.retry(self._host, promise, compensated=compensated)

@@ -226,6 +226,11 @@ def operated(cloud: LocalCloud, ear: Ear) -> None:
         ["resolve", "order-9~0", json.dumps("x" * 30_000)],
         ["cancel", "order-9"],
         ["redrive"],
+        ["count"],
+        ["fork", "order-9", "--from", "order-9~0", "--as", "order-10"],
+        ["retry", "order-9", "--yes", "--compensated"],
+        ["resume", "--every", "--yes"],
+        ["cancel", "--function", "nobody", "--yes"],
         ["move", "old", "new"],
         ["rotate-keys"],
     ):

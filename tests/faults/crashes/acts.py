@@ -16,6 +16,7 @@ from adapter.lambdas import removal
 from adapter.links.endpoint import handler as answer_by_link
 from adapter.protocol.messages import Cause, Resume
 from adapter.protocol.promises import Firing
+from adapter.steering.forking import fork
 from adapter.testing import LocalCloud
 from adapter.testing.driver import DEFAULT_FUNCTION
 from adapter.testing.events import Event
@@ -34,6 +35,7 @@ from tests.faults.crashes.played import (
     drifts,
     hears_apart,
     is_claimed_late,
+    nests,
     races,
     relies,
     rests,
@@ -217,6 +219,15 @@ def held_up(cloud: LocalCloud) -> object:
         cloud.advance(60)
     cloud.advance(600)
     return handle.status().value
+
+
+def forked(cloud: LocalCloud) -> object:
+    """An operator forks an execution from within a function below; a command that died is given again."""
+    cloud.run(nests.with_options(id="old"))
+    cloud.service.function("operator").handler = lambda event, context: fork(hosts.current(), "old~0.1", new="new").id
+    cloud.service.enqueue("operator", "{}")
+    cloud.advance(600)
+    return attach("new").result()
 
 
 def redriven(cloud: LocalCloud) -> object:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.faults.mutations.mutation import Mutation
 from tests.faults.mutations.of_events import OF_EVENTS
 from tests.faults.mutations.of_expiry import OF_EXPIRY
+from tests.faults.mutations.of_forks import OF_FORKS
 from tests.faults.mutations.of_losses import OF_LOSSES
 from tests.faults.mutations.of_moves import OF_MOVES
 from tests.faults.mutations.of_placement import OF_PLACEMENT
@@ -27,4 +28,5 @@ MUTATIONS = [
     *OF_EVENTS,
     *OF_EXPIRY,
     *OF_MOVES,
+    *OF_FORKS,
 ]
