@@ -18,13 +18,13 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "operate.md"
 MENDED = """
 from adapter import durable, promise
 
-@durable(name="shop:charge")
+@durable(name="parcels:charge")
 def charge(order: str) -> str: ...
 
-@durable(name="shop:address")
+@durable(name="parcels:address")
 def address(order: str) -> str: ...
 
-@durable(name="shop:order")
+@durable(name="parcels:order")
 async def order(name: str, large: bool = False) -> str:
     receipt = await charge(name)
     if large:
@@ -40,17 +40,17 @@ def whole() -> Iterator[None]:
     broken[0] = False
 
 
-@durable(name="shop:charge")
+@durable(name="parcels:charge")
 def charge(order: str) -> str:
     return f"{order} is charged"
 
 
-@durable(name="shop:address", retry=Retry(attempts=1))
+@durable(name="parcels:address", retry=Retry(attempts=1))
 def address(order: str) -> str:
     return {}["street"] if broken[0] else "1 Main Street"
 
 
-@durable(name="shop:order")
+@durable(name="parcels:order")
 async def order(name: str, large: bool = False) -> str:
     receipt = await charge(name)
     if large:
