@@ -284,7 +284,9 @@ class _Run:
         yield Tell(What.BODY, self.own.id, self.own.fn, {})
         body = functools.partial(function.body, self.own.args)
         self.begun = yield Now()
-        outcome: Outcome = yield RunCode(self.own.id, self.own.created_at, body, function.encode_result, fork=self.own.fork)
+        outcome: Outcome = yield RunCode(
+            self.own.id, self.own.created_at, body, function.encode_result, fork=self.own.fork
+        )
         return (yield from self._settle_leaf(function, outcome))
 
     def _drive(self, execution: Execution, function: Definition) -> Steps:

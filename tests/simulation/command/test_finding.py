@@ -97,7 +97,7 @@ def test_a_list_goes_by_function_tag_age_and_error(night: LocalCloud) -> None:
     assert ids("-s", "failed", "--error", "keyerror") == ["f1"]
     assert ids("-s", "failed", "--error", "VALUE 4711") == ["f2", "f3"]
     assert ids("-s", "paused", "--error", "drifted") == ["p"]
-    assert ids("-s", "paused", "--error", "else") == []
+    assert ids("-s", "paused", "--error", "no such words") == []
     assert ids("--all", "--younger", "2min") == ["gone", "w", "d", "late"]
     assert ids("--all", "--older", "5min") == ["good", "p", "f1"]
     assert ids("--all", "--older", "5min", "--newest") == ["f1", "p", "good"]
