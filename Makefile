@@ -20,8 +20,8 @@ CORE_COVERAGE := 95
 EDGE := $(patsubst %,tests/unit/test_%.py,aws_wiring clients cold_start items logs marks patience sandbox sealing service \
 	shortcuts sqs_timers stats telling template variables)
 MEASURED := $(filter-out $(EDGE),$(wildcard tests/unit/test_*.py)) tests/unit/loop tests/simulation/scenarios \
-	$(patsubst %,tests/simulation/test_%.py,aside code events maps outsiders placed_alike placement promises retries roots schedules \
-	waking)
+	$(patsubst %,tests/simulation/test_%.py,aside code events maps mistakes outsiders placed_alike placement promises retries roots \
+	schedules verifying waking)
 # What storms runs in many threads, and a tracer makes it take ten times as long.
 STORMS := storm or seed
 PYTEST := --numprocesses=auto --dist=worksteal
