@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from adapter.cli import acting, checking, finding, mending, moving, redriving, showing
+from adapter.cli import acting, checking, finding, mending, moving, redriving, showing, timelines
 from adapter.cli.adopting.setups import Finding
 from adapter.cli.places import Place, on_host
 from adapter.engine.host import EngineHost
@@ -44,6 +44,41 @@ def show(host: EngineHost, promise: str, depth: int, width: int, values: bool, a
         click.echo(json.dumps(showing.as_json(node), indent=2))
     else:
         showing.put(showing.tree(node, reader.now))
+
+
+@durable.command()
+@click.argument("promise", metavar="ID")
+@click.option("--output", "-o", metavar="FILE", type=click.Path(path_type=Path), help="By default ID.html.")
+@click.option("--no-payloads", is_flag=True, help="Without arguments, outcomes and the messages of errors.")
+@click.option("--decrypt", is_flag=True, help="Also what is encrypted, or in the bucket: one more read for each.")
+@click.option("--limit", default=10_000, show_default=True, type=click.IntRange(min=1), help="So many promises, about.")
+@click.option("--log-group", metavar="NAME", help="Of the Lambdas: the page then links to CloudWatch.")
+@on_host
+@click.pass_context
+def timeline(
+    ctx: click.Context,
+    host: EngineHost,
+    promise: str,
+    output: Path | None,
+    no_payloads: bool,
+    decrypt: bool,
+    limit: int,
+    log_group: str | None,
+) -> None:
+    """Write a page that shows what happened when, below ID and to itself.
+
+    It is one HTML file, which needs nothing else. Arguments and outcomes get into it as the table has them, so who may
+    see the page may see them: --no-payloads leaves them out. Each function below ID costs a query.
+    """
+    from adapter.timeline.page import page
+
+    logs = {"region": timelines.region_of(ctx.obj), "group": log_group or ""}
+    made = timelines.timeline(host, promise, limit, decrypt, logs)
+    file = output or timelines.file_named(promise)
+    size = timelines.written(file, page(made, payloads=not no_payloads))
+    click.echo(showing.shown(f"{file}: {len(made.rows):,} promises, {max(1, size // 1000):,} KB"))
+    if made.left_out:
+        click.echo(f"what {made.left_out:,} functions called wasn't read: --limit {2 * limit}", err=True)
 
 
 @durable.command()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from adapter.testing.faults import Faults, Killed
     from adapter.testing.latencies import Latencies, Latency
     from adapter.testing.regression import replay_file
+    from adapter.testing.timelines import Tree
     from adapter.testing.watching import DurableWarning
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Latencies",
     "Latency",
     "LocalCloud",
+    "Tree",
     "replay_file",
 ]
 
@@ -38,6 +40,7 @@ _HOMES = {
     "Latencies": "latencies",
     "Latency": "latencies",
     "LocalCloud": "cloud",
+    "Tree": "timelines",
     "replay_file": "regression",
 }
 

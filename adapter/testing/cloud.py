@@ -32,6 +32,7 @@ from adapter.testing.in_process.inside import Inside
 from adapter.testing.interventions import Interventions
 from adapter.testing.latencies import Delays, Latencies, latencies_of
 from adapter.testing.processes.fleet import Fleet
+from adapter.testing.recording import Recording
 from adapter.testing.simulated_aws.engines import engine_named
 from adapter.testing.simulated_aws.lambdas import Function, Invocation
 from adapter.testing.simulated_aws.rules import Minutely
@@ -40,6 +41,7 @@ from adapter.testing.standstill import Movement, stuck
 from adapter.testing.stats import Stats
 from adapter.testing.steering import Steering
 from adapter.testing.targets import check_target, is_application
+from adapter.testing.timelines import Timelines
 from adapter.testing.verifying import Verifier
 
 P = ParamSpec("P")
@@ -50,7 +52,7 @@ LANES = 4
 """Shards of the stream, if a fault may put them out of step."""
 
 
-class LocalCloud(Interventions, Steering):
+class LocalCloud(Interventions, Steering, Timelines):
     """The table, its stream, the functions and the clock of an application, in this process.
 
     Args:
@@ -117,6 +119,7 @@ class LocalCloud(Interventions, Steering):
         self._verifier = Verifier(self.peek, lambda: self._host.ports)
         self._ids = 0
         self._progress = Movement()
+        self._recording = Recording()
 
     def __enter__(self) -> Self:
         self._world.open()
@@ -209,7 +212,13 @@ class LocalCloud(Interventions, Steering):
 
     def records(self) -> list[Record]:
         """All records of the table, by id. These reads aren't counted."""
-        return [self._looking.sealing.opened(record, SEALED) for record in self._world.records()]
+        return [self._opened(record, SEALED) for record in self._stored()]
+
+    def _stored(self) -> list[Record]:
+        return list(self._world.records())
+
+    def _opened(self, record: Record, parts: tuple[str, ...]) -> Record:
+        return self._looking.sealing.opened(record, parts)
 
     # What the cloud's hosts and drivers call: `adapter.testing.ports`.
 
@@ -283,6 +292,7 @@ class LocalCloud(Interventions, Steering):
     def emit(self, what: What | Happening, promise: str, fn: str, detail: Mapping[str, Any]) -> None:
         function = self._driver.running
         self._progress.observe(what, function, promise, detail)
+        self._recording.note(self.clock(), what, promise, detail)
         if not self.watchers:
             return
         event = Event(at=self.clock(), what=what, function=function, promise=promise, fn=fn, detail=detail)

@@ -2,12 +2,18 @@
 
 ``--durable-chaos=SEEDS`` runs each test that uses the fixture again, under faults drawn from so many seeds.
 ``--durable-engine=ENGINE`` is the engine of all these clouds.
+
+A failed test shows the tree of each execution of its cloud. With ``--durable-timeline=DIR`` it leaves a page of what
+happened when.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+import re
+import sys
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,6 +24,11 @@ OPTION = "--durable-chaos"
 SEEDS = 5
 ENGINE_OPTION = "--durable-engine"
 ENGINE = "moto"
+TIMELINE_OPTION = "--durable-timeline"
+DIRECTORY = "durable-timelines"
+
+LINES = 120
+"""Of the trees below a failed test."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,9 +48,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=ENGINE,
         help=f"the engine of the fixture 'cloud': moto, memory, or the URL of a DynamoDB that is running ({ENGINE})",
     )
+    group.addoption(
+        TIMELINE_OPTION,
+        metavar="DIR",
+        nargs="?",
+        const=DIRECTORY,
+        default=None,
+        help=f"leave a page in DIR ({DIRECTORY}) for each failed test with the fixture 'cloud': what happened when",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    check_directory(config.getoption(TIMELINE_OPTION))
     engine = config.getoption(ENGINE_OPTION)
     if engine == ENGINE:
         return
@@ -51,6 +71,45 @@ def pytest_configure(config: pytest.Config) -> None:
         engine_named(engine)
     except ConfigurationError as error:
         raise pytest.UsageError(f"{ENGINE_OPTION}: {error}") from None
+
+
+def check_directory(given: str | None) -> None:
+    """Refuse tests as the directory of pages: ``--durable-timeline tests`` would run all other tests."""
+    path = Path((given or "").partition("::")[0])
+    if given and (path.is_file() or any(path.rglob("test_*.py") if path.is_dir() else ())):
+        raise pytest.UsageError(
+            f"{TIMELINE_OPTION}: there are tests in {given}; write {TIMELINE_OPTION}=DIR, or put it last"
+        )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed test's report has the trees of its cloud. The cloud is still open then."""
+    report = yield
+    used = getattr(item, "funcargs", {}).get("cloud")
+    if report.when == "call" and report.failed and used is not None:
+        _show(used, item, report)
+    return report
+
+
+def _show(used: Any, item: pytest.Item, report: pytest.TestReport) -> None:
+    module = sys.modules.get("adapter.testing.cloud")
+    if module is None or not isinstance(used, module.LocalCloud):
+        # Another package's fixture.
+        return
+    try:
+        lines = used.trees()
+        if (directory := item.config.getoption(TIMELINE_OPTION)) is not None:
+            name = re.sub(r"[^A-Za-z0-9._-]+", "-", item.nodeid)[-120:].strip("-")
+            lines.append(f"timeline: {used.timeline(Path(directory) / f'{name}.html')}")
+    except Exception as error:
+        # The test has failed already, perhaps since its cloud is broken: its own failure is what counts.
+        lines = [f"the cloud's executions can't be shown: {error!r}"]
+    if lines:
+        more = [f"and {len(lines) - LINES} more lines", lines[-1]] if len(lines) > LINES else []
+        report.sections.append(("durable executions", "\n".join([*lines[:LINES], *more])))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

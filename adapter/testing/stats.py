@@ -8,13 +8,14 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from adapter.engine.telling import loggable_id
+from adapter.timeline.prices import (
+    DOLLARS_PER_GIGABYTE_SECOND,
+    DOLLARS_PER_INVOCATION,
+    DOLLARS_PER_READ_UNIT,
+    DOLLARS_PER_WRITE_UNIT,
+)
 
 # us-east-1, on demand, November 2026.
-DOLLARS_PER_WRITE_UNIT = 0.625e-6
-DOLLARS_PER_READ_UNIT = 0.125e-6
-DOLLARS_PER_INVOCATION = 0.20e-6
-DOLLARS_PER_GIGABYTE_SECOND = 13.3334e-6
-"""On arm64."""
 DOLLARS_PER_MESSAGE_REQUEST = 0.40e-6
 MESSAGE_CHUNK = 64 * 1024
 """Bytes that SQS bills as one request, whether they are one message or a batch."""

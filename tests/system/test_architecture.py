@@ -15,7 +15,7 @@ from tests.support.fields import HEAD, explanations, rows
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "adapter"
 DOCUMENT = (ROOT / "docs" / "ARCHITECTURE.md").read_text()
-ABOVE = [{"cli", "testing"}, {"templates"}, {"steering"}]
+ABOVE = [{"cli", "testing"}, {"templates"}, {"steering", "timeline"}]
 """Rooms that the picture leaves out: the sentence below it names them."""
 
 

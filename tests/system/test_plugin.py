@@ -87,3 +87,53 @@ def test_a_url_is_an_engine_and_a_wrong_name_is_a_usage_error(tmp_path: Path) ->
     assert out.startswith("exit 4\n")
     assert "ERROR: --durable-engine: an engine is moto, memory, or the URL of a DynamoDB, not 'mote'" in out
     assert "passed" not in out
+
+
+FAILING = """
+from adapter import durable, promise
+
+@durable(name="project:step")
+def step(number: int) -> int:
+    return 10 // number
+
+@durable(name="project:both")
+async def both(number: int) -> int:
+    return await step(1) + await step(number)
+
+def test_that_fails(cloud):
+    handle = both.with_options(id="order-7").start(0)
+    cloud.drive()
+    cloud.advance(3600)
+    assert handle.status() == "resolved"
+
+def test_that_passes(cloud):
+    assert cloud.run(both, 1) == 20
+"""
+
+
+def test_a_failed_test_shows_the_trees_of_its_cloud(tmp_path: Path) -> None:
+    """A plain assert is enough: the report has each promise, and the error of what failed."""
+    out = run(tmp_path, tests=FAILING)
+    assert "1 failed, 1 passed" in out
+    assert out.count(" durable executions -") == 1
+    assert "order-7  project:both  rejected" in out
+    assert "└── order-7~1  project:step  rejected" in out
+    assert "ZeroDivisionError: " in out
+    assert not list(tmp_path.glob("**/*.html"))
+
+
+def test_a_failed_test_leaves_a_timeline_if_asked(tmp_path: Path) -> None:
+    """One for each failure, by the test's name, also under chaos; none for a test that passes."""
+    out = run(tmp_path, "--durable-timeline=pages", "--durable-chaos=1", tests=FAILING)
+    pages = sorted(page.name for page in (tmp_path / "pages").iterdir())
+    assert pages == ["test_project.py-test_that_fails-calm.html", "test_project.py-test_that_fails-seed-1.html"]
+    assert "timeline: pages/test_project.py-test_that_fails-calm.html" in out.replace(os.sep, "/")
+    run(tmp_path, "--durable-timeline", tests=FAILING)
+    assert (tmp_path / "durable-timelines" / "test_project.py-test_that_fails.html").exists()
+
+
+def test_tests_are_not_taken_for_the_directory_of_timelines(tmp_path: Path) -> None:
+    """Without an equals sign pytest would take them so, and run all others."""
+    out = run(tmp_path, "--durable-timeline", "test_project.py", tests=FAILING)
+    assert out.startswith("exit 4\n")
+    assert "--durable-timeline: there are tests in test_project.py" in out
