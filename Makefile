@@ -27,7 +27,7 @@ STORMS := storm or seed
 PYTEST := --numprocesses=auto --dist=worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage search chaos fuzz lint mutations bench peers clean
+.PHONY: help setup demo test coverage browser search chaos fuzz lint mutations bench peers clean
 
 help:  ## Show what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,10 @@ coverage: $(STAMP)  ## What of the whole package the tests reach that play no fa
 	$(BIN)/python -m coverage run -m pytest $(PYTEST) tests/unit tests/contract tests/simulation
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
+
+browser: export REQUIRE_CHROMIUM := 1
+browser: $(STAMP)  ## The pages in a real browser; without chromium, test skips them (apt-get install chromium)
+	$(BIN)/python -m pytest -rs tests/system/test_timeline_page.py
 
 search: export SEARCH := 1
 search: $(STAMP)  ## The same laws as test, tried harder, on moto where they are checked in memory

@@ -431,7 +431,17 @@
     }
     return undefined;
   }
-  const nextFailure = () => next((row) => row.bad && !row.children.some((at) => rows[at].bad)) ;
+  const nextFailure = () => next((row) => row.bad && !row.badBelow);
+  // Down from a root to the failure that came last: of what failed itself before what only has a failure below it.
+  function worst() {
+    let row = roots.find((root) => root.bad) || roots.find((root) => root.badBelow);
+    while (row && row.badBelow) {
+      const below = row.children.map((at) => rows[at]), failed = below.filter((one) => one.bad);
+      const among = failed.length ? failed : below.filter((one) => one.badBelow);
+      row = among.reduce((last, one) => (one.end > last.end ? one : last));
+    }
+    return row || roots[0];
+  }
   function search() {
     const wanted = $("find").value.trim().toLowerCase();
     const text = (row) => `${row.id}\n${row.fn}\n${stateOf(row)}\n${row.state}\n${row.more.error || ""}\n${Object.values(row.more.tags || {}).join("\n")}`.toLowerCase();
@@ -551,8 +561,7 @@
   list();
   draw();
   if (!byHash()) {
-    const worst = rows.find((row) => row.bad && !row.children.some((at) => rows[at].bad));
-    pick(worst ? worst.position : roots.length ? roots[0].position : -1, false);
+    pick(roots.length ? worst().position : -1, false);
   }
   inspect();
   document.documentElement.dataset.ready = "yes";

@@ -1,4 +1,4 @@
-"""A page in a real browser: Debian's chromium, without a window. A script plays with the page, and tells what it saw."""
+"""A page in a real browser: Debian's chromium, without a window. A script plays with it, and tells what it saw."""
 
 from __future__ import annotations
 
@@ -31,8 +31,10 @@ LONGEST = 120
 
 _BEFORE = """<script>
 window.mistakes = [];
+window.began = performance.now();
 window.addEventListener("error", (event) => window.mistakes.push(String(event.message)));
-window.addEventListener("securitypolicyviolation", (event) => window.mistakes.push("policy: " + event.violatedDirective));
+window.addEventListener("securitypolicyviolation",
+  (event) => window.mistakes.push("policy: " + event.violatedDirective));
 window.alert = (text) => window.mistakes.push("alert: " + text);
 </script>"""
 _AFTER = """<script>
