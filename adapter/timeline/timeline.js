@@ -279,7 +279,7 @@
     let before = null;
     for (let i = 0; i <= count; i++) {
       const px = 6 + (i / count) * usable(), at = timeAt(px);
-      if (scale.gaps.some(([from, to]) => px > x(from) - 4 && px < x(to) - 2)) continue;
+      if (scale.gaps.some(([from, to]) => px > x(from) - 62 && px < x(to) - 2)) continue;
       const text = at < 1 ? "0" : `+${span(at)}`;
       if (text === before) continue;
       before = text;
