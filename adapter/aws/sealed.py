@@ -17,6 +17,7 @@ from adapter.aws.marks import Gone, Marks
 from adapter.aws.payloads import prefix_of
 from adapter.aws.sealing import AboutToPut, Sealing, in_object, unannounced
 from adapter.engine.ports import Clock, Pool, Store
+from adapter.protocol.chapters import Chapter
 from adapter.protocol.ids import parent_of
 from adapter.protocol.making import changed
 from adapter.protocol.promises import Arming, Firing, Refusal, Refused, Written
@@ -60,6 +61,20 @@ class SealedStore:
         self, promise: str, first: int = 0, last: int | None = None, expires: int | None = None
     ) -> Sequence[Record]:
         return self._outcomes(self.inner.read_children(promise, first, last, expires))
+
+    def read_chapters(self, promise: str) -> tuple[Record | None, Sequence[Chapter]]:
+        own, chapters = self.inner.read_chapters(promise)
+        opened = [replace(one, text=self.sealing.open_chapter(one.text, promise)) for one in chapters]
+        return None if own is None else self.sealing.opened(own, SEALED), opened
+
+    def write_chapter(self, chapter: Chapter) -> None:
+        self.inner.write_chapter(replace(chapter, text=self.sealing.seal_chapter(chapter.text, chapter.promise)))
+
+    def peek_chapters(self, promise: str) -> Sequence[int]:
+        return self.inner.peek_chapters(promise)
+
+    def remove_chapter(self, promise: str, number: int) -> None:
+        self.inner.remove_chapter(promise, number)
 
     def create(self, record: Record) -> Written:
         is_root = parent_of(record.id) is None

@@ -30,6 +30,9 @@ MARKS = (OBJECT, ENCRYPTED, CARRIED, PLAIN)
 """A text that begins with one of them has to be opened to be read."""
 
 
+CHAPTER = "chapter"
+"""The part of a function that its chapters are, for a cipher."""
+
 AboutToPut = Callable[[str], None]
 
 
@@ -75,6 +78,21 @@ class Sealing:
         # The object is put before the item: a reader of the key finds the object.
         self.payloads.put(key, stored)
         return f"{OBJECT}{key}"
+
+    def seal_chapter(self, text: str, promise: str) -> str:
+        """The stored form of a chapter's text: encrypted if there is a cipher, and never an object."""
+        if self.cipher is None:
+            return text
+        return f"{ENCRYPTED}{self.cipher.encrypt(text, _context(promise, CHAPTER))}"
+
+    def open_chapter(self, stored: str, promise: str) -> str:
+        """The text of a stored chapter; empty if it can't be opened. Then the records are read, and these say why."""
+        if not stored.startswith(ENCRYPTED):
+            return stored
+        try:
+            return self._decrypted(stored.removeprefix(ENCRYPTED), promise, CHAPTER)
+        except Exception:
+            return ""
 
     def open(self, stored: str, record: Record, part: str) -> str:
         """The text of a stored part of a record.

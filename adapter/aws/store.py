@@ -12,11 +12,14 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from adapter.aws import clients
+from adapter.aws.chapters import chapter_key, is_chapter, number_of, to_chapter
+from adapter.aws.chapters import to_item as chapter_item
 from adapter.aws.items import Item, attributes, check_size, key, to_entry, to_item, to_record
 from adapter.aws.partitions import Partitions
 from adapter.errors import BadMessage
 from adapter.protocol import promises, records
-from adapter.protocol.ids import parent_of
+from adapter.protocol.chapters import Chapter
+from adapter.protocol.ids import ROOT_ORDINAL, parent_of
 from adapter.protocol.promises import Arming, Firing, Refusal, Refused, Written
 from adapter.protocol.records import SEALED, Kind, Record, State, Wake
 from adapter.protocol.times import EPOCH, LATEST, NO_TIME, SECOND, Instant, Span
@@ -66,6 +69,35 @@ class DynamoStore(Partitions):
             **parts,
         )
         return [to_record(raw) for page in pages for raw in page["Items"]]
+
+    def read_chapters(self, promise: str) -> tuple[Record | None, Sequence[Chapter]]:
+        own, chapters = None, []
+        for raw in self._before_children(promise, ConsistentRead=True):
+            if not is_chapter(raw):
+                own = to_record(raw)
+            elif (chapter := to_chapter(raw)) is not None:
+                chapters.append(chapter)
+        return own, chapters
+
+    def peek_chapters(self, promise: str) -> Sequence[int]:
+        keys = self._before_children(promise, ProjectionExpression="pk, sk")
+        return [number_of(raw) for raw in keys if is_chapter(raw)]
+
+    def _before_children(self, promise: str, **asked: Any) -> Iterator[Mapping[str, Any]]:
+        """What is in the partition of a function's first children before them: its chapters, and a root itself."""
+        pages = self.client.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="pk = :pk AND sk <= :root",
+            ExpressionAttributeValues={":pk": {"S": promise}, ":root": {"N": str(ROOT_ORDINAL)}},
+            **asked,
+        )
+        return (raw for page in pages for raw in page["Items"])
+
+    def write_chapter(self, chapter: Chapter) -> None:
+        self.client.put_item(TableName=self._table, Item=chapter_item(chapter))
+
+    def remove_chapter(self, promise: str, number: int) -> None:
+        self.client.delete_item(TableName=self._table, Key=chapter_key(promise, number))
 
     def create(self, record: Record) -> Written:
         check_size(record.id, *(getattr(record, name) for name in SEALED))

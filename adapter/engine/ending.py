@@ -49,9 +49,12 @@ Steps = Generator[Operation, Any, Ending]
 """A run, as the operations that it asks for."""
 
 
-def go_on_afresh(own: Record) -> Steps:
-    """Go on in a fresh invocation. If this one dies before, Lambda's retry of it goes on just so."""
-    yield Invoke(own.target, Resume(id=own.id, cause=Cause.AGAIN, since=own.created_at))
+def go_on_afresh(own: Record, *, long: bool) -> Steps:
+    """Go on in a fresh invocation. If this one dies before, Lambda's retry of it goes on just so.
+
+    ``long``: the function may have chapters.
+    """
+    yield Invoke(own.target, Resume(id=own.id, cause=Cause.AGAIN, since=own.created_at, long=long))
     yield Tell(What.YIELDED, own.id, own.fn, {})
     return Ending.YIELDED
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from adapter.engine.learnt import Learnt
 from adapter.engine.operations import Many, Operation, ReadChildren
+from adapter.protocol.chapters import Range
 from adapter.protocol.records import Record
 from adapter.protocol.times import Instant
 from adapter.protocol.timing import MIN_RETENTION
@@ -64,7 +65,11 @@ def read_news(execution: Execution) -> Generator[Operation, Any, list[Record]]:
 
     A settled promise never changes (I1), so the rest needn't be read.
     """
-    own = execution.own
-    reads = tuple(ReadChildren(own.id, own.expires, first, last) for first, last in execution.news())
+    return (yield from read_ranges(execution.own, execution.news()))
+
+
+def read_ranges(own: Record, ranges: Sequence[Range]) -> Generator[Operation, Any, list[Record]]:
+    """Read some of a function's children, side by side."""
+    reads = tuple(ReadChildren(own.id, own.expires, first, last) for first, last in ranges)
     found = (yield Many(reads)) if len(reads) > 1 else [(yield reads[0])]
     return [record for records in found for record in records]

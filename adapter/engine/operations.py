@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapter.engine.telling import What
+from adapter.protocol.chapters import Chapter
 from adapter.protocol.messages import Message, Timed
 from adapter.protocol.promises import Arming, Firing
 from adapter.protocol.records import Record, State
@@ -91,6 +92,35 @@ class ReadChildren:
     expires: int | None
     first: int = 0
     last: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadChapters:
+    """A function's chapters, strongly consistent, and itself if it is a root: ``(record or None, chapters)``."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class WriteChapter:
+    """Write a chapter, in place of any that has its number. Nothing is lost with the one that stood."""
+
+    chapter: Chapter
+
+
+@dataclass(frozen=True, slots=True)
+class PeekChapters:
+    """The numbers of the chapters of a function; those of the last seconds may be missing."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveChapter:
+    """Remove a chapter, whatever it tells. It may be gone."""
+
+    id: str
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +341,10 @@ Operation = (
     | PeekFunction
     | ReadFunction
     | ReadChildren
+    | ReadChapters
+    | WriteChapter
+    | PeekChapters
+    | RemoveChapter
     | Claim
     | Register
     | Create

@@ -24,17 +24,20 @@ from adapter.engine.operations import (
     Now,
     Operation,
     Pause,
+    PeekChapters,
     PeekChildren,
     PeekFunction,
     PeekPromise,
     Postpone,
     PutAside,
+    ReadChapters,
     ReadChildren,
     ReadFunction,
     ReadPromise,
     Register,
     Remaining,
     Remove,
+    RemoveChapter,
     RunCode,
     RunLeft,
     SendAt,
@@ -42,8 +45,10 @@ from adapter.engine.operations import (
     Settle,
     Sleep,
     Tell,
+    WriteChapter,
 )
 from adapter.errors import ConfigurationError, Unreachable, UnsignedEnvelope
+from adapter.protocol.chapters import Chapter
 from adapter.protocol.ids import parent_of
 from adapter.protocol.making import changed
 from adapter.protocol.messages import Message, Timed
@@ -72,6 +77,10 @@ class Store(Protocol):
     def read_children(
         self, promise: str, first: int = 0, last: int | None = None, expires: int | None = None
     ) -> Sequence[Record]: ...
+    def read_chapters(self, promise: str) -> tuple[Record | None, Sequence[Chapter]]: ...
+    def write_chapter(self, chapter: Chapter) -> None: ...
+    def peek_chapters(self, promise: str) -> Sequence[int]: ...
+    def remove_chapter(self, promise: str, number: int) -> None: ...
     def create(self, record: Record) -> Written: ...
     def settle(
         self,
@@ -386,6 +395,10 @@ CALLS: dict[type[Any], tuple[str, str, tuple[str, ...] | None]] = {
     ReadPromise: ("store", "read_promise", ("id",)),
     ReadFunction: ("store", "read_function", ("id",)),
     ReadChildren: ("store", "read_children", ("id", "first", "last", "expires")),
+    ReadChapters: ("store", "read_chapters", ("id",)),
+    WriteChapter: ("store", "write_chapter", ("chapter",)),
+    PeekChapters: ("store", "peek_chapters", ("id",)),
+    RemoveChapter: ("store", "remove_chapter", ("id", "number")),
     PeekPromise: ("store", "peek_promise", ("id", "lagging")),
     PeekFunction: ("store", "peek_function", ("id", "lagging")),
     PeekChildren: ("store", "peek_children", ("id", "expires", "lagging")),

@@ -16,6 +16,7 @@ from adapter.engine.caller import Caller
 from adapter.engine.checks import begin_anew, make_up
 from adapter.engine.ending import Ending, Steps, crashed, go_on_afresh
 from adapter.engine.flushing import Flusher
+from adapter.engine.loading import Loader
 from adapter.engine.memory import Memory, read_news
 from adapter.engine.operations import (
     Claim,
@@ -26,7 +27,6 @@ from adapter.engine.operations import (
     Pause,
     PeekFunction,
     ReadChildren,
-    ReadFunction,
     ReadPromise,
     RunCode,
     RunLeft,
@@ -79,6 +79,7 @@ class _Run:
         self.waker = Waker(caller, memory.learnt)
         self.flusher = Flusher(caller, self.waker, memory.learnt, checking=checking)
         self.suspender = Suspender(caller, firing)
+        self.loader = Loader()
         self.own = Record(id="")
         self.execution: Execution | None = None
         self.attempt = 1
@@ -90,7 +91,7 @@ class _Run:
     def start(self, message: Start) -> Steps:
         self.attempt, self.crashes, self.since = message.attempt, message.crashes, message.since
         if parent_of(message.id) is None:
-            return (yield from self._load(message.id, "started"))
+            return (yield from self._load(message.id, "started", long=False))
         own: Record | None = yield ReadPromise(message.id)
         if own is None:
             raise _unknown(message.id)
@@ -120,13 +121,13 @@ class _Run:
                 # The record as it was at suspension. If it has moved since, a conditional write will be refused.
                 self.own = known.own
             elif not claims:
-                return (yield from self._load(message.id, message.cause.value))
+                return (yield from self._load(message.id, message.cause.value, message.long))
             if known is None:
-                children = yield ReadChildren(message.id, self.own.expires)
+                children = yield from self.loader.children(self.own, message.long)
             elif known.resume(self.own, children := (yield from read_news(known))):
                 self.execution, known = known, None
             else:
-                return (yield from self._load(message.id, message.cause.value))
+                return (yield from self._load(message.id, message.cause.value, message.long))
             return (yield from self._run(children, message.cause.value))
         finally:
             if known is not None:
@@ -166,8 +167,8 @@ class _Run:
         self.own = own
         return (yield from self._run(children, Cause.AGAIN.value))
 
-    def _load(self, promise: str, why: str) -> Steps:
-        own, children = yield ReadFunction(promise)
+    def _load(self, promise: str, why: str, long: bool) -> Steps:
+        own, children = yield from self.loader.function(promise, long)
         if own is None:
             raise _unknown(promise)
         if not self._is_meant(own):
@@ -263,17 +264,32 @@ class _Run:
                 if roots := [one for one in orphans if one.kind is not Kind.CALL]:
                     yield from self.flusher.dispatch(self.execution, roots)
                 return (yield from self._drive(self.execution, function))
-            except (Stale, Behind) as news:
-                self.execution.abandon()
-                if isinstance(news, Behind):
-                    if behind == str(news):
-                        raise _contradicted(news) from None
-                    behind = str(news)
-                own, children = yield ReadFunction(self.own.id)
-                if own is None or not own.runnable:
+            except (Stale, Behind, NonDeterminismError) as news:
+                behind = self._what_is_behind(news, behind)
+                if not (yield from self._load_again(self.execution, function)):
                     return Ending.REFUSED
-                self.own = own
-                self.execution = self._execution(function, children)
+
+    def _what_is_behind(self, news: Exception, before: str) -> str:
+        """What the journal tells of and the records don't. Raises the drift, if this can't be for want of a load.
+
+        Nor may it be for a chapter's sake: such a drift is judged by the records themselves.
+        """
+        behind = str(news) if isinstance(news, Behind) else ""
+        if not isinstance(news, NonDeterminismError) and (not behind or behind != before):
+            return behind
+        if not self.loader.by_chapters:
+            raise _contradicted(news) if isinstance(news, Behind) else news from None
+        self.loader.plain = True
+        return ""
+
+    def _load_again(self, execution: Execution, function: Definition) -> Generator[Operation, Any, bool]:
+        execution.abandon()
+        own, children = yield from self.loader.function(self.own.id, long=execution.known.long)
+        if own is None or not own.runnable:
+            return False
+        self.own = own
+        self.execution = self._execution(function, children)
+        return True
 
     def _execution(self, function: Definition, children: Sequence[Record]) -> Execution:
         return execution_of(function, self.own, children, leave=become_ordinary)
@@ -300,7 +316,7 @@ class _Run:
             match step:
                 case Flush():
                     if not (yield from self.flusher.flush(execution, step, now)):
-                        return (yield from go_on_afresh(self.own))
+                        return (yield from go_on_afresh(self.own, long=execution.known.long))
                 case Suspended():
                     if ended := (yield from self._rest(execution, step, now)):
                         return ended
@@ -340,6 +356,8 @@ class _Run:
         self.memory.learnt.is_no_leaf(self.own.fn)
         ended: Ending | None = yield from self.suspender.suspend(execution, step, now)
         if ended in (Ending.SUSPENDED, Ending.STUCK):
+            # Whether it dies before or after, the next run reads the records, or the chapter.
+            yield from self.loader.tell(execution.own)
             self.memory.keep(self.own.id, execution, now)
             self.execution = None
         return ended

@@ -45,7 +45,7 @@ class Suspender:
         if needs_arming(own, step, at):
             planned = arming(own, step, execution.known, at, now)
             if at is not None and planned.sent:
-                yield from self._send(own, at)
+                yield from self._send(own, at, execution.known.long)
             written: Written = yield Arm(own.id, planned)
             if isinstance(written, Refused):
                 return (yield from self._take_news(execution, written))
@@ -53,7 +53,7 @@ class Suspender:
         yield Tell(What.SUSPENDED, own.id, own.fn, {"waiting": step.waiting, "wake_at": at})
         return Ending.SUSPENDED if step.waiting or at is not None else Ending.STUCK
 
-    def _send(self, own: Record, at: Instant) -> Generator[Operation, Any, None]:
+    def _send(self, own: Record, at: Instant, long: bool) -> Generator[Operation, Any, None]:
         """Send the message that resumes the function at a near time, unless it is on its way.
 
         It is sent before arming: a run that finds the function armed relies on it. If the message overtakes the arming,
@@ -65,7 +65,8 @@ class Suspender:
         # After a refused arming, the first message does for any arming from this epoch.
         if (own.sent and own.wake_at == at and not came_by_it) or firing == self._sent:
             return
-        yield SendAt(own.target, Resume(id=own.id, cause=Cause.TIMER, firing=firing, since=own.created_at), at)
+        resume = Resume(id=own.id, cause=Cause.TIMER, firing=firing, since=own.created_at, long=long)
+        yield SendAt(own.target, resume, at)
         self._sent = firing
 
     def _take_news(self, execution: Execution, refused: Refused) -> Generator[Operation, Any, Ending | None]:
@@ -85,7 +86,7 @@ class Suspender:
             raise Stale
         # While settlements keep coming, each arming may be refused. A fresh invocation has all its time.
         if (yield Remaining()) < self._caller.limit // 10:
-            return (yield from go_on_afresh(own))
+            return (yield from go_on_afresh(own, long=execution.known.long))
         if not execution.resume(changed(refused.stands, args=own.args), (yield from read_news(execution))):
             raise Stale
         return None

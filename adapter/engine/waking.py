@@ -18,6 +18,7 @@ from adapter.engine.caller import Caller, Waking
 from adapter.engine.learnt import Learnt
 from adapter.engine.operations import Ask, Invoke, Many, Now, Operation, ReadChildren, Remaining, Sleep, Tell
 from adapter.engine.telling import What
+from adapter.protocol.chapters import is_long
 from adapter.protocol.ids import ordinal_of, parent_of
 from adapter.protocol.messages import Cause, Resume
 from adapter.protocol.promises import Refused, Written
@@ -65,7 +66,8 @@ class Waker:
     def learn(self, children: Iterable[Record]) -> None:
         """How long calls took that resumed this function."""
         for child in children:
-            if child.wake is Wake.PROMPT and not child.pending:
+            # A chapter doesn't tell when a call was made.
+            if child.wake is Wake.PROMPT and not child.pending and child.created_at:
                 self._note(child)
 
     def listen(self, execution: Execution, step: Suspended, silent: list[Record]) -> Generator[Operation, Any, None]:
@@ -140,4 +142,5 @@ def resume_direct(promise: str, reply_to: str, created_at: Instant) -> Generator
     parent = parent_of(promise)
     if parent is not None:
         yield Tell(What.WAKING, parent, "", {"by": promise})
-        yield Invoke(reply_to, Resume(id=parent, cause=Cause.DIRECT, called_at=created_at))
+        resume = Resume(id=parent, cause=Cause.DIRECT, called_at=created_at, long=is_long(ordinal_of(promise)))
+        yield Invoke(reply_to, resume)

@@ -15,13 +15,26 @@ begun again within those seconds, and then the answers are of two executions: so
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from adapter.engine.ending import end
-from adapter.engine.operations import Clear, Many, Operation, PeekChildren, PeekPromise, Postpone, Remove, SendAt, Tell
+from adapter.engine.operations import (
+    Clear,
+    Many,
+    Operation,
+    PeekChapters,
+    PeekChildren,
+    PeekPromise,
+    Postpone,
+    Remove,
+    RemoveChapter,
+    SendAt,
+    Tell,
+)
 from adapter.engine.telling import What
+from adapter.protocol.chapters import is_long
 from adapter.protocol.ids import parent_of, root_of
 from adapter.protocol.messages import Look
 from adapter.protocol.promises import Refused, Written
@@ -62,7 +75,7 @@ def retire(own: Record, children: Sequence[Record], now: Instant, retention: Spa
         yield Postpone(own.id, own.due_at, until)
         return "over"
     tree = _Tree([list(children)], now)
-    kept = (yield from _in_the_way([own], now)) or (yield from tree.clear())
+    kept = (yield from _in_the_way([own], now)) or (yield from tree.clear_below(own))
     if kept:
         yield Tell(What.KEPT, own.id, own.fn, {"why": f"{kept} needs it"})
         yield Postpone(own.id, own.due_at, now + DAY)
@@ -96,7 +109,7 @@ def retire_below(own: Record, children: Sequence[Record], now: Instant, at: Inst
     if root is None or not root.over or root.due_at != at:
         return "over"
     tree = _Tree([list(children)], now)
-    kept = (yield from _in_the_way([own], now)) or (yield from tree.clear())
+    kept = (yield from _in_the_way([own], now)) or (yield from tree.clear_below(own))
     if kept:
         yield Tell(What.KEPT, root.id, root.fn, {"why": f"{kept} needs it"})
         yield Postpone(root.id, at, now + DAY)
@@ -124,6 +137,11 @@ class _Tree:
     bare: set[str] = field(default_factory=set)
     removed: int = 0
     deep: str = ""
+
+    def clear_below(self, own: Record) -> Removing:
+        """As `clear`, where the first level has all children of ``own``."""
+        yield from self._remove_chapters({own.id: self.levels[0]})
+        return (yield from self.clear())
 
     def clear(self) -> Removing:
         """Remove at most a portion, from below. Returns the id of a promise that still needs a record, if any does.
@@ -157,10 +175,25 @@ class _Tree:
         if kept := (yield from self._remove(gone)):
             return kept
         if below:
+            yield from self._remove_chapters(below)
             self.bare.update(below)
             self.levels[-1].extend(record for record in some if record.id in below)
             self.levels.append([child for children in below.values() for child in children])
         return ""
+
+    def _remove_chapters(self, below: Mapping[str, Sequence[Record]]) -> Generator[Operation, Any, None]:
+        """The chapters of functions go before the children: without these a look wouldn't know of them any more.
+
+        If any are of a younger execution, nothing is lost with them.
+        """
+        long = [promise for promise, children in below.items() if is_long(len(children))]
+        if not long:
+            return
+        found: list[Sequence[int]] = yield Many(tuple(PeekChapters(promise) for promise in long))
+        gone = [RemoveChapter(one, number) for one, numbers in zip(long, found, strict=True) for number in numbers]
+        if gone:
+            yield Many(tuple(gone))
+        self.removed += len(gone)
 
     def _remove(self, records: Sequence[Record]) -> Removing:
         if not records:

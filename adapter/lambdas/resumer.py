@@ -24,7 +24,8 @@ from adapter.engine.waking import resume_direct
 from adapter.errors import BadMessage, OtherVersion
 from adapter.lambdas.aside import KEPT, Held, packed, unpacked
 from adapter.lambdas.batches import of_change, of_message, process, records_of
-from adapter.protocol.ids import is_id
+from adapter.protocol.chapters import is_long
+from adapter.protocol.ids import is_id, ordinal_of
 from adapter.protocol.messages import Cause, Resume, Settlement, named
 from adapter.protocol.promises import Refused, Written, copied, wakes
 from adapter.protocol.records import Kind, Record, State, Stored, Wake, attribute, id_in, is_readable, texts_of
@@ -156,7 +157,8 @@ def resume_counted(parent: str, settled: Iterable[Settlement]) -> Resuming:
     if wakes(standing, rejected=rejected > 0):
         yield Tell(What.WAKING, parent, standing.fn, {"by": together[-1].id})
         # Another batch may find the same, before a run has claimed the parent. Of those runs one claims.
-        counted = Resume(id=parent, cause=Cause.COUNTED, since=standing.created_at, armed=standing.epoch)
+        long = any(is_long(ordinal_of(one.id)) for one in together)
+        counted = Resume(id=parent, cause=Cause.COUNTED, since=standing.created_at, armed=standing.epoch, long=long)
         yield Invoke(standing.target, counted)
     return "counted"
 

@@ -69,6 +69,8 @@ class Resume:
     goes by a child's record alone: there ``called_at`` is when that child was created. ``looked_at`` is when somebody
     saw that the function doesn't move, and sent a `Cause.CHECK`; the function may have moved before the check comes.
     ``armed`` is the function's epoch when a `Cause.COUNTED` was sent: it may have been claimed before this one comes.
+    ``long`` is how a run reads the function without a warm sandbox: it has made so many promises that it may have
+    chapters.
     """
 
     id: str
@@ -79,6 +81,7 @@ class Resume:
     looked_at: Instant = EPOCH
     called_at: Instant = EPOCH
     armed: int | None = None
+    long: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +138,7 @@ def to_event(message: Timed) -> dict[str, Any]:
                 "looked_at": message.looked_at or None,
                 "called_at": message.called_at or None,
                 "armed": message.armed,
+                "long": message.long or None,
             }
             if message.firing is not None:
                 body |= {"at": message.firing.at, "epoch": message.firing.epoch}
@@ -184,7 +188,8 @@ def parse_timed(event: Mapping[str, Any]) -> Timed:
     firing = Firing(Instant(_whole(event, "at")), _whole(event, "epoch", -1)) if "at" in event else None
     times = {name: Instant(_whole(event, name, EPOCH, least=0)) for name in ("looked_at", "called_at")}
     armed = _whole(event, "armed", least=0) if "armed" in event else None
-    return Resume(id=_id(event, "resume"), cause=Cause(cause), firing=firing, armed=armed, **times, **_fate(event))
+    more = {"armed": armed, "long": _flag(event, "long"), **times, **_fate(event)}
+    return Resume(id=_id(event, "resume"), cause=Cause(cause), firing=firing, **more)
 
 
 def _fate(event: Mapping[str, Any]) -> dict[str, Any]:

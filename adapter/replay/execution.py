@@ -24,6 +24,7 @@ from typing import Any, NoReturn, TypeVar
 
 from adapter.errors import InvalidId, MixedIO
 from adapter.protocol import forks
+from adapter.protocol.chapters import Range
 from adapter.protocol.ids import MAX_ID_CHARACTERS, child_id, root_of
 from adapter.protocol.making import changed
 from adapter.protocol.records import Kind, Record, digest_of
@@ -249,7 +250,7 @@ class Execution(Scope):
         """About how many bytes of memory it takes. Nobody knows what else its code has in its variables."""
         return 10_000 + 3_000 * len(self._open) + self.known.weight
 
-    def news(self) -> list[tuple[int, int | None]]:
+    def news(self) -> list[Range]:
         """The ranges of ordinals that may have news."""
         return self.known.news(self._next_ordinal)
 

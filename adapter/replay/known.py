@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable
-from itertools import pairwise
 
+from adapter.protocol.chapters import Range, is_long, ranges
 from adapter.protocol.making import changed
 from adapter.protocol.records import BLOCK_FUNCTION, DISPATCHED, Record, State, Wake
 from adapter.protocol.times import EPOCH, Instant
-
-NEAR = 16
-"""DynamoDB reads so many records for about the price of one: to skip fewer saves nothing, and costs a request."""
 
 EACH = 1_000
 """Bytes of memory that a record takes beside its texts."""
@@ -71,26 +68,20 @@ class Known:
             heapq.heappop(self._recent)
         return self.consumed - len(self._recent)
 
+    @property
+    def long(self) -> bool:
+        """Whether the function may have chapters."""
+        return is_long(self.last)
+
     def is_pending(self, ordinal: int) -> bool:
         return ordinal in self._pending
 
     def pending(self) -> list[Record]:
         return list(self._pending.values())
 
-    def news(self, end: int) -> list[tuple[int, int | None]]:
-        """The ranges of ordinals that may have news: all that is pending, and whatever is from ``end`` on.
-
-        A range is (first, last), and goes on over a few settled records where that saves a request. The last range has
-        no end.
-        """
-        ranges: list[tuple[int, int | None]] = []
-        pending = sorted(self._pending)
-        first = pending[0] if pending else end
-        for ordinal, following in pairwise([*pending, end]):
-            if following - ordinal > NEAR:
-                ranges.append((first, ordinal))
-                first = following
-        return [*ranges, (first, None)]
+    def news(self, end: int) -> list[Range]:
+        """The ranges of ordinals that may have news: all that is pending, and whatever is from ``end`` on."""
+        return ranges(sorted(self._pending), end)
 
     def idle(self, request: str) -> list[Record]:
         """The pending promises that a request created, and that no run in this memory has dispatched."""

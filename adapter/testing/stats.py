@@ -194,6 +194,8 @@ def item_size(item: Mapping[str, Any]) -> int:
             size += len(number) // 2 + 2
         elif (several := typed.get("SS")) is not None:
             texts += several
+        elif (raw := typed.get("B")) is not None:
+            size += len(raw)
         else:
             size += 1
     return size + _bytes("".join(texts))

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
 from adapter.engine.ports import Store
+from adapter.protocol.chapters import Chapter
 from adapter.protocol.ids import parent_of
 from adapter.protocol.promises import Refused, Written
 from adapter.protocol.records import Record
@@ -23,6 +24,7 @@ class ModelStore(Transitions):
 
     def __init__(self) -> None:
         self.records: dict[str, Record] = {}
+        self.chapters: dict[tuple[str, int], Chapter] = {}
 
     def read_promise(self, promise: str) -> Record | None:
         return self.records.get(promise)
@@ -55,6 +57,19 @@ class ModelStore(Transitions):
         found = [r for r in self.records.values() if parent_of(r.id) == promise and r.ordinal >= first]
         found = [record for record in found if (last is None or record.ordinal <= last) and record.expires == expires]
         return sorted(found, key=lambda record: record.ordinal)
+
+    def read_chapters(self, promise: str) -> tuple[Record | None, Sequence[Chapter]]:
+        own = self.read_promise(promise) if parent_of(promise) is None else None
+        return own, [self.chapters[promise, number] for number in self.peek_chapters(promise)]
+
+    def write_chapter(self, chapter: Chapter) -> None:
+        self.chapters[chapter.promise, chapter.number] = chapter
+
+    def peek_chapters(self, promise: str) -> Sequence[int]:
+        return sorted((number for one, number in self.chapters if one == promise), reverse=True)
+
+    def remove_chapter(self, promise: str, number: int) -> None:
+        self.chapters.pop((promise, number), None)
 
     def peek(self, promise: str) -> Record | None:
         return self.records.get(promise)

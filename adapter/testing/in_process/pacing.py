@@ -20,6 +20,8 @@ from adapter.testing.stats import SIDE_BY_SIDE
 TAKES: dict[type[Any], str] = {
     **dict.fromkeys((ops.ReadPromise, ops.ReadFunction, ops.ReadChildren), "read"),
     **dict.fromkeys((ops.PeekPromise, ops.PeekFunction, ops.PeekChildren), "read"),
+    **dict.fromkeys((ops.ReadChapters, ops.PeekChapters), "read"),
+    **dict.fromkeys((ops.WriteChapter, ops.RemoveChapter), "write"),
     **dict.fromkeys((ops.Create, ops.Settle, ops.Close, ops.Claim, ops.Arm, ops.Arrive, ops.Register), "write"),
     ops.Ask: "write",
     **dict.fromkeys((ops.Postpone, ops.Pause, ops.Hold, ops.Delete, ops.Remove, WriteNote), "write"),

@@ -23,9 +23,11 @@ from adapter.engine.operations import (
     Postpone,
     Register,
     Remove,
+    RemoveChapter,
     SendAt,
     SendBatch,
     Settle,
+    WriteChapter,
 )
 from adapter.errors import ConfigurationError
 from adapter.testing.faults import Kill
@@ -35,9 +37,9 @@ from adapter.testing.simulated_aws.gateway import Call
 from adapter.testing.simulated_aws.lambdas import RETRY_DELAYS, Function, Invocation
 
 CALLS: dict[type[Any], str] = {
-    Create: "PutItem",
+    **dict.fromkeys((Create, WriteChapter), "PutItem"),
     **dict.fromkeys((Settle, Claim, Arm, Arrive, Close, Hold, Pause, Postpone, Register), "UpdateItem"),
-    **dict.fromkeys((Delete, Remove), "DeleteItem"),
+    **dict.fromkeys((Delete, Remove, RemoveChapter), "DeleteItem"),
     Invoke: "Invoke",
     SendAt: "SendMessage",
     SendBatch: "SendMessageBatch",

@@ -14,16 +14,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from adapter.aws.chapters import number_of
 from adapter.aws.items import PROJECTED, check_size, to_item
 from adapter.aws.partitions import Partitions
 from adapter.errors import ConfigurationError
 from adapter.protocol import promises
-from adapter.protocol.ids import key_of
+from adapter.protocol.chapters import Chapter
+from adapter.protocol.ids import ROOT_ORDINAL, key_of, parent_of
 from adapter.protocol.making import changed
 from adapter.protocol.promises import Arming, Firing, Refused, Written
 from adapter.protocol.records import SEALED, Kind, Record, State
 from adapter.protocol.times import EPOCH, MINUTE, NO_TIME, SECOND, Instant, Span
 from adapter.protocol.timing import SCHEDULES, Due, due_of, shard_of
+from adapter.testing.simulated_aws.chapters import Chapters
 from adapter.testing.simulated_aws.time_to_live import TimeToLive
 from adapter.testing.stats import Stats, item_size
 
@@ -158,6 +161,7 @@ class MemoryStore(Partitions, Transitions):
         self.changes: list[dict[str, Any]] = []
         self._stats = stats or Stats()
         self._partitions: dict[str, _Partition] = {}
+        self._chapters = Chapters()
         self._items: dict[str, dict[str, Any]] = {}
         self._sizes: dict[str, int] = {}
         self._due: dict[str, list[tuple[Instant, str]]] = {}
@@ -189,6 +193,20 @@ class MemoryStore(Partitions, Transitions):
         shown = {key: record for key, record in {**standing.records, **before}.items() if record is not None}
         return _Partition(sorted(shown), shown)
 
+    def read_chapters(self, promise: str) -> tuple[Record | None, Sequence[Chapter]]:
+        own = self.peek(promise) if parent_of(promise) is None else None
+        size = self._chapters.size(promise) + (self._sizes[promise] if own else 0)
+        self._stats.count_read(size, consistent=True)
+        return own, self._chapters.of(promise)
+
+    def peek_chapters(self, promise: str) -> Sequence[int]:
+        self._stats.count_read(self._chapters.size(promise), consistent=False)
+        return [chapter.number for chapter in self._chapters.of(promise)]
+
+    def chapters(self) -> Sequence[Chapter]:
+        """All chapters there are."""
+        return self._chapters.every()
+
     def due(self, shard: str, until: Instant) -> Iterator[Sequence[Due]]:
         self._stats.count_read(0, consistent=False)
         entries = self._due.get(shard, [])
@@ -217,9 +235,25 @@ class MemoryStore(Partitions, Transitions):
             return None
         return self.drop(standing)
 
+    def write_chapter(self, chapter: Chapter) -> None:
+        old = self._chapters.item(chapter.promise, chapter.number)
+        item = self._chapters.put(chapter)
+        self.time_to_live.note(item)
+        self._stream(chapter.promise, old, item)
+        self._stats.count_write(item_size(item))
+
+    def remove_chapter(self, promise: str, number: int) -> None:
+        item = self._chapters.pop(promise, number)
+        self._stats.count_write(0 if item is None else item_size(item))
+        if item is not None:
+            self._stream(promise, item, None)
+
     def expire(self, now: Instant) -> None:
         """Let DynamoDB remove what it finds expired by now. The stream says who removed it."""
         for pk, sk in self.time_to_live.take(now):
+            if int(sk) < ROOT_ORDINAL:
+                self._expire_chapter(pk, number_of({"sk": {"N": sk}}), now)
+                continue
             partition = self._partitions.get(pk)
             standing = None if partition is None else partition.records.get(int(sk))
             if standing is None or not self.time_to_live.has_expired(self._items[standing.id], now):
@@ -230,6 +264,11 @@ class MemoryStore(Partitions, Transitions):
             finally:
                 self._stats.metered = True
             self.changes[-1]["userIdentity"] = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
+
+    def _expire_chapter(self, promise: str, number: int, now: Instant) -> None:
+        item = self._chapters.item(promise, number)
+        if item is not None and self.time_to_live.has_expired(item, now):
+            self._chapters.pop(promise, number)
 
     # Bookkeeping.
 

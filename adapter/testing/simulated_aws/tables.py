@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import Any
 
+from adapter.aws.chapters import is_chapter
 from adapter.aws.invoker import LambdaInvoker
 from adapter.aws.items import to_record
 from adapter.aws.keys import Signatures
@@ -57,7 +58,8 @@ class ScannedTable:
 
     def records(self) -> list[Record]:
         """All records of the table, by id. The reads aren't counted."""
-        items = (item for item in self._scan() if not item["pk"]["S"].startswith(MARK))
+        found = (item for item in self._scan() if not item["pk"]["S"].startswith(MARK))
+        items = (item for item in found if not is_chapter(item))
         return sorted(map(to_record, items), key=lambda record: record.id)
 
     def note(self, partition: str) -> TableNote:

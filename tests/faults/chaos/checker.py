@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from adapter.aws.chapters import is_chapter
 from adapter.engine.telling import What
+from adapter.protocol.chapters import TOLD, told_by
 from adapter.protocol.ids import parent_of
 from adapter.protocol.records import Kind, Record, State, Wake, id_in
 from adapter.testing.driver import DEFAULT_FUNCTION
@@ -18,6 +20,7 @@ from adapter.testing.happenings import Happening
 from tests.faults.chaos.in_asyncio import UNCOUNTED, plainly
 from tests.faults.chaos.programs import Program, constructs_of, nodes
 from tests.faults.chaos.trial import KEPT, Played, Weather
+from tests.support.chapters import short_chapters
 
 DAY = dt.timedelta(days=1)
 LATENCIES = (None, 1, 2, 3, 4, 5)
@@ -101,10 +104,11 @@ def _broken(played: Played) -> list[str]:
 def _all_is_removed(played: Played) -> Iterator[str]:
     """Once it was kept for long enough, in the same weather; nothing runs for it. Last: it leaves nothing to check."""
     ran = played.told.bodies.copy()
-    with played.cloud as cloud:
+    with played.cloud as cloud, short_chapters(played.weather.chapters):
         expires = KEPT + 3 * DAY if played.weather.deadline else dt.timedelta()
         cloud.advance((KEPT + 7 * DAY + expires).total_seconds())
         yield from (f"{record.id} ({record.fn}) is left" for record in cloud.records())
+        yield from (f"a chapter of {chapter.promise} is left" for chapter in played.cloud._world.store.chapters())
     if played.told.bodies != ran:
         yield f"these ran once more: {played.told.bodies - ran}"
     yield from nothing_is_lost(played)
@@ -133,6 +137,8 @@ def a_settled_promise_never_changes(played: Played) -> Iterator[str]:
     """I1, over every write."""
     for change in played.cloud._world.store.changes:
         old, new = change["dynamodb"].get("OldImage"), change["dynamodb"].get("NewImage")
+        if is_chapter(change["dynamodb"]["Keys"]):
+            continue
         if new is None:
             yield f"removed: {old}"
         elif old is not None:
@@ -143,6 +149,20 @@ def a_settled_promise_never_changes(played: Played) -> Iterator[str]:
                     yield f"{id_in(old)}: {name} was {old.get(name)}, is {new.get(name)}"
             if "closed" in old and "closed" not in new:
                 yield f"{id_in(old)} was closed, and isn't any more"
+
+
+@law
+def a_chapter_tells_what_the_records_say(played: Played) -> Iterator[str]:
+    """I4: of what has settled, and of all that a replay asks for."""
+    standing = {record.id: record for record in played.cloud.records()}
+    for chapter in played.cloud._world.store.chapters():
+        told = told_by(chapter)
+        if not told:
+            yield f"a chapter of {chapter.promise} can't be read: {chapter.text}"
+        for record in told:
+            stands = standing[record.id]
+            if record != Record(id=record.id, **{name: getattr(stands, name) for name in TOLD}):
+                yield f"a chapter tells {record}, and what stands is {stands}"
 
 
 @law

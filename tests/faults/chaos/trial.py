@@ -27,6 +27,7 @@ from adapter.testing.simulated_aws.outages import Outage
 from tests.faults.chaos import in_cloud
 from tests.faults.chaos.constructs import SHIFT, Broken, told
 from tests.faults.chaos.programs import TIMERS, Program
+from tests.support.chapters import short_chapters
 from tests.support.laws import forget
 
 SECOND = 1_000_000
@@ -62,7 +63,7 @@ class Weather:
     ``concurrency``: the account's; bodies take some seconds then. ``meanwhile``: how often all that is ready happens
     between two operations of a run. ``deadline``: the root has one, long after everything, so the execution expires.
     ``latencies``: calls, messages and starts take time, bodies some seconds, and invocations overlap.
-    ``wake``: how calls resume their callers.
+    ``wake``: how calls resume their callers. ``chapters``: of how few promises a chapter tells; 0: of as many as ever.
     """
 
     seed: int
@@ -74,6 +75,7 @@ class Weather:
     deadline: bool = False
     latencies: bool = False
     wake: Waking = Waking.STREAM
+    chapters: int = 0
 
     @property
     def repeats(self) -> bool:
@@ -82,11 +84,12 @@ class Weather:
 
     @property
     def calm(self) -> bool:
-        return self == Weather(self.seed, cold=self.cold, deadline=self.deadline, wake=self.wake)
+        drawn = {name: getattr(self, name) for name in ("cold", "deadline", "wake", "chapters")}
+        return self == Weather(self.seed, **drawn)
 
     def __str__(self) -> str:
         drawn = {f.name: getattr(self.faults, f.name) for f in fields(self.faults)}
-        drawn |= {"concurrency": self.concurrency, "meanwhile": self.meanwhile}
+        drawn |= {"concurrency": self.concurrency, "meanwhile": self.meanwhile, "chapters": self.chapters}
         drawn["wake"] = "" if self.wake is Waking.STREAM else self.wake
         parts = [f"{name}={value}" for name, value in drawn.items() if value] + [str(one) for one in self.outages]
         flags = [name for name in ("cold", "deadline", "latencies") if getattr(self, name)]
@@ -118,10 +121,11 @@ def weather(seed: int) -> Weather:
     deadline = rng.random() < 0.3
     latencies = rng.random() < 0.15
     wake = rng.choice(list(Waking))
+    chapters = random.Random(f"chapters {seed}").choice([0, 1, 2, 4])
     if rng.random() < 0.06:
         # So many ways to go wrong hardly ever leave a calm.
-        return Weather(seed, cold=cold, deadline=deadline, wake=wake)
-    return Weather(seed, Faults(**drawn), cold, windows, concurrency, meanwhile, deadline, latencies, wake)
+        return Weather(seed, cold=cold, deadline=deadline, wake=wake, chapters=chapters)
+    return Weather(seed, Faults(**drawn), cold, windows, concurrency, meanwhile, deadline, latencies, wake, chapters)
 
 
 def _windows(rng: random.Random) -> Iterator[Window]:
@@ -255,7 +259,7 @@ def play(program: Program, weather: Weather) -> Played:
     """Run it in a cloud of its own, until nothing can happen any more."""
     cloud = Traced(weather)
     played = Played(weather, cloud, in_cloud.begin(cloud.elapse if weather.concurrency or weather.latencies else None))
-    with cloud:
+    with cloud, short_chapters(weather.chapters):
         outside = _Outside(cloud, played.told, program.cancel_after, weather.outages)
         root = in_cloud.function.with_options(id="root")
         timed = root.with_options(timeout=KEPT.total_seconds()) if weather.deadline else root

@@ -30,6 +30,7 @@ from tests.faults.crashes.played import (
     asks_by_link,
     begins,
     calls_apart,
+    calls_in_turn,
     carries,
     counts,
     drifts,
@@ -42,9 +43,10 @@ from tests.faults.crashes.played import (
     sleeps_while_it_is_out,
 )
 from tests.faults.crashes.programs import DAY, HOUR, leaf
+from tests.support.chapters import short_chapters
 from tests.support.drops import drop
 from tests.support.envelopes import sent
-from tests.support.laws import nothing_is_kept
+from tests.support.laws import forget, nothing_is_kept
 
 
 def answered(cloud: LocalCloud) -> object:
@@ -199,6 +201,17 @@ def removed(cloud: LocalCloud) -> object:
         cloud.run(carries)
         cloud.advance(33 * DAY)
         return [record.id for record in cloud.records()] + list(cloud._world.objects())
+
+
+def told(cloud: LocalCloud) -> object:
+    """What it came to in sandboxes that never know it; and what is left when its retention is over."""
+    with short_chapters(2):
+        cloud.watchers.append(lambda event: forget(cloud))
+        outcome = cloud.run(calls_in_turn)
+        chapters = cloud._world.store.chapters
+        assert chapters()  # type: ignore[operator]
+        cloud.advance(33 * DAY)
+        return outcome, [record.id for record in cloud.records()], list(chapters())  # type: ignore[operator]
 
 
 def crowded(cloud: LocalCloud) -> object:

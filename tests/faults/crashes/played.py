@@ -51,6 +51,13 @@ async def lingers() -> str:
 
 
 @durable
+async def calls_in_turn() -> int:
+    """As many as make several chapters, if these are short."""
+    first = sum([await leaf(number) for number in range(5)])
+    return first + sum(await asyncio.gather(leaf(5), leaf(6))) + await leaf(7)
+
+
+@durable
 async def announces() -> int:
     """An inline step that leads a remote call: it is written before it runs."""
     return sum(await asyncio.gather(run(int, "1"), leaf(2)))

@@ -30,6 +30,7 @@ from tests.faults.crashes.acts import (
     removed,
     settled_in_its_place,
     timed_out,
+    told,
     uncounted,
     without,
 )
@@ -117,6 +118,7 @@ PLAYS = {
     "begins": Play(begun_by_an_event, 2),
     "settled in its place": Play(settled_in_its_place, 41),
     "is removed": Play(removed, []),
+    "is told": Play(told, (28, [], [])),
     "are removed in turn": Play(crowded, []),
     "drifts": Play(drifted, 3, looked_for=True),
     "lost": Play(partial(without, 1, calls), 10, looked_for=True),
@@ -137,8 +139,8 @@ def play(name: str, kill: Kill) -> object:
 
 def staged(name: str, cloud: LocalCloud) -> object:
     """The outcome; everything that was begun has come to its end."""
-    for told in (DEATHS, REPLAYS, TRIED):
-        told.clear()
+    for noted in (DEATHS, REPLAYS, TRIED):
+        noted.clear()
     BODY[0] = "old"
     wrong: list[Event] = []
     CLOUDS[:] = [cloud]

@@ -29,11 +29,13 @@ from adapter.engine.operations import (
     PutAside,
     Register,
     Remove,
+    RemoveChapter,
     RunCode,
     RunLeft,
     SendAt,
     SendBatch,
     Settle,
+    WriteChapter,
 )
 from adapter.protocol.ids import SCHEDULE, parent_of
 from adapter.protocol.messages import Cause, Look, Occur, Resume, Start
@@ -179,6 +181,7 @@ ROWS = {
     "claim-what-is-claimed": Row("counted twice", LAMBDA, of(Claim), later=1),
     "send-timer": Row("waits", ":waits", sent(SendAt, Resume, Cause.TIMER)),
     "arm": Row("calls", ":calls", of(Arm)),
+    "tell": Row("is told", ":calls_in_turn", of(WriteChapter)),
     "yield": Row("works", ":works", sent(Invoke, Resume, Cause.AGAIN)),
     "cancel-child": Row("waits", ":waits", of_a_child(State.CANCELED)),
     "time-out-child": Row("late", ":is_late", of_a_child(State.TIMEDOUT)),
@@ -208,6 +211,7 @@ ROWS = {
     "look-at-calls": Row("lost below", TEND, of(SendBatch)),
     "look-send-time": Row("between looks", TEND, sent(SendAt, Resume, Cause.TIMER)),
     "postpone": Row("between looks", TEND, of(Postpone)),
+    "remove-chapter": Row("is told", TEND, of(RemoveChapter)),
     "remove-record": Row("is removed", TEND, lambda found: isinstance(found, Remove) and "~" in found.id),
     "remove-objects": Row("is removed", TEND, of(ClearPayloads)),
     "remove-root": Row("is removed", TEND, lambda found: isinstance(found, Remove) and "~" not in found.id),

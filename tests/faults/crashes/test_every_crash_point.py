@@ -26,26 +26,41 @@ from adapter.engine.operations import (
     Many,
     Now,
     Pause,
+    PeekChapters,
     PeekFunction,
     Postpone,
+    ReadChapters,
     ReadChildren,
     ReadFunction,
     ReadPromise,
     Register,
     Remaining,
+    RemoveChapter,
     RunCode,
     RunLeft,
     SendAt,
     SendBatch,
     Settle,
     Sleep,
+    WriteChapter,
 )
 from adapter.testing.faults import Kill
 from adapter.testing.hosting import GetPayload, PutPayload
 from tests.faults.crashes.plays import PLAYS, play
 from tests.support.effort import effort
 
-READS = (ReadPromise, PeekFunction, ReadFunction, ReadChildren, Now, Remaining, Sleep, GetPayload)
+READS = (
+    ReadPromise,
+    PeekFunction,
+    ReadFunction,
+    ReadChildren,
+    ReadChapters,
+    PeekChapters,
+    Now,
+    Remaining,
+    Sleep,
+    GetPayload,
+)
 """Deaths around a read are those around the write before it or after it."""
 
 
@@ -107,11 +122,13 @@ WRITES = (
     Postpone,
     PutPayload,
     Register,
+    RemoveChapter,
     RunCode,
     RunLeft,
     SendAt,
     SendBatch,
     Settle,
+    WriteChapter,
 )
 
 

@@ -84,6 +84,7 @@ class Explorer:
         self._performing = Performing(self._things, self.rules, self.distinct, fault_free)
         self.states = 0
         self.ends = 0
+        self.told = 0
         self.outcomes: Counter[str] = Counter()
 
     def explore(self) -> None:
@@ -144,6 +145,7 @@ class Explorer:
 
     def _end(self, world: World) -> None:
         self.ends += 1
+        self.told += len(world.chapters)
         self.outcomes[self._performing.check_end(world, self.root.definition.signature.decode_result)] += 1
 
     # States.

@@ -18,16 +18,19 @@ from adapter.engine.operations import (
     Invoke,
     Pause,
     PeekPromise,
+    ReadChapters,
     ReadChildren,
     ReadFunction,
     ReadPromise,
     Register,
     RunCode,
     Settle,
+    WriteChapter,
 )
 from adapter.engine.run import respond
 from adapter.lambdas.resumer import resume_counted
 from adapter.protocol import ids, promises
+from adapter.protocol.chapters import TOLD, Chapter, told_by
 from adapter.protocol.ids import parent_of
 from adapter.protocol.messages import Resume, Settlement, Start
 from adapter.protocol.promises import Refused
@@ -76,6 +79,10 @@ class Performing:
                 return self.things.records(world).get(operation.id), world
             case ReadChildren():
                 return children_of(self.things.records(world), operation), world
+            case ReadChapters():
+                return self._chapters(world, operation.id), world
+            case WriteChapter():
+                return None, self._tell(world, operation.chapter)
             case Invoke():
                 issued = Counter(dict(world.issued))
                 issued[operation.message.id] += 1
@@ -92,6 +99,19 @@ class Performing:
                 raise Violation(f"I4: a replay drifted:\n{operation.why}")
             case _:
                 return self.write(world, operation)
+
+    def _chapters(self, world: World, promise: str) -> tuple[Record | None, tuple[Chapter, ...]]:
+        own = self.things.records(world).get(promise) if parent_of(promise) is None else None
+        return own, tuple(self.things[number] for (of, _), number in world.chapters if of == promise)
+
+    def _tell(self, world: World, chapter: Chapter) -> World:
+        records = self.things.records(world)
+        for told in told_by(chapter):
+            stands = records[told.id]
+            if any(getattr(told, name) != getattr(stands, name) for name in TOLD):
+                raise Violation(f"I4: a chapter tells {told}, and what stands is {stands}")
+        chapters = dict(world.chapters) | {(chapter.promise, chapter.number): self.things.number(chapter)}
+        return world._replace(chapters=tuple(sorted(chapters.items())))
 
     def _is_leaf(self, world: World, operation: Invoke) -> bool:
         return self.things.records(world)[operation.message.id].fn == LEAF

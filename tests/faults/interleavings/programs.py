@@ -25,6 +25,12 @@ async def sequence() -> list[str]:
     return [await leaf("a"), await leaf("b")]
 
 
+@durable(name="explored.longer")
+async def longer() -> list[str]:
+    """Its later runs go by what earlier ones have told."""
+    return [await leaf("a"), await leaf("b"), await leaf("c"), await leaf("d")]
+
+
 @durable(name="explored.prompted", wake="direct")
 async def prompted() -> list[str]:
     """Each step resumes it by its own run."""

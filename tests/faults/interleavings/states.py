@@ -43,6 +43,7 @@ class World(NamedTuple):
     """One state. ``waiting`` are messages in flight, ``running`` runs between two operations; both sorted.
 
     ``aside`` are records of the stream that were put aside, ``looks`` how often the watchdog found a function lost.
+    ``chapters`` are by their functions and numbers.
     """
 
     table: tuple[tuple[str, int], ...]
@@ -57,6 +58,7 @@ class World(NamedTuple):
     drops: int = 0
     aside: tuple[int, ...] = ()
     looks: int = 0
+    chapters: tuple[tuple[tuple[str, int], int], ...] = ()
 
     @property
     def clock(self) -> int:

@@ -21,6 +21,7 @@ from tests.faults.interleavings import programs
 from tests.faults.interleavings.explorer import Explorer
 from tests.faults.interleavings.performing import Rules
 from tests.faults.interleavings.states import Violation
+from tests.support.chapters import short_chapters
 from tests.support.effort import effort
 
 ANY_NUMBER = None
@@ -105,6 +106,33 @@ def test_every_interleaving_ends_well(case: tuple[Durable[..., Any], int, int, i
     explorer.explore()
     print(f"{_named(case)}: {explorer.states} states, {explorer.ends} ends")
     assert explorer.ends > 0
+
+
+TOLD = [
+    # program, crashes, duplicates, how often a run may be interrupted by another
+    (programs.longer, 0, 0, ANY_NUMBER),
+    (programs.longer, 1, 0, ANY_NUMBER),
+    (programs.longer, 1, 1, 0),
+    (programs.gather, 1, 0, 1),
+    (programs.race, 1, 0, 1),
+    (programs.two_waves, 2, 0, 0),
+    (programs.two_waves, 1, 1, 0),
+    (programs.two_waves, 1, 0, 1),
+    (programs.shared, 1, 0, 1),
+]
+
+
+@pytest.mark.parametrize("case", TOLD, ids=_named)
+def test_every_interleaving_ends_well_where_chapters_tell_of_all(
+    case: tuple[Durable[..., Any], int, int, int | None],
+) -> None:
+    """A chapter tells of a single promise, and no sandbox keeps anything. Each says what the records say."""
+    program, crashes, duplicates, switches = case
+    explorer = Explorer(program, crashes=crashes, duplicates=duplicates, switches=switches)
+    with short_chapters(1):
+        explorer.explore()
+    assert explorer.ends > 0
+    assert explorer.told > 0
 
 
 DROPPED = [

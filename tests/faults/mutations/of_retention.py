@@ -59,8 +59,8 @@ OF_RETENTION = [
         bug="A wake that comes days late runs what a later execution has under its id.",
         breaks="I5 (retention)",
         file="adapter/engine/waking.py",
-        old=", called_at=created_at))",
-        new="))",
+        old=", called_at=created_at, long=",
+        new=", long=",
         check=(
             f"{RETENTION}/test_ids_again.py::test_a_wake_that_was_sent_again_late_wakes_no_later_execution_of_the_id",
         ),

@@ -152,8 +152,8 @@ OF_RUNS = [
         bug="A run that kept its execution reads only what it doesn't know, not what was pending.",
         breaks="I3",
         file="adapter/replay/known.py",
-        old="        pending = sorted(self._pending)\n",
-        new="        pending: list[int] = []\n",
+        old="return ranges(sorted(self._pending), end)",
+        new="return ranges([], end)",
         check=("tests/simulation/test_steady.py",),
     ),
     Mutation(

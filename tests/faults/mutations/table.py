@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.faults.mutations.mutation import Mutation
+from tests.faults.mutations.of_chapters import OF_CHAPTERS
 from tests.faults.mutations.of_events import OF_EVENTS
 from tests.faults.mutations.of_expiry import OF_EXPIRY
 from tests.faults.mutations.of_forks import OF_FORKS
@@ -29,4 +30,5 @@ MUTATIONS = [
     *OF_EXPIRY,
     *OF_MOVES,
     *OF_FORKS,
+    *OF_CHAPTERS,
 ]
