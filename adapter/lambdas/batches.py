@@ -4,34 +4,23 @@ again.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 
 from adapter.engine.host import EngineHost
 from adapter.engine.operations import Tell
 from adapter.engine.telling import What, loggable
 from adapter.errors import BadMessage
 
-Number = Callable[[dict[str, Any]], str | None]
-"""The number by which a record's failure is reported; None if it isn't one of this source."""
-
-
-def of_message(record: dict[str, Any]) -> str | None:
-    """`Number` of a queue's messages."""
-    number = record.get("messageId")
-    return number if isinstance(number, str) and isinstance(record.get("body"), str) else None
-
-
-def of_change(record: dict[str, Any]) -> str | None:
-    """`Number` of a stream's records."""
-    change = record.get("dynamodb")
-    number = change.get("SequenceNumber") if isinstance(change, dict) else None
-    return number if isinstance(number, str) else None
+_OF_A_RECORD = inspect.Signature([inspect.Parameter("record", inspect.Parameter.POSITIONAL_OR_KEYWORD)])
 
 
 def process(
     host: EngineHost,
-    number: Number,
+    kind: EventType,
     event: dict[str, Any],
     context: Any,
     handle: Callable[[dict[str, Any]], object],
@@ -45,22 +34,30 @@ def process(
     Raises:
         BadMessage: no event source sent this event.
     """
-    records = records_of(event)
-    numbers = [found for record in records if (found := number(record)) is not None]
-    if len(numbers) < len(records):
+
+    def watched(record: Any) -> None:
+        try:
+            handle(record.raw_event)
+        except Exception as error:
+            host.ports.perform(Tell(What.UNHANDLED, "", "", {"error": loggable(error)}))
+            raise
+
+    # Powertools looks at it for each batch, and Python would put it together again each time.
+    watched.__signature__ = _OF_A_RECORD  # type: ignore[attr-defined]
+    if not all(_is_whole(kind, record) for record in records_of(event)):
         raise BadMessage("this Lambda is triggered by an event source, whose records have numbers and contents")
     host.enter_invocation(context, patience)
-    failed = [each for each, record in zip(numbers, records, strict=True) if not _is_handled(host, handle, record)]
-    return {"batchItemFailures": [{"itemIdentifier": each} for each in failed]}
+    processor = BatchProcessor(event_type=kind, raise_on_entire_batch_failure=False)
+    response: Any = process_partial_response(event=event, record_handler=watched, processor=processor, context=context)
+    return dict(response)
 
 
-def _is_handled(host: EngineHost, handle: Callable[[dict[str, Any]], object], record: dict[str, Any]) -> bool:
-    try:
-        handle(record)
-    except Exception as error:
-        host.ports.perform(Tell(What.UNHANDLED, "", "", {"error": loggable(error)}))
-        return False
-    return True
+def _is_whole(kind: EventType, record: dict[str, Any]) -> bool:
+    """Whether a record has the number by which its failure is reported, and the content that its handler reads."""
+    if kind is EventType.SQS:
+        return isinstance(record.get("messageId"), str) and isinstance(record.get("body"), str)
+    change = record.get("dynamodb")
+    return isinstance(change, dict) and isinstance(change.get("SequenceNumber"), str)
 
 
 def records_of(event: Any) -> list[dict[str, Any]]:

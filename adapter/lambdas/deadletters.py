@@ -15,6 +15,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from aws_lambda_powertools.utilities.batch import EventType
+
 from adapter.engine import hosts
 from adapter.engine.ending import crashed
 from adapter.engine.host import EngineHost
@@ -23,7 +25,7 @@ from adapter.engine.operations import PeekFunction, SendAt, Tell
 from adapter.engine.ports import drive
 from adapter.engine.telling import What
 from adapter.errors import BadMessage, DurableError, OtherVersion
-from adapter.lambdas.batches import of_message, process
+from adapter.lambdas.batches import process
 from adapter.protocol import outages
 from adapter.protocol.messages import Resume, Start, is_envelope, parse
 from adapter.protocol.times import SECOND
@@ -47,7 +49,7 @@ _STATUS = {404: outages.MISSING, 429: outages.THROTTLED}
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Lambda's entry for the queue of failed invocations. It reports each message that it couldn't handle."""
     host = hosts.current()
-    return process(host, of_message, event, context, lambda record: _bury(host, record))
+    return process(host, EventType.SQS, event, context, lambda record: _bury(host, record))
 
 
 def _bury(host: EngineHost, record: dict[str, Any]) -> None:

@@ -15,6 +15,8 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from aws_lambda_powertools.utilities.batch import EventType
+
 from adapter.engine import hosts, telling
 from adapter.engine.host import EngineHost
 from adapter.engine.operations import Arrive, Invoke, Many, Operation, PeekPromise, PutAside, Settle, Tell
@@ -23,7 +25,7 @@ from adapter.engine.telling import What
 from adapter.engine.waking import resume_direct
 from adapter.errors import BadMessage, OtherVersion
 from adapter.lambdas.aside import KEPT, Held, packed, unpacked
-from adapter.lambdas.batches import of_change, of_message, process, records_of
+from adapter.lambdas.batches import process, records_of
 from adapter.protocol.chapters import is_long
 from adapter.protocol.ids import is_id, ordinal_of
 from adapter.protocol.messages import Cause, Resume, Settlement, named
@@ -252,14 +254,16 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     host = hosts.current()
     batch = Batch(host, (Held(record=record) for record in records_of(event)), context)
 
-    return process(host, of_change, event, context, lambda record: batch.handle(Held(record=record)), PATIENCE)
+    return process(
+        host, EventType.DynamoDBStreams, event, context, lambda record: batch.handle(Held(record=record)), PATIENCE
+    )
 
 
 def again(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Lambda's entry for the queue of records that were put aside. It reports each message that it couldn't handle."""
     host = hosts.current()
     batch = Batch(host, _readable(records_of(event)), context)
-    return process(host, of_message, event, context, lambda record: batch.handle(unpacked(record["body"])), PATIENCE)
+    return process(host, EventType.SQS, event, context, lambda record: batch.handle(unpacked(record["body"])), PATIENCE)
 
 
 def _readable(messages: Iterable[dict[str, Any]]) -> Iterator[Held]:

@@ -14,13 +14,15 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any, assert_never
 
+from aws_lambda_powertools.utilities.batch import EventType
+
 from adapter.engine import hosts
 from adapter.engine.host import EngineHost
 from adapter.engine.operations import Invoke, PeekPromise, SendAt, Tell, batched
 from adapter.engine.ports import drive
 from adapter.engine.telling import What
 from adapter.errors import BadMessage
-from adapter.lambdas.batches import of_message, process
+from adapter.lambdas.batches import process
 from adapter.lambdas.occurrences import occur
 from adapter.lambdas.watchdog import look
 from adapter.protocol.ids import SCHEDULE, parent_of
@@ -98,7 +100,7 @@ def _schedule(due: Due) -> SendAt:
 def fire(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Lambda's entry for the queue of timers: invoke what is due. It reports each message that failed."""
     host = hosts.current()
-    return process(host, of_message, event, context, lambda record: _act(host, record, upkeep=False))
+    return process(host, EventType.SQS, event, context, lambda record: _act(host, record, upkeep=False))
 
 
 def tend(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -116,7 +118,7 @@ def tend(event: dict[str, Any], context: Any) -> dict[str, Any]:
         late = context.get_remaining_time_in_millis() < half
         removed += _act(host, record, upkeep=True, late=late) == "removed"
 
-    response = process(host, of_message, event, context, act)
+    response = process(host, EventType.SQS, event, context, act)
     if removed:
         host.ports.perform(Tell(What.TENDED, "", "", {"removed": removed}))
     return response

@@ -132,8 +132,8 @@ OF_WAKING = [
         bug="Whatever fails in a batch is logged, and acknowledged.",
         breaks="I3",
         file="adapter/lambdas/batches.py",
-        old="        return False\n    return True",
-        new="    return True",
+        old="            raise\n\n    # Powertools looks",
+        new="\n    # Powertools looks",
         check=(f"{RESUMER}/test_failing_records.py::test_what_cannot_be_put_aside_either_is_not_acknowledged",),
     ),
     Mutation(
