@@ -213,6 +213,7 @@ def durable(
     tags: Mapping[str, str] | None = None,
     place: Placement = "lambda",
     wake: Literal["stream", "direct", "linger"] | None = None,
+    pin: bool = False,
 ) -> _Decorator: ...
 def durable(
     function: Callable[..., Any] | None = None,
@@ -225,6 +226,7 @@ def durable(
     tags: Mapping[str, str] | None = None,
     place: Placement = "lambda",
     wake: Literal["stream", "direct", "linger"] | None = None,
+    pin: bool = False,
     **unknown: Any,
 ) -> Any:
     """Make a function durable: each call of it is its own Lambda invocation, its outcome a promise in DynamoDB.
@@ -244,6 +246,9 @@ def durable(
             ``"direct"``: the call's own Lambda invokes it, which is faster by the stream's time. ``"linger"``: it stays
             in its invocation for up to 250 ms, and suspends only for a longer call; that is fastest, and it pays for
             the time. The default is what ``DURABLE_WAKE`` says, else ``"stream"``. A crash loses no call in any way.
+        pin: each execution of it stays with the published version of its Lambda that it began with, and so does what it
+            calls in the same Lambda. By default an execution follows the newest code. Nothing is pinned to code that
+            runs as ``$LATEST``, which is no version: publish versions, by ``AutoPublishAlias``.
 
     Raises:
         ConfigurationError: ``timeout`` isn't a positive number; ``place`` or ``wake`` is none that there is; an attempt
@@ -267,7 +272,7 @@ def durable(
             )
         full = name or f"{plain.__module__}:{plain.__qualname__}"
         definition = Definition(
-            name=full, function=plain, signature=Signature(plain, full, namespace), retry=retry, wake=waking
+            name=full, function=plain, signature=Signature(plain, full, namespace), retry=retry, wake=waking, pin=pin
         )
         define(definition)
         return Durable(definition, options)

@@ -23,6 +23,9 @@ FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 10.0
 """Seconds. Each pause is drawn between zero and a bound; the bound doubles from pause to pause, up to this."""
 
+_FROM_THE_SYSTEM = random.SystemRandom()
+"""Copies of one snapshot (SnapStart) have the same state of `random`: they would all ask again at once."""
+
 MARGIN = 0.1
 """The part of an invocation's time that is kept for the rest of its work, and for failing in good order."""
 
@@ -69,7 +72,7 @@ class Patience:
         self,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
-        draw: Callable[[float, float], float] = random.uniform,
+        draw: Callable[[float, float], float] = _FROM_THE_SYSTEM.uniform,
     ) -> None:
         self._clock = clock
         self._sleep = sleep

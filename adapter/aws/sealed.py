@@ -181,6 +181,9 @@ class SealedStore:
     def hold(self, promise: str, why: str, since: Instant, retry_at: Instant) -> Written:
         return self._unread(self.inner.hold(promise, why, since, retry_at))
 
+    def pin(self, promise: str, was: str, target: str, unpinned: str) -> Written:
+        return self._unread(self.inner.pin(promise, was, target, unpinned))
+
     def pause(self, promise: str, why: str) -> Written:
         # A drift shows arguments.
         sealed = self._seal(why, promise, "paused", self._marks.mark)

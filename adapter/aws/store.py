@@ -325,6 +325,15 @@ class DynamoStore(Partitions):
             values=_STATES,
         )
 
+    def pin(self, promise: str, was: str, target: str, unpinned: str) -> Written:
+        return self._update(
+            promise,
+            lambda standing: promises.pin(standing, was, target, unpinned),
+            {"target": target, "unpinned": unpinned},
+            condition=f"{_RUNNABLE} AND " + ("#target = :target_is" if was else "attribute_not_exists(#target)"),
+            values={**_STATES, ":target_is": {"S": was}},
+        )
+
     def due(self, shard: str, until: Instant) -> Iterator[Sequence[Due]]:
         pages = self.client.get_paginator("query").paginate(
             TableName=self._table,
@@ -406,6 +415,7 @@ _NAMED = (
     "rejected_arrivals",
     "wake_at",
     "due_at",
+    "target",
     "v",
 )
 

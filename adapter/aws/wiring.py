@@ -1,7 +1,8 @@
 """The ports of a Lambda, from its environment.
 
 ``DURABLE_TABLE`` names the table, ``DURABLE_TIMERS`` is the URL of the timers' queue, and ``DURABLE_PREFIX`` begins the
-names of the stack's Lambdas. ``DURABLE_UPKEEP`` is the URL of the queue of looks and removals, which only the timers'
+names of the stack's Lambdas. ``DURABLE_ALIAS`` is the alias by which those are invoked whose version nobody names.
+``DURABLE_UPKEEP`` is the URL of the queue of looks and removals, which only the timers'
 own Lambdas send. ``DURABLE_BUCKET`` names the bucket for texts that are too large for the table, and
 ``DURABLE_CIPHER`` the cipher of all user data (``module:name``); both may be missing. ``DURABLE_RETENTION_DAYS`` says
 for how many days an execution that is over is kept: 30 by default; 0: for ever. Executions with a deadline expire only
@@ -176,6 +177,7 @@ def connect(environment: Mapping[str, str]) -> AwsHost:
             lambda: client("dynamodbstreams"),
         ),
         prefix=environment.get("DURABLE_PREFIX", ""),
+        alias=environment.get("DURABLE_ALIAS", ""),
         default_target=environment.get("AWS_LAMBDA_FUNCTION_NAME", ""),
         largest=sealing.largest,
         retention=retention_of(environment.get("DURABLE_RETENTION_DAYS", "")),

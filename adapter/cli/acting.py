@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import assert_never
 
 from adapter.api import handles
 from adapter.engine import hosts
 from adapter.engine.host import EngineHost
-from adapter.engine.operations import Invoke
+from adapter.engine.operations import Invoke, Pin
 from adapter.errors import CallerError
 from adapter.links.values import HttpError, described, read_value
 from adapter.protocol.forks import INCOMPLETE
 from adapter.protocol.messages import Cause, Resume
+from adapter.protocol.promises import Refused, Written
 from adapter.protocol.records import Kind, Record, State
 from adapter.protocol.signs import Deadlocked, Expired, Held, Lost, Over, Paused, Running, Verdict, Waiting, Why
 from adapter.protocol.standing import Way, named
@@ -27,8 +28,10 @@ class Unfit(CallerError):
     """The command can't be done: the promise is of another kind, or has another type. Nothing was written."""
 
 
-def resume(host: EngineHost, promise: str, force: bool) -> Iterator[str]:
+def resume(host: EngineHost, promise: str, force: bool, unpin: bool = False) -> Iterator[str]:
     """Invoke a function, and those that it waits for, if they are paused or seem lost.
+
+    With ``unpin`` they follow the newest code from now on, wherever they are pinned to a version.
 
     If the command dies in the middle, it has not invoked some of them, and may be given again. A function that may be
     at work is left alone. With ``force``, ``promise`` itself is invoked all the same; steps of it that aren't stored
@@ -43,6 +46,8 @@ def resume(host: EngineHost, promise: str, force: bool) -> Iterator[str]:
         family = reader.family(waiting.popleft())
         own, stands = family.own, reader.stands(family)
         walked += 1
+        if unpin and own.unpinned:
+            own = yield from _unpin(host, own)
         if own.kind is not Kind.CALL:
             raise Unfit(f"{own.id} is no function, so nothing runs for it: {stands.text}")
         if reader.is_incomplete(own) and not force:
@@ -60,6 +65,15 @@ def resume(host: EngineHost, promise: str, force: bool) -> Iterator[str]:
         waiting.extend(child.id for child in family.children if child.kind is Kind.CALL and child.runnable)
     if waiting:
         yield f"{len(waiting)} further functions were not looked at: resume them by their own ids"
+
+
+def _unpin(host: EngineHost, own: Record) -> Generator[str, None, Record]:
+    """Have a function follow the newest code. Died in between: it does, or the command is given again."""
+    written: Written = host.ports.perform(Pin(own.id, own.target, own.unpinned, ""))
+    if isinstance(written, Refused):
+        return own if written.stands is None else written.stands
+    yield f"{named(own)} goes on in {written.target}, not in {own.target} any more"
+    return written
 
 
 def _invocation(found: Verdict, forced: bool) -> tuple[Cause, str] | None:

@@ -51,8 +51,16 @@ def _many(*states: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
 @click.command()
 @_many("paused", "late")
 @click.option("--force", is_flag=True, help="Invoke each ID itself, whatever it does; a step may run twice.")
+@click.option("--unpin", is_flag=True, help="From now on each ID and what is below follow the newest code.")
 def resume(
-    host: EngineHost, ids: tuple[str, ...], wanted: Filter, dry_run: bool, yes: bool, rate: float, force: bool
+    host: EngineHost,
+    ids: tuple[str, ...],
+    wanted: Filter,
+    dry_run: bool,
+    yes: bool,
+    rate: float,
+    force: bool,
+    unpin: bool,
 ) -> None:
     """Invoke again whatever is paused or lost, of each ID and below it.
 
@@ -61,11 +69,11 @@ def resume(
     """
     if ids and not dry_run:
         for promise in ids:
-            _say(acting.resume(host, promise, force))
+            _say(acting.resume(host, promise, force, unpin))
         return
 
     def act(promise: str) -> Done:
-        return Done(said="\n".join(acting.resume(host, promise, force)))
+        return Done(said="\n".join(acting.resume(host, promise, force, unpin)))
 
     _steer(host, _chosen(host, ids, wanted), "resumed", act, dry_run=dry_run, yes=yes, rate=rate)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from adapter.cli.acting import Unfit
 from adapter.engine.caller import Caller
 from adapter.engine.host import EngineHost
+from adapter.protocol.addresses import split
 from adapter.protocol.moves import Moves, named
 
 
@@ -63,5 +64,5 @@ def undo(host: EngineHost, old: str) -> str:
 def _lambda(host: EngineHost, name: str) -> str:
     """A Lambda's name, whole, from that or from the target that a function has."""
     prefix = host.ports.prefix
-    whole = name.startswith(prefix) or name == host.ports.default_target
+    whole = name.startswith(prefix) or split(name)[0] == host.ports.default_target
     return name if whole else Caller("", prefix).qualify(name)

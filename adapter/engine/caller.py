@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from adapter.errors import ConfigurationError
+from adapter.protocol import addresses
 from adapter.protocol.times import NO_TIME, Span
 
 
@@ -35,14 +36,27 @@ def waking_of(word: str, where: str) -> Waking:
 class Caller:
     """Lambda's retry of an invocation has the same request id. ``limit`` is how long the invocation may run.
 
-    ``prefix`` turns the target ``charge`` into the Lambda's name ``mystack-charge``. ``wake`` is for functions that
-    don't say themselves how their calls resume them.
+    ``prefix`` turns the target ``charge`` into the Lambda's name ``mystack-charge``. What names no version of a Lambda
+    and no alias goes by ``alias``. ``wake`` is for functions that don't say themselves how their calls resume them.
+    ``name`` and ``version`` are of the Lambda that runs; outside of one they are empty.
     """
 
     request_id: str
     prefix: str = ""
     limit: Span = NO_TIME
     wake: Waking = Waking.STREAM
+    alias: str = ""
+    name: str = ""
+    version: str = ""
+
+    @property
+    def here(self) -> str:
+        """The name of the very code that runs."""
+        return addresses.with_qualifier(self.name, self.version)
 
     def qualify(self, target: str) -> str:
-        return target if ":" in target or not target else f"{self.prefix}{target}"
+        return addresses.lambda_of(target, self.prefix, self.alias)
+
+    def named(self, target: str, own: str) -> str:
+        """The Lambda of a call's ``target``, whose caller goes by ``own``."""
+        return addresses.within(self.qualify(target), own, self.alias)

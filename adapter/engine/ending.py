@@ -41,6 +41,9 @@ class Ending(StrEnum):
     CLOSED = "closed"
     """The function was settled from above, and has cleaned up."""
 
+    HANDED_ON = "handed on"
+    """The function is pinned to another version of the Lambda, which has the message now."""
+
     STUCK = "stuck"
     """The function waits for nothing that could settle, and for no time."""
 

@@ -12,6 +12,7 @@ from typing import Any
 from adapter.engine.caller import Caller
 from adapter.engine.learnt import Learnt
 from adapter.engine.operations import Create, Invoke, Many, Now, Operation, SendAt, Settle, Tell
+from adapter.engine.pinning import address_of
 from adapter.engine.placing import Here, next_attempt
 from adapter.engine.roots import follow
 from adapter.engine.telling import What
@@ -223,11 +224,13 @@ class Flusher:
         )
 
     def _remote_record(self, own: Record, request: Request, flush: Flush, now: Instant) -> Record:
+        target, unpinned = address_of(own, request, self._caller)
         return Record(
             id=request.id,
             kind=request.kind,
             fn=request.fn,
-            target=self._caller.qualify(request.target) or own.target,
+            target=target,
+            unpinned=unpinned,
             args=request.args,
             digest=request.digest,
             created_at=now,

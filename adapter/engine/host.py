@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
-from adapter.engine import answers
+from adapter.engine import answers, registry
 from adapter.engine.answers import Started
 from adapter.engine.caller import Caller
 from adapter.engine.ending import end
 from adapter.engine.events import Submission, is_http, path_of, submissions
 from adapter.engine.memory import Memory
 from adapter.engine.operations import Invoke, Operation, PeekFunction, Settle, Tell
+from adapter.engine.pinning import pinned_root
 from adapter.engine.ports import Ports, drive
 from adapter.engine.roots import start_root
 from adapter.engine.run import respond
 from adapter.engine.telling import What, loggable
 from adapter.errors import ConfigurationError, IdConflict
+from adapter.protocol import addresses
 from adapter.protocol.ids import SCHEDULE, is_id
 from adapter.protocol.making import changed
 from adapter.protocol.messages import Cause, Resume, is_envelope, parse
@@ -67,14 +70,14 @@ class EngineHost:
     ) -> dict[str, Any]:
         """Lambda's entry: run the promise of an envelope, or start what any other event is to start."""
         self.enter_invocation(context)
-        request_id = str(context.aws_request_id)
+        caller = self._caller(context)
         if is_envelope(event):
             self.ports.check(event)
             message = parse(event)
             promise = message.id
             remaining = functools.partial(_remaining, context)
-            # Almost none of its time is used up by now.
-            caller = Caller(request_id, self.ports.prefix, remaining(), self.ports.wake)
+            if message.by:
+                caller = replace(caller, request_id=message.by)
             try:
                 ended = drive(respond(message, caller, self.memory), self.ports.perform, remaining)
             finally:
@@ -82,19 +85,44 @@ class EngineHost:
             return {"id": promise, "state": ended.value}
         if root is None:
             raise ConfigurationError("this entry only runs envelopes; start a durable function by its own handler")
-        submit = functools.partial(self._submit, request_id=request_id, root=root, timeout=timeout)
-        started: list[Started] = self.ports.pool.map(submit, submissions(event, request_id))
+        here = addresses.invoked(str(getattr(context, "invoked_function_arn", "")), caller.name, caller.alias)
+        submit = functools.partial(self._submit, caller=caller, here=here, root=root, timeout=timeout)
+        started: list[Started] = self.ports.pool.map(submit, submissions(event, caller.request_id))
         if len(started) > 1:
             # The answer names items, and Lambda logs what is raised: one error.
             self._tell_failures(started)
         return answers.of_http(started[0], path_of(event)) if is_http(event) else answers.of_event(started)
 
+    def _caller(self, context: Any) -> Caller:
+        """The invocation. Almost none of its time is used up by now."""
+        return Caller(
+            str(context.aws_request_id),
+            self.ports.prefix,
+            _remaining(context),
+            self.ports.wake,
+            self.ports.alias,
+            str(getattr(context, "function_name", "")),
+            str(getattr(context, "function_version", "")),
+        )
+
     def _submit(
-        self, submission: Submission, *, request_id: str, root: Callable[[Submission], Record], timeout: float | None
+        self,
+        submission: Submission,
+        *,
+        caller: Caller,
+        here: str,
+        root: Callable[[Submission], Record],
+        timeout: float | None,
     ) -> Started:
-        """Start the root of a submission. A failure is kept: others of its batch don't fail with it."""
+        """Start the root of a submission. A failure is kept: others of its batch don't fail with it.
+
+        In its own Lambda it goes by the name by which the event came.
+        """
         try:
-            record = changed(root(submission), by=submission.by(request_id))
+            made = changed(root(submission), by=submission.by(caller.request_id))
+            record = changed(made, target=addresses.within(made.target, here, caller.alias) if here else made.target)
+            if registry.find(record.fn).pin:
+                record = pinned_root(record, caller)
             stands = self.start(record, timeout)
             if stands.digest == record.digest:
                 return Started(submission, stands)
@@ -153,7 +181,8 @@ class EngineHost:
         return written
 
     def qualify(self, target: str) -> str:
-        name = Caller("", self.ports.prefix).qualify(target) or self.ports.default_target
+        default = addresses.lambda_of(self.ports.default_target, "", self.ports.alias)
+        name = addresses.lambda_of(target, self.ports.prefix, self.ports.alias) or default
         if not name:
             raise ConfigurationError("where is it to run? Give the function a target=, the name of its Lambda")
         return name

@@ -242,6 +242,19 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
+class Pin:
+    """Have a function that goes by the Lambda's name ``was`` go by ``target`` from now on.
+
+    ``unpinned`` is the name by which it goes on, should somebody take that back; empty: it isn't pinned any more.
+    """
+
+    id: str
+    was: str
+    target: str
+    unpinned: str
+
+
+@dataclass(frozen=True, slots=True)
 class Invoke:
     """Invoke the Lambda ``target`` asynchronously: whether it accepted the message. If not, the message is kept."""
 
@@ -359,6 +372,7 @@ Operation = (
     | Clear
     | Pause
     | Hold
+    | Pin
     | Invoke
     | SendAt
     | SendBatch

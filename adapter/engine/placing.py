@@ -63,7 +63,7 @@ class Here:
                 return True
             case Place.AUTO:
                 takes = self._learnt.takes(request.fn)
-                own_lambda = (self._caller.qualify(request.target) or own.target) != own.target
+                own_lambda = self._caller.named(request.target, own.target) != own.target
                 return flush.direct and not own_lambda and takes is not None and takes <= SHORT
             case _:
                 assert_never(request.place)

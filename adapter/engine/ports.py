@@ -28,6 +28,7 @@ from adapter.engine.operations import (
     PeekChildren,
     PeekFunction,
     PeekPromise,
+    Pin,
     Postpone,
     PutAside,
     ReadChapters,
@@ -119,6 +120,7 @@ class Store(Protocol):
 
     def pause(self, promise: str, why: str) -> Written: ...
     def hold(self, promise: str, why: str, since: Instant, retry_at: Instant) -> Written: ...
+    def pin(self, promise: str, was: str, target: str, unpinned: str) -> Written: ...
     def due(self, shard: str, until: Instant) -> Iterator[Sequence[Due]]:
         """Pages of the index's entries that are due before ``until``. Entries of the last seconds may be missing."""
         ...
@@ -288,7 +290,8 @@ def _sleep_not(time: Span) -> None:
 class Ports:
     """Everything that the engine needs where it runs.
 
-    ``prefix`` turns the target ``charge`` into the Lambda's name ``mystack-charge``. ``default_target`` is the Lambda
+    ``prefix`` turns the target ``charge`` into the Lambda's name ``mystack-charge``, and ``alias`` stands for the
+    version of what names none. ``default_target`` is the Lambda
     of a function that has no target, where no Lambda called it. ``largest`` is how many bytes arguments, or an outcome,
     may have. ``retention`` is for how long an execution that is over is kept; None: for ever. ``retention_given``: it
     was set, and isn't a default. ``wake`` is how calls resume functions that don't say so themselves.
@@ -306,6 +309,7 @@ class Ports:
     aside: Aside = field(default_factory=NoAside)
     moves: Moved = field(default_factory=NeverMoved)
     prefix: str = ""
+    alias: str = ""
     default_target: str = ""
     largest: int = MAX_PAYLOAD_BYTES
     retention: Span | None = RETENTION
@@ -410,6 +414,7 @@ CALLS: dict[type[Any], tuple[str, str, tuple[str, ...] | None]] = {
     Arrive: ("store", "arrive", ("id", "count", "rejected")),
     Pause: ("store", "pause", ("id", "why")),
     Hold: ("store", "hold", ("id", "why", "since", "retry_at")),
+    Pin: ("store", "pin", ("id", "was", "target", "unpinned")),
     Delete: ("store", "delete", ("id",)),
     Remove: ("store", "remove", ("id", "created_at")),
     Clear: ("store", "clear", ("id", "before")),

@@ -18,7 +18,7 @@ from adapter.protocol.retries import Retry
 @dataclass(frozen=True, kw_only=True)
 class Definition:
     """A durable function, as its code defines it. ``retry`` is its own policy, ``wake`` how its calls resume it; None
-    where it says nothing.
+    where it says nothing. ``pin``: each execution stays with the version of the code that it began with.
     """
 
     name: str
@@ -26,6 +26,7 @@ class Definition:
     signature: Signature
     retry: Retry | None = None
     wake: Waking | None = None
+    pin: bool = False
     is_async: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -48,7 +49,7 @@ class Definition:
 
 definitions: dict[str, Definition] = {}
 _lingering: set[str] = set()
-_instead: list[Mapping[str, Definition]] = []
+_instead: list[tuple[Mapping[str, Definition], Mapping[str, Definition] | None]] = []
 
 
 def define(definition: Definition) -> None:
@@ -119,7 +120,8 @@ def find(name: str) -> Definition:
     Raises:
         UnknownFunction: this process's code defines none.
     """
-    definition = (_instead[-1].get(name) if _instead else None) or definitions.get(name)
+    others, code = _instead[-1] if _instead else ({}, None)
+    definition = others.get(name) or (definitions if code is None else code).get(name)
     if definition is None:
         raise UnknownFunction(
             f"this Lambda's code defines no durable function {name[:200]!r}: import its module in the handler's,"
@@ -134,13 +136,16 @@ def lingers() -> bool:
 
 
 class instead:  # noqa: N801
-    """A context: while it is open, `find` finds these first. Within another one only the inner one's count."""
+    """A context: while it is open, `find` finds these first. Within another one only the inner one's count.
 
-    def __init__(self, others: Mapping[str, Definition]) -> None:
-        self._others = others
+    ``code``: and after them only these, a version's own; None: those of the process.
+    """
+
+    def __init__(self, others: Mapping[str, Definition], code: Mapping[str, Definition] | None = None) -> None:
+        self._found = others, code
 
     def __enter__(self) -> None:
-        _instead.append(self._others)
+        _instead.append(self._found)
 
     def __exit__(self, *_: object) -> None:
         _instead.pop()

@@ -34,6 +34,7 @@ from adapter.engine.operations import (
     Settle,
     Tell,
 )
+from adapter.engine.pinning import hand_on, is_elsewhere, pin
 from adapter.engine.registry import Definition
 from adapter.engine.replaying import Ended, become_ordinary, execution_of, policy_of
 from adapter.engine.settling import Attempt, settle, settle_leaf
@@ -58,10 +59,10 @@ def respond(message: Message, caller: Caller, memory: Memory) -> Steps:
     """Run or resume the message's promise."""
     match message:
         case Start():
-            return _Run(caller, memory).start(message)
+            return _Run(message, caller, memory).start(message)
         case Resume():
             checking = message.cause is Cause.CHECK
-            return _Run(caller, memory, message.firing, checking=checking).resume(message)
+            return _Run(message, caller, memory, message.firing, checking=checking).resume(message)
         case _:
             assert_never(message)
 
@@ -72,7 +73,10 @@ class _Run:
     ``firing``: the timer whose message started it. ``checking``: it was started because something may be lost.
     """
 
-    def __init__(self, caller: Caller, memory: Memory, firing: Firing | None = None, *, checking: bool = False) -> None:
+    def __init__(
+        self, message: Message, caller: Caller, memory: Memory, firing: Firing | None = None, *, checking: bool = False
+    ) -> None:
+        self.message = message
         self.caller = caller
         self.memory = memory
         self.checking = checking
@@ -98,8 +102,8 @@ class _Run:
         if not self._is_meant(own):
             return (yield from self._refuse(own))
         self.own = own
-        # A plain function has no children, and most calls are such leaves.
-        is_leaf = not registry.find(own.fn).is_async
+        # A plain function has no children, and most calls are such leaves. This code may not know one that is pinned.
+        is_leaf = self._is_elsewhere() or not registry.find(own.fn).is_async
         children = () if is_leaf else (yield ReadChildren(message.id, own.expires))
         return (yield from self._run(children, "started"))
 
@@ -193,34 +197,12 @@ class _Run:
 
     def _run(self, children: Sequence[Record], why: str) -> Steps:
         try:
+            if self._is_elsewhere():
+                return (yield from self._hand_on())
             if self.own.expires is not None and is_closing(self.own, (yield Now())):
                 return Ending.REFUSED
             yield from self._expire()
-            cancelled = not self.own.pending
-            never_ran = not self.own.epoch and not children and self.execution is None
-            if cancelled and never_ran:
-                # Cancelled before it began: there is nothing to clean up, and nothing needs its code.
-                yield Close(self.own.id)
-                return Ending.CLOSED
-            function = registry.find(self.own.fn)
-            self.waker.learn(children)
-            if self.crashes and self.attempt - 1 + self.crashes >= policy_of(function, self.own).attempts:
-                # All children: the run that died may have left a gap among them.
-                _, every = yield PeekFunction(self.own.id)
-                return (yield from crashed(self.own, every))
-            if cancelled and not function.is_async:
-                # A plain function, which runs on to its end: there is nothing to clean up.
-                yield Close(self.own.id)
-                return Ending.CLOSED
-            if self.checking and never_ran and not (yield from self._begins_anew(function)):
-                return Ending.REFUSED
-            if self.own.outage:
-                yield from self._runs_again()
-            yield Tell(What.RUNNING, self.own.id, self.own.fn, {"why": why, "attempt": self.attempt})
-            if not function.is_async:
-                return (yield from self._leaf(function))
-            self.execution = self.execution or self._execution(function, children)
-            return (yield from self._until_rest(function))
+            return (yield from self._run_here(children, why))
         except NonDeterminismError as drift:
             yield Pause(self.own.id, str(drift))
             yield Tell(What.PAUSED, self.own.id, self.own.fn, {"drift": str(drift), "why": drift.brief})
@@ -228,6 +210,47 @@ class _Run:
         finally:
             if self.execution is not None:
                 self.execution.abandon()
+
+    def _run_here(self, children: Sequence[Record], why: str) -> Steps:
+        cancelled = not self.own.pending
+        never_ran = not self.own.epoch and not children and self.execution is None
+        if cancelled and never_ran:
+            # Cancelled before it began: there is nothing to clean up, and nothing needs its code.
+            yield Close(self.own.id)
+            return Ending.CLOSED
+        function = registry.find(self.own.fn)
+        self.waker.learn(children)
+        if self.crashes and self.attempt - 1 + self.crashes >= policy_of(function, self.own).attempts:
+            # All children: the run that died may have left a gap among them.
+            _, every = yield PeekFunction(self.own.id)
+            return (yield from crashed(self.own, every))
+        if cancelled and not function.is_async:
+            # A plain function, which runs on to its end: there is nothing to clean up.
+            yield Close(self.own.id)
+            return Ending.CLOSED
+        if never_ran and self.checking and not (yield from self._begins_anew(function)):
+            return Ending.REFUSED
+        if never_ran and function.pin:
+            self.own = yield from pin(self.own, self.caller)
+        return (yield from self._begin(function, children, why))
+
+    def _begin(self, function: Definition, children: Sequence[Record], why: str) -> Steps:
+        if self._is_elsewhere():
+            # Another version was the first to pin it.
+            return (yield from self._hand_on())
+        if self.own.outage:
+            yield from self._runs_again()
+        yield Tell(What.RUNNING, self.own.id, self.own.fn, {"why": why, "attempt": self.attempt})
+        if not function.is_async:
+            return (yield from self._leaf(function))
+        self.execution = self.execution or self._execution(function, children)
+        return (yield from self._until_rest(function))
+
+    def _hand_on(self) -> Steps:
+        return (yield from hand_on(self.own, self.caller, self.message))
+
+    def _is_elsewhere(self) -> bool:
+        return is_elsewhere(self.own, self.caller, self.message)
 
     def _expire(self) -> Generator[Operation, Any, None]:
         """Settle the promise if its deadline has passed. Its parent should have done so."""

@@ -49,6 +49,7 @@ class What(StrEnum):
     BODY = "body", Level.DEBUG
     SUSPENDED = "suspended", Level.INFO, ("waiting", "wake_at"), Progress.GOT_ON
     YIELDED = "yielded", Level.INFO, (), Progress.GOT_ON
+    HANDED_ON = "handed on", Level.DEBUG, ("to",)
     RETRYING = "retrying", Level.WARNING, ("at",), Progress.GOT_ON
     PAUSED = "paused", Level.ERROR, ("why",), Progress.GOT_ON
     SETTLED = "settled", Level.INFO, ("state",), Progress.GOT_ON

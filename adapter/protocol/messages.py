@@ -52,12 +52,16 @@ class Start:
     ``attempt`` counts the attempts of a function that raises and is tried again. ``crashes`` counts the invocations
     that died more often than Lambda repeats one. ``since`` is when the promise was created: an attempt may come so late
     that a later execution has the id. With 0 it is meant for any promise that has the id.
+
+    ``by``: another version of the Lambda has handed it on, and this was its request id. Its run is an attempt of that
+    request.
     """
 
     id: str
     attempt: int = 1
     crashes: int = 0
     since: Instant = EPOCH
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +75,7 @@ class Resume:
     ``armed`` is the function's epoch when a `Cause.COUNTED` was sent: it may have been claimed before this one comes.
     ``long`` is how a run reads the function without a warm sandbox: it has made so many promises that it may have
     chapters.
+    ``by`` is as of `Start`.
     """
 
     id: str
@@ -82,6 +87,7 @@ class Resume:
     called_at: Instant = EPOCH
     armed: int | None = None
     long: bool = False
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +134,7 @@ def to_event(message: Timed) -> dict[str, Any]:
                 "attempt": message.attempt if message.attempt != 1 else None,
                 "crashes": message.crashes or None,
                 "since": message.since or None,
+                "by": message.by or None,
             }
         case Resume():
             body = {
@@ -139,6 +146,7 @@ def to_event(message: Timed) -> dict[str, Any]:
                 "called_at": message.called_at or None,
                 "armed": message.armed,
                 "long": message.long or None,
+                "by": message.by or None,
             }
             if message.firing is not None:
                 body |= {"at": message.firing.at, "epoch": message.firing.epoch}
@@ -186,7 +194,7 @@ def parse_timed(event: Mapping[str, Any]) -> Timed:
     if cause not in _CAUSES:
         raise BadMessage(f"an envelope resumes for an unknown cause: {named(cause)}")
     firing = Firing(Instant(_whole(event, "at")), _whole(event, "epoch", -1)) if "at" in event else None
-    times = {name: Instant(_whole(event, name, EPOCH, least=0)) for name in ("looked_at", "called_at")}
+    times: dict[str, Any] = {name: Instant(_whole(event, name, EPOCH, least=0)) for name in ("looked_at", "called_at")}
     armed = _whole(event, "armed", least=0) if "armed" in event else None
     more = {"armed": armed, "long": _flag(event, "long"), **times, **_fate(event)}
     return Resume(id=_id(event, "resume"), cause=Cause(cause), firing=firing, **more)
@@ -195,7 +203,7 @@ def parse_timed(event: Mapping[str, Any]) -> Timed:
 def _fate(event: Mapping[str, Any]) -> dict[str, Any]:
     """What `Start` and `Resume` share."""
     crashes, since = _whole(event, "crashes", 0, least=0), _whole(event, "since", EPOCH, least=0)
-    return {"crashes": crashes, "since": Instant(since)}
+    return {"crashes": crashes, "since": Instant(since), "by": _text(event, "by") if "by" in event else ""}
 
 
 def named(value: object) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from adapter.errors import BadMessage
+from adapter.protocol.addresses import is_version, split, with_qualifier
 
 LONGEST = 10
 """So many moves lead from a name to another at most. Each costs whoever invokes a call that Lambda refuses."""
@@ -37,9 +38,16 @@ class Moves:
 
     def _way(self, name: str) -> tuple[str, ...]:
         names = [name]
-        while (then := self.to.get(names[-1])) and then not in names:
+        while (then := self._next(names[-1])) and then not in names:
             names.append(then)
         return tuple(names[1:])
+
+    def _next(self, name: str) -> str | None:
+        """A Lambda's aliases move with it. Its versions don't: those of another one are other code."""
+        lambda_, qualifier = split(name)
+        whole = None if not qualifier or is_version(qualifier) else self.to.get(lambda_)
+        with_it = with_qualifier(whole, qualifier) if whole and not split(whole)[1] else whole
+        return self.to.get(name) or with_it
 
     def moved(self, old: str, new: str) -> Moves:
         """With a move, in place of the old name's former one."""

@@ -6,6 +6,7 @@ the function's message, and sends it again for as long as the outage lasts, afte
 
 from __future__ import annotations
 
+from adapter.protocol.addresses import split, version_of
 from adapter.protocol.records import Record
 from adapter.protocol.times import MINUTE, NO_TIME, SECOND, Instant
 from adapter.protocol.timing import HORIZON, QUIET
@@ -69,5 +70,11 @@ def remedy(why: str, target: str) -> str:
 
 
 def if_renamed(target: str) -> str:
-    """What to do if a Lambda is missing because it has another name now."""
+    """What to do if a Lambda is missing because it has another name now, or one of its versions was deleted."""
+    if version := version_of(target):
+        name = split(target)[0]
+        return (
+            f"version {version} of {name} is gone: durable resume ID --unpin lets an execution go on by the newest"
+            f" code; if its own was published again: durable move {target} {name}:VERSION"
+        )
     return f"if {target} has another name now: durable move {target} NEW"

@@ -343,6 +343,17 @@ def hold(standing: Record | None, why: str, since: Instant, retry_at: Instant) -
     return changed(standing, outage=why, outage_at=since, retry_at=retry_at)
 
 
+def pin(standing: Record | None, was: str, target: str, unpinned: str) -> Written:
+    """Have a function that goes by ``was`` go by another name of its Lambda. The first of two versions stands."""
+    if standing is None:
+        return Refused(Refusal.UNKNOWN, None)
+    if not standing.runnable:
+        return Refused(Refusal.SETTLED, standing)
+    if standing.target != was:
+        return Refused(Refusal.MOVED, standing)
+    return changed(standing, target=target, unpinned=unpinned)
+
+
 def threshold_for(consumed: int, arrivals: int, need: int) -> int:
     """The number of arrivals at which ``need`` further settlements have come in.
 

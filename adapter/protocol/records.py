@@ -114,6 +114,9 @@ class Record:
     target: Annotated[str, Mark.INDEXED] = ""
     """The name of the Lambda that runs the function."""
 
+    unpinned: str = ""
+    """The target in place of which it is pinned to a version of its Lambda; empty: it isn't pinned."""
+
     args: Annotated[str, Mark.SEALED] = ""
     """The function's arguments, as JSON."""
 

@@ -156,6 +156,12 @@ class Stack:
             return self._pseudo[name]
         if name in self._body.get("Parameters", {}):
             return self._parameter(name)
+        function, _, made = name.partition(".")
+        if made in ("Alias", "Version"):
+            # SAM makes them, where the function has an AutoPublishAlias.
+            return (
+                f"{self._arn(function)}:{self.properties(function).get('AutoPublishAlias') if made == 'Alias' else 1}"
+            )
         kind = self._resource(name)["Type"]
         if kind == "AWS::SQS::Queue":
             return f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{self.physical_id(name)}"

@@ -19,6 +19,7 @@ from adapter.engine import hosts
 from adapter.engine.operations import Tell
 from adapter.engine.telling import Level, What
 from adapter.errors import ConfigurationError, Stuck
+from adapter.protocol.addresses import split, with_qualifier
 from adapter.protocol.ids import is_id
 from adapter.protocol.records import SEALED, Record
 from adapter.protocol.times import NO_TIME, SECOND, Instant, datetime_of, instant_of, span_of
@@ -74,6 +75,9 @@ class LocalCloud(Interventions, Steering, Timelines):
             where its code calls `elapse`. Events beyond it wait in Lambda's queue, and Lambda takes the functions that
             wait in turn. Batches of stream and queues come again later. A function for which the template reserves
             concurrency has that to itself. None: there is no limit, and nothing takes time.
+        alias: the alias by which Lambdas are invoked whose version nobody names: the stack's ``Alias``. The cloud opens
+            with version 1 of each Lambda; `publish` makes others. None: as the template says. With processes there is
+            only the newest code, whatever the alias.
         latencies: True: calls of AWS, messages and starts take virtual time, drawn from the seed; the numbers are
             published ones (`adapter.testing.latencies`). Invocations overlap, and a function has as many environments
             as run at once. `Latencies` are numbers of your own. None: nothing takes time.
@@ -89,6 +93,7 @@ class LocalCloud(Interventions, Steering, Timelines):
         verify: bool = True,
         concurrency: int | None = None,
         latencies: bool | Latencies | None = None,
+        alias: str | None = None,
     ) -> None:
         make_world = engine_named(engine)
         if processes and engine != "moto":
@@ -101,12 +106,16 @@ class LocalCloud(Interventions, Steering, Timelines):
         self.template = load_cached(path)
         self._application = found is not None and is_application(self.template)
         self.directory = path.resolve().parent if found else Path.cwd()
+        self.alias = self.template.variable("DURABLE_ALIAS") if alias is None else alias
         self.stats = Stats()
         self.dice = Dice(seed, faults or Faults())
         self.watchers: list[Callable[[Event], None]] = []
         self.engine = engine
         self.delays = None if latencies is None else Delays(latencies, seed)
         self.service = Service(self.template, self.dice, self, concurrency, self.delays)
+        self.service.versions.alias = self.alias
+        if not processes:
+            self.service.versions.first = self._published_first
         self._kills: list[Kill] = []
         lanes = latencies.shards if latencies else LANES if self.dice.faults.reorder else 1
         self._world = make_world(
@@ -174,7 +183,7 @@ class LocalCloud(Interventions, Steering, Timelines):
         Lambda repeats what fails, and puts it aside in the end. Where no template places the function, a Lambda is made
         up whose handler it is; not with processes, though.
         """
-        self.service.enqueue(self._entry(fn), json.dumps(event))
+        self.service.enqueue(with_qualifier(self._entry(fn), self.alias), json.dumps(event))
 
     def send(self, queue: str, body: str) -> None:
         """Put a message into a queue of the template, by its name; `drive` hands it to the function that is mapped."""
@@ -355,7 +364,7 @@ class LocalCloud(Interventions, Steering, Timelines):
 
     def _lambda_of(self, fn: Durable[..., Any] | str) -> str:
         if isinstance(fn, Durable):
-            return self._host.qualify(self._placed(fn).options.target)
+            return split(self._host.qualify(self._placed(fn).options.target))[0]
         known = {*self.service.functions, DEFAULT_FUNCTION}
         for name in (fn, f"{self.template.prefix}{fn}"):
             if name in known:
@@ -374,6 +383,9 @@ class LocalCloud(Interventions, Steering, Timelines):
         if not function.spec.handler:
             function.handler = fn
         return name
+
+    def _published_first(self, name: str) -> None:
+        self.service.versions.shift(name, self.alias, str(self._publish(name)), 1.0)
 
     def _stuck(self, record: Record) -> Stuck:
         moved = self._driver.moves().read()

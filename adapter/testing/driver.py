@@ -25,6 +25,7 @@ from adapter.engine.ports import Clock, Payloads, Pool, Timers
 from adapter.engine.registry import Definition
 from adapter.engine.runner import CodeRunner
 from adapter.errors import ConfigurationError
+from adapter.protocol import addresses
 from adapter.protocol.times import NO_TIME, SECOND, Instant, Span
 from adapter.protocol.timing import retention_of
 from adapter.testing.fakes import Fake
@@ -37,6 +38,7 @@ from adapter.testing.simulated_aws.lambdas import Function, Invocation
 from adapter.testing.simulated_aws.past import LocalStore, PastIndex
 from adapter.testing.simulated_aws.queues import QueuePoller
 from adapter.testing.simulated_aws.streams import Lane
+from adapter.testing.simulated_aws.versions import Code
 
 DEFAULT_FUNCTION = "durable"
 """The Lambda of durable functions that neither the template nor a target places."""
@@ -130,6 +132,10 @@ class Driver:
         raise ConfigurationError(
             f"{fake.definition.name} runs in a process of its own, which knows no fake: only in this process"
         )
+
+    def code(self, changed: Fake | None) -> Code:
+        """The durable functions as they are now, one of them changed: what a version of a Lambda keeps."""
+        raise ConfigurationError("functions in processes have the code of their modules' files: only in this process")
 
     def forget(self) -> None:
         """End every sandbox. One that serves an invocation ends after it."""
@@ -231,7 +237,8 @@ class Driver:
                 lambda: self.world.streams,
             ),
             prefix=self.cloud.template.prefix,
-            default_target=function,
+            alias=self.cloud.alias,
+            default_target=addresses.split(function)[0],
             largest=store.sealing.largest,
             retention=retention_of(self.cloud.template.variable("DURABLE_RETENTION_DAYS")),
             retention_given=bool(self.cloud.template.variable("DURABLE_RETENTION_DAYS")),

@@ -154,6 +154,10 @@ class Fakes:
         self._open.append(fake)
         self._arrange()
 
+    def standing_in(self, fake: Fake) -> Definition:
+        """The function's definition with the fake's answer in place of the body."""
+        return _standing_in(fake, self._promise)
+
     def clear(self) -> None:
         self._open.clear()
         self._arrange()

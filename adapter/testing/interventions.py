@@ -11,17 +11,28 @@ from adapter.errors import ConfigurationError
 from adapter.testing.driver import Driver
 from adapter.testing.fakes import MISSING, Fake, fake_of
 from adapter.testing.faults import Kill, Meanwhile
+from adapter.testing.simulated_aws.lambdas import import_handler
 from adapter.testing.simulated_aws.outages import outage_named
 from adapter.testing.simulated_aws.service import Service
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
+DEFAULT_ALIAS = "live"
+
+
+def _changed(fn: Durable[..., Any] | str, calls: Callable[..., Any]) -> Fake:
+    if isinstance(fn, str):
+        raise ConfigurationError(f"whose code is calls=? Give a durable function, not the name of a Lambda, {fn!r}")
+    body = calls.definition.function if isinstance(calls, Durable) else calls
+    return fake_of(fn, returns=MISSING, raises=MISSING, calls=body)
+
 
 class Interventions:
     """Each of them holds as long as the cloud, unless it says otherwise."""
 
     service: Service
+    alias: str
     _driver: Driver
 
     def _lambda_of(self, fn: Durable[..., Any] | str) -> str:
@@ -110,6 +121,59 @@ class Interventions:
         for instance a file, and then wait; otherwise the code may be over before the cloud looks.
         """
         self._driver.kill_midway(getattr(fn, "name", str(fn)), once)
+
+    def publish(
+        self,
+        fn: Durable[..., Any] | str,
+        *,
+        calls: Callable[..., Any] | None = None,
+        alias: str | None = None,
+        share: float = 1.0,
+    ) -> int:
+        """Publish the next version of the Lambda of ``fn``, as a deploy does; the alias goes there from now on.
+
+        The version keeps the durable functions as they are now, whatever becomes of them in your modules. A fake goes
+        before any version.
+
+        Args:
+            fn: a durable function, or a Lambda's name.
+            calls: the function's code in this version; its own, if it isn't given.
+            alias: by default the cloud's, or ``"live"`` where it has none.
+            share: the part of the invocations that goes to this version, as in a canary; the rest goes where it went.
+
+        Returns:
+            the version. They are counted from 1.
+
+        Raises:
+            ConfigurationError: there is no such Lambda; functions run in processes.
+        """
+        name = self._lambda_of(fn)
+        changed = None if calls is None else _changed(fn, calls)
+        version = self._publish(name, changed)
+        self.shift(fn, version, share, alias)
+        return version
+
+    def _publish(self, name: str, changed: Fake | None = None) -> int:
+        function = self.service.function(name)
+        handler = import_handler(function.spec) if function.spec.handler else function.handler
+        return int(self.service.versions.publish(function, handler, self._driver.code(changed)))
+
+    def shift(self, fn: Durable[..., Any] | str, version: int, share: float = 1.0, alias: str | None = None) -> None:
+        """Let the alias send this part of the invocations to a version, and the rest to where all of them went before.
+
+        Raises:
+            ConfigurationError: there is no such version; nothing could have the rest.
+        """
+        to = alias or self.alias or DEFAULT_ALIAS
+        self.service.versions.shift(self._lambda_of(fn), to, str(version), share)
+
+    def unpublish(self, fn: Durable[..., Any] | str, version: int) -> None:
+        """Delete a published version: Lambda knows it no more, and an execution that is pinned to it can't run.
+
+        Raises:
+            ConfigurationError: there is no such version, or an alias goes there.
+        """
+        self.service.versions.unpublish(self._lambda_of(fn), str(version))
 
     @contextmanager
     def outage(self, fn: Durable[..., Any] | str, kind: str) -> Iterator[None]:

@@ -57,6 +57,11 @@ class Cloud(Waiting, Watcher, Protocol):
     @property
     def stats(self) -> Stats: ...
     @property
+    def alias(self) -> str:
+        """The alias by which Lambdas are invoked whose version nobody names; empty: none."""
+        ...
+
+    @property
     def verify(self) -> bool:
         """Executions are replayed when they end."""
         ...

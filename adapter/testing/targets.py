@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from adapter.engine.registry import definitions
 from adapter.errors import ConfigurationError
+from adapter.protocol.addresses import is_same, split
 from adapter.protocol.records import Record
 from adapter.templates.template import FunctionSpec, Template
 
@@ -21,9 +22,9 @@ def check_target(record: Record, template: Template, known: Collection[str]) -> 
     Raises:
         ConfigurationError: no Lambda has the name.
     """
-    if not record.target or record.target in known or _is_tests(record.fn):
+    if not record.target or any(is_same(split(record.target)[0], name) for name in known) or _is_tests(record.fn):
         return
-    target, prefix = record.target.removeprefix(template.prefix), template.prefix
+    target, prefix = split(record.target)[0].removeprefix(template.prefix), template.prefix
     names = sorted(spec.name.removeprefix(prefix) for spec in template.functions if _is_users(spec))
     raise ConfigurationError(
         f"{record.fn} has the target {target!r}, and the template has no Lambda of this name. A target is the"

@@ -243,6 +243,7 @@ FULL = Record(
     wake=Wake.DIRECT,
     prompted_by="prompted-by",
     reply_to="reply-to",
+    unpinned="unpinned",
     seen="1,t2,c",
     epoch=3,
     claimed_by="claimed-by",

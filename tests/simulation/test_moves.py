@@ -228,13 +228,13 @@ def test_moves_are_listed_replaced_and_taken_back(sky: LocalCloud) -> None:
     said("move", "local-anew", "newest")
     said("move", "a:live", "arn:aws:lambda:us-east-1:123456789012:function:b")
     assert said("move").splitlines() == [
-        "a:live (moved to arn:aws:lambda:us-east-1:123456789012:function:b)",
+        "local-a:live (moved to arn:aws:lambda:us-east-1:123456789012:function:b)",
         "local-anew (moved to local-newest)",
         "local-before (moved to local-anew, then local-newest)",
     ]
     replaced = said("move", "before", "other").splitlines()[0]
     assert replaced == "local-before (moved to local-other), and no longer to local-anew"
-    assert said("move", "a:live", "--undo") == "a:live is moved no more\n"
+    assert said("move", "a:live", "--undo") == "local-a:live is moved no more\n"
     assert said("move", "local-anew", "--undo") == "local-anew is moved no more\n"
     assert said("move").splitlines() == ["local-before (moved to local-other)"]
 

@@ -148,7 +148,9 @@ def test_the_command_of_docs_test_prints_what_it_shows(tmp_path: Path) -> None:
 
 def test_the_template_of_an_own_application_holds_it(tmp_path: Path, modules: list[str]) -> None:
     """The template of docs/deploy.md is valid, and a LocalCloud runs a function in the Lambda that it defines."""
-    (text,) = blocks("deploy", "yaml")
+    text, with_alias, of_versions = blocks("deploy", "yaml")
+    assert with_alias
+    assert of_versions
     assert text == (ROOT / "docs" / "project" / "template.yaml").read_text(encoding="utf-8").replace("NAME", "shop")
     shutil.copytree(ROOT / "infra", tmp_path / "durable")
     (tmp_path / "src").mkdir()

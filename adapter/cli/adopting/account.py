@@ -125,8 +125,8 @@ class Account:
             architectures=tuple(layer.get("CompatibleArchitectures", ())),
         )
 
-    def setup(self, resource: Resource) -> Setup:
-        """How a Lambda is set up. Raises botocore's ClientError if there is none."""
+    def setup(self, resource: Resource, alias: str = "") -> Setup:
+        """How a Lambda is set up, as the alias has it. Raises botocore's ClientError if there is no such Lambda."""
         has = self.client("lambda").get_function_configuration(FunctionName=resource.name)
         return Setup(
             where=resource.where,
@@ -138,11 +138,20 @@ class Account:
             timeout_s=has["Timeout"],
             layers=tuple(each["Arn"] for each in has.get("Layers", ())),
             environment=has.get("Environment", {}).get("Variables", {}),
-            on_failure=self._on_failure(resource.name),
+            on_failure=self._on_failure(resource.name, alias),
             may_recur=self.may_recur(resource.name),
             reserved=self.reserved(resource.name),
             grants=tuple(self._granted(has["Role"].rpartition("/")[2])),
+            alias=alias if alias and self._has(resource.name, alias) else "",
         )
+
+    def _has(self, function: str, alias: str) -> bool:
+        lambda_ = self.client("lambda")
+        try:
+            lambda_.get_alias(FunctionName=function, Name=alias)
+        except lambda_.exceptions.ResourceNotFoundException:
+            return False
+        return True
 
     def state(self, function: str) -> str:
         """Why a Lambda can't run; empty: it can."""
@@ -168,10 +177,11 @@ class Account:
         pages = self.client("lambda").get_paginator("list_event_source_mappings").paginate(FunctionName=function)
         return [each for page in pages for each in page["EventSourceMappings"]]
 
-    def _on_failure(self, function: str) -> str:
+    def _on_failure(self, function: str, alias: str) -> str:
         lambda_ = self.client("lambda")
         try:
-            found = lambda_.get_function_event_invoke_config(FunctionName=function)
+            of_alias = {"Qualifier": alias} if alias else {}
+            found = lambda_.get_function_event_invoke_config(FunctionName=function, **of_alias)
         except lambda_.exceptions.ResourceNotFoundException:
             return ""
         return str(found.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination", ""))

@@ -12,10 +12,11 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from adapter.cli.adopting.setups import Finding, Setup
 from adapter.engine.caller import Caller
+from adapter.protocol.addresses import split
 
 IMPORTED_WITHIN_S: Final = 60
 
@@ -25,12 +26,15 @@ class Code:
     """What an import of a handler's module showed. ``functions``: the names of durable functions, and their targets.
 
     ``callers``: of those that may call others, the target, and the word for how calls resume them, if they say it.
+    ``pinned``: the names of those that are, and their targets. ``handled``: the name of the one that is the handler.
     """
 
     error: str = ""
     durable: bool = False
     functions: tuple[tuple[str, str], ...] = ()
     callers: tuple[tuple[str, str], ...] = ()
+    pinned: tuple[tuple[str, str], ...] = ()
+    handled: str = ""
 
     @property
     def names(self) -> frozenset[str]:
@@ -56,8 +60,8 @@ def imported(setup: Setup) -> Code:
         return Code(error=f"its import takes longer than {IMPORTED_WITHIN_S} s")
     except ValueError:
         return Code(error=f"its import ended the process: {(done.stderr.splitlines() or ['without a word'])[-1]}")
-    functions, callers = _pairs(said.pop("functions", ())), _pairs(said.pop("callers", ()))
-    return Code(functions=functions, callers=callers, **said)
+    pairs: dict[str, Any] = {name: _pairs(said.pop(name, ())) for name in ("functions", "callers", "pinned")}
+    return Code(**pairs, **said)
 
 
 def _pairs(listed: Sequence[Sequence[str]]) -> tuple[tuple[str, str], ...]:
@@ -75,8 +79,9 @@ def findings(setups: Sequence[Setup], codes: Mapping[str, Code], prefix: str) ->
             mend = f"Handler: module.function, as {setup.code} has it; install here what it imports, or give --no-code"
             yield Finding(where=setup.where, rule="handler", what=said, mend=mend)
         for name, target in code.functions:
-            if target and ":" not in target:
-                yield from _target(name, target, by_name.get(Caller("", prefix).qualify(target)), codes, prefix)
+            if target and ":function:" not in target:
+                place = by_name.get(split(Caller("", prefix).qualify(target))[0])
+                yield from _target(name, split(target)[0], place, codes, prefix)
 
 
 def _target(name: str, target: str, place: Setup | None, codes: Mapping[str, Code], prefix: str) -> Iterator[Finding]:

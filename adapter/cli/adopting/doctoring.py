@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from adapter.cli.adopting import rules, wakings
+from adapter.cli.adopting import aliases, rules, wakings
 from adapter.cli.adopting.account import FUNCTION, Account, Resource, Stacks, tree
 from adapter.cli.adopting.setups import Finding, Setup, Shared
 from adapter.errors import ConfigurationError
@@ -48,13 +48,14 @@ def findings(name: str, stacks: Stacks, account: Account) -> list[Finding]:
 def _of_own(functions: Sequence[Resource], shared: Shared, account: Account) -> Iterator[Finding]:
     running: list[Setup] = []
     for function in functions:
-        if (setup := _setup(function, account)) is None:
+        if (setup := _setup(function, account, shared.variables.get("DURABLE_ALIAS", ""))) is None:
             yield _missing(function)
         elif shared.layer in setup.layers or any(name.startswith("DURABLE_") for name in setup.environment):
             # Nothing here shows whether its handler is durable. Only what has the prefix can be called.
             running += [setup] if setup.name.startswith(shared.prefix) else []
             yield from (rules.of_durable if setup in running else rules.of_any)(setup, shared)
             yield from _runs(function, account)
+    yield from aliases.findings(running, shared)
     yield from wakings.findings(running, wakings.ways(running, {}, shared.prefix), shared)
 
 
@@ -160,10 +161,10 @@ def _table(name: str, account: Account) -> Iterator[Finding]:
         yield Finding(where="Promises", rule="expiry", what=said, mend=AGAIN)
 
 
-def _setup(function: Resource, account: Account) -> Setup | None:
+def _setup(function: Resource, account: Account, alias: str = "") -> Setup | None:
     lambda_ = account.client("lambda")
     try:
-        return account.setup(function)
+        return account.setup(function, alias)
     except lambda_.exceptions.ResourceNotFoundException:
         return None
 

@@ -17,7 +17,9 @@ from adapter.api.durable import Durable
 
 
 def looked_at(handler: str) -> dict[str, Any]:
-    """What there is under a handler's name, each durable function's target, and how those that call are woken."""
+    """What there is under a handler's name, each durable function's target, how those that call are woken, and which
+    are pinned.
+    """
     module, _, name = handler.rpartition(".")
     try:
         found = getattr(importlib.import_module(module.replace("/", ".")), name)
@@ -28,6 +30,8 @@ def looked_at(handler: str) -> dict[str, Any]:
     functions = [each for each in gc.get_objects() if type(each) is Durable]
     return {
         "durable": isinstance(found, Durable),
+        "handled": found.name if isinstance(found, Durable) else "",
+        "pinned": sorted({(each.name, each.options.target or "") for each in functions if each.definition.pin}),
         "functions": sorted({(each.name, each.options.target or "") for each in functions}),
         "callers": sorted({(each.options.target or "", _wake(each)) for each in functions if each.definition.is_async}),
     }

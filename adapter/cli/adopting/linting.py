@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from adapter.cli.adopting import aliases, creating, rules, wakings, written
 from adapter.cli.adopting import code as codes
-from adapter.cli.adopting import creating, rules, wakings, written
 from adapter.cli.adopting.code import Code
 from adapter.cli.adopting.setups import Finding, Setup, Shared
 from adapter.templates.intrinsics import Stack, open_stack
@@ -41,6 +41,7 @@ def findings(
             *codes.findings(setups, seen, shared.prefix),
             *(one for setup in setups for one in of_setup(setup, shared, seen.get(setup.name))),
             *_wakings(setups, shared, seen),
+            *_aliases(setups, shared, seen),
         ]
     )
 
@@ -57,6 +58,11 @@ def of_setup(setup: Setup, shared: Shared, code: Code | None) -> Iterator[Findin
 def _wakings(setups: Sequence[Setup], shared: Shared, seen: Mapping[str, Code]) -> Iterator[Finding]:
     running = [each for each in setups if _runs(seen.get(each.name), _uses(each, shared))]
     return wakings.findings(running, wakings.ways(running, seen, shared.prefix), shared)
+
+
+def _aliases(setups: Sequence[Setup], shared: Shared, seen: Mapping[str, Code]) -> Iterator[Finding]:
+    running = [each for each in setups if _runs(seen.get(each.name), _uses(each, shared))]
+    return aliases.findings(running, shared, aliases.pinned(setups, seen, shared.prefix))
 
 
 def _runs(code: Code | None, uses: bool) -> bool:

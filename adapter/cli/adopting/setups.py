@@ -62,7 +62,8 @@ class Setup:
     """A Lambda. ``where`` is what its owner calls it. ``grants`` is None where its role can't be read.
 
     ``named``: it has a name of its own choice, so others can call it by that. ``reserved``: so much concurrency it has
-    to itself, and no more; None: it has its share of the account's.
+    to itself, and no more; None: it has its share of the account's. ``alias``: where each version that is published
+    goes. ``of_versions``: what it is given that counts for versions and aliases only.
     """
 
     where: str
@@ -78,6 +79,9 @@ class Setup:
     may_recur: bool
     grants: tuple[Grant, ...] | None
     sources: tuple[Source, ...] = ()
+    alias: str = ""
+    of_versions: tuple[str, ...] = ()
+    on_failure_of_version: str = ""
     reserved: int | None = None
     code: str = ""
 

@@ -15,6 +15,9 @@ _POLICY: Final = "AWS::IAM::ManagedPolicy"
 _LAYER: Final = "AWS::Serverless::LayerVersion"
 _ROLE: Final = "AWS::IAM::Role"
 _QUEUE: Final = "AWS::SQS::Queue"
+_INVOKED: Final = "AWS::Lambda::EventInvokeConfig"
+_VERSION: Final = "Version"
+_OF_VERSIONS: Final = ("ProvisionedConcurrencyConfig", "SnapStart", "DeploymentPreference")
 OUTPUTS: Final = {"LayerArn", "PolicyArn", "DeadLettersArn", "Variables"}
 
 
@@ -66,7 +69,20 @@ def _setup(stack: Stack, logical_id: str, managed: Mapping[str, tuple[Grant, ...
         sources=tuple(_sources(stack, properties)),
         reserved=_whole(properties.get("ReservedConcurrentExecutions")),
         code=_code(stack, properties),
+        alias=str(properties.get("AutoPublishAlias", "")),
+        of_versions=tuple(each for each in _OF_VERSIONS if properties.get(each)),
+        on_failure_of_version=_of_version(stack, logical_id),
     )
+
+
+def _of_version(stack: Stack, logical_id: str) -> str:
+    """The on-failure destination of each version as it is published, if it keeps it."""
+    name, found = stack.physical_id(logical_id), ""
+    for each in stack.resources_of(_INVOKED):
+        properties = stack.properties(each)
+        if properties.get("FunctionName") == name and _VERSION in str(properties.get("Qualifier", "")):
+            found = str(properties.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination", ""))
+    return found
 
 
 def _whole(value: Any) -> int | None:

@@ -17,6 +17,7 @@ from adapter.engine.operations import Create, Tell
 from adapter.engine.ports import Pool
 from adapter.engine.registry import Definition
 from adapter.engine.telling import What
+from adapter.protocol.addresses import split
 from adapter.protocol.times import SECOND, Instant, Span
 from adapter.replay.steps import current
 from adapter.testing.driver import Driver, Work
@@ -32,6 +33,7 @@ from adapter.testing.in_process.sandboxes import AsManyAsRun, OneAtATime, Sandbo
 from adapter.testing.ports import Cloud
 from adapter.testing.simulated_aws.engines import AnyWorld
 from adapter.testing.simulated_aws.lambdas import RETRY_DELAYS, Function, Invocation
+from adapter.testing.simulated_aws.versions import Code
 from adapter.testing.stats import OVERHEAD_SECONDS
 
 
@@ -162,6 +164,10 @@ class Inside(Driver):
     def fake(self, fake: Fake) -> None:
         self._fakes.open(fake)
 
+    def code(self, changed: Fake | None) -> Code:
+        others = {} if changed is None else {changed.definition.name: self._fakes.standing_in(changed)}
+        return {**registry.definitions, **others}
+
     def forget(self) -> None:
         for function in self.service.functions.values():
             function.renew()
@@ -201,7 +207,8 @@ class Inside(Driver):
 
     def _intervene(self, run: Run, operation: object, when: str) -> None:
         """Do what a test has scripted for this operation."""
-        names = (run.fn, run.function.spec.handler, run.function.spec.name)
+        name = run.function.spec.name
+        names = (run.fn, run.function.spec.handler, name, split(name)[0])
         self._let_others(run, [each for each in self._meanwhile if each.meets(names, operation, when)])
         for kill in self.kills:
             if kill.meets(names, operation, when):

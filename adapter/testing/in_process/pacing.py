@@ -24,7 +24,7 @@ TAKES: dict[type[Any], str] = {
     **dict.fromkeys((ops.WriteChapter, ops.RemoveChapter), "write"),
     **dict.fromkeys((ops.Create, ops.Settle, ops.Close, ops.Claim, ops.Arm, ops.Arrive, ops.Register), "write"),
     ops.Ask: "write",
-    **dict.fromkeys((ops.Postpone, ops.Pause, ops.Hold, ops.Delete, ops.Remove, WriteNote), "write"),
+    **dict.fromkeys((ops.Postpone, ops.Pause, ops.Hold, ops.Pin, ops.Delete, ops.Remove, WriteNote), "write"),
     ops.Invoke: "invoke",
     **dict.fromkeys((ops.SendAt, ops.SendBatch, ops.PutAside), "send"),
     **dict.fromkeys((PutPayload, ClearPayloads), "put"),

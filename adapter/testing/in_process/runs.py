@@ -59,7 +59,7 @@ class Run:
     _running: list[Run] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._fakes = registry.instead(self.instead)
+        self._fakes = registry.instead(self.instead, self.function.code)
         self._environment = self.function.environment.again()
 
     def enter(self, running: list[Run]) -> None:

@@ -20,6 +20,7 @@ from adapter.engine.operations import (
     Hold,
     Invoke,
     Pause,
+    Pin,
     Postpone,
     Register,
     Remove,
@@ -38,7 +39,7 @@ from adapter.testing.simulated_aws.lambdas import RETRY_DELAYS, Function, Invoca
 
 CALLS: dict[type[Any], str] = {
     **dict.fromkeys((Create, WriteChapter), "PutItem"),
-    **dict.fromkeys((Settle, Claim, Arm, Arrive, Close, Hold, Pause, Postpone, Register), "UpdateItem"),
+    **dict.fromkeys((Settle, Claim, Arm, Arrive, Close, Hold, Pause, Pin, Postpone, Register), "UpdateItem"),
     **dict.fromkeys((Delete, Remove, RemoveChapter), "DeleteItem"),
     Invoke: "Invoke",
     SendAt: "SendMessage",

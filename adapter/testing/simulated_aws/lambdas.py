@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from adapter.engine.memory import Memory
+from adapter.engine.registry import Definition
 from adapter.errors import ConfigurationError
+from adapter.protocol.addresses import NEWEST, split, with_qualifier
 from adapter.protocol.making import quickly_made
 from adapter.protocol.times import EPOCH, MILLISECOND, MINUTE, Instant, Span
 from adapter.templates.template import FunctionSpec
@@ -78,7 +80,8 @@ class Context:
     memory_limit_in_mb: int
     timeout_s: int
     ran: Callable[[], Span] = Span
-    function_version: str = "$LATEST"
+    function_version: str = NEWEST
+    invoked_as: str = ""
     log_group_name: str = ""
     log_stream_name: str = ""
     identity: Any = None
@@ -86,7 +89,8 @@ class Context:
 
     @property
     def invoked_function_arn(self) -> str:
-        return f"arn:aws:lambda:us-east-1:123456789012:function:{self.function_name}"
+        name = with_qualifier(self.function_name, self.invoked_as)
+        return f"arn:aws:lambda:us-east-1:123456789012:function:{name}"
 
     def get_remaining_time_in_millis(self) -> int:
         return max(0, self.timeout_s * 1_000 - self.ran() // MILLISECOND)
@@ -94,11 +98,13 @@ class Context:
 
 @dataclass
 class Function:
-    """A Lambda function: its handler, and the memories of its warm sandboxes."""
+    """A Lambda function: its handler, and the memories of its warm sandboxes. ``code``: a version's own functions."""
 
     spec: FunctionSpec
     handler: Callable[[Any, Any], Any] | None = None
     memories: list[Memory] = field(default_factory=lambda: [Memory()])
+    version: str = NEWEST
+    code: Mapping[str, Definition] | None = None
 
     @property
     def memory(self) -> Memory:
@@ -120,7 +126,7 @@ class Function:
             memory.clear()
             memory.size = 0
         self.memories = [Memory(size=size)]
-        if self.spec.handler:
+        if self.spec.handler and self.version == NEWEST:
             self.handler = None
 
     def resolve(self, fallback: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
@@ -139,11 +145,13 @@ class Function:
         """One attempt: as Lambda calls a handler, in a fresh context. The caller sets the function's environment."""
         context = Context(
             aws_request_id=invocation.request_id,
-            function_name=self.spec.name,
+            function_name=split(self.spec.name)[0],
+            function_version=self.version,
+            invoked_as=split(invocation.function)[1],
             memory_limit_in_mb=self.spec.memory_mb,
             timeout_s=self.spec.timeout_s,
             ran=ran,
-            log_group_name=f"/aws/lambda/{self.spec.name}",
+            log_group_name=f"/aws/lambda/{split(self.spec.name)[0]}",
         )
         handler = self.resolve(fallback)
         return contextvars.Context().run(handler, invocation.event(), context)

@@ -138,6 +138,9 @@ class Transitions(ABC):
     def hold(self, promise: str, why: str, since: Instant, retry_at: Instant) -> Written:
         return self.write(promise, promises.hold(self.peek(promise), why, since, retry_at))
 
+    def pin(self, promise: str, was: str, target: str, unpinned: str) -> Written:
+        return self.write(promise, promises.pin(self.peek(promise), was, target, unpinned))
+
 
 class MemoryStore(Partitions, Transitions):
     """`adapter.engine.ports.Store` in memory. ``changes`` is its stream, with records as Lambda hands them over.

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Protocol
 
+from adapter.protocol.addresses import split
 from adapter.protocol.messages import is_envelope
 from adapter.protocol.times import NO_TIME, SECOND, Instant
 from adapter.templates.template import FunctionSpec, Template
@@ -20,6 +21,7 @@ from adapter.testing.simulated_aws.environments import Environments
 from adapter.testing.simulated_aws.lambdas import RETRY_DELAYS, Batch, Function, Invocation, Unwritten
 from adapter.testing.simulated_aws.on_failure import EXHAUSTED, TOO_OLD, UNRESERVED, on_failure_message
 from adapter.testing.simulated_aws.outages import CannotImport, NoSuchFunction, Outage, Outages, Throttled, delay_of
+from adapter.testing.simulated_aws.versions import Versions, own_name
 from adapter.testing.simulated_aws.waiting import Ready
 
 Attempt = Callable[[Function, Invocation], Any]
@@ -52,6 +54,7 @@ class Service:
         delays: Delays | None = None,
     ) -> None:
         self.functions = {spec.name: Function(spec) for spec in template.functions}
+        self.versions = Versions(dice.random.random, self.functions)
         self.ready = Ready()
         self.lost: list[Invocation] = []
         self.losses: set[int] = set()
@@ -83,7 +86,9 @@ class Service:
         Raises:
             InvokeRefused: it isn't.
         """
-        self.outages.check_invoke(function)
+        function = own_name(function)
+        self.outages.check_invoke(split(function)[0])
+        self.versions.check(function)
         self.accepted += 1
         if self._dice.draw("lose") or self.accepted in self.losses:
             self._cloud.happened(Happening.LOST, {"of": function})
@@ -142,7 +147,7 @@ class Service:
 
     def _is_free(self, function: str) -> bool:
         """Whether the account has a place for an attempt, and the function an environment, or Lambda makes one."""
-        if not self.concurrency.has_room(function):
+        if not self.concurrency.has_room(split(function)[0]):
             return False
         return self.environments is None or self.environments.has_room(function)
 
@@ -167,14 +172,18 @@ class Service:
         """While it is open, the function can't run."""
         if kind in (Outage.MISSING, Outage.IMPORT):
             # Other code is deployed, or none: no sandbox outlives that.
-            self.function(name).forget()
+            for function in self.functions.values():
+                if split(function.spec.name)[0] == name:
+                    function.forget()
         with self.outages.open(name, kind):
             yield
 
     def _attempt(self, invocation: Invocation) -> Any:
-        function = self.function(invocation.function)
+        name = split(invocation.function)[0]
+        function = self.function(name)
         try:
-            self.outages.check_attempt(invocation.function)
+            self.outages.check_attempt(name)
+            function = self.function(self.versions.resolved(invocation.function))
             if not self._is_free(invocation.function):
                 raise Throttled(invocation.function, reserved=False)
         except Throttled:
@@ -185,11 +194,11 @@ class Service:
             self._cloud.happened(Happening.FAILED, {**detail, "of": invocation.function})
             function.forget()
             raise
-        begun = self.concurrency.begin(invocation.function)
+        begun = self.concurrency.begin(name)
         try:
             return self._cloud.attempt(function, invocation)
         finally:
-            self.concurrency.end(invocation.function, begun)
+            self.concurrency.end(name, begun)
 
     def _push(self, at: Instant, invocation: Invocation) -> None:
         self._count += 1
@@ -207,10 +216,14 @@ class Service:
 
     def _oldest(self, invocation: Invocation) -> Instant:
         """Until when Lambda keeps it."""
-        return invocation.at + self.function(invocation.function).spec.max_age_s * SECOND
+        return invocation.at + self._of(invocation).spec.max_age_s * SECOND
+
+    def _of(self, invocation: Invocation) -> Function:
+        """Its Lambda, by whatever version it is to run."""
+        return self.function(split(invocation.function)[0])
 
     def _retry(self, invocation: Invocation, error: BaseException) -> None:
-        function = self.functions[invocation.function]
+        function = self._of(invocation)
         delay = RETRY_DELAYS[min(invocation.attempt, len(RETRY_DELAYS)) - 1]
         at = self._cloud.clock() + delay
         if invocation.attempt > function.spec.max_retries:
@@ -222,7 +235,7 @@ class Service:
 
     def _give_up(self, invocation: Invocation, error: BaseException, condition: str) -> None:
         """Lambda's on-failure destination; `lost` keeps what nothing catches."""
-        queue = self.functions[invocation.function].spec.on_failure or self._dead_letters()
+        queue = self._of(invocation).spec.on_failure or self._dead_letters()
         if queue is None or not is_envelope(json.loads(invocation.payload)):
             self.lost.append(invocation)
         if queue is not None:

@@ -8,13 +8,14 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from adapter import attach, resolve
+from adapter.cli.acting import resume
 from adapter.cli.moving import move
 from adapter.cli.redriving import redrive
 from adapter.engine import hosts
-from adapter.engine.operations import Create, Remove
+from adapter.engine.operations import Create, Invoke, Remove
 from adapter.lambdas import removal
 from adapter.links.endpoint import handler as answer_by_link
-from adapter.protocol.messages import Cause, Resume
+from adapter.protocol.messages import Cause, Resume, Start
 from adapter.protocol.promises import Firing
 from adapter.steering.forking import fork
 from adapter.testing import LocalCloud
@@ -37,6 +38,8 @@ from tests.faults.crashes.played import (
     hears_apart,
     is_claimed_late,
     nests,
+    pins,
+    pins_anew,
     races,
     relies,
     rests,
@@ -191,6 +194,22 @@ def moved(cloud: LocalCloud) -> object:
         cloud.service.enqueue("operator", "{}")
         cloud.advance(600)
         return handle.status().value
+
+
+def pinned(cloud: LocalCloud) -> object:
+    """Its start comes to a newer version, too; then its own is deleted, and an operator takes back the pin."""
+    cloud.service.function("operator").handler = lambda event, context: [
+        *resume(hosts.current(), "pinned", force=False, unpin=True)
+    ]
+    cloud.publish(pins)
+    handle = pins.with_options(id="pinned").start()
+    cloud.advance(HOUR)
+    cloud.publish(pins, calls=pins_anew)
+    hosts.current().ports.perform(Invoke("local-pinned:live", Start(id="pinned")))
+    cloud.advance(HOUR)
+    cloud.unpublish(pins, 1)
+    cloud.service.enqueue("operator", "{}")
+    return handle.result()
 
 
 def removed(cloud: LocalCloud) -> object:

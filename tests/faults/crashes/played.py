@@ -113,6 +113,20 @@ async def carries() -> int:
     return sum(map(len, [*texts, *shared]))
 
 
+@durable(pin=True, target="pinned:live")
+async def pins() -> str:
+    await leaf(1)
+    await asyncio.sleep(6 * HOUR)
+    return f"old {await leaf(2)}"
+
+
+async def pins_anew() -> str:
+    """The next version of it."""
+    await leaf(1)
+    await asyncio.sleep(6 * HOUR)
+    return f"new {await leaf(2)}"
+
+
 @durable
 async def maps() -> int:
     return sum(await leaf.map(range(4), max_concurrency=2))

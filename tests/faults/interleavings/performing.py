@@ -18,6 +18,7 @@ from adapter.engine.operations import (
     Invoke,
     Pause,
     PeekPromise,
+    Pin,
     ReadChapters,
     ReadChildren,
     ReadFunction,
@@ -60,6 +61,7 @@ TRANSITIONS: dict[type[Any], Callable[[Record | None, Any], Any]] = {
     Arrive: lambda standing, asked: promises.arrive(standing, asked.count, asked.rejected),
     Close: lambda standing, asked: promises.close(standing),
     Hold: lambda standing, asked: promises.hold(standing, asked.why, asked.since, asked.retry_at),
+    Pin: lambda standing, asked: promises.pin(standing, asked.was, asked.target, asked.unpinned),
 }
 """Those that no deliberate bug replaces."""
 

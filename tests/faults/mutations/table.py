@@ -14,6 +14,7 @@ from tests.faults.mutations.of_retention import OF_RETENTION
 from tests.faults.mutations.of_runs import OF_RUNS
 from tests.faults.mutations.of_timers import OF_TIMERS
 from tests.faults.mutations.of_transitions import OF_TRANSITIONS
+from tests.faults.mutations.of_versions import OF_VERSIONS
 from tests.faults.mutations.of_waking import OF_WAKING
 
 __all__ = ["MUTATIONS", "Mutation"]
@@ -31,4 +32,5 @@ MUTATIONS = [
     *OF_MOVES,
     *OF_FORKS,
     *OF_CHAPTERS,
+    *OF_VERSIONS,
 ]

@@ -56,6 +56,18 @@ def test_the_layer_of_an_installed_package_is_made_of_that_version(tmp_path: Pat
     assert " lambda-await==1.2.3\n" in commands(layer)
 
 
+def test_a_layer_that_finds_no_library_says_what_to_do(tmp_path: Path) -> None:
+    """In a container, only the layer's own directory is there. A wheel in it is found by its name."""
+    layer = tmp_path / "source" / "layer"
+    shutil.copytree(ROOT / "infra" / "layer", layer)
+    asked = ["make", "build-Library", "ARTIFACTS_DIR=/built", f"PYTHON={sys.executable}"]
+    done = subprocess.run(asked, cwd=layer, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode != 0
+    assert "write its requirement into requirements.txt beside this Makefile" in done.stderr
+    (layer / "requirements.txt").write_text("./lambda_await-0.1.0-py3-none-any.whl\n")
+    assert " --requirement requirements.txt" in commands(layer)
+
+
 def test_the_layer_of_a_checkout_is_made_of_the_checkout() -> None:
     """With the checkout's own pins."""
     said = commands(ROOT / "infra" / "layer")

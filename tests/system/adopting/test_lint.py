@@ -44,6 +44,15 @@ CHANGED = {
         ),
         ("!GetAtt Durable.Outputs.DeadLettersArn", "arn:aws:sqs:us-east-1:123456789012:another"),
     ],
+    "alias": [
+        ("    Timeout: 60\n", "    Timeout: 60\n    AutoPublishAlias: live\n"),
+        (
+            "    Timeout: 60\n",
+            "    Timeout: 60\n    AutoPublishAlias: live\n    SnapStart: { ApplyOn: PublishedVersions }\n",
+        ),
+        ('{ StackPrefix: !Sub "${AWS::StackName}-" }', '{ StackPrefix: !Sub "${AWS::StackName}-", Alias: live }'),
+    ],
+    "pin": [],
     "recursion": [
         ("    RecursiveLoop: Allow # else", "    # else"),
         ("RecursiveLoop: Allow", "RecursiveLoop: Terminate"),
@@ -99,6 +108,40 @@ def broken(made: Path, tmp_path: Path) -> Broken:
         return path
 
     return change
+
+
+ALIAS = '{ StackPrefix: !Sub "${AWS::StackName}-", Alias: live }'
+OF_VERSION = """\
+  CheckoutVersion:
+    Type: AWS::Lambda::EventInvokeConfig
+    UpdateReplacePolicy: Retain
+    Properties:
+      FunctionName: !Ref Checkout
+      Qualifier: !GetAtt Checkout.Version.Version
+      DestinationConfig: { OnFailure: { Destination: !GetAtt Durable.Outputs.DeadLettersArn } }
+
+  Charge:
+"""
+
+
+def test_what_is_pinned_needs_published_versions_and_each_of_them_a_destination(broken: Broken) -> None:
+    """Only the Lambda in which the pinned function runs is asked. The page of deploys has the remedy as it is here."""
+    path = broken("Description: The", "Description: Once the")
+    app = path.parent / "src" / "app.py"
+    app.write_text(app.read_text().replace('target="checkout"', 'target="checkout", pin=True'))
+
+    def found() -> list[tuple[str, str]]:
+        return [(each.where, each.rule) for each in findings(path)]
+
+    assert found() == [("Checkout", "pin")]
+    assert "follows the newest code" in str(findings(path)[0])
+    broken("    Timeout: 60\n", "    Timeout: 60\n    AutoPublishAlias: live\n")
+    broken('{ StackPrefix: !Sub "${AWS::StackName}-" }', ALIAS)
+    assert found() == [("Checkout", "pin")]
+    assert "no on-failure destination" in str(findings(path)[0])
+    broken("  Charge:\n", OF_VERSION)
+    assert found() == []
+    assert OF_VERSION.removesuffix("\n  Charge:\n") in (ROOT / "docs" / "deploy.md").read_text()
 
 
 def test_a_new_application_lacks_nothing(made: Path) -> None:

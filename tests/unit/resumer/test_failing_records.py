@@ -167,7 +167,7 @@ def test_a_record_of_another_version_comes_again_and_others_are_handled(
     table: Table, version: dict[str, str] | None
 ) -> None:
     """I3: this code would lose a wake, whatever the record means to another version."""
-    name = f"mixed-{version}"
+    name = f"mixed-{list((version or {}).values())}"
     table.parent(name, threshold=2)
     raw = table.settled(name, 0)
     if version is None:
