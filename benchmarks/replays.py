@@ -80,7 +80,7 @@ def one_resume(n: int) -> str:
         begun = time.process_time()
         handle.result()
         took, units = (time.process_time() - begun) * 1e3, cloud.stats.read_units
-        told = list(cloud._world.store.chapters())  # type: ignore[union-attr]
+        told = list(cloud._world.chapters())
         last = max((record.ordinal for chapter in told for record in chapters.told_by(chapter)), default=ROOT_ORDINAL)
         read = [record for record in cloud.records() if not 0 <= record.ordinal <= last]
     reading = parsing([chapter_item(chapter) for chapter in told], [to_item(record) for record in read])

@@ -95,7 +95,7 @@ def never_warm(cloud: LocalCloud) -> LocalCloud:
 
 
 def chapters(cloud: LocalCloud) -> list[Chapter]:
-    return list(cloud._world.store.chapters())  # type: ignore[union-attr]
+    return list(cloud._world.chapters())
 
 
 def told(cloud: LocalCloud) -> set[str]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import io
 import os
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from adapter.aws.payloads import missing
+from adapter.protocol.chapters import Chapter
 from adapter.protocol.records import Record
 from adapter.protocol.times import EPOCH, Instant
 from adapter.templates.template import Template
@@ -102,6 +103,9 @@ class MemoryWorld(Services):
 
     def has_schedules(self) -> bool:
         return self.store.has_schedules()
+
+    def chapters(self) -> Sequence[Chapter]:
+        return self.store.chapters()
 
     def records(self) -> list[Record]:
         return sorted(self.store.records(), key=lambda record: record.id)

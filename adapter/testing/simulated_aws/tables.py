@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from adapter.aws.chapters import is_chapter
+from adapter.aws.chapters import is_chapter, to_chapter
 from adapter.aws.invoker import LambdaInvoker
 from adapter.aws.items import to_record
 from adapter.aws.keys import Signatures
 from adapter.aws.notes import MARK, TableNote
 from adapter.aws.store import DynamoStore
+from adapter.protocol.chapters import Chapter
 from adapter.protocol.records import Record
 from adapter.protocol.times import MINUTE, Instant
 from adapter.protocol.timing import SCHEDULES
@@ -58,9 +60,12 @@ class ScannedTable:
 
     def records(self) -> list[Record]:
         """All records of the table, by id. The reads aren't counted."""
-        found = (item for item in self._scan() if not item["pk"]["S"].startswith(MARK))
-        items = (item for item in found if not is_chapter(item))
+        items = (item for item in self._items() if not is_chapter(item))
         return sorted(map(to_record, items), key=lambda record: record.id)
+
+    def chapters(self) -> Sequence[Chapter]:
+        """All chapters of the table. The reads aren't counted."""
+        return [chapter for item in self._items() if is_chapter(item) and (chapter := to_chapter(item)) is not None]
 
     def note(self, partition: str) -> TableNote:
         """A text beside the promises."""
@@ -85,6 +90,9 @@ class ScannedTable:
             items = self._scan(IndexName="due")
             self._due = [(item["due_shard"]["S"], Instant(item["due_at"]["N"])) for item in items]
         return self._due
+
+    def _items(self) -> Iterator[dict[str, Any]]:
+        return (item for item in self._scan() if not item["pk"]["S"].startswith(MARK))
 
     def _scan(self, **index: str) -> list[dict[str, Any]]:
         self._stats.metered = False
