@@ -234,5 +234,5 @@ def test_a_chapter_tells_every_field_that_a_replay_reads() -> None:
         "on_reject",
     }
     of_functions |= {"wake_at", "sent", "due_at", "deadline", "paused", "outage", "outage_at", "retry_at"}
-    of_executions = {"closed", "closed_at", "expires", "objects", "awaiters", "detached_by"}
+    of_executions = {"unpinned", "closed", "closed_at", "expires", "objects", "awaiters", "detached_by"}
     assert {*FIELDS} == {"id"} | chapters.TOLD | never_asked | of_functions | of_executions
