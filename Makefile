@@ -7,6 +7,8 @@ MINISTACK := .ministack
 MINISTACK_STAMP := $(MINISTACK)/.installed
 PEERS := .peers
 PEERS_STAMP := $(PEERS)/.installed
+AUDIT := .audit
+AUDIT_STAMP := $(AUDIT)/.installed
 
 # The tests start many interpreters. What one has compiled another may read, whatever the environment says.
 unexport PYTHONDONTWRITEBYTECODE
@@ -27,7 +29,7 @@ STORMS := storm or seed
 PYTEST := --numprocesses=auto --dist=worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage browser search chaos fuzz lint mutations bench peers clean
+.PHONY: help setup demo test coverage browser search chaos fuzz lint mutations bench peers audit clean
 
 help:  ## Show what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -113,6 +115,15 @@ $(PEERS_STAMP): constraints-peers.txt
 		async-durable-execution aws-durable-execution-sdk-python aws-durable-execution-sdk-python-testing
 	@touch $@
 
+audit: $(STAMP) $(AUDIT_STAMP)  ## What checkov says of the templates, as SAM expands them
+	$(BIN)/python -m tests.support.audit $(AUDIT)/bin/checkov
+
+# Apart from .venv: it brings some hundred packages.
+$(AUDIT_STAMP): constraints-audit.txt
+	$(PYTHON) -m venv --clear $(AUDIT)
+	$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-audit.txt checkov
+	@touch $@
+
 clean:  ## Remove what was built, the environments included
-	rm -rf $(VENV) $(MINISTACK) $(PEERS) .aws-sam .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf $(VENV) $(MINISTACK) $(PEERS) $(AUDIT) .aws-sam .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -14,7 +14,7 @@ from tests.simulation.command.commanding import refused, said, unchanged
 from tests.simulation.test_outages import LATE, MONTH, calls, counts, elsewhere, hears, stands, wakes
 from tests.support.laws import HOUR, Limit, step
 
-ANEW = "local-anew"
+ANEW = "local_anew"
 
 PROGRAMS: list[tuple[Any, str]] = [(wakes, "before"), (hears, "before"), (counts, "before"), (calls, "elsewhere")]
 """Each with the Lambda that is renamed: that of the program itself, which a timer or its calls resume, or that of what
@@ -164,7 +164,7 @@ def test_a_row_of_moves_is_followed_to_the_first_lambda_that_there_is(sky: Local
         assert ran.where.pop(elsewhere.name) == {ANEW}
         with sky.outage("anew", "missing"):
             assert sky.run(elsewhere, 2) == 2
-        assert ran.where[elsewhere.name] == {"local-newest"}
+        assert ran.where[elsewhere.name] == {"local_newest"}
 
 
 def test_as_long_as_there_is_the_old_lambda_a_move_changes_nothing(sky: LocalCloud) -> None:
@@ -177,24 +177,24 @@ def test_as_long_as_there_is_the_old_lambda_a_move_changes_nothing(sky: LocalClo
         sky.advance(HOUR)
         assert handle.status() == "pending"
     assert handle.result() == 2
-    assert ran.where[elsewhere.name] == {"local-elsewhere"}
+    assert ran.where[elsewhere.name] == {"local_elsewhere"}
 
 
 def test_what_says_that_a_lambda_is_missing_names_the_command(sky: LocalCloud) -> None:
     """So do the line of the log and whoever waits. Afterwards both names are shown, and which one is missing, too."""
     told: list[Event] = []
     sky.watchers.append(lambda event: told.append(event) if event.what == "stalled" else None)
-    command = "if local-elsewhere has another name now: durable move local-elsewhere NEW"
+    command = "if local_elsewhere has another name now: durable move local_elsewhere NEW"
     with sky.outage(elsewhere, "missing"):
         handle = elsewhere.start(1)
         sky.advance(2 * HOUR)
         text = stands(sky, handle.id).text
-        assert "paused: its Lambda local-elsewhere is missing since 2026-01-01 00:00:00Z (2 h ago)" in text
+        assert "paused: its Lambda local_elsewhere is missing since 2026-01-01 00:00:00Z (2 h ago)" in text
         assert text.endswith(command)
         assert told[-1].detail["remedy"].endswith(command)
         with pytest.raises(errors.Stuck, match=command):
             handle.result()
-        said("move", "local-elsewhere", "anew")
+        said("move", "local_elsewhere", "anew")
         said("resume", handle.id)
     assert handle.result() == 1
 
@@ -212,10 +212,10 @@ def test_where_the_new_lambda_cannot_be_invoked_either_both_are_named(kind: str,
             sky.advance(2 * HOUR)
             assert stands(sky, handle.id).way is Way.PAUSED
             shown = said("show", handle.id)
-            assert f"paused: its Lambda local-elsewhere (moved to local-anew) {says} since 2026-01-01" in shown
-            assert ("durable move local-anew NEW" in shown) is (kind == "missing")
+            assert f"paused: its Lambda local_elsewhere (moved to local_anew) {says} since 2026-01-01" in shown
+            assert ("durable move local_anew NEW" in shown) is (kind == "missing")
             assert told[-1].detail["target"] == ANEW
-            with pytest.raises(errors.Stuck, match=r"local-elsewhere \(moved to local-anew\)"):
+            with pytest.raises(errors.Stuck, match=r"local_elsewhere \(moved to local_anew\)"):
                 handle.result()
         sky.advance(LATE)
         assert handle.result() == 1
@@ -224,19 +224,19 @@ def test_where_the_new_lambda_cannot_be_invoked_either_both_are_named(kind: str,
 def test_moves_are_listed_replaced_and_taken_back(sky: LocalCloud) -> None:
     """A name may be given as a Lambda has it or as a target is, without the stack's prefix."""
     assert said("move") == "no Lambda was moved\n"
-    assert said("move", "before", "local-anew").startswith("local-before (moved to local-anew)\n")
-    said("move", "local-anew", "newest")
+    assert said("move", "before", "local_anew").startswith("local_before (moved to local_anew)\n")
+    said("move", "local_anew", "newest")
     said("move", "a:live", "arn:aws:lambda:us-east-1:123456789012:function:b")
     assert said("move").splitlines() == [
-        "local-a:live (moved to arn:aws:lambda:us-east-1:123456789012:function:b)",
-        "local-anew (moved to local-newest)",
-        "local-before (moved to local-anew, then local-newest)",
+        "local_a:live (moved to arn:aws:lambda:us-east-1:123456789012:function:b)",
+        "local_anew (moved to local_newest)",
+        "local_before (moved to local_anew, then local_newest)",
     ]
     replaced = said("move", "before", "other").splitlines()[0]
-    assert replaced == "local-before (moved to local-other), and no longer to local-anew"
-    assert said("move", "a:live", "--undo") == "local-a:live is moved no more\n"
-    assert said("move", "local-anew", "--undo") == "local-anew is moved no more\n"
-    assert said("move").splitlines() == ["local-before (moved to local-other)"]
+    assert replaced == "local_before (moved to local_other), and no longer to local_anew"
+    assert said("move", "a:live", "--undo") == "local_a:live is moved no more\n"
+    assert said("move", "local_anew", "--undo") == "local_anew is moved no more\n"
+    assert said("move").splitlines() == ["local_before (moved to local_other)"]
 
 
 def test_a_move_that_is_taken_back_is_followed_no_more(sky: LocalCloud) -> None:
@@ -254,12 +254,12 @@ def test_a_move_that_is_taken_back_is_followed_no_more(sky: LocalCloud) -> None:
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (("before", "local-before"), "local-before is its old name and its new one"),
-        (("c", "a"), "local-a was moved to local-b, then local-c: this would be a circle"),
-        (("a b", "c"), "no Lambda can have the name 'local-a b'"),
+        (("before", "local_before"), "local_before is its old name and its new one"),
+        (("c", "a"), "local_a was moved to local_b, then local_c: this would be a circle"),
+        (("a b", "c"), "no Lambda can have the name 'local_a b'"),
         (("before", "x" * 64), "no Lambda can have the name"),
         (("before", ""), "no Lambda can have the name"),
-        (("before", "--undo"), "local-before was not moved: durable move lists what was"),
+        (("before", "--undo"), "local_before was not moved: durable move lists what was"),
     ],
     ids=["itself", "circle", "impossible", "too long", "empty", "never moved"],
 )

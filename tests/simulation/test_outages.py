@@ -134,13 +134,13 @@ def test_what_an_outage_holds_up_is_paused_after_an_hour_and_says_why(kind: str,
         sky.advance(1_800)
         shortly = stands(sky, handle.id)
         assert (shortly.way, [event.what for event in told if event.what == "stalled"]) == (Way.RUNNING, [])
-        assert f"is tried again: its Lambda local-elsewhere {why} since 2026-01-01" in shortly.text
+        assert f"is tried again: its Lambda local_elsewhere {why} since 2026-01-01" in shortly.text
         sky.advance(2 * HOUR)
         paused = stands(sky, handle.id)
         assert paused.way is Way.PAUSED
-        assert f"paused: its Lambda local-elsewhere {why} since 2026-01-01" in paused.text
+        assert f"paused: its Lambda local_elsewhere {why} since 2026-01-01" in paused.text
         assert told[-1].what == "stalled"
-        assert told[-1].detail["target"] == "local-elsewhere"
+        assert told[-1].detail["target"] == "local_elsewhere"
     sky.advance(LATE)
     assert stands(sky, handle.id).way is Way.SETTLED
 
@@ -218,7 +218,7 @@ def test_who_waits_in_an_outage_without_end_is_told_what_it_is(sky: LocalCloud) 
     handle = hears.start()
     with sky.outage(elsewhere, "missing"), pytest.raises(errors.Stuck) as stuck:
         handle.result()
-    assert "paused: its Lambda local-elsewhere is missing since" in str(stuck.value)
+    assert "paused: its Lambda local_elsewhere is missing since" in str(stuck.value)
     assert not isinstance(stuck.value, errors.Paused)
     assert handle.result() == 1
 

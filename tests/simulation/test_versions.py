@@ -146,9 +146,9 @@ def test_what_names_no_alias_goes_to_code_that_nobody_has_published() -> None:
 @pytest.mark.parametrize(
     ("target", "name"),
     [
-        ("other:beta", "local-other:beta"),
-        ("other:1", "local-other:1"),
-        ("arn:aws:lambda:us-east-1:123456789012:function:local-other:beta", None),
+        ("other:beta", "local_other:beta"),
+        ("other:1", "local_other:1"),
+        ("arn:aws:lambda:us-east-1:123456789012:function:local_other:beta", None),
     ],
 )
 def test_a_target_may_name_an_alias_a_version_or_an_arn(target: str, name: str | None, sky: LocalCloud) -> None:
@@ -158,7 +158,7 @@ def test_a_target_may_name_an_alias_a_version_or_an_arn(target: str, name: str |
     sky.publish(sleeps.with_options(target="other"), alias="beta")
     sky.publish(sleeps.with_options(target="other"), calls=otherwise)
     assert sky.run(named) == "old 2"
-    assert ran.where[sleeps.name] == {"local-other:1"}
+    assert ran.where[sleeps.name] == {"local_other:1"}
     assert {record.target for record in sky.records() if record.kind is Kind.CALL} == {name or target}
 
 
@@ -167,7 +167,7 @@ def test_an_alias_that_a_lambda_does_not_have_is_an_outage(sky: LocalCloud) -> N
     sky.publish(sleeps.with_options(target="other"))
     handle = sleeps.with_options(target="other:beta").start()
     sky.advance(2 * HOUR)
-    assert "its Lambda local-other:beta is missing since" in stands(sky, handle.id).text
+    assert "its Lambda local_other:beta is missing since" in stands(sky, handle.id).text
     sky.publish(sleeps.with_options(target="other"), alias="beta")
     assert handle.result() == "old 2"
 
@@ -218,7 +218,7 @@ def test_an_event_pins_its_execution_at_no_write(sky: LocalCloud) -> None:
     sky.invoke(asks, {})
     sky.drive()
     (root,) = [record for record in sky.records() if record.fn == asks.name]
-    assert (root.target, root.unpinned) == ("local-versions-asks:1", "local-versions-asks:live")
+    assert (root.target, root.unpinned) == ("local_versions-asks:1", "local_versions-asks:live")
 
 
 def test_calls_in_its_own_lambda_are_pinned_too_and_others_are_not(sky: LocalCloud) -> None:
@@ -240,10 +240,10 @@ def test_calls_in_its_own_lambda_are_pinned_too_and_others_are_not(sky: LocalClo
     *outcomes, root = sky.run(here)
     assert outcomes == [1, 2, 3, 4]
     targets = {record.value: (record.target, record.unpinned) for record in sky.records() if record.fn != calls.name}
-    pinned = "local-calls:1", "local-calls:live"
-    assert [targets[value] for value in ("1", "2", "3")] == [pinned, pinned, ("local-calls:$LATEST", "")]
-    assert targets["4"] == ("local-elsewhere:live", "")
-    assert targets["5"] == ("local-calls:live", "")
+    pinned = "local_calls:1", "local_calls:live"
+    assert [targets[value] for value in ("1", "2", "3")] == [pinned, pinned, ("local_calls:$LATEST", "")]
+    assert targets["4"] == ("local_elsewhere:live", "")
+    assert targets["5"] == ("local_calls:live", "")
     assert sky.peek(root) is not None
 
 
@@ -383,11 +383,11 @@ def test_an_alias_moves_with_its_lambda_and_a_version_does_not(sky: LocalCloud) 
     """The Lambda has another name now. What is pinned is unpinned, and finds the alias there."""
     handles = [sleeps.with_options(target="before").start(), wakes.with_options(target="before").start()]
     sky.advance(HOUR)
-    with sky.outage("local-before", "missing"):
+    with sky.outage("local_before", "missing"):
         said("move", "before", "anew")
         sky.advance(20 * HOUR)
         assert handles[0].result() == "old 2"
-        assert "its Lambda local-before:1 is missing" in stands(sky, handles[1].id).text
+        assert "its Lambda local_before:1 is missing" in stands(sky, handles[1].id).text
         said("resume", handles[1].id, "--unpin")
         assert handles[1].result() == "old 2"
 

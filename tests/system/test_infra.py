@@ -7,11 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from cfnlint.api import lint_file
-from samtranslator.parser.parser import Parser
-from samtranslator.translator.translator import Translator
 
 from adapter.aws.items import Item
 from adapter.engine.telling import What
@@ -20,31 +17,13 @@ from adapter.protocol.variables import described
 from adapter.templates.intrinsics import Stack, open_stack, parse
 from adapter.templates.template import StreamMapping, load
 from adapter.testing.simulated_aws.filters import matches
+from tests.support.expanding import transformed
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = [ROOT / "template.yaml", *sorted((ROOT / "infra").glob("*.yaml"))]
 FUNCTIONS = load(ROOT / "template.yaml").functions
 
 templates = pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: str(path.relative_to(ROOT)))
-
-
-def packaged(body: dict[str, Any]) -> dict[str, Any]:
-    """The template as ``sam package`` would hand it over: no local paths."""
-    for resource in body["Resources"].values():
-        properties = resource.setdefault("Properties", {})
-        if resource["Type"] == "AWS::Serverless::Function":
-            properties["CodeUri"] = "s3://bucket/code.zip"
-        elif resource["Type"] == "AWS::Serverless::LayerVersion":
-            properties["ContentUri"] = "s3://bucket/layer.zip"
-        elif resource["Type"] == "AWS::Serverless::Application":
-            properties["Location"] = "https://bucket.s3.amazonaws.com/nested.yaml"
-    return body
-
-
-def transformed(path: Path) -> dict[str, Any]:
-    session = boto3.Session(region_name="us-east-1")
-    expanded: dict[str, Any] = Translator({}, Parser(), boto_session=session).translate(packaged(parse(path)), {})
-    return expanded
 
 
 @templates
@@ -266,7 +245,7 @@ def test_the_function_of_links_reads_and_settles_and_does_nothing_else() -> None
 
 def test_a_durable_function_keeps_promises_calls_functions_of_its_stack_and_does_nothing_else() -> None:
     """Every resource is one of this stack, or named after it."""
-    stack = open_stack(ROOT / "infra" / "durable.yaml", name="shop", parameters={"StackPrefix": "shop-"})
+    stack = open_stack(ROOT / "infra" / "durable.yaml", name="shop", parameters={"StackPrefix": "shop_"})
     here = "us-east-1:123456789012"
     table = f"arn:aws:dynamodb:{here}:table/shop-Storage-Promises"
     assert [(each["Action"], each["Resource"]) for each in statements(stack.properties("Access"))] == [
@@ -274,7 +253,7 @@ def test_a_durable_function_keeps_promises_calls_functions_of_its_stack_and_does
         (["s3:GetObject", "s3:PutObject"], "arn:aws:s3:::shop-storage-payloads/*"),
         ("dynamodb:Query", f"{table}/index/due"),
         ("dynamodb:DeleteItem", table),
-        ("lambda:InvokeFunction", f"arn:aws:lambda:{here}:function:shop-*"),
+        ("lambda:InvokeFunction", f"arn:aws:lambda:{here}:function:shop_*"),
         ("sqs:SendMessage", [f"arn:aws:sqs:{here}:shop-Time-{queue}" for queue in ("Timers", "DeadLetters")]),
     ]
 
@@ -360,9 +339,9 @@ def test_no_timer_waits_for_a_batching_window() -> None:
 def test_functions_are_named_after_the_nested_stack_where_it_is_given_no_prefix() -> None:
     """Two applications that forget the prefix still may not invoke each other's functions."""
     stack = open_stack(ROOT / "infra" / "durable.yaml", name="shop-Durable-1A2B")
-    assert stack.output("FunctionPrefix") == "shop-Durable-1A2B-"
+    assert stack.output("FunctionPrefix") == "shop-Durable-1A2B_"
     invoked = [each["Resource"] for each in statements(stack.properties("Access")) if "lambda" in str(each["Action"])]
-    assert [arn.rpartition(":")[2] for arn in invoked] == ["shop-Durable-1A2B-*"]
+    assert [arn.rpartition(":")[2] for arn in invoked] == ["shop-Durable-1A2B_*"]
 
 
 def test_the_bucket_is_encrypted_and_closed_and_outlives_its_stack() -> None:

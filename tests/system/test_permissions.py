@@ -98,7 +98,7 @@ def resource(operation: str, params: Mapping[str, Any]) -> str:
     """The ARN of what a request is for."""
     if name := params.get("FunctionName"):
         # The Lambda that is made up for functions that no template places is an application's.
-        return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{'local-durable' if name == DEFAULT_FUNCTION else name}"
+        return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{'local_durable' if name == DEFAULT_FUNCTION else name}"
     if "QueueUrl" in params:
         return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{params['QueueUrl'].rpartition('/')[2]}"
     if "Bucket" in params:
@@ -274,7 +274,7 @@ KEY, CIPHER_KEY = (f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{name}" for name in ("st
 STACK = open_stack(
     default_template(),
     name="local",
-    parameters={"Links": "true", "StackPrefix": "local-", "KeyArn": KEY, "CipherKeyArn": CIPHER_KEY},
+    parameters={"Links": "true", "StackPrefix": "local_", "KeyArn": KEY, "CipherKeyArn": CIPHER_KEY},
 )
 TEMPLATE: Template = load(default_template())
 

@@ -166,7 +166,7 @@ def test_the_template_of_an_own_application_holds_it(tmp_path: Path, modules: li
         cloud.drive()
         resolve("order-7~0.0", True)
         assert handle.result() == "receipt of order-7"
-        assert {record.target for record in cloud.records()} == {"local-checkout"}
+        assert {record.target for record in cloud.records()} == {"local_checkout"}
 
 
 def test_the_counts_are_counted(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

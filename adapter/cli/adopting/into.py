@@ -45,7 +45,7 @@ def _steps(path: Path, body: Mapping[str, Any], ours: str) -> Iterator[tuple[str
     yield (
         "To each Lambda with durable functions: a name that begins with the prefix, and the policy.",
         [
-            '      FunctionName: !Sub ${AWS::StackName}-checkout # for @durable(target="checkout")',
+            '      FunctionName: !Sub ${AWS::StackName}_checkout # for @durable(target="checkout")',
             "      Policies: [!GetAtt Durable.Outputs.PolicyArn]",
         ],
     )

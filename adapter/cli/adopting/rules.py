@@ -85,12 +85,12 @@ def _name(setup: Setup, shared: Shared) -> Iterator[Finding]:
         yield _found(setup, "name", said, f"FunctionName: {_template_of(shared.prefix)}NAME")
     elif not setup.name.startswith(shared.prefix):
         said = f"its name {setup.name} doesn't begin with {shared.prefix}: nobody may invoke it"
-        mend = "FunctionName: !Sub ${AWS::StackName}-NAME, and StackPrefix: !Sub ${AWS::StackName}- for Durable"
+        mend = "FunctionName: !Sub ${AWS::StackName}_NAME, and StackPrefix: !Sub ${AWS::StackName}_ for Durable"
         yield _found(setup, "name", said, mend)
 
 
 def _template_of(prefix: str) -> str:
-    return "!Sub ${AWS::StackName}-" if prefix == "local-" else prefix
+    return "!Sub ${AWS::StackName}_" if prefix == "local_" else prefix
 
 
 def _destination(setup: Setup, shared: Shared) -> Iterator[Finding]:

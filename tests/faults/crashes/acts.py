@@ -205,7 +205,7 @@ def pinned(cloud: LocalCloud) -> object:
     handle = pins.with_options(id="pinned").start()
     cloud.advance(HOUR)
     cloud.publish(pins, calls=pins_anew)
-    hosts.current().ports.perform(Invoke("local-pinned:live", Start(id="pinned")))
+    hosts.current().ports.perform(Invoke("local_pinned:live", Start(id="pinned")))
     cloud.advance(HOUR)
     cloud.unpublish(pins, 1)
     cloud.service.enqueue("operator", "{}")

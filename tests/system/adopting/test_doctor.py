@@ -54,30 +54,30 @@ def test_a_stack_as_it_was_deployed_is_well(deployed: Deployed) -> None:
 
 
 def lambda_(**changes: Any) -> Callable[[Deployed], None]:
-    """What is changed by hand about the Lambda shop-charge."""
-    return lambda deployed: boto3.client("lambda").update_function_configuration(FunctionName="shop-charge", **changes)
+    """What is changed by hand about the Lambda shop_charge."""
+    return lambda deployed: boto3.client("lambda").update_function_configuration(FunctionName="shop_charge", **changes)
 
 
 def without_destination(deployed: Deployed) -> None:
-    boto3.client("lambda").delete_function_event_invoke_config(FunctionName="shop-charge")
+    boto3.client("lambda").delete_function_event_invoke_config(FunctionName="shop_charge")
 
 
 def without_policy(deployed: Deployed) -> None:
     iam = boto3.client("iam")
-    for each in iam.list_attached_role_policies(RoleName="shop-charge-role")["AttachedPolicies"]:
-        iam.detach_role_policy(RoleName="shop-charge-role", PolicyArn=each["PolicyArn"])
+    for each in iam.list_attached_role_policies(RoleName="shop_charge-role")["AttachedPolicies"]:
+        iam.detach_role_policy(RoleName="shop_charge-role", PolicyArn=each["PolicyArn"])
 
 
 def without_function(deployed: Deployed) -> None:
-    boto3.client("lambda").delete_function(FunctionName="shop-charge")
+    boto3.client("lambda").delete_function(FunctionName="shop_charge")
 
 
 def without_concurrency(deployed: Deployed) -> None:
-    boto3.client("lambda").put_function_concurrency(FunctionName="shop-charge", ReservedConcurrentExecutions=0)
+    boto3.client("lambda").put_function_concurrency(FunctionName="shop_charge", ReservedConcurrentExecutions=0)
 
 
 def in_a_loop(deployed: Deployed) -> None:
-    deployed.recursive -= {"shop-charge", "shop-Durable-Time-Fire"}
+    deployed.recursive -= {"shop_charge", "shop-Durable-Time-Fire"}
 
 
 def mapping_of(function: str) -> str:
@@ -180,20 +180,20 @@ TOGETHER: list[list[Harm]] = [
 
 
 def woken(word: str) -> Callable[[Deployed], None]:
-    """How calls resume the functions of shop-checkout."""
+    """How calls resume the functions of shop_checkout."""
 
     def change(deployed: Deployed) -> None:
         client = boto3.client("lambda")
-        has = client.get_function_configuration(FunctionName="shop-checkout")["Environment"]["Variables"]
+        has = client.get_function_configuration(FunctionName="shop_checkout")["Environment"]["Variables"]
         client.update_function_configuration(
-            FunctionName="shop-checkout", Environment={"Variables": {**has, "DURABLE_WAKE": word}}
+            FunctionName="shop_checkout", Environment={"Variables": {**has, "DURABLE_WAKE": word}}
         )
 
     return change
 
 
 def with_few_places(deployed: Deployed) -> None:
-    boto3.client("lambda").put_function_concurrency(FunctionName="shop-charge", ReservedConcurrentExecutions=2)
+    boto3.client("lambda").put_function_concurrency(FunctionName="shop_charge", ReservedConcurrentExecutions=2)
 
 
 TOGETHER += [

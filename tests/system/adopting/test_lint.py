@@ -32,9 +32,9 @@ CHANGED = {
         ("Policies: [!GetAtt Durable.Outputs.PolicyArn]", "Role: arn:aws:iam::123456789012:role/elsewhere"),
     ],
     "name": [
-        ("      FunctionName: !Sub ${AWS::StackName}-charge\n", ""),
-        ("      FunctionName: !Sub ${AWS::StackName}-checkout\n", "      FunctionName: another\n"),
-        ('      Parameters: { StackPrefix: !Sub "${AWS::StackName}-" }\n', ""),
+        ("      FunctionName: !Sub ${AWS::StackName}_charge\n", ""),
+        ("      FunctionName: !Sub ${AWS::StackName}_checkout\n", "      FunctionName: another\n"),
+        ('      Parameters: { StackPrefix: !Sub "${AWS::StackName}_" }\n', ""),
     ],
     "destination": [
         (
@@ -50,7 +50,7 @@ CHANGED = {
             "    Timeout: 60\n",
             "    Timeout: 60\n    AutoPublishAlias: live\n    SnapStart: { ApplyOn: PublishedVersions }\n",
         ),
-        ('{ StackPrefix: !Sub "${AWS::StackName}-" }', '{ StackPrefix: !Sub "${AWS::StackName}-", Alias: live }'),
+        ('{ StackPrefix: !Sub "${AWS::StackName}_" }', '{ StackPrefix: !Sub "${AWS::StackName}_", Alias: live }'),
     ],
     "pin": [],
     "recursion": [
@@ -59,7 +59,7 @@ CHANGED = {
     ],
     "timeout": [("    Timeout: 60\n", ""), ("Timeout: 60", "Timeout: 5")],
     "handler": [("app.checkout", "app.chekout"), ("app.checkout", "shop.checkout"), ("app.checkout", "app.DAY")],
-    "target": [("${AWS::StackName}-charge", "${AWS::StackName}-charging")],
+    "target": [("${AWS::StackName}_charge", "${AWS::StackName}_charging")],
     "unknown": [("app.charge", "other.handler")],
     "visibility": [],
     "batch": [],
@@ -110,7 +110,7 @@ def broken(made: Path, tmp_path: Path) -> Broken:
     return change
 
 
-ALIAS = '{ StackPrefix: !Sub "${AWS::StackName}-", Alias: live }'
+ALIAS = '{ StackPrefix: !Sub "${AWS::StackName}_", Alias: live }'
 OF_VERSION = """\
   CheckoutVersion:
     Type: AWS::Lambda::EventInvokeConfig
@@ -136,7 +136,7 @@ def test_what_is_pinned_needs_published_versions_and_each_of_them_a_destination(
     assert found() == [("Checkout", "pin")]
     assert "follows the newest code" in str(findings(path)[0])
     broken("    Timeout: 60\n", "    Timeout: 60\n    AutoPublishAlias: live\n")
-    broken('{ StackPrefix: !Sub "${AWS::StackName}-" }', ALIAS)
+    broken('{ StackPrefix: !Sub "${AWS::StackName}_" }', ALIAS)
     assert found() == [("Checkout", "pin")]
     assert "no on-failure destination" in str(findings(path)[0])
     broken("  Charge:\n", OF_VERSION)
@@ -198,7 +198,7 @@ def test_a_queue_that_starts_executions_hides_messages_long_enough(
 DECORATED = '@durable(target="checkout", wake="WORD")'
 NARROW = """[Statement: [
         {Effect: Allow, Action: 'dynamodb:*', Resource: '*'},
-        {Effect: Allow, Action: lambda:InvokeFunction, Resource: !Sub 'arn:*:function:${AWS::StackName}-WHAT'}]]"""
+        {Effect: Allow, Action: lambda:InvokeFunction, Resource: !Sub 'arn:*:function:${AWS::StackName}_WHAT'}]]"""
 
 
 def woken(word: str, path: Path) -> None:
@@ -218,7 +218,7 @@ def test_a_callee_that_is_to_resume_its_caller_may_invoke_it(word: str, found: l
     path = broken(charge + "[!GetAtt Durable.Outputs.PolicyArn]", charge + NARROW.replace("WHAT", "charge"))
     woken(word, path)
     assert of_rule("wake", path) == found
-    broken("${AWS::StackName}-charge'", "${AWS::StackName}-checkout'")
+    broken("${AWS::StackName}_charge'", "${AWS::StackName}_checkout'")
     assert of_rule("wake", path) == []
 
 

@@ -140,7 +140,7 @@ Transform: AWS::Serverless-2016-10-31
 Resources:
   Orders:
     Type: AWS::Serverless::Function
-    Properties: {FunctionName: !Sub "${AWS::StackName}-orders", Handler: app.checkout, Runtime: python3.13}
+    Properties: {FunctionName: !Sub "${AWS::StackName}_orders", Handler: app.checkout, Runtime: python3.13}
 """
 
 
@@ -155,9 +155,9 @@ def test_an_old_template_is_told_what_it_lacks(tmp_path: Path, shop: Path) -> No
     durable_ = rest[rest.index("  Durable:") : rest.index("# 4.")]
     (shop / "template.yaml").write_text(globals_ + PLAIN + durable_)
     new = load(shop / "template.yaml")
-    (orders,) = [spec for spec in new.functions if spec.name == "local-orders"]
+    (orders,) = [spec for spec in new.functions if spec.name == "local_orders"]
     assert orders.on_failure == "local-Durable-Time-DeadLetters"
-    assert new.prefix == "local-"
+    assert new.prefix == "local_"
     assert "DURABLE_STACK" in orders.environment
 
 
