@@ -16,6 +16,7 @@ from pathlib import Path
 
 import adapter.api.blocks
 from adapter.protocol.times import SECOND
+from adapter.templates.template import default_template
 from adapter.testing import Latencies, LocalCloud
 from benchmarks.speed import clouds, programs
 
@@ -72,7 +73,7 @@ def a_map(block: int) -> tuple[float, float]:
     """Seconds of a map of bodies of a second, in blocks of so many; dollars for a million items."""
     usual, adapter.api.blocks.BLOCK = adapter.api.blocks.BLOCK, block
     try:
-        with LocalCloud(engine="memory", verify=False, latencies=True) as cloud:
+        with LocalCloud(template=default_template(), engine="memory", verify=False, latencies=True) as cloud:
             clouds[:] = [cloud]
             handle = MADE.mapped.start(ITEMS)
             handle.result()

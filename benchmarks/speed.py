@@ -20,6 +20,7 @@ from adapter import durable, run
 from adapter.api.durable import Durable
 from adapter.protocol.records import Record
 from adapter.protocol.times import EPOCH, MILLISECOND, SECOND, Instant, Span
+from adapter.templates.template import default_template
 from adapter.testing import Latencies, LocalCloud
 from adapter.testing.simulated_aws.environments import Environment, Environments
 
@@ -101,7 +102,9 @@ class Run:
 
 
 def played(function: Durable[..., int], *args: Any, template: Path | None = None, seed: int = 0) -> Run:
-    with LocalCloud(seed, template=template, engine="memory", verify=False, latencies=True) as cloud:
+    with LocalCloud(
+        seed, template=template or default_template(), engine="memory", verify=False, latencies=True
+    ) as cloud:
         clouds[:] = [cloud]
         handle = function.start(*args)
         handle.result()
@@ -148,7 +151,7 @@ def fan_out(function: Durable[[int], int], n: int) -> str:
 
 def together(function: Durable[[], int]) -> str:
     """Many executions that begin at one time: how many end in a second, and how long each takes."""
-    with LocalCloud(engine="memory", verify=False, latencies=True) as cloud:
+    with LocalCloud(template=default_template(), engine="memory", verify=False, latencies=True) as cloud:
         handles = [function.start() for _ in range(AT_ONCE)]
         for handle in handles:
             handle.result()
