@@ -148,12 +148,12 @@ class Agreement(RuleBasedStateMachine):
         """Its Lambda can't run it, or can again."""
         self.both("hold", self.one(data), why, since, retry_at)
 
-    @rule(data=st.data(), target=texts, unpinned=texts)
-    def pin(self, data: st.DataObject, target: str, unpinned: str) -> None:
+    @rule(data=st.data(), to=texts, unpinned=texts)
+    def pin(self, data: st.DataObject, to: str, unpinned: str) -> None:
         """It goes by another name of its Lambda, if it goes by the one that is known."""
         promise = self.one(data)
         stands = self.model.read_promise(promise) or Record(id=promise)
-        self.both("pin", promise, data.draw(st.just(stands.target) | texts), target, unpinned)
+        self.both("pin", promise, data.draw(st.just(stands.target) | texts), to, unpinned)
 
     @precondition(lambda self: any(not record.pending for record in self.model.records.values()))
     @rule(data=st.data(), at=times)
