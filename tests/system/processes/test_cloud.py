@@ -76,7 +76,7 @@ def test_what_names_a_renamed_lambda_goes_on_in_the_new_one(fleet: LocalCloud) -
         fleet.watchers.append(lambda event: ran.add(event.function) if event.what == "running" else None)
         said("move", "kitchen", "pantry")
         assert [handle.result() for handle in (*handles, later)] == ["awake", 3, 4]
-    assert ran == {"local-pantry"}
+    assert ran == {"local_pantry"}
     assert fleet.stats.bodies[boil] == 4
 
 
