@@ -244,6 +244,7 @@ FULL = Record(
     prompted_by="prompted-by",
     reply_to="reply-to",
     unpinned="unpinned",
+    fork="forked",
     seen="1,t2,c",
     epoch=3,
     claimed_by="claimed-by",

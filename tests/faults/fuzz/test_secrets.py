@@ -18,13 +18,15 @@ import pytest
 from aws_lambda_powertools import Logger
 
 from adapter import Retry, attach, durable, link, promise, reject, resolve, run
+from adapter.api import handles
 from adapter.aws.logs import LogWatcher
 from adapter.engine.operations import RunCode, Tell
 from adapter.engine.telling import What
 from adapter.errors import CodecError, Paused
 from adapter.links.endpoint import handler
 from adapter.protocol.messages import MARK, VERSION
-from adapter.testing import LocalCloud
+from adapter.protocol.records import State
+from adapter.testing import DurableWarning, LocalCloud
 from adapter.testing.simulated_aws.lambdas import Context
 from tests.support.envelopes import sent
 
@@ -120,7 +122,8 @@ def test_a_failure_that_nobody_heard_of_is_logged_by_its_class(log: Log) -> None
         del task, ignored
         return "done"
 
-    assert log.cloud.run(unheard, SECRET) == "done"
+    with pytest.warns(DurableWarning, match="never heard"):
+        assert log.cloud.run(unheard, SECRET) == "done"
     assert {line["error"] for line in log.of("unheard")} == {"LookupError", "ValueError"}
     assert log.keeps_the_secret()
 
@@ -237,7 +240,11 @@ def test_what_is_settled_from_outside_is_not_logged(log: Log) -> None:
     log.cloud.drive()
     reject("awaiting~1", SECRET)
     log.cloud.drive()
-    resolve("awaiting~2", SECRET)
+    with pytest.raises(CodecError, match="integer") as refused:
+        resolve("awaiting~2", SECRET)
+    assert SECRET not in str(refused.value)
+    # A writer that doesn't check, of another version, say.
+    handles.settle("awaiting~2", State.RESOLVED, json.dumps(SECRET))
     with pytest.raises(Exception, match="int"):
         handle.result()
     assert attach("awaiting~0").result() == SECRET
