@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import random
-
-from adapter.aws.chapters import chapter_key
-from adapter.aws.store import DynamoStore
 from adapter.engine.ports import Store
-from adapter.protocol.chapters import Chapter
 from adapter.protocol.ids import BUCKET, child_id
 from adapter.protocol.records import Record
 from adapter.protocol.times import Instant
 from adapter.protocol.timing import shard_of
-from tests.contract.tables import Table
-
-
-def chapter(promise: str, number: int, text: str = "text", since: int = 5) -> Chapter:
-    return Chapter(promise=promise, number=number, since=Instant(since), expires=None, text=text)
+from tests.support.chapters import chapter
 
 
 def test_chapters_are_read_with_a_root_and_without_its_children(store: Store, root: str) -> None:
@@ -82,22 +73,3 @@ def test_a_text_of_any_characters_is_kept(store: Store, root: str) -> None:
     text = "ä\0\ud800😀" + "x" * 200_000
     store.write_chapter(chapter(root, 0, text))
     assert store.read_chapters(root) == (None, [chapter(root, 0, text)])
-
-
-def test_many_chapters_are_read_in_pages(dynamo: DynamoStore, root: str) -> None:
-    """A page of a query ends after a megabyte, wherever that is."""
-    dynamo.create(Record(id=root))
-    noise = [random.Random(number).randbytes(100_000).hex() for number in range(12)]
-    for number, text in enumerate(noise):
-        dynamo.write_chapter(chapter(root, number, text))
-    own, found = dynamo.read_chapters(root)
-    assert own == Record(id=root)
-    assert [one.text for one in found] == noise[::-1]
-
-
-def test_a_chapter_written_by_hand_is_passed_over(dynamo: DynamoStore, table: Table, root: str) -> None:
-    """Its promises' records are read then."""
-    dynamo.write_chapter(chapter(root, 0))
-    dynamo.client.put_item(TableName=table.name, Item={**chapter_key(root, 1), "text": {"S": "plain"}})
-    assert dynamo.read_chapters(root) == (None, [chapter(root, 0)])
-    assert list(dynamo.peek_chapters(root)) == [1, 0]

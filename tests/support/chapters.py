@@ -1,4 +1,4 @@
-"""Chapters of few promises, so that small programs have some."""
+"""Chapters for tests: one as it is written, and chapters of few promises, so that small programs have some."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ from contextlib import contextmanager
 from unittest import mock
 
 from adapter.protocol import chapters
+from adapter.protocol.chapters import Chapter
+from adapter.protocol.times import Instant
+
+
+def chapter(promise: str, number: int, text: str = "text", since: int = 5) -> Chapter:
+    return Chapter(promise=promise, number=number, since=Instant(since), expires=None, text=text)
 
 
 @contextmanager
